@@ -1,0 +1,50 @@
+"""What handlers ask for, and where it comes from."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from app.api.body import read_session_request
+from app.identity.models import Caller
+from app.observability.audit import AuditRecord
+from app.sessions.models import SessionRequest
+from app.sessions.service import SessionService
+from app.state import AppState
+
+
+def app_state(request: Request) -> AppState:
+    """Return what the lifespan opened."""
+    return cast("AppState", request.scope["state"])
+
+
+def _audit(request: Request) -> AuditRecord:
+    return cast("AuditRecord", request.state.audit)
+
+
+def _sessions(state: Annotated[AppState, Depends(app_state)]) -> SessionService:
+    return state["sessions"]
+
+
+async def _caller(
+    request: Request,
+    state: Annotated[AppState, Depends(app_state)],
+    audit: Annotated[AuditRecord, Depends(_audit)],
+) -> Caller:
+    caller = await state["authenticator"].authenticate(request.scope["headers"])
+    audit.caller_kind, audit.issuer = caller.kind, caller.issuer
+    audit.subject, audit.consumer_id = caller.subject, caller.consumer_id
+    return caller
+
+
+async def _session_request(
+    request: Request, _: Annotated[Caller, Depends(_caller)]
+) -> SessionRequest:
+    # After the caller, so that strangers get no byte of a body read, let alone parsed.
+    return await read_session_request(request)
+
+
+StateDep = Annotated[AppState, Depends(app_state)]
+AuditDep = Annotated[AuditRecord, Depends(_audit)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+SessionRequestDep = Annotated[SessionRequest, Depends(_session_request)]
+SessionsDep = Annotated[SessionService, Depends(_sessions)]

@@ -1,0 +1,44 @@
+"""Whether the process lives, and whether it can do its job."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from app.api.dependencies import StateDep
+from app.identity.jwks import JwksState
+
+router = APIRouter(include_in_schema=False)
+
+_UNAVAILABLE = 503
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """Say that the process answers; restart it when it does not."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
+    """Say whether callers of at least one issuer can be served.
+
+    Apideck is not asked: were it down, taking every replica out of service would help nobody.
+    """
+    issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
+    ready = any(one.usable for one in issuers.values())
+    if not ready:
+        response.status_code = _UNAVAILABLE
+    return {
+        "status": "ready" if ready else "not ready",
+        "issuers": {name: _public(one) for name, one in issuers.items()},
+    }
+
+
+def _public(keys: JwksState) -> dict[str, Any]:
+    """Return what strangers may know; why a fetch failed is for the log."""
+    return {
+        "keys": keys.keys,
+        "age_seconds": None if keys.age_seconds is None else round(keys.age_seconds),
+        "usable": keys.usable,
+        "failing": keys.error is not None,
+    }

@@ -1,0 +1,104 @@
+"""Answers to everything that goes wrong, in one form: `application/problem+json` (RFC 9457)."""
+
+import http
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.api.problem_types import (
+    BY_STATUS,
+    FORBIDDEN_ORIGIN,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    ProblemType,
+    problem_type_of,
+)
+from app.errors import (
+    FieldError,
+    UnauthenticatedError,
+    VaultBffError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problems:
+    """Makes the answers; knows under which URL the service is reached."""
+
+    def __init__(self, public_url: str | None) -> None:
+        self._base = public_url or ""
+
+    def uri(self, slug: str) -> str:
+        """Return the URI of a type of problem: absolute where the public URL is configured."""
+        return f"{self._base}/problems/{slug}"
+
+    def answer(
+        self,
+        problem: ProblemType,
+        detail: str,
+        request_id: str | None,
+        *,
+        errors: Iterable[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Return the answer for one occurrence of a problem."""
+        body: dict[str, Any] = {
+            "type": self.uri(problem.slug),
+            "title": problem.title,
+            "status": problem.status,
+            "detail": detail,
+            "request_id": request_id,
+        }
+        if listed := [{"pointer": one.pointer, "detail": one.detail} for one in errors]:
+            body["errors"] = listed
+        return Response(orjson.dumps(body), problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+    def unexpected(self, request_id: str) -> Response:
+        """Return the answer to an error that nobody expected; it tells nothing but the id."""
+        detail = "Something went wrong here. The request id finds it in the operator's log."
+        return self.answer(INTERNAL_ERROR, detail, request_id)
+
+    def forbidden_preflight(self) -> Response:
+        """Return the answer to a browser that asks on behalf of a page that may not call."""
+        return self.answer(FORBIDDEN_ORIGIN, "Pages of this origin may not do this here.", None)
+
+    def install(self, app: FastAPI) -> None:
+        """Have every error of this application answered as a problem."""
+        app.add_exception_handler(VaultBffError, self._on_error)
+        app.add_exception_handler(HTTPException, self._on_http)
+        app.add_exception_handler(RequestValidationError, self._on_validation)
+
+    async def _on_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, VaultBffError)  # noqa: S101 - what it is registered for
+        headers: dict[str, str] = {}
+        if isinstance(error, UnauthenticatedError):
+            headers["WWW-Authenticate"] = _challenge(error)
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(math.ceil(error.retry_after))
+        return self.answer(
+            problem_type_of(error),
+            error.detail,
+            request.state.request_id,
+            errors=error.errors,
+            headers=headers,
+        )
+
+    async def _on_http(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+        problem = BY_STATUS.get(error.status_code, BY_STATUS[400])
+        detail = f"{http.HTTPStatus(problem.status).phrase}. {problem.remedy}"
+        return self.answer(problem, detail, request.state.request_id, headers=error.headers)
+
+    async def _on_validation(self, request: Request, _: Exception) -> Response:
+        detail = "The request is malformed."
+        return self.answer(INVALID_REQUEST, detail, request.state.request_id)
+
+
+def _challenge(error: UnauthenticatedError) -> str:
+    """Return what kind of credential is wanted (RFC 6750 section 3)."""
+    return 'Bearer realm="vault-bff"' + (', error="invalid_token"' if error.presented else "")

@@ -1,0 +1,1 @@
+"""Identity: a credential becomes a Caller, or the request ends here."""

@@ -1,0 +1,91 @@
+"""Public keys of an issuer: which of a JWK Set's members are fit to verify, and for what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from joserfc import jwk
+from joserfc.errors import JoseError
+
+MIN_RSA_BITS: Final = 2048
+MAX_KEYS: Final = 64
+
+_RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+_BY_CURVE = {
+    "P-256": frozenset({"ES256"}),
+    "P-384": frozenset({"ES384"}),
+    "P-521": frozenset({"ES512"}),
+    "Ed25519": frozenset({"EdDSA", "Ed25519"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that may verify signatures.
+
+    Attributes:
+        kid: its id in the set, where it has one (RFC 7517 section 4.5).
+        algorithms: the algorithms it may be used with: those of its type, or its own `alg` alone.
+        key: the key itself.
+    """
+
+    kid: str | None
+    algorithms: frozenset[str]
+    key: jwk.Key
+
+
+def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], int]:
+    """Return the usable keys of a JWK Set (RFC 7517 section 5), and how many were left out.
+
+    Each key is read by itself, so that a malformed one does not spoil the set.
+
+    Raises:
+        ValueError: when `jwks` is no JWK Set, or no member of it is usable.
+    """
+    members = jwks.get("keys") if isinstance(jwks, dict) else None
+    if not isinstance(members, list):
+        raise ValueError("not a JWK Set: it has no list of keys")  # noqa: TRY004
+    keys = [key for key in map(_public_key, members[:MAX_KEYS]) if key is not None]
+    if not keys:
+        raise ValueError("the JWK Set has no usable key")
+    return tuple(keys), len(members) - len(keys)
+
+
+def matching(keys: Iterable[PublicKey], kid: str | None, algorithm: str) -> PublicKey | None:
+    """Return the key that a token's header asks for, or None.
+
+    Without a `kid` the key must be the only one that fits the algorithm: trying one after the
+    other would let a token choose among keys.
+    """
+    found = [key for key in keys if algorithm in key.algorithms and (kid is None or key.kid == kid)]
+    return found[0] if len(found) == 1 or (found and kid is not None) else None
+
+
+def _public_key(member: Any) -> PublicKey | None:
+    if not isinstance(member, dict) or member.get("kty") not in {"RSA", "EC", "OKP"}:
+        return None
+    if member.get("use", "sig") != "sig" or "verify" not in member.get("key_ops", ["verify"]):
+        return None
+    kid = member.get("kid")
+    try:
+        # Only the public half, should an issuer publish more; and none of the certificate members.
+        key = jwk.import_key({name: member[name] for name in _PUBLIC if name in member})
+        algorithms = _algorithms(key)
+    except (JoseError, ValueError, KeyError, TypeError):
+        return None
+    if "alg" in member:
+        algorithms &= {member["alg"]} if isinstance(member["alg"], str) else frozenset()
+    if not algorithms or not (kid is None or isinstance(kid, str)):
+        return None
+    return PublicKey(kid, algorithms, key)
+
+
+_PUBLIC = ("kty", "crv", "x", "y", "n", "e")
+
+
+def _algorithms(key: jwk.Key) -> frozenset[str]:
+    if isinstance(key, jwk.RSAKey):
+        return _RSA if key.raw_value.key_size >= MIN_RSA_BITS else frozenset()
+    if isinstance(key, jwk.ECKey | jwk.OKPKey):
+        return _BY_CURVE.get(key.curve_name, frozenset())
+    return frozenset()

@@ -1,0 +1,71 @@
+"""The application, put together: routers, middleware in order, answers to errors."""
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from app import __version__
+from app.api import health, problem_pages, vault_session
+from app.api.problems import Problems
+from app.lifespan import lifespan_of
+from app.middleware.access_log import AccessLogMiddleware
+from app.middleware.cors import ExactOriginsMiddleware
+from app.middleware.last_resort import LastResortMiddleware
+from app.middleware.request_id import RequestIdMiddleware
+from app.middleware.security_headers import SecurityHeadersMiddleware
+from app.observability.logging import configure_logging
+from app.observability.redaction import Redactor
+from app.settings import Settings
+from app.settings.sources import load_settings
+
+
+def create_app(settings: Settings, redactor: Redactor | None = None) -> FastAPI:
+    """Build the application. Nothing is opened, and nothing read, until its lifespan starts.
+
+    Args:
+        settings: everything that an operator can set.
+        redactor: what takes secrets out of the log; it is taught those that the settings name.
+    """
+    problems = Problems(settings.server.public_url)
+    app = FastAPI(
+        title="Vault BFF",
+        version=__version__,
+        description="Mints Apideck Hosted Vault sessions for whoever is signed in.",
+        lifespan=lifespan_of(settings, redactor or Redactor()),
+        middleware=_middleware(settings, problems),
+        docs_url="/docs" if settings.server.docs else None,
+        redoc_url=None,
+        # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    problems.install(app)
+    for room in (vault_session, health, problem_pages):
+        app.include_router(room.router)
+    return app
+
+
+def application() -> FastAPI:
+    """Build the application from the environment, for a server that wants a factory.
+
+    Raises:
+        ConfigurationError: with one line for each thing that is wrong with the settings.
+    """
+    settings = load_settings()
+    return create_app(settings, configure_logging(settings.log))
+
+
+def _middleware(settings: Settings, problems: Problems) -> list[Middleware]:
+    """Return the middleware, the outermost first: each sees the answers of all that follow."""
+    stack = [
+        Middleware(RequestIdMiddleware),
+        Middleware(AccessLogMiddleware),
+        Middleware(SecurityHeadersMiddleware),
+    ]
+    if settings.cors.allow_origins:
+        stack.append(
+            Middleware(
+                ExactOriginsMiddleware,
+                origins=settings.cors.allow_origins,
+                refuse=problems.forbidden_preflight,
+            )
+        )
+    return [*stack, Middleware(LastResortMiddleware, answer=problems.unexpected)]

@@ -1,0 +1,1 @@
+"""Middleware: transport and nothing else, as bare ASGI, one to a file."""

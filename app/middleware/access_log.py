@@ -1,0 +1,48 @@
+"""Writes one event for every request that was answered, and for those that were abandoned."""
+
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = structlog.get_logger("access")
+
+ABANDONED = 499
+"""What is logged as the status when the caller left before the answer, as nginx does."""
+
+_PROBES = frozenset({"/livez", "/readyz"})
+
+
+class AccessLogMiddleware:
+    """Logs method, route, status and duration; never the path as sent, or a query."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and log how it was answered."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = ABANDONED
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting_status)
+        finally:
+            route = getattr(scope.get("route"), "path", None)
+            log = logger.debug if route in _PROBES else logger.info
+            log(
+                "http_request",
+                method=scope["method"],
+                route=route,
+                status=status,
+                client=scope["client"][0] if scope.get("client") else None,
+                duration_ms=round((time.perf_counter() - started) * 1000, 2),
+            )

@@ -1,0 +1,1 @@
+"""Observability: what the operator gets to see, with nothing secret in it."""

@@ -1,0 +1,68 @@
+"""The order of things: the policy decides, Apideck mints, the caller gets a link."""
+
+from app.apideck.client import ApideckClient
+from app.errors import (
+    ApideckError,
+    ApideckRejectedFieldsError,
+    ApideckRejectedRequestError,
+    FieldError,
+)
+from app.identity.models import Caller
+from app.observability.audit import AuditRecord
+from app.sessions.models import SessionPlan, SessionRequest, VaultLink
+from app.sessions.policy import plan_session
+from app.settings import SessionSettings
+
+
+class SessionService:
+    """Mints Vault sessions for callers."""
+
+    def __init__(self, settings: SessionSettings, apideck: ApideckClient) -> None:
+        self._settings = settings
+        self._apideck = apideck
+
+    async def mint(self, caller: Caller, request: SessionRequest, audit: AuditRecord) -> VaultLink:
+        """Mint one session for a caller.
+
+        Args:
+            caller: who asks.
+            request: what they ask for.
+            audit: is told for whom, where to, and under which id at Apideck.
+
+        Raises:
+            RefusalError: when the policy says no; Apideck saw nothing of it.
+            ApideckError: when Apideck does not make the session.
+        """
+        plan = plan_session(caller, request, self._settings)
+        _note(plan, audit)
+        try:
+            minted = await self._apideck.create_session(plan.consumer_id, plan.session)
+        except ApideckError as error:
+            audit.apideck_request_id = error.request_id
+            raise _blame(error, plan) from error
+        audit.apideck_request_id = minted.request_id
+        return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
+
+
+def _note(plan: SessionPlan, audit: AuditRecord) -> None:
+    audit.consumer_id, audit.target = plan.consumer_id, plan.target
+    if plan.connection is not None:
+        audit.connection = f"{plan.connection['unified_api']}/{plan.connection['service_id']}"
+
+
+def _blame(error: ApideckError, plan: SessionPlan) -> ApideckError:
+    """Return the error as the caller's where Apideck refused what the caller supplied."""
+    if not isinstance(error, ApideckRejectedRequestError):
+        return error
+    callers = sorted(
+        own
+        for own in plan.callers_own
+        if any(own == field or own.startswith(f"{field}/") for field in error.fields)
+    )
+    if not callers:
+        return error
+    return ApideckRejectedFieldsError(
+        "Apideck refuses fields of the request.",
+        reason=error.reason,
+        errors=[FieldError(pointer, "Apideck refuses this value.") for pointer in callers],
+    )

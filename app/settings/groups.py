@@ -1,0 +1,15 @@
+"""What every group of settings has in common."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Group(BaseModel):
+    """Settings that belong together: frozen, closed, and silent about their values in errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )

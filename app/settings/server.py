@@ -1,0 +1,59 @@
+"""`SERVER__…`, `CORS__…` and `LOG__…`: how the process listens and speaks."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, IPvAnyNetwork
+
+from app.settings.groups import Group
+from app.urls import origin, web_url
+
+
+def _without_slash(value: str) -> str:
+    if value.endswith("/") or "?" in value:
+        raise ValueError("must not end with a slash, and have no query")
+    return value
+
+
+class ServerSettings(Group):
+    """Where the process listens."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; in a container `0.0.0.0`."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Port to listen on."""
+
+    public_url: Annotated[str, AfterValidator(web_url), AfterValidator(_without_slash)] | None = (
+        None
+    )
+    """Where callers reach the service; makes the `type` of a problem an absolute URI."""
+
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
+    docs: bool = False
+    """Serve an interactive page of the API at `/docs`; it loads its scripts from a public CDN."""
+
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 75
+    """Seconds an idle connection is kept: longer than the load balancer before it keeps it, or
+    requests are lost to the race of closing."""
+
+    shutdown_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
+    """Seconds that requests in flight have to finish once the process is told to end."""
+
+
+class CorsSettings(Group):
+    """Which pages of other origins may call from a browser."""
+
+    allow_origins: tuple[Annotated[str, AfterValidator(origin)], ...] = ()
+    """Exact origins such as `https://app.example.com`; no pattern, never `null`."""
+
+
+class LogSettings(Group):
+    """What is logged, and how it looks."""
+
+    format: Literal["json", "console"] = "json"
+    """`json` for machines, one object a line; `console` for a person at a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe events that are written."""

@@ -1,0 +1,100 @@
+"""JSON from outside, read without any of the leniencies that parsers disagree about.
+
+Python's own decoder accepts duplicate members, NaN, lone surrogates and numbers beyond every
+other parser's range. Where two parsers see different values in one text, a check made by the
+first protects nothing in the second, so all of these are refused here (RFC 8259 sections 4, 6
+and 8.2; RFC 7493 "I-JSON").
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+MAX_DEPTH = 32
+"""Levels of arrays and objects; nothing that this service reads needs more than six."""
+
+_MAX_INTEGER_DIGITS = 19
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+
+
+class InvalidJSONError(ValueError):
+    """The text is not JSON that every parser reads alike; the message never quotes it."""
+
+
+def loads(data: bytes) -> Any:
+    """Parse one UTF-8 encoded JSON text.
+
+    Raises:
+        InvalidJSONError: for anything but unambiguous JSON, with a sentence fit for the sender.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidJSONError("not encoded as UTF-8") from None
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise InvalidJSONError(_TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        raise InvalidJSONError(f"not JSON: {error.msg} at character {error.pos}") from None
+    _check_depth(value)
+    if "\\u" in text:
+        _check_surrogates(value)
+    return value
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(members)
+    if len(value) != len(members):
+        raise InvalidJSONError("a member name stands twice in one object")
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_INTEGER_DIGITS:
+        raise InvalidJSONError("a number is out of range")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise InvalidJSONError("a number is out of range")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise InvalidJSONError(f"{name} is not JSON")
+
+
+def _check_depth(value: Any) -> None:
+    containers = _containers([value])
+    for _ in range(MAX_DEPTH):
+        containers = [
+            inner
+            for outer in containers
+            for inner in _containers(outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not containers:
+            return
+    raise InvalidJSONError(_TOO_DEEP)
+
+
+def _containers(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def _check_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidJSONError("a string holds half of a surrogate pair") from None
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=_constant,
+)

@@ -1,0 +1,111 @@
+import pytest
+
+from app.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com:8443/a/b;c?d=e&f=%2F/?",
+        "http://localhost:3000/back",
+        "http://127.0.0.1/",
+        "http://[::1]:8003/return.html",
+        "https://" + "a" * (MAX_URL_LENGTH - 8),
+    ],
+)
+def test_takes_absolute_https_urls(url: str) -> None:
+    """An absolute https URL, or http on loopback, is returned as it stands."""
+    assert web_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/relative",
+        "//app.example.com",
+        "http://app.example.com",
+        "http://localhost.example.com/",
+        "HTTPS://app.example.com",
+        "javascript:alert(1)",
+        "https:app.example.com",
+        "https:///app.example.com",
+        "https://user@app.example.com",
+        "https://user:pw@app.example.com",
+        "https://app.example.com#fragment",
+        "https://app.example.com\\@evil.example",
+        "https://app.example.com/\\evil",
+        "https://*.example.com",
+        "https://app.example.com/*",
+        "https://app.example.com/ space",
+        " https://app.example.com",
+        "https://app.example.com\n",
+        "https://app.example.com/\x00",
+        "https://app.example.com/\x7f",
+        "https://äpp.example.com",
+        "https://app.example.com/é",
+        "https://app.example.com/%",
+        "https://app.example.com/%zz",
+        "https://app.example.com:0",
+        "https://app.example.com:65536",
+        "https://app.example.com:",
+        "https://.example.com",
+        "https://example.com.",
+        "https://[::2]/",
+        "https://[v1.x]/",
+        "https://" + "a" * MAX_URL_LENGTH,
+    ],
+)
+def test_refuses_every_other_spelling(url: str) -> None:
+    """Whatever a parser might read in two ways is refused, without being quoted."""
+    with pytest.raises(ValueError, match="must") as refused:
+        web_url(url)
+    assert not url or url not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["https://app.example.com", "http://localhost:8003"])
+def test_takes_origins_as_browsers_send_them(value: str) -> None:
+    """Scheme, host and a port that is not the default one make an origin."""
+    assert origin(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "null",
+        "*",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://App.example.com",
+        "https://app.example.com:443",
+        "http://localhost:80",
+    ],
+)
+def test_refuses_what_no_browser_sends_as_an_origin(value: str) -> None:
+    """A pattern, a path, a default port or upper case would never match, so it is refused."""
+    with pytest.raises(ValueError, match="must"):
+        origin(value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://vault.apideck.com/session/eyJ.a.b", "https://vault.apideck.com"),
+        ("http://127.0.0.1:8001/x?y", "http://127.0.0.1:8001"),
+        ("https://vault.apideck.com", "https://vault.apideck.com"),
+        ("https://vault.apideck.com@evil.example/", None),
+        ("nonsense", None),
+    ],
+)
+def test_origin_of_a_url_is_what_stands_before_its_path(url: str, expected: str | None) -> None:
+    """The origin of a URL in the grammar is its beginning; there is none of any other."""
+    assert origin_of(url) == expected
+
+
+def test_loopback_is_told_by_the_host_alone() -> None:
+    """A loopback name in front of another domain is not loopback."""
+    assert is_loopback("http://localhost:1/x")
+    assert not is_loopback("https://localhost.example.com/")
+    assert not is_loopback("nonsense")
