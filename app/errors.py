@@ -10,6 +10,7 @@
   x IdentityError                     who is calling could not be established
     + UnauthenticatedError              no credential, or one that does not hold
     + AmbiguousCredentialsError         two credentials in one request
+    + InsufficientScopeError            the credential holds, but lacks a scope or role
     + MissingClaimError                 the identity lacks what the mapping needs
     + ForbiddenOriginError              a browser request from a page that may not mint
     + IdentityProviderUnavailableError  the credential could not be checked just now
@@ -109,6 +110,10 @@ class UnauthenticatedError(IdentityError):
 
 class AmbiguousCredentialsError(IdentityError):
     """The request carries more than one credential."""
+
+
+class InsufficientScopeError(IdentityError):
+    """The credential holds, but lacks the scope or role that is required (RFC 6750 section 3.1)."""
 
 
 class MissingClaimError(IdentityError):

@@ -9,6 +9,7 @@ issuer is down starts, says on /readyz that it is not ready, and recovers by its
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 from fastapi import FastAPI
@@ -16,15 +17,16 @@ from fastapi import FastAPI
 from app.apideck.auth import read_api_key
 from app.apideck.client import ApideckClient
 from app.apideck.transport import apideck_http_client
-from app.identity.authenticator import Authenticator, Issuer
+from app.identity.build import Identity, build_identity, client_secret
 from app.identity.jwks import Jwks
-from app.identity.jwt import JwtVerifier
 from app.observability.redaction import Redactor
 from app.sessions.service import SessionService
 from app.settings import Settings
 from app.state import AppState
+from app.urls import origin_of
 
 _LOOK_EVERY_SECONDS = 1.0
+_NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def lifespan_of(
@@ -35,30 +37,37 @@ def lifespan_of(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         async with AsyncExitStack() as stack:
-            jwks, authenticator = await _open_identity(settings, stack)
+            identity = await _open_identity(settings, redactor, stack)
             key = read_api_key(settings.apideck)
             redactor.learn(key.get_secret_value())
             http = await stack.enter_async_context(apideck_http_client(settings.apideck, key))
             sessions = SessionService(settings.session, ApideckClient(settings.apideck, http))
-            yield {"authenticator": authenticator, "sessions": sessions, "jwks": jwks}
+            yield {
+                "authenticator": identity.authenticator,
+                "sessions": sessions,
+                "jwks": identity.jwks,
+            }
 
     return lifespan
 
 
-async def _open_identity(
-    settings: Settings, stack: AsyncExitStack
-) -> tuple[dict[str, Jwks], Authenticator]:
+async def _open_identity(settings: Settings, redactor: Redactor, stack: AsyncExitStack) -> Identity:
     http = await stack.enter_async_context(
-        httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        # It keeps no cookies: an answer's Set-Cookie must not travel with the next one's request.
+        httpx.AsyncClient(follow_redirects=False, trust_env=False, cookies=CookieJar(_NO_COOKIES))
     )
-    jwks: dict[str, Jwks] = {}
-    issuers: list[Issuer] = []
+    identity = build_identity(settings.identity, trusted_origins(settings), http)
     for name, issuer in settings.identity.issuers.items():
-        jwks[name] = Jwks(name, issuer, settings.identity, http)
-        stack.push_async_callback(jwks[name].aclose)
-        issuers.append(Issuer(name, issuer, JwtVerifier(issuer, jwks[name])))
-    await stack.enter_async_context(_in_background(_keep_fresh(jwks.values())))
-    return jwks, Authenticator(issuers)
+        if issuer.introspection is not None:
+            redactor.learn(client_secret(name, issuer.introspection))
+    await stack.enter_async_context(_in_background(_keep_fresh(identity.jwks.values())))
+    return identity
+
+
+def trusted_origins(settings: Settings) -> tuple[str, ...]:
+    """Return the origins whose pages may send cookies along: the listed ones, and our own."""
+    own = origin_of(settings.server.public_url or "")
+    return (*settings.cors.allow_origins, *([own] if own else []))
 
 
 async def _keep_fresh(sets: Iterable[Jwks]) -> None:

@@ -9,6 +9,7 @@ from app.api.problems import Problems
 from app.lifespan import lifespan_of
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
+from app.middleware.known_hosts import KnownHostsMiddleware
 from app.middleware.last_resort import LastResortMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
@@ -60,11 +61,21 @@ def _middleware(settings: Settings, problems: Problems) -> list[Middleware]:
         Middleware(AccessLogMiddleware),
         Middleware(SecurityHeadersMiddleware),
     ]
+    if settings.server.allowed_hosts:
+        stack.append(
+            Middleware(
+                KnownHostsMiddleware,
+                hosts=settings.server.allowed_hosts,
+                refuse=problems.unknown_host,
+            )
+        )
     if settings.cors.allow_origins:
         stack.append(
             Middleware(
                 ExactOriginsMiddleware,
                 origins=settings.cors.allow_origins,
+                credential_headers=("authorization", settings.identity.csrf_header),
+                cookies=settings.identity.uses_cookies,
                 refuse=problems.forbidden_preflight,
             )
         )

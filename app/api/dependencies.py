@@ -32,7 +32,8 @@ async def _caller(
 ) -> Caller:
     caller = await state["authenticator"].authenticate(request.scope["headers"])
     audit.caller_kind, audit.issuer = caller.kind, caller.issuer
-    audit.subject, audit.consumer_id = caller.subject, caller.consumer_id
+    audit.subject, audit.actor = caller.subject, caller.actor
+    audit.consumer_id = caller.consumer_id
     return caller
 
 

@@ -40,6 +40,12 @@ FORBIDDEN_ORIGIN = ProblemType(
     "Forbidden origin",
     "Call from a page whose origin the operator of this service has listed.",
 )
+MISDIRECTED = ProblemType(
+    "misdirected-request",
+    421,
+    "Misdirected request",
+    "Call the service by a host name that its operator has listed.",
+)
 BY_STATUS: Mapping[int, ProblemType] = {
     problem.status: problem
     for problem in (
@@ -90,6 +96,12 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
     errors.AmbiguousCredentialsError: ProblemType(
         "ambiguous-credentials", 400, "Ambiguous credentials", "Send exactly one credential."
     ),
+    errors.InsufficientScopeError: ProblemType(
+        "insufficient-scope",
+        403,
+        "Insufficient scope",
+        "Ask the identity provider for a token with the scope or role that `detail` names.",
+    ),
     errors.MissingClaimError: ProblemType(
         "missing-claim",
         403,
@@ -129,7 +141,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
 """One row for each error that a request can end in; a test holds it complete."""
 
 ALL: tuple[ProblemType, ...] = tuple(
-    dict.fromkeys([*BY_ERROR.values(), *BY_STATUS.values(), INTERNAL_ERROR])
+    dict.fromkeys([*BY_ERROR.values(), *BY_STATUS.values(), MISDIRECTED, INTERNAL_ERROR])
 )
 
 

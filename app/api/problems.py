@@ -15,11 +15,13 @@ from app.api.problem_types import (
     FORBIDDEN_ORIGIN,
     INTERNAL_ERROR,
     INVALID_REQUEST,
+    MISDIRECTED,
     ProblemType,
     problem_type_of,
 )
 from app.errors import (
     FieldError,
+    InsufficientScopeError,
     UnauthenticatedError,
     VaultBffError,
 )
@@ -67,6 +69,10 @@ class Problems:
         """Return the answer to a browser that asks on behalf of a page that may not call."""
         return self.answer(FORBIDDEN_ORIGIN, "Pages of this origin may not do this here.", None)
 
+    def unknown_host(self) -> Response:
+        """Return the answer to a request for a host that is not served here."""
+        return self.answer(MISDIRECTED, "This host name is not served here.", None)
+
     def install(self, app: FastAPI) -> None:
         """Have every error of this application answered as a problem."""
         app.add_exception_handler(VaultBffError, self._on_error)
@@ -76,7 +82,7 @@ class Problems:
     async def _on_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, VaultBffError)  # noqa: S101 - what it is registered for
         headers: dict[str, str] = {}
-        if isinstance(error, UnauthenticatedError):
+        if isinstance(error, UnauthenticatedError | InsufficientScopeError):
             headers["WWW-Authenticate"] = _challenge(error)
         if error.retry_after is not None:
             headers["Retry-After"] = str(math.ceil(error.retry_after))
@@ -99,6 +105,9 @@ class Problems:
         return self.answer(INVALID_REQUEST, detail, request.state.request_id)
 
 
-def _challenge(error: UnauthenticatedError) -> str:
+def _challenge(error: UnauthenticatedError | InsufficientScopeError) -> str:
     """Return what kind of credential is wanted (RFC 6750 section 3)."""
-    return 'Bearer realm="vault-bff"' + (', error="invalid_token"' if error.presented else "")
+    challenge = 'Bearer realm="vault-bff"'
+    if isinstance(error, InsufficientScopeError):
+        return f'{challenge}, error="insufficient_scope"'
+    return f'{challenge}, error="invalid_token"' if error.presented else challenge

@@ -1,31 +1,33 @@
 """The whole of identity in one call: a request's headers in, a Caller out."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
-from app.identity import jwt
-from app.identity.claims import user_of
-from app.identity.credentials import bearer_token
+from app.identity.credentials import Finder, Headers, Place
+from app.identity.csrf import check_page
 from app.identity.models import Caller
-from app.settings import IssuerSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """A configured issuer, ready to verify its tokens."""
-
-    name: str
-    settings: IssuerSettings
-    verifier: jwt.JwtVerifier
+from app.identity.sources import Source
+from app.identity.token_rules import invalid
 
 
 class Authenticator:
     """Establishes who is calling."""
 
-    def __init__(self, issuers: Iterable[Issuer]) -> None:
-        self._issuers: Mapping[str, Issuer] = {issuer.settings.issuer: issuer for issuer in issuers}
+    def __init__(
+        self, sources: Mapping[Place, Source], origins: Collection[str], csrf_header: str
+    ) -> None:
+        """Take what there is to believe.
 
-    async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        Args:
+            sources: who knows what the credentials at each place prove.
+            origins: the exact origins of pages that may send a cookie along.
+            csrf_header: the header that such a page must send, in lower case.
+        """
+        self._sources = sources
+        self._finder = Finder(sources)
+        self._origins = frozenset(origins)
+        self._csrf_header = csrf_header
+
+    async def authenticate(self, headers: Headers) -> Caller:
         """Return the caller that a request's credential proves.
 
         Args:
@@ -34,15 +36,10 @@ class Authenticator:
         Raises:
             IdentityError: when there is no such caller, or it cannot be known just now.
         """
-        token = jwt.parse(bearer_token(headers))
-        issuer = self._issuer_of(token)
-        return user_of(issuer.name, issuer.settings, await issuer.verifier.verify(token))
-
-    def _issuer_of(self, token: jwt.UnverifiedToken) -> Issuer:
-        # Compared exactly, and only to choose whose keys must verify the token: keys of one
-        # issuer never verify a token that names another (RFC 8725 section 3.8).
-        name = token.claims.get("iss")
-        issuer = self._issuers.get(name) if isinstance(name, str) else None
-        if issuer is None:
-            raise jwt.invalid("iss is no configured issuer")
-        return issuer
+        credential = self._finder.find(headers)
+        source = self._sources.get(credential.place)
+        if source is None:
+            raise invalid("no issuer's tokens are taken from the Authorization header")
+        if credential.place.kind == "cookie":
+            check_page(headers, self._origins, self._csrf_header)
+        return await source.caller(credential.value)

@@ -6,13 +6,13 @@ from typing import Any, get_type_hints
 from urllib.parse import quote
 
 import structlog
-from jsonpointer import JsonPointer
 from pydantic import TypeAdapter, ValidationError
 
 from app.errors import MissingClaimError
+from app.identity.claim_paths import claim
 from app.identity.models import Caller, Claims
-from app.settings import IssuerSettings
-from app.settings.identity import listed
+from app.settings import ApplicationSettings, IssuerSettings
+from app.settings.issuers import listed
 from app.vault import ConsumerMetadata
 
 MAX_CONSUMER_ID_LENGTH = 255
@@ -27,8 +27,16 @@ _METADATA: Mapping[str, TypeAdapter[Any]] = {
 logger = structlog.get_logger(__name__)
 
 
-def user_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
-    """Return the person whom an issuer's verified claims describe.
+def user_of(
+    name: str, source: IssuerSettings | ApplicationSettings, claims: Claims, more: Claims
+) -> Caller:
+    """Return the person whom verified claims describe.
+
+    Args:
+        name: the operator's name for the issuer or application.
+        source: the settings of that issuer or application.
+        claims: what it says of the person, verified.
+        more: what else it says of them, for display only.
 
     Raises:
         MissingClaimError: when a claim that makes up the consumer id is missing or unusable. There
@@ -38,9 +46,28 @@ def user_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
         kind="user",
         issuer=name,
         subject=claims["sub"],
-        consumer_id=_consumer_id(issuer, claims),
-        consumer_metadata=_metadata(name, issuer, claims),
+        consumer_id=_consumer_id(source, claims),
+        consumer_metadata=_metadata(name, source, claims, more),
+        actor=claims["act"]["sub"] if "act" in claims else None,
     )
+
+
+def service_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
+    """Return the service whom verified claims describe, with what it was granted."""
+    subject = claims["sub"]
+    return Caller(
+        kind="service",
+        issuer=name,
+        subject=subject,
+        consumer_id=None,
+        grant=issuer.grants.get(subject, ()),
+    )
+
+
+def lacks_display_data(issuer: IssuerSettings, claims: Claims) -> bool:
+    """Tell whether a configured name, e-mail or picture is not among the claims."""
+    paths = (issuer.claims.user_name, issuer.claims.email, issuer.claims.image)
+    return any(path is not None and claim(claims, path) is None for path in paths)
 
 
 def usable_consumer_id(value: str) -> bool:
@@ -48,13 +75,13 @@ def usable_consumer_id(value: str) -> bool:
     return _CONSUMER_ID.fullmatch(value) is not None
 
 
-def _consumer_id(issuer: IssuerSettings, claims: Claims) -> str:
-    paths = listed(issuer.claims.consumer_id)
-    parts = [_identifier(path, _claim(claims, path)) for path in paths]
+def _consumer_id(source: IssuerSettings | ApplicationSettings, claims: Claims) -> str:
+    paths = listed(source.claims.consumer_id)
+    parts = [_identifier(path, claim(claims, path)) for path in paths]
     if len(parts) > 1:
         # Percent-encoded, so that ("a:b", "c") and ("a", "b:c") stay two consumers.
         parts = [quote(part, safe="") for part in parts]
-    consumer_id = issuer.consumer_prefix + ":".join(parts)
+    consumer_id = source.consumer_prefix + ":".join(parts)
     if not usable_consumer_id(consumer_id):
         raise MissingClaimError(
             f"The claim {' with '.join(paths)} cannot be a consumer id: it must be 1 to "
@@ -77,12 +104,14 @@ def _identifier(path: str, value: Any) -> str:
     return value
 
 
-def _metadata(name: str, issuer: IssuerSettings, claims: Claims) -> ConsumerMetadata:
+def _metadata(
+    name: str, source: IssuerSettings | ApplicationSettings, claims: Claims, more: Claims
+) -> ConsumerMetadata:
     """Return what can be shown of the consumer; what cannot is left out, never refused."""
     metadata = ConsumerMetadata()
     for field, adapter in _METADATA.items():
-        path = getattr(issuer.claims, field)
-        value = None if path is None else _claim(claims, path)
+        path = getattr(source.claims, field)
+        value = None if path is None else claim(claims, path) or claim(more, path)
         if value is None or value == "":
             continue
         try:
@@ -90,7 +119,3 @@ def _metadata(name: str, issuer: IssuerSettings, claims: Claims) -> ConsumerMeta
         except ValidationError:
             logger.info("claim_left_out", issuer=name, claim=path, field=field)
     return metadata
-
-
-def _claim(claims: Claims, path: str) -> Any:
-    return JsonPointer(path).resolve(claims, None) if path.startswith("/") else claims.get(path)

@@ -7,21 +7,19 @@ causes one fetch per cool-down, and evicts nothing. When the issuer does not ans
 hand serve on up to a hard age.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import httpx
 import structlog
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
-from app.identity.fetch import get_json
+from app.identity.discovery import Discovery
+from app.identity.fetch import Fetcher
 from app.identity.keys import PublicKey, matching, public_keys
 from app.settings import IdentitySettings, IssuerSettings
-from app.urls import is_loopback, web_url
+from app.single_flight import SingleFlight
 
 MAX_UNKNOWN_KIDS = 1024
 _UNKNOWN_FOR_COOLDOWNS = 4
@@ -50,26 +48,29 @@ class JwksState:
 class Jwks:
     """The keys of one issuer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it takes to fetch and to judge
         self,
         name: str,
         issuer: IssuerSettings,
         settings: IdentitySettings,
-        http: httpx.AsyncClient,
+        discovery: Discovery,
+        fetcher: Fetcher,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._issuer = issuer
         self._settings = settings
-        self._http = http
+        self._discovery = discovery
+        self._fetcher = fetcher
         self._clock = clock
         self._keys: tuple[PublicKey, ...] = ()
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._error: str | None = None
         self._unknown: OrderedDict[str, float] = OrderedDict()
-        self._discovered_uri: str | None = None
-        self._flight: asyncio.Task[None] | None = None
+        self._flight: SingleFlight[None] = SingleFlight()
+        self._is_fetching = False
 
     async def key(self, kid: str | None, algorithm: str) -> PublicKey:
         """Return the key that a token's header names.
@@ -82,8 +83,6 @@ class Jwks:
             await self._refresh_unless_cooling()
             if not self.state().usable:
                 raise self._unavailable()
-        elif self._is_due():
-            self._take_off()
         found = matching(self._keys, kid, algorithm)
         if found is None and not self._is_known_unknown(kid):
             if await self._refresh_unless_cooling():
@@ -107,13 +106,7 @@ class Jwks:
     async def refresh_if_due(self) -> None:
         """Fetch the keys when there are none, or when they are older than the refresh age."""
         if self._is_due():
-            await self._take_off()
-
-    async def aclose(self) -> None:
-        """End a fetch that is under way."""
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.gather(self._flight, return_exceptions=True)
+            await self._flight.join("keys", self._refresh)
 
     def _is_due(self) -> bool:
         age = self.state().age_seconds
@@ -126,31 +119,29 @@ class Jwks:
         return self._tried_at is not None and self._clock() - self._tried_at < cooldown
 
     async def _refresh_unless_cooling(self) -> bool:
-        if self._flight is None and self._is_cooling():
+        if self._is_cooling() and not self._is_fetching:
             return False
-        # Shielded, so that one caller who hangs up does not end the fetch for all who wait.
-        await asyncio.shield(self._take_off())
+        await self._flight.join("keys", self._refresh)
         return True
 
-    def _take_off(self) -> asyncio.Task[None]:
-        if self._flight is None:
-            self._tried_at = self._clock()
-            self._flight = asyncio.create_task(self._refresh())
-            self._flight.add_done_callback(self._landed)
-        return self._flight
-
-    def _landed(self, _: asyncio.Task[None]) -> None:
-        self._flight = None
-
     async def _refresh(self) -> None:
+        self._tried_at, self._is_fetching = self._clock(), True
         try:
-            keys, left_out = public_keys(await self._get(await self._jwks_uri()))
+            keys, left_out = public_keys(await self._fetch())
         except IdentityProviderUnavailableError as error:
             self._failed(error.reason or "unavailable")
-            return
         except ValueError as error:
             self._failed(str(error))
-            return
+        else:
+            self._replace(keys, left_out)
+        finally:
+            self._is_fetching = False
+
+    async def _fetch(self) -> object:
+        uri = await self._discovery.endpoint("jwks_uri", self._issuer.jwks_uri)
+        return await self._fetcher.get_json(uri)
+
+    def _replace(self, keys: tuple[PublicKey, ...], left_out: int) -> None:
         if {key.kid for key in keys} != {key.kid for key in self._keys}:
             self._unknown.clear()
             logger.info("jwks_changed", issuer=self._name, keys=len(keys), left_out=left_out)
@@ -158,25 +149,8 @@ class Jwks:
 
     def _failed(self, reason: str) -> None:
         self._error = reason
-        self._discovered_uri = None  # Perhaps the keys have moved: ask again next time.
+        self._discovery.forget()  # Perhaps the keys have moved.
         logger.warning("jwks_fetch_failed", issuer=self._name, reason=reason)
-
-    async def _jwks_uri(self) -> str:
-        known = self._issuer.jwks_uri or self._discovered_uri
-        if known is not None:
-            return known
-        issuer = self._issuer.issuer
-        metadata = await self._get(f"{issuer.removesuffix('/')}/.well-known/openid-configuration")
-        if not isinstance(metadata, dict) or metadata.get("issuer") != issuer:
-            raise ValueError("the discovery document is another issuer's")
-        uri = web_url(str(metadata.get("jwks_uri")))
-        if is_loopback(uri) and not is_loopback(issuer):
-            raise ValueError("the discovery document names a loopback jwks_uri")
-        self._discovered_uri = uri
-        return uri
-
-    async def _get(self, url: str) -> Any:
-        return await get_json(self._http, url, timeout_seconds=self._settings.fetch_timeout_seconds)
 
     def _is_known_unknown(self, kid: str | None) -> bool:
         until = self._unknown.get(kid or "")

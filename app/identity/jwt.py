@@ -1,14 +1,11 @@
 """A signed JSON Web Token becomes verified claims.
 
-What is asked of a token: RFC 7519 (JWT), RFC 8725 (best current practice), RFC 9068 (access
-tokens). joserfc does the cryptography; what it is lenient about is checked here.
+joserfc does the cryptography; what it is lenient about is checked here (RFC 8725).
 """
 
 import binascii
 import re
-import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +14,11 @@ from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 
 from app import strict_json
-from app.errors import UnauthenticatedError
+from app.identity.credentials import MAX_CREDENTIAL_LENGTH
 from app.identity.jwks import Jwks
 from app.identity.models import Claims
+from app.identity.token_rules import TokenRules, invalid
 from app.settings import IssuerSettings
-from app.settings.identity import listed
-
-MAX_TOKEN_LENGTH = 8192
-"""Characters of a token that is looked at at all."""
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -32,7 +26,7 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class _Registry(jws.JWSRegistry):
     """The allowed algorithms, under the names that tokens use."""
 
-    max_header_length = MAX_TOKEN_LENGTH
+    max_header_length = MAX_CREDENTIAL_LENGTH
 
     def get_alg(self, name: str) -> JWSAlgModel:
         """Resolve RFC 8037's `EdDSA` to what RFC 9864 calls it for the only curve we take."""
@@ -48,35 +42,25 @@ class UnverifiedToken:
     claims: dict[str, Any] = field(repr=False)
 
 
-def parse(text: str) -> UnverifiedToken:
-    """Take a compact JWS apart (RFC 7515 section 7.1); nothing is verified.
+def parse(text: str) -> UnverifiedToken | None:
+    """Take a compact JWS apart (RFC 7515 section 7.1); None for what is not of that form.
 
     Raises:
-        UnauthenticatedError: when it is too long or is not of that form.
+        UnauthenticatedError: when it is of that form, and what is in it is not JSON objects.
     """
-    if len(text) > MAX_TOKEN_LENGTH:
-        raise invalid("the token is too long")
     if _COMPACT.fullmatch(text) is None:
-        raise invalid("not a signed token in compact form")
+        return None
     header, claims, _ = text.split(".")
     return UnverifiedToken(text, _object(header, "header"), _object(claims, "payload"))
 
 
-def invalid(reason: str) -> UnauthenticatedError:
-    """Return the one answer that every bad token gets; only the operator learns why."""
-    return UnauthenticatedError("The access token is not valid.", reason=reason)
-
-
 class JwtVerifier:
-    """Verifies the tokens of one issuer."""
+    """Verifies the tokens of one issuer with its keys."""
 
-    def __init__(
-        self, issuer: IssuerSettings, jwks: Jwks, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, issuer: IssuerSettings, jwks: Jwks, rules: TokenRules) -> None:
         self._issuer = issuer
-        self._audience = frozenset(listed(issuer.audience))
         self._jwks = jwks
-        self._clock = clock
+        self._rules = rules
         self._registry = _Registry(
             algorithms=[*issuer.algorithms, "Ed25519"], strict_check_header=False
         )
@@ -85,8 +69,7 @@ class JwtVerifier:
         """Return the token's claims once everything about it holds.
 
         Raises:
-            UnauthenticatedError: when anything does not.
-            IdentityProviderUnavailableError: when the issuer's keys are not to be had.
+            IdentityError: when anything does not, or the issuer's keys are not to be had.
         """
         algorithm = self._check_header(token.header)
         key = await self._jwks.key(token.header.get("kid"), algorithm)
@@ -94,7 +77,7 @@ class JwtVerifier:
             jws.deserialize_compact(token.text, key.key, registry=self._registry)
         except (JoseError, ValueError):
             raise invalid("the signature does not verify") from None
-        self._check_claims(token.claims)
+        self._rules.check(token.claims)
         return token.claims
 
     def _check_header(self, header: dict[str, Any]) -> str:
@@ -111,44 +94,6 @@ class JwtVerifier:
         ):
             raise invalid("its typ is not at+jwt")
         return algorithm
-
-    def _check_claims(self, claims: dict[str, Any]) -> None:
-        if claims.get("iss") != self._issuer.issuer:
-            raise invalid("iss is another issuer's")
-        subject, audience = claims.get("sub"), claims.get("aud")
-        if not isinstance(subject, str) or not subject:
-            raise invalid("sub is missing or not a string")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if not all(isinstance(one, str) for one in audiences):
-            raise invalid("aud is missing or not a string")
-        if self._audience.isdisjoint(audiences):
-            raise invalid("aud does not name this service")
-        self._check_times(claims)
-
-    def _check_times(self, claims: dict[str, Any]) -> None:
-        now, leeway = self._clock(), self._issuer.leeway_seconds
-        expires = _numeric_date(claims, "exp")
-        not_before, issued = _numeric_date(claims, "nbf"), _numeric_date(claims, "iat")
-        if expires is None:
-            raise invalid("exp is missing")
-        if now >= expires + leeway:
-            raise invalid("it has expired")
-        if not_before is not None and now < not_before - leeway:
-            raise invalid("it is not valid yet")
-        if issued is not None and now < issued - leeway:
-            raise invalid("it was issued in the future")
-        oldest = self._issuer.max_token_age_seconds
-        if oldest is not None and (issued is None or now > issued + oldest + leeway):
-            raise invalid("it is older than this issuer's tokens may be")
-
-
-def _numeric_date(claims: dict[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if name not in claims:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise invalid(f"{name} is not a number")
-    return value
 
 
 def _object(segment: str, what: str) -> dict[str, Any]:

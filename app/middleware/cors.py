@@ -7,7 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-ALLOWED_HEADERS = ("authorization", "content-type", "x-request-id")
+ALLOWED_HEADERS = ("content-type", "x-request-id")
 EXPOSED_HEADERS = ("x-request-id", "retry-after")
 MAX_AGE_SECONDS = 600
 
@@ -16,13 +16,29 @@ class ExactOriginsMiddleware(CORSMiddleware):
     """Lets the pages of exactly these origins call from a browser."""
 
     def __init__(
-        self, app: ASGIApp, origins: tuple[str, ...], refuse: Callable[[], Response]
+        self,
+        app: ASGIApp,
+        *,
+        origins: tuple[str, ...],
+        credential_headers: tuple[str, ...],
+        cookies: bool,
+        refuse: Callable[[], Response],
     ) -> None:
+        """Take whom to let call, and how.
+
+        Args:
+            app: the rest of the application.
+            origins: exact origins, as browsers send them.
+            credential_headers: the headers that a page may have to set to prove who is calling.
+            cookies: whether a page may have the browser send cookies along.
+            refuse: makes the answer to a page that may not call.
+        """
         super().__init__(
             app,
             allow_origins=origins,
             allow_methods=("POST",),
-            allow_headers=ALLOWED_HEADERS,
+            allow_headers=(*ALLOWED_HEADERS, *credential_headers),
+            allow_credentials=cookies,
             expose_headers=EXPOSED_HEADERS,
             max_age=MAX_AGE_SECONDS,
         )

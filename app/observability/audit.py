@@ -23,6 +23,7 @@ class AuditRecord:
         caller_kind: user or service, once identity has said so.
         issuer: the operator's name of the issuer that vouches for the caller.
         subject: who the caller is to that issuer.
+        actor: who acts for the subject, where the token was delegated.
         consumer_id: for whom the session is, or would be.
         target: name of the redirect target.
         connection: the connector that is opened directly, as `unified_api/service_id`.
@@ -32,6 +33,7 @@ class AuditRecord:
     caller_kind: str | None = None
     issuer: str | None = None
     subject: str | None = None
+    actor: str | None = None
     consumer_id: str | None = None
     target: str | None = None
     connection: str | None = None
@@ -54,6 +56,7 @@ class AuditRecord:
             caller_kind=self.caller_kind,
             issuer=self.issuer,
             subject=self.subject,
+            actor=self.actor,
             consumer_id=self.consumer_id,
             target=self.target,
             connection=self.connection,

@@ -12,6 +12,7 @@ import orjson
 
 from app.errors import FieldError, FieldNotPermittedError, InvalidRequestError
 from app.identity.models import Caller
+from app.sessions.consumers import consumer_of
 from app.sessions.models import SessionPlan, SessionRequest
 from app.sessions.redirects import redirect_target
 from app.settings import SessionSettings
@@ -22,7 +23,7 @@ MAX_CUSTOM_SETTINGS_BYTES: Final = 4096
 
 APIDECK_DEFAULT_LENGTH: Final = "1h"
 
-_IDENTITY_FIELDS = ("consumer_id", "consumer_metadata")
+_NOT_FORWARDED = frozenset({"return_to", "redirect_uri", "connection", "consumer_id"})
 _PARTS = ("settings", "theme")
 
 
@@ -31,13 +32,15 @@ def plan_session(caller: Caller, request: SessionRequest, settings: SessionSetti
 
     Raises:
         FieldNotPermittedError: naming each field that this caller may not set.
+        ConsumerNotGrantedError: when a service asks for a consumer outside its grant.
         InvalidRequestError: naming each field that makes no sense together with the rest.
         RedirectNotAllowedError: when the redirect target is not a registered one.
     """
     _refuse_fields(caller, request, settings)
     target, redirect_uri = redirect_target(request, settings)
+    consumer_id, metadata = consumer_of(caller, request)
     session = Session()
-    if metadata := caller.consumer_metadata:
+    if metadata:
         session["consumer_metadata"] = metadata
     if redirect_uri is not None:
         session["redirect_uri"] = redirect_uri
@@ -48,7 +51,7 @@ def plan_session(caller: Caller, request: SessionRequest, settings: SessionSetti
     if custom := _custom_settings(request, settings):
         session["custom_consumer_settings"] = custom
     return SessionPlan(
-        caller.consumer_id, session, request.get("connection"), _callers_own(request), target
+        consumer_id, session, request.get("connection"), _callers_own(request), target
     )
 
 
@@ -58,6 +61,7 @@ def _refuse_fields(caller: Caller, request: SessionRequest, settings: SessionSet
         FieldError(f"/{field.replace('.', '/')}", "You may not set this.")
         for field in _fields(request)
         if field not in permitted and field.partition(".")[0] not in permitted
+        if not (field == "consumer_id" and caller.kind == "service")
     ]
     if refused:
         raise FieldNotPermittedError(
@@ -151,9 +155,5 @@ def _callers_own(request: SessionRequest) -> frozenset[str]:
 
     A redirect URI is left out: whatever the caller sent, what is forwarded is the operator's.
     """
-    forwarded = [
-        field
-        for field in _fields(request)
-        if field not in ("return_to", "redirect_uri", "connection", *_IDENTITY_FIELDS)
-    ]
+    forwarded = [field for field in _fields(request) if field not in _NOT_FORWARDED]
     return frozenset(f"/{field.replace('.', '/')}" for field in forwarded)

@@ -2,16 +2,24 @@
 
 from app.settings.apideck import ApideckSettings
 from app.settings.groups import Group
-from app.settings.identity import ClaimPaths, IdentitySettings, IssuerSettings
+from app.settings.identity import ApplicationSettings, IdentitySettings
+from app.settings.issuers import (
+    ClaimPaths,
+    CredentialSettings,
+    IntrospectionSettings,
+    IssuerSettings,
+)
 from app.settings.server import CorsSettings, LogSettings, ServerSettings
-from app.settings.session import CallerKind, SessionDefaults, SessionSettings
+from app.settings.session import SessionDefaults, SessionSettings
 
 __all__ = [
     "ApideckSettings",
-    "CallerKind",
+    "ApplicationSettings",
     "ClaimPaths",
     "CorsSettings",
+    "CredentialSettings",
     "IdentitySettings",
+    "IntrospectionSettings",
     "IssuerSettings",
     "LogSettings",
     "ServerSettings",

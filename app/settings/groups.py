@@ -1,6 +1,10 @@
 """What every group of settings has in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Group(BaseModel):

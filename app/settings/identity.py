@@ -1,101 +1,57 @@
-"""`IDENTITY__…`: whose tokens are believed, and what their claims mean."""
+"""`IDENTITY__…`: who is believed, and what their claims mean."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from app.settings.groups import Group
-from app.urls import web_url
-
-Algorithm = Literal[
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "Ed25519",
-]
-"""Asymmetric ones only: with HMAC, whoever can verify can also sign (RFC 8725 section 3.1)."""
+from app.settings.issuers import (
+    ClaimPaths,
+    ConsumerPrefix,
+    CookieName,
+    IssuerSettings,
+    WebUrlSetting,
+    listed,
+)
 
 
-def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return a setting of one or more strings as a tuple; one string stands for a list of one."""
-    return (value,) if isinstance(value, str) else value
+class ApplicationSettings(Group):
+    """An application whose own session cookie says who somebody is.
 
+    The cookie means nothing to this service, so the application is asked: its "who am I" URL is
+    called with that cookie and nothing else.
+    """
 
-NonEmpty = Annotated[str, StringConstraints(min_length=1)]
-ClaimPath = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""A claim's name, or a JSON Pointer (RFC 6901) into the claims when it begins with a slash."""
+    cookie: CookieName
+    """Name of the application's session cookie."""
 
+    whoami_url: WebUrlSetting
+    """Answers a GET that carries the cookie: 200 with the person's claims as a JSON object, of
+    which `sub` is required, or 401 or 403 when nobody is signed in."""
 
-class ClaimPaths(Group):
-    """Which claim becomes what."""
+    cache_seconds: Annotated[int, Field(ge=0, le=300)] = 10
+    """Seconds that an answer is believed: a person who signs out can mint for so much longer."""
 
-    consumer_id: ClaimPath | Annotated[tuple[ClaimPath, ...], Field(min_length=1, max_length=4)] = (
-        "sub"
-    )
-    """The claim that names the customer: your tenant's id. It is required of every token. Several
-    claims are joined to one id, each percent-encoded, with a colon between them."""
-
-    account_name: ClaimPath | None = None
-    """Name of the customer's account."""
-
-    user_name: ClaimPath | None = "name"
-    """Name of the person."""
-
-    email: ClaimPath | None = "email"
-    """E-mail address of the person, for display; never a key."""
-
-    image: ClaimPath | None = "picture"
-    """URL of a picture."""
-
-
-class IssuerSettings(Group):
-    """One issuer of tokens, and what is asked of a token of its."""
-
-    issuer: Annotated[str, AfterValidator(web_url)]
-    """The `iss` of its tokens, exactly: a slash at the end counts."""
-
-    audience: NonEmpty | Annotated[tuple[NonEmpty, ...], Field(min_length=1)]
-    """The `aud` of tokens that are meant for this service; one of these must be in the token."""
-
-    jwks_uri: Annotated[str, AfterValidator(web_url)] | None = None
-    """Where its keys are. Without it they are found by OpenID Connect Discovery."""
-
-    algorithms: tuple[Algorithm, ...] = Field(
-        default=("RS256", "PS256", "ES256", "EdDSA", "Ed25519"), min_length=1
-    )
-    """Signature algorithms that its tokens may use."""
-
-    token_type: Literal["at+jwt", "any"] = "at+jwt"  # noqa: S105 - a media type
-    """`at+jwt` wants the header `typ` of an access token (RFC 9068). `any` is for issuers that do
-    not set it; then the audience alone tells an access token from an ID token, so it must be one
-    that ID tokens never have."""
-
-    leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """Seconds by which the issuer's clock and ours may differ."""
-
-    max_token_age_seconds: Annotated[int, Field(ge=60, le=604_800)] | None = None
-    """Seconds since `iat` after which a token is refused even if it has not expired."""
-
-    consumer_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")] = ""
-    """Put before the consumer id of its callers. With several issuers each needs one of its own,
-    so that equal claims of two issuers never mean the same consumer."""
+    consumer_prefix: ConsumerPrefix = ""
+    """Put before the consumer id of its people; see the same setting of an issuer."""
 
     claims: ClaimPaths = ClaimPaths()
     """Which claim becomes what."""
 
 
 class IdentitySettings(Group):
-    """Whose tokens are believed."""
+    """Who is believed: issuers of tokens, and applications with sessions of their own."""
 
-    issuers: dict[str, IssuerSettings] = Field(min_length=1)
+    issuers: dict[str, IssuerSettings] = Field(default_factory=dict)
     """The issuers, each under a name of your own that logs and metrics use."""
+
+    applications: dict[str, ApplicationSettings] = Field(default_factory=dict)
+    """The applications whose session cookies are believed, each under a name of your own."""
+
+    csrf_header: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")] = "x-vault-session"
+    """The header that a request with a cookie must carry, with any value. A page of a foreign
+    origin cannot add it without asking first."""
 
     jwks_refresh_seconds: Annotated[int, Field(ge=30, le=86_400)] = 600
     """Age of an issuer's keys, in seconds, at which they are fetched anew in the background."""
@@ -108,14 +64,40 @@ class IdentitySettings(Group):
     """Seconds between two fetches that an unknown key id may cause."""
 
     fetch_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
-    """Seconds that an issuer has to answer."""
+    """Seconds that an issuer or an application has to answer."""
+
+    @property
+    def uses_cookies(self) -> bool:
+        """Tell whether any caller may come with a cookie."""
+        cookies = [issuer.credential.cookie for issuer in self.issuers.values()]
+        return bool(self.applications) or any(cookies)
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not self.issuers and not self.applications:
+            raise ValueError("needs at least one of issuers and applications")
+        return self
+
+    @model_validator(mode="after")
+    def _one_meaning_for_each_token(self) -> Self:
+        seen: set[tuple[str, str]] = set()
+        for issuer in self.issuers.values():
+            pairs = {(issuer.issuer, audience) for audience in listed(issuer.audience)}
+            if seen & pairs:
+                raise ValueError("two issuers have the same issuer URL and audience")
+            seen |= pairs
+        places = [i.credential for i in self.issuers.values() if i.introspection is not None]
+        if len(set(places)) != len(places):
+            raise ValueError("two issuers introspect tokens from the same place")
+        cookies = [application.cookie for application in self.applications.values()]
+        cookies += {i.credential.cookie for i in self.issuers.values() if i.credential.cookie}
+        if len(set(cookies)) != len(cookies):
+            raise ValueError("two issuers or applications use the same cookie")
+        return self
 
     @model_validator(mode="after")
     def _one_meaning_for_each_consumer(self) -> Self:
-        issuers = list(self.issuers.values())
-        if len({issuer.issuer for issuer in issuers}) != len(issuers):
-            raise ValueError("two issuers have the same issuer URL")
-        prefixes = [issuer.consumer_prefix for issuer in issuers]
+        prefixes = list(self._user_prefixes())
         if any(
             one.startswith(other)
             for i, one in enumerate(prefixes)
@@ -123,6 +105,14 @@ class IdentitySettings(Group):
             if i != j
         ):
             raise ValueError(
-                "with several issuers each needs a consumer_prefix, and none may begin with another"
+                "with several sources of users each needs a consumer_prefix, and none may begin "
+                "with another"
             )
         return self
+
+    def _user_prefixes(self) -> Iterator[str]:
+        for issuer in self.issuers.values():
+            if issuer.kind == "users":
+                yield issuer.consumer_prefix
+        for application in self.applications.values():
+            yield application.consumer_prefix

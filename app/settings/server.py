@@ -31,6 +31,10 @@ class ServerSettings(Group):
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
 
+    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}$")], ...] = ()
+    """Values of the Host header that are served, in lower case and without a port; empty serves
+    all. No decision is made on that header either way. Probes need it set too."""
+
     docs: bool = False
     """Serve an interactive page of the API at `/docs`; it loads its scripts from a public CDN."""
 

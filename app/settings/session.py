@@ -1,6 +1,6 @@
 """`SESSION__…`: what a session may be."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -93,6 +93,3 @@ class SessionSettings(Group):
         if length and session_minutes(length) > session_minutes(self.max_session_length):
             raise ValueError("defaults.settings.session_length is longer than max_session_length")
         return self
-
-
-CallerKind = Literal["user", "service"]

@@ -1,0 +1,56 @@
+"""What an issuer says about itself: OpenID Connect Discovery 1.0, RFC 8414."""
+
+from typing import Any
+
+from app.errors import IdentityProviderUnavailableError
+from app.identity.fetch import Fetcher
+from app.settings import IssuerSettings
+from app.single_flight import SingleFlight
+from app.urls import is_loopback, web_url
+
+
+class Discovery:
+    """The metadata document of one issuer, fetched when it is first needed."""
+
+    def __init__(self, issuer: IssuerSettings, fetcher: Fetcher) -> None:
+        self._issuer = issuer.issuer
+        self._fetcher = fetcher
+        self._document: dict[str, Any] | None = None
+        self._flight: SingleFlight[dict[str, Any]] = SingleFlight()
+
+    async def endpoint(self, name: str, configured: str | None) -> str:
+        """Return the URL of one of the issuer's endpoints: the configured one, or its own word.
+
+        Raises:
+            IdentityProviderUnavailableError: when the issuer does not say, or not believably.
+        """
+        if configured is not None:
+            return configured
+        if self._document is None:
+            self._document = await self._flight.join("document", self._fetch)
+        try:
+            url = web_url(str(self._document.get(name)))
+        except ValueError as error:
+            raise self._unbelievable(f"{name} {error}") from None
+        if is_loopback(url) and not is_loopback(self._issuer):
+            raise self._unbelievable(f"{name} is on a loopback host")
+        return url
+
+    def forget(self) -> None:
+        """Ask again next time: what was said last does not work any more."""
+        self._document = None
+
+    async def _fetch(self) -> dict[str, Any]:
+        url = f"{self._issuer.removesuffix('/')}/.well-known/openid-configuration"
+        document = await self._fetcher.get_json(url)
+        # Section 4.3: a document that names another issuer would bring another issuer's keys.
+        if not isinstance(document, dict) or document.get("issuer") != self._issuer:
+            raise self._unbelievable("it is another issuer's")
+        return document
+
+    def _unbelievable(self, what: str) -> IdentityProviderUnavailableError:
+        return IdentityProviderUnavailableError(
+            "The identity provider cannot be used just now; try again shortly.",
+            reason=f"discovery document of {self._issuer}: {what}",
+            retry_after=30,
+        )

@@ -1,0 +1,109 @@
+"""What is asked of a token's claims, however the token was verified (RFC 7519, 8725, 9068)."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.errors import InsufficientScopeError, UnauthenticatedError
+from app.identity.claim_paths import claim
+from app.identity.models import Claims
+from app.settings import IssuerSettings
+from app.settings.issuers import listed
+
+
+def invalid(reason: str) -> UnauthenticatedError:
+    """Return the one answer that every bad token gets; only the operator learns why."""
+    return UnauthenticatedError("The access token is not valid.", reason=reason)
+
+
+class TokenRules:
+    """The rules of one issuer."""
+
+    def __init__(self, issuer: IssuerSettings, clock: Callable[[], float] = time.time) -> None:
+        self._issuer = issuer
+        self._audience = frozenset(listed(issuer.audience))
+        self._clock = clock
+
+    def check(self, claims: Claims) -> None:
+        """Make sure that the claims are this issuer's, meant for this service, and current.
+
+        Raises:
+            UnauthenticatedError: when they are not.
+            InsufficientScopeError: when they lack the scope or role that is required.
+        """
+        if claims.get("iss") != self._issuer.issuer:
+            raise invalid("iss is another issuer's")
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise invalid("sub is missing or not a string")
+        self._check_audience(claim(claims, self._issuer.audience_claim))
+        self._check_times(claims)
+        self._check_delegation(claims)
+        self._check_rights(claims)
+
+    def is_for(self, claims: Claims) -> bool:
+        """Tell whether claims, verified or not, name this issuer and one of its audiences."""
+        audience = claim(claims, self._issuer.audience_claim)
+        return claims.get("iss") == self._issuer.issuer and self._names_us(audience)
+
+    def _names_us(self, audience: Any) -> bool:
+        audiences = audience if isinstance(audience, list) else [audience]
+        strings = [one for one in audiences if isinstance(one, str)]
+        return len(strings) == len(audiences) and not self._audience.isdisjoint(strings)
+
+    def _check_audience(self, audience: Any) -> None:
+        if not self._names_us(audience):
+            raise invalid(f"{self._issuer.audience_claim} does not name this service")
+
+    def _check_times(self, claims: Claims) -> None:
+        now, leeway = self._clock(), self._issuer.leeway_seconds
+        expires = _numeric_date(claims, "exp")
+        not_before, issued = _numeric_date(claims, "nbf"), _numeric_date(claims, "iat")
+        if expires is None:
+            raise invalid("exp is missing")
+        if now >= expires + leeway:
+            raise invalid("it has expired")
+        if not_before is not None and now < not_before - leeway:
+            raise invalid("it is not valid yet")
+        if issued is not None and now < issued - leeway:
+            raise invalid("it was issued in the future")
+        oldest = self._issuer.max_token_age_seconds
+        if oldest is not None and (issued is None or now > issued + oldest + leeway):
+            raise invalid("it is older than this issuer's tokens may be")
+
+    def _check_delegation(self, claims: Claims) -> None:
+        if "act" not in claims:
+            return
+        if self._issuer.kind == "services":
+            # Whose grant would count, the subject's or the actor's? Neither is safe to guess.
+            raise invalid("a delegated token (act) of an issuer of services")
+        actor = claims["act"]
+        if not isinstance(actor, dict) or not isinstance(actor.get("sub"), str):
+            raise invalid("act names no actor")
+
+    def _check_rights(self, claims: Claims) -> None:
+        scope, role = self._issuer.required_scope, self._issuer.required_role
+        if scope is not None and scope not in _words(claims.get("scope", claims.get("scp"))):
+            raise InsufficientScopeError(
+                f"The access token lacks the scope {scope}.", reason=f"missing scope {scope}"
+            )
+        if role is not None and role not in _words(claim(claims, self._issuer.role_claim)):
+            raise InsufficientScopeError(
+                f"The access token lacks the role {role}.", reason=f"missing role {role}"
+            )
+
+
+def _words(value: Any) -> list[Any]:
+    """Return scopes or roles, whether they stand in one string (RFC 8693 section 4.2) or a list."""
+    if isinstance(value, str):
+        return value.split(" ")
+    return value if isinstance(value, list) else []
+
+
+def _numeric_date(claims: Claims, name: str) -> float | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid(f"{name} is not a number")
+    return value

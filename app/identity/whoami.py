@@ -1,0 +1,49 @@
+"""Asking an application about its own session cookie."""
+
+import time
+from collections.abc import Callable
+
+from app.errors import UnauthenticatedError
+from app.identity.cache import Answer, ClaimsCache
+from app.identity.fetch import Fetcher, json_of, unavailable
+from app.identity.models import Claims
+from app.settings import ApplicationSettings
+
+_NOBODY = frozenset({401, 403})
+
+
+class WhoAmI:
+    """Asks one application who a session cookie belongs to."""
+
+    def __init__(
+        self,
+        settings: ApplicationSettings,
+        fetcher: Fetcher,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._fetcher = fetcher
+        self._cache = ClaimsCache(clock)
+
+    async def verify(self, cookie: str) -> Claims:
+        """Return the claims of the person who is signed in with a cookie.
+
+        Raises:
+            UnauthenticatedError: when the application says that nobody is.
+            IdentityProviderUnavailableError: when it does not say.
+        """
+        return await self._cache.get(cookie, lambda: self._ask(cookie))
+
+    async def _ask(self, cookie: str) -> Answer:
+        url = self._settings.whoami_url
+        status, body = await self._fetcher.get(url, {"cookie": f"{self._settings.cookie}={cookie}"})
+        if status in _NOBODY:
+            raise UnauthenticatedError("You are not signed in.", reason="the application says no")
+        claims = json_of(url, status, body)
+        if not isinstance(claims, dict):
+            raise unavailable(url, "answered with JSON that is no object")
+        subject = claims.get("sub")
+        if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
+            raise unavailable(url, "answered without a usable sub")
+        return {**claims, "sub": str(subject)}, self._settings.cache_seconds

@@ -1,0 +1,187 @@
+"""`IDENTITY__ISSUERS__…`: one issuer of tokens, and what is asked of a token of its."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+
+from app.settings.groups import Group, NonEmpty
+from app.urls import web_url
+
+Algorithm = Literal[
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+]
+"""Asymmetric ones only: with HMAC, whoever can verify can also sign (RFC 8725 section 3.1)."""
+
+
+def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return a setting of one or more strings as a tuple; one string stands for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+ClaimPath = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""A claim's name, or a JSON Pointer (RFC 6901) into the claims when it begins with a slash."""
+
+CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
+ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
+WebUrlSetting = Annotated[str, AfterValidator(web_url)]
+_RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
+
+
+class ClaimPaths(Group):
+    """Which claim becomes what."""
+
+    consumer_id: ClaimPath | Annotated[tuple[ClaimPath, ...], Field(min_length=1, max_length=4)] = (
+        "sub"
+    )
+    """The claim that names the customer: your tenant's id. It is required of every user. Several
+    claims are joined to one id, each percent-encoded, with a colon between them."""
+
+    account_name: ClaimPath | None = None
+    """Name of the customer's account."""
+
+    user_name: ClaimPath | None = "name"
+    """Name of the person."""
+
+    email: ClaimPath | None = "email"
+    """E-mail address of the person, for display; never a key."""
+
+    image: ClaimPath | None = "picture"
+    """URL of a picture."""
+
+
+class CredentialSettings(Group):
+    """Where a token is looked for: in the Authorization header, unless one of these is given."""
+
+    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    """A header that holds the token by itself, as a gateway sends its signed assertion."""
+
+    cookie: CookieName | None = None
+    """A cookie that holds the token. Its callers must then pass the checks against forgery."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.header is not None and self.cookie is not None:
+            raise ValueError("takes one of header and cookie, not both")
+        if self.header is not None and self.header.lower() in _RESERVED_HEADERS:
+            raise ValueError("names a header that means something else")
+        return self
+
+
+class IntrospectionSettings(Group):
+    """Asking the issuer about a token (RFC 7662), which makes opaque ones usable."""
+
+    endpoint: WebUrlSetting | None = None
+    """The introspection endpoint. Without it, it is found by OpenID Connect Discovery."""
+
+    client_id: NonEmpty
+    """This service's own id at the issuer."""
+
+    client_secret: SecretStr | None = None
+    """This service's own secret. Give it here or in `client_secret_file`, not in both."""
+
+    client_secret_file: Path | None = None
+    """A file that holds the secret and nothing else."""
+
+    authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    """How this service proves itself to the issuer (OpenID Connect Core section 9)."""
+
+    cache_seconds: Annotated[int, Field(ge=0, le=300)] = 30
+    """Seconds that an answer is believed, and never beyond the token's `exp`: a revoked token
+    works for so much longer."""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.client_secret is None) == (self.client_secret_file is None):
+            raise ValueError("needs exactly one of client_secret and client_secret_file")
+        return self
+
+
+class IssuerSettings(Group):
+    """One issuer of tokens, and what is asked of a token of its."""
+
+    issuer: WebUrlSetting
+    """The `iss` of its tokens, exactly: a slash at the end counts."""
+
+    audience: NonEmpty | Annotated[tuple[NonEmpty, ...], Field(min_length=1)]
+    """The `aud` of tokens that are meant for this service; one of these must be in the token."""
+
+    audience_claim: ClaimPath = "aud"
+    """The claim that holds the audience, for issuers that put it elsewhere."""
+
+    kind: Literal["users", "services"] = "users"
+    """Whose tokens these are: people's, who mint for themselves, or services', which mint for
+    others within their grant."""
+
+    credential: CredentialSettings = CredentialSettings()
+    """Where its tokens are looked for."""
+
+    jwks_uri: WebUrlSetting | None = None
+    """Where its keys are. Without it they are found by OpenID Connect Discovery."""
+
+    introspection: IntrospectionSettings | None = None
+    """Ask the issuer about each token instead of verifying it here."""
+
+    userinfo: bool = False
+    """Ask the issuer's UserInfo endpoint for a name, e-mail or picture that a token lacks."""
+
+    userinfo_endpoint: WebUrlSetting | None = None
+    """The UserInfo endpoint. Without it, it is found by OpenID Connect Discovery."""
+
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=("RS256", "PS256", "ES256", "EdDSA", "Ed25519"), min_length=1
+    )
+    """Signature algorithms that its tokens may use."""
+
+    token_type: Literal["at+jwt", "any"] = "at+jwt"  # noqa: S105 - a media type
+    """`at+jwt` wants the header `typ` of an access token (RFC 9068). `any` is for issuers that do
+    not set it; then the audience alone tells an access token from an ID token, so it must be one
+    that ID tokens never have."""
+
+    leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 30
+    """Seconds by which the issuer's clock and ours may differ."""
+
+    max_token_age_seconds: Annotated[int, Field(ge=60, le=604_800)] | None = None
+    """Seconds since `iat` after which a token is refused even if it has not expired."""
+
+    consumer_prefix: ConsumerPrefix = ""
+    """Put before the consumer id of its users. With several sources of users each needs one of
+    its own, so that equal claims of two of them never mean the same consumer."""
+
+    claims: ClaimPaths = ClaimPaths()
+    """Which claim becomes what. Of users only."""
+
+    required_scope: NonEmpty | None = None
+    """A scope that a token must have, in `scope` or `scp`."""
+
+    required_role: NonEmpty | None = None
+    """A role that a token must have, in the claim that `role_claim` names."""
+
+    role_claim: ClaimPath = "roles"
+    """Where a token lists its roles."""
+
+    grants: dict[NonEmpty, tuple[NonEmpty, ...]] = Field(default_factory=dict)
+    """For which consumers a service may mint, by the service's `sub`: exact consumer ids, prefixes
+    as `eu-*`, or `*` for all. Of services only, and required of them."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "services" and not self.grants:
+            raise ValueError("an issuer of services needs grants")
+        if self.kind == "services" and self.userinfo:
+            raise ValueError("services have no UserInfo")
+        if self.kind == "users" and self.grants:
+            raise ValueError("grants are for services; users mint for themselves")
+        if any("*" in pattern[:-1] for patterns in self.grants.values() for pattern in patterns):
+            raise ValueError("a grant has an asterisk elsewhere than at its end")
+        return self
