@@ -1,8 +1,15 @@
 """What every test can rely on."""
 
 import os
+from collections.abc import AsyncIterator, Iterator
 
+import httpx
 import pytest
+
+from app.settings import Settings
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.service import running, settings_for
 
 _OURS = ("APIDECK__", "IDENTITY__", "SESSION__", "SERVER__", "CORS__", "LOG__", "CONFIG_FILE")
 
@@ -13,3 +20,51 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def _apideck_server() -> Iterator[tuple[ApideckEmulator, str]]:
+    emulator = ApideckEmulator()
+    with emulator.serve() as url:
+        yield emulator, url
+
+
+@pytest.fixture(scope="session")
+def _issuer_server() -> Iterator[DevelopmentIssuer]:
+    issuer = DevelopmentIssuer()
+    with issuer.serve():
+        yield issuer
+
+
+@pytest.fixture
+def apideck(_apideck_server: tuple[ApideckEmulator, str]) -> ApideckEmulator:
+    """Return the Apideck emulator, which has seen nothing yet."""
+    emulator, _ = _apideck_server
+    emulator.reset()
+    return emulator
+
+
+@pytest.fixture
+def apideck_url(_apideck_server: tuple[ApideckEmulator, str]) -> str:
+    """Return where the Apideck emulator is."""
+    return _apideck_server[1]
+
+
+@pytest.fixture
+def issuer(_issuer_server: DevelopmentIssuer) -> DevelopmentIssuer:
+    """Return the development issuer, with its first keys and no fault."""
+    _issuer_server.reset()
+    return _issuer_server
+
+
+@pytest.fixture
+def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
+    """Return settings for a service between the two."""
+    return settings_for(issuer.issuer, apideck_url)
+
+
+@pytest.fixture
+async def service(settings: Settings, apideck: ApideckEmulator) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001 - reset before the service runs
+    """Run the service; returns a client of its."""
+    async with running(settings) as client:
+        yield client

@@ -81,23 +81,23 @@ def test_an_answer_of_another_form_is_refused_without_being_quoted(body: bytes) 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b"", (None, set())),
-        (b"[]", (None, set())),
-        (b'{"type_name": 5}', (None, set())),
-        (b'{"type_name": "x y"}', (None, set())),
+        (b"", (None, frozenset())),
+        (b"[]", (None, frozenset())),
+        (b'{"type_name": 5}', (None, frozenset())),
+        (b'{"type_name": "x y"}', (None, frozenset())),
         (
             b'{"type_name": "RequestValidationError", "detail": {"theme": {"logo": ["bad"]}}}',
-            ("RequestValidationError", {"/theme/logo"}),
+            ("RequestValidationError", frozenset({"/theme/logo"})),
         ),
         (
             b'{"type_name": "A", "message": "redirect_uri is not registered", "detail": ""}',
-            ("A", {"/redirect_uri"}),
+            ("A", frozenset({"/redirect_uri"})),
         ),
-        (b'{"type_name": "A", "detail": "settings is malformed"}', ("A", {"/settings"})),
+        (b'{"type_name": "A", "detail": "settings is malformed"}', ("A", frozenset({"/settings"}))),
     ],
 )
 def test_a_failure_tells_its_name_and_the_fields_it_speaks_of(
-    body: bytes, expected: tuple[str | None, set[str]]
+    body: bytes, expected: tuple[str | None, frozenset[str]]
 ) -> None:
     """Of Apideck's text only its name for the error and known field names are kept."""
     assert wire.failure(body) == expected

@@ -19,7 +19,7 @@ def caller(
         consumer_prefix=prefix,
         claims=ClaimPaths.model_validate(paths),
     )
-    return user_of("main", issuer, {"sub": "ada", **claims})
+    return user_of("main", issuer, {"sub": "ada", **claims}, {})
 
 
 def test_by_default_every_person_is_their_own_consumer() -> None:

@@ -1,9 +1,10 @@
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from app.errors import (
+    ConsumerNotGrantedError,
     FieldNotPermittedError,
     InvalidRequestError,
     RedirectNotAllowedError,
@@ -17,7 +18,7 @@ from app.vault import ConsumerMetadata
 
 HOME = "https://app.example.com/home"
 ADA = Caller("user", "main", "ada", "acme", ConsumerMetadata(user_name="Ada Lovelace"))
-ROBOT = Caller("service", "robots", "onboarding", "acme", ConsumerMetadata())
+ROBOT = Caller("service", "robots", "onboarding", None, grant=("acme", "eu-*"))
 SETTINGS = SessionSettings(
     return_to={"home": HOME, "other": "https://app.example.com/other?a=b&c=d"},
     defaults=SessionDefaults(
@@ -34,7 +35,8 @@ def plan(
     settings: SessionSettings = SETTINGS,
 ) -> SessionPlan:
     """Plan a session for a request given as plain JSON."""
-    return plan_session(caller, SessionRequest(**(request or {})), settings)  # type: ignore[typeddict-item]
+    asked = {"consumer_id": "acme"} if caller.kind == "service" else {}
+    return plan_session(caller, cast("SessionRequest", {**asked, **(request or {})}), settings)
 
 
 def pointers(error: VaultBffError) -> list[str]:
@@ -117,6 +119,48 @@ def test_a_service_may_set_what_its_policy_names() -> None:
     }
 
 
+@pytest.mark.parametrize("consumer_id", ["acme", "eu-", "eu-globex"])
+def test_a_service_mints_for_the_consumers_of_its_grant(consumer_id: str) -> None:
+    """An exact id or a prefix covers the consumer, whose metadata the service names."""
+    metadata = {"account_name": "Acme Inc."}
+
+    made = plan({"consumer_id": consumer_id, "consumer_metadata": metadata}, caller=ROBOT)
+
+    assert made.consumer_id == consumer_id
+    assert made.session["consumer_metadata"] == metadata
+
+
+@pytest.mark.parametrize("consumer_id", ["acme2", "acm", "globex", "EU-x", "xeu-"])
+def test_a_service_mints_for_no_other_consumer(consumer_id: str) -> None:
+    """Outside its grant a service is refused by the pointer of what it named."""
+    with pytest.raises(ConsumerNotGrantedError) as refused:
+        plan({"consumer_id": consumer_id}, caller=ROBOT)
+    assert pointers(refused.value) == ["/consumer_id"]
+
+
+@pytest.mark.parametrize("consumer_id", ["a b", "a\r\nb", "ä"])
+def test_a_service_cannot_name_what_can_be_no_consumer(consumer_id: str) -> None:
+    """What cannot stand in a header is refused before any grant is looked at."""
+    everyone = Caller("service", "robots", "x", None, grant=("*",))
+
+    with pytest.raises(InvalidRequestError) as refused:
+        plan({"consumer_id": consumer_id}, caller=everyone)
+    assert pointers(refused.value) == ["/consumer_id"]
+
+
+def test_a_service_has_to_name_a_consumer() -> None:
+    """There is no consumer that a service mints for by default."""
+    with pytest.raises(InvalidRequestError) as refused:
+        plan_session(ROBOT, SessionRequest(), SETTINGS)
+    assert pointers(refused.value) == ["/consumer_id"]
+
+
+def test_without_a_grant_a_service_mints_for_nobody() -> None:
+    """A service that no grant names gets nothing, however good its token."""
+    with pytest.raises(ConsumerNotGrantedError):
+        plan({"consumer_id": "acme"}, caller=Caller("service", "robots", "stranger", None))
+
+
 def test_one_field_of_a_part_can_be_permitted() -> None:
     """`theme.logo` permits the logo, and not the rest of the theme."""
     settings = SETTINGS.model_copy(update={"users_may_set": ("theme.logo",)})
@@ -153,8 +197,9 @@ def test_without_an_operators_set_a_caller_may_name_known_unified_apis_only() ->
     """Any id that Apideck documents is fine, an invented one is not."""
     settings = SessionSettings()
 
-    assert plan({"settings": {"unified_apis": ["hris"]}}, settings=settings)
-    assert plan({"settings": {"unified_apis": []}}, settings=settings)
+    for fine in (["hris"], []):
+        made = plan({"settings": {"unified_apis": fine}}, settings=settings)
+        assert made.session["settings"]["unified_apis"] == fine
     with pytest.raises(FieldNotPermittedError):
         plan({"settings": {"unified_apis": ["time-travel"]}}, settings=settings)
 
@@ -272,7 +317,8 @@ def test_custom_settings_are_bounded() -> None:
     overhead = len('{"region":"eu","x":""}')
     fits = {"x": "y" * (MAX_CUSTOM_SETTINGS_BYTES - overhead)}
 
-    assert plan({"custom_consumer_settings": fits}, caller=ROBOT)
+    made = plan({"custom_consumer_settings": fits}, caller=ROBOT)
+    assert made.session["custom_consumer_settings"] == {"region": "eu", **fits}
     with pytest.raises(InvalidRequestError) as refused:
         plan({"custom_consumer_settings": {"x": fits["x"] + "y"}}, caller=ROBOT)
     assert pointers(refused.value) == ["/custom_consumer_settings"]

@@ -1,0 +1,85 @@
+"""What the emulator saw, made and remembers."""
+
+import json
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from emulators.apideck.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """A request, as it arrived; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None where there is none."""
+        return json.loads(self.body) if self.body else None
+
+    def header(self, name: str) -> str | None:
+        """Return a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class MintedSession:
+    """A session that was made."""
+
+    token: str
+    consumer_id: str
+    app_id: str
+    session: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Consumer:
+    """A consumer, made when first heard of, and kept."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    connections: set[tuple[str, str]] = field(default_factory=set)
+
+
+class State:
+    """Everything, safe to touch from the tests' thread and from the server's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self.requests: list[SeenRequest] = []
+            self.minted: list[MintedSession] = []
+            self.consumers: dict[tuple[str, str], Consumer] = {}
+            self.registered_redirects: frozenset[str] | None = None
+            self.disconnects = 0
+            self.connections = 0
+            self.refuses_connections = False
+            self._faults: deque[Fault] = deque()
+            self._lasting: Fault | None = None
+
+    def consumer(self, app_id: str, consumer_id: str) -> Consumer:
+        """Return a consumer; an unknown one is made."""
+        with self._lock:
+            return self.consumers.setdefault((app_id, consumer_id), Consumer())
+
+    def fail(self, fault: Fault, times: int | None = 1) -> None:
+        """Have the next requests go wrong; `times=None` until reset."""
+        with self._lock:
+            if times is None:
+                self._lasting = fault
+            else:
+                self._faults.extend([fault] * times)
+
+    def next_fault(self) -> Fault | None:
+        """Return what goes wrong with this request, if anything."""
+        with self._lock:
+            return self._faults.popleft() if self._faults else self._lasting

@@ -1,0 +1,5 @@
+"""A development issuer: OpenID Connect Discovery, a JWK Set, and tokens for a few people."""
+
+from emulators.issuer.issuer import DevelopmentIssuer
+
+__all__ = ["DevelopmentIssuer"]

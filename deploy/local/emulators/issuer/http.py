@@ -1,0 +1,131 @@
+"""The issuer over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import BaseRoute, Route
+
+from emulators.issuer.people import PEOPLE
+
+if TYPE_CHECKING:
+    from emulators.issuer.issuer import DevelopmentIssuer
+
+_TOKEN_SECONDS = 300
+
+
+def routes(issuer: DevelopmentIssuer) -> list[BaseRoute]:
+    """Return the routes of an issuer."""
+    pages = Pages(issuer)
+    return [
+        Route("/.well-known/openid-configuration", pages.discovery),
+        Route("/jwks", pages.jwks),
+        Route("/people", pages.people),
+        Route("/people/{id}.svg", pages.picture),
+        Route("/token", pages.client_credentials, methods=["POST"]),
+        Route("/token", pages.token_json),
+        Route("/token/{id}", pages.token_text),
+        Route("/rotate", pages.rotate, methods=["POST"]),
+    ]
+
+
+class Pages:
+    """What an issuer answers."""
+
+    def __init__(self, issuer: DevelopmentIssuer) -> None:
+        self._issuer = issuer
+
+    async def discovery(self, _: Request) -> Response:
+        """Answer OpenID Connect Discovery 1.0."""
+        issuer = self._issuer.issuer
+        named = f"{issuer}/other" if self._issuer.fault == "wrong-issuer" else issuer
+        return self._document(
+            "discovery",
+            {
+                "issuer": named,
+                "jwks_uri": f"{issuer}/jwks",
+                "token_endpoint": f"{issuer}/token",
+                "grant_types_supported": ["client_credentials"],
+                "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+            },
+        )
+
+    async def jwks(self, _: Request) -> Response:
+        """Answer the JWK Set (RFC 7517)."""
+        keys = self._issuer.keys.published()
+        if self._issuer.fault == "malformed-key":
+            keys = [{"kty": "RSA", "kid": "broken", "n": "!", "e": 5}, *keys]
+        return self._document("jwks", {"keys": keys})
+
+    async def people(self, _: Request) -> Response:
+        """Answer who can sign in."""
+        issuer = self._issuer.issuer
+        listed = [{"id": p.id, **p.claims(issuer)} for p in PEOPLE.values()]
+        return _open(JSONResponse(listed))
+
+    async def picture(self, request: Request) -> Response:
+        """Answer a person's picture."""
+        person = PEOPLE.get(request.path_params["id"])
+        if person is None:
+            return _unknown_person()
+        return _open(Response(person.picture(), media_type="image/svg+xml"))
+
+    async def token_json(self, request: Request) -> Response:
+        """Answer a token for `?person=`, as a sign-in would end."""
+        person = request.query_params.get("person", "")
+        if person not in PEOPLE:
+            return _unknown_person()
+        token = self._issuer.token(person, expires_in=_TOKEN_SECONDS)
+        return _open(_token_response(token))
+
+    async def token_text(self, request: Request) -> Response:
+        """Answer a bare token, for a shell."""
+        person = request.path_params["id"]
+        if person not in PEOPLE:
+            return _unknown_person()
+        return PlainTextResponse(self._issuer.token(person, expires_in=_TOKEN_SECONDS))
+
+    async def client_credentials(self, request: Request) -> Response:
+        """Answer a service's own token (RFC 6749 section 4.4); any secret will do."""
+        form = dict(part.partition("=")[::2] for part in (await request.body()).decode().split("&"))
+        if form.get("grant_type") != "client_credentials":
+            return JSONResponse({"error": "unsupported_grant_type"}, 400)
+        return _token_response(self._issuer.service_token(form.get("client_id", "onboarding")))
+
+    async def rotate(self, _: Request) -> Response:
+        """Sign with a new key from now on."""
+        self._issuer.keys.rotate()
+        return JSONResponse({"keys": [key["kid"] for key in self._issuer.keys.published()]})
+
+    def _document(self, name: str, content: dict[str, object]) -> Response:
+        self._issuer.counts[name] += 1
+        faults: dict[str | None, Response] = {
+            "down": PlainTextResponse("down", 503),
+            "html": HTMLResponse("<h1>Maintenance</h1>"),
+            "redirect": RedirectResponse(f"{self._issuer.issuer}/elsewhere"),
+            "oversized": JSONResponse({**content, "padding": "x" * 300_000}),
+        }
+        return faults.get(self._issuer.fault, JSONResponse(content))
+
+
+def _token_response(token: str) -> Response:
+    body = {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
+    return JSONResponse(body, headers={"cache-control": "no-store"})
+
+
+def _unknown_person() -> Response:
+    return _open(JSONResponse({"error": "unknown_person", "people": sorted(PEOPLE)}, 404))
+
+
+def _open(response: Response) -> Response:
+    # Loopback only, and every token here opens nothing: any page may read it.
+    response.headers["access-control-allow-origin"] = "*"
+    return response

@@ -1,0 +1,69 @@
+"""Runs an ASGI application on a real socket, beside whatever else the process does."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import uvicorn
+
+_START_SECONDS = 10.0
+
+Protocol = type[asyncio.Protocol] | Literal["auto", "h11", "httptools"]
+
+
+@contextlib.contextmanager
+def serve(
+    app: Any, *, host: str = "127.0.0.1", port: int = 0, http: Protocol = "auto"
+) -> Iterator[str]:
+    """Serve an application from a thread of its own for as long as the context lasts.
+
+    Args:
+        app: an ASGI application.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+        http: the HTTP implementation.
+
+    Yields:
+        The base URL, without a slash at its end.
+    """
+    listener = socket.create_server((host, port), backlog=1024)
+    config = uvicorn.Config(
+        app,
+        http=http,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=0,
+    )
+    server = _Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        _wait_for(server, thread)
+        yield f"http://{host}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the server did not start")
+        time.sleep(0.005)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none: the thread that owns the signals decides."""
+        yield

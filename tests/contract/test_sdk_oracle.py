@@ -1,0 +1,169 @@
+"""Apideck's own Python SDK as the judge of our client and of our emulator."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from apideck_unify import Apideck, models
+from apideck_unify.utils import BackoffStrategy, RetryConfig
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.apideck import wire
+from app.vault import KNOWN_UNIFIED_APIS, Session
+from emulators.apideck import ApideckEmulator, faults
+from emulators.apideck.emulator import API_KEY
+from emulators.apideck.faults import Fault
+
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40
+)
+URL = st.sampled_from(["https://app.example.com/a.png", "https://x.example/?a=b&c=d"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def part(required: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for a part of a Session: any of its fields, each present or absent."""
+    return st.fixed_dictionaries({}, optional=required)
+
+
+SESSIONS = part(
+    {
+        "consumer_metadata": part(
+            {"account_name": TEXT, "user_name": TEXT, "email": TEXT, "image": URL}
+        ),
+        "redirect_uri": URL,
+        "settings": part(
+            {
+                "unified_apis": st.lists(st.sampled_from(sorted(KNOWN_UNIFIED_APIS)), max_size=4),
+                "session_length": st.sampled_from(["30m", "1h", "24h", "7d"]),
+                "allow_actions": st.lists(
+                    st.sampled_from(["delete", "disconnect", "reauthorize", "disable"]), max_size=4
+                ),
+                **{
+                    name: st.booleans()
+                    for name in (
+                        "hide_resource_settings",
+                        "sandbox_mode",
+                        "isolation_mode",
+                        "show_logs",
+                        "show_suggestions",
+                        "show_sidebar",
+                        "auto_redirect",
+                        "hide_guides",
+                    )
+                },
+            }
+        ),
+        "theme": part(
+            {
+                "favicon": URL,
+                "logo": URL,
+                "primary_color": st.just("#286efa"),
+                "sidepanel_background_color": st.just("#286efa"),
+                "sidepanel_text_color": st.just("white"),
+                "vault_name": TEXT,
+                "privacy_url": URL,
+                "terms_url": URL,
+            }
+        ),
+        "custom_consumer_settings": st.dictionaries(TEXT, JSON, max_size=4),
+    }
+)
+
+
+@given(SESSIONS)
+@settings(max_examples=200, deadline=None)
+def test_what_we_send_is_to_the_sdk_what_we_meant(session: Session) -> None:
+    """The SDK's own models read our bytes to the same values, with nothing added and nothing lost.
+
+    The SDK has a default of its own for most settings. Only what was sent is compared: that is
+    what `model_fields_set` says.
+    """
+    sent = json.loads(wire.session_body(session))
+
+    read = models.Session.model_validate(sent)
+
+    # The SDK keeps ids of its enumerations as plain strings, about which pydantic would warn.
+    assert read.model_dump(mode="json", exclude_unset=True, warnings=False) == sent == session
+
+
+def sdk(url: str, key: str = API_KEY) -> Apideck:
+    """Return the SDK, pointed at the emulator, without its fifteen minutes of retries."""
+    return Apideck(
+        api_key=key,
+        app_id="app",
+        consumer_id="acme",
+        server_url=url,
+        timeout_ms=2000,
+        retry_config=RetryConfig(
+            "none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False
+        ),
+    )
+
+
+@pytest.fixture
+def client(apideck: ApideckEmulator, apideck_url: str) -> Iterator[Apideck]:  # noqa: ARG001 - reset
+    """Return the SDK, connected to the emulator."""
+    with sdk(apideck_url) as connected:
+        yield connected
+
+
+def test_the_sdk_gets_a_session_from_the_emulator(
+    client: Apideck, apideck: ApideckEmulator
+) -> None:
+    """A typed success, whose values are those that the emulator minted."""
+    response = client.vault.sessions.create(
+        session={
+            "consumer_metadata": {"user_name": "Ada"},
+            "redirect_uri": "https://app.example.com",
+            "settings": {"show_logs": False},
+            "theme": {"vault_name": "Example"},
+            "custom_consumer_settings": {"a": None},
+        }
+    )
+
+    assert response.create_session_response is not None
+    [minted] = apideck.minted
+    assert response.create_session_response.data.session_token == minted.token
+    assert response.create_session_response.data.session_uri.endswith(minted.token)
+    assert minted.session["custom_consumer_settings"] == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (faults.error(400, {"a": "b"}), models.BadRequestResponse),
+        (faults.error(401), models.UnauthorizedResponse),
+        (faults.error(402, "limit"), models.PaymentRequiredResponse),
+        (faults.error(404), models.NotFoundResponse),
+        (faults.error(422), models.UnprocessableResponse),
+        (faults.html(502), models.APIError),
+        (faults.error(500), models.APIError),
+        (faults.without_data(), models.ResponseValidationError),
+    ],
+)
+def test_the_sdk_gets_each_of_its_typed_errors_from_the_emulator(
+    client: Apideck, apideck: ApideckEmulator, fault: Fault, error: type[Exception]
+) -> None:
+    """The emulator's envelopes are what the SDK was generated to expect."""
+    apideck.fail(fault)
+
+    with pytest.raises(error):
+        client.vault.sessions.create(session={})
+
+
+def test_the_emulator_refuses_what_apideck_refuses(
+    client: Apideck, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """A wrong key and a session that is too long are refused without a fault being asked for."""
+    with sdk(apideck_url, key="wrong") as stranger, pytest.raises(models.UnauthorizedResponse):
+        stranger.vault.sessions.create(session={})
+    with pytest.raises(models.BadRequestResponse):
+        client.vault.sessions.create(session={"settings": {"session_length": "8d"}})
+    assert apideck.minted == []
