@@ -38,7 +38,7 @@ def serve(
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=0,
+        timeout_graceful_shutdown=1,
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -1,0 +1,1 @@
+"""A fictional application whose people connect their accounting, CRM and HR systems."""

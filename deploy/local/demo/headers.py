@@ -1,0 +1,35 @@
+"""The headers that a page around the Vault should have; docs/frontend.md says why."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class PageHeadersMiddleware:
+    """Puts a strict policy on every page."""
+
+    def __init__(self, app: ASGIApp, *, connect_to: tuple[str, ...]) -> None:
+        self.app = app
+        services = " ".join(connect_to)
+        self._headers = {
+            "content-security-policy": (
+                "default-src 'none'; script-src 'self'; style-src 'self'; "
+                f"connect-src 'self' {services}; img-src 'self' {services}; "
+                "frame-src https://vaultjs.apideck.com; base-uri 'none'; form-action 'self'; "
+                "frame-ancestors 'none'"
+            ),
+            # Vault JS opens a pop-up to authorize in, and needs to hear from it.
+            "cross-origin-opener-policy": "same-origin-allow-popups",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-store",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add to the answer."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
