@@ -62,22 +62,24 @@ def matching(keys: Iterable[PublicKey], kid: str | None, algorithm: str) -> Publ
 
 
 def _public_key(member: Any) -> PublicKey | None:
-    if not isinstance(member, dict) or member.get("kty") not in {"RSA", "EC", "OKP"}:
-        return None
-    if member.get("use", "sig") != "sig" or "verify" not in member.get("key_ops", ["verify"]):
-        return None
-    kid = member.get("kid")
+    # Whatever an issuer may publish in one place, it spoils no other key.
     try:
-        # Only the public half, should an issuer publish more; and none of the certificate members.
+        if member["kty"] == "oct" or not _verifies(member):
+            return None
+        # Only the public half, should an issuer publish more; and none of the certificates.
         key = jwk.import_key({name: member[name] for name in _PUBLIC if name in member})
-        algorithms = _algorithms(key)
+        algorithms = _algorithms(key) & {member["alg"]} if "alg" in member else _algorithms(key)
     except (JoseError, ValueError, KeyError, TypeError):
         return None
-    if "alg" in member:
-        algorithms &= {member["alg"]} if isinstance(member["alg"], str) else frozenset()
-    if not algorithms or not (kid is None or isinstance(kid, str)):
+    kid = member.get("kid")
+    if not algorithms or not isinstance(kid, str | None):
         return None
     return PublicKey(kid, algorithms, key)
+
+
+def _verifies(member: dict[str, Any]) -> bool:
+    """Tell whether a key says of itself that it may verify (RFC 7517 sections 4.2 and 4.3)."""
+    return member.get("use", "sig") == "sig" and "verify" in member.get("key_ops", ["verify"])
 
 
 _PUBLIC = ("kty", "crv", "x", "y", "n", "e")

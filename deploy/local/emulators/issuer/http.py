@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode, urlsafe_b64decode
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import (
@@ -19,7 +22,11 @@ from emulators.issuer.people import PEOPLE
 if TYPE_CHECKING:
     from emulators.issuer.issuer import DevelopmentIssuer
 
+CLIENT_ID = "vault-bff"
+CLIENT_SECRET = "opens-nothing"
+
 _TOKEN_SECONDS = 300
+_BASIC = f"Basic {b64encode(f'{CLIENT_ID}:{CLIENT_SECRET}'.encode()).decode()}"
 
 
 def routes(issuer: DevelopmentIssuer) -> list[BaseRoute]:
@@ -33,6 +40,8 @@ def routes(issuer: DevelopmentIssuer) -> list[BaseRoute]:
         Route("/token", pages.client_credentials, methods=["POST"]),
         Route("/token", pages.token_json),
         Route("/token/{id}", pages.token_text),
+        Route("/introspect", pages.introspect, methods=["POST"]),
+        Route("/userinfo", pages.userinfo),
         Route("/rotate", pages.rotate, methods=["POST"]),
     ]
 
@@ -53,6 +62,8 @@ class Pages:
                 "issuer": named,
                 "jwks_uri": f"{issuer}/jwks",
                 "token_endpoint": f"{issuer}/token",
+                "introspection_endpoint": f"{issuer}/introspect",
+                "userinfo_endpoint": f"{issuer}/userinfo",
                 "grant_types_supported": ["client_credentials"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
             },
@@ -95,10 +106,30 @@ class Pages:
 
     async def client_credentials(self, request: Request) -> Response:
         """Answer a service's own token (RFC 6749 section 4.4); any secret will do."""
-        form = dict(part.partition("=")[::2] for part in (await request.body()).decode().split("&"))
+        form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         return _token_response(self._issuer.service_token(form.get("client_id", "onboarding")))
+
+    async def introspect(self, request: Request) -> Response:
+        """Answer whether an opaque token is good (RFC 7662), to clients that prove themselves."""
+        form = dict(parse_qsl((await request.body()).decode()))
+        proof = (form.get("client_id"), form.get("client_secret"))
+        if request.headers.get("authorization") != _BASIC and proof != (CLIENT_ID, CLIENT_SECRET):
+            return JSONResponse({"error": "invalid_client"}, 401)
+        known = self._issuer.opaque.get(form.get("token", ""), {"active": False})
+        return self._document("introspection", dict(known))
+
+    async def userinfo(self, request: Request) -> Response:
+        """Answer who a token's subject is (OpenID Connect Core section 5.3)."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        payload = token.split(".")[1] if token.count(".") == 2 else ""
+        subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)) or "{}")
+        person = PEOPLE.get(subject.get("sub", ""))
+        if person is None:
+            return JSONResponse({"error": "invalid_token"}, 401)
+        named = "mallory" if self._issuer.fault == "wrong-subject" else person.id
+        return self._document("userinfo", {**person.claims(self._issuer.issuer), "sub": named})
 
     async def rotate(self, _: Request) -> Response:
         """Sign with a new key from now on."""

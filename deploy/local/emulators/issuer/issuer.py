@@ -24,6 +24,7 @@ class DevelopmentIssuer:
     Attributes:
         issuer: the `iss` of its tokens: the URL that it is served at.
         counts: how often each of its documents was asked for.
+        opaque: what introspection says of each opaque token.
         fault: what is wrong with it: `down`, `html`, `redirect`, `oversized`, `malformed-key`,
             `wrong-issuer` or nothing.
     """
@@ -40,6 +41,7 @@ class DevelopmentIssuer:
         self.keys = Keyring()
         self.counts: Counter[str] = Counter()
         self.fault: str | None = None
+        self.opaque: dict[str, dict[str, Any]] = {}
 
     @contextlib.contextmanager
     def serve(self, port: int = 0) -> Iterator[str]:
@@ -87,6 +89,19 @@ class DevelopmentIssuer:
         """Issue an access token for a service, as client credentials give it."""
         own = {"sub": client, "client_id": client, "scope": scope}
         return self.sign({**self._standard(300), **own, **claims}, headers={"typ": "at+jwt"})
+
+    def opaque_token(self, person: str = "ada", *, expires_in: float = 300, **claims: Any) -> str:
+        """Issue a token that means something to this issuer alone (RFC 7662 tells what).
+
+        Args:
+            person: whose claims to start from.
+            expires_in: seconds until it expires.
+            claims: members of the introspection response to add or to replace.
+        """
+        token = uuid.uuid4().hex
+        subject = PEOPLE[person].claims(self.issuer)
+        self.opaque[token] = {"active": True, **self._standard(expires_in), **subject, **claims}
+        return token
 
     def sign(
         self,

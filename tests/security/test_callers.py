@@ -1,0 +1,455 @@
+"""Opaque tokens, application cookies, services and delegation: who gets what, and who does not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
+from tests.support.application import ADA, Application
+from tests.support.http import bearer, pointers, problem
+from tests.support.service import running, settings_for
+
+INTROSPECTION = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+PAGE = {
+    "origin": "https://app.example.com",
+    "x-vault-session": "1",
+    "content-type": "application/json",
+    "cookie": "app_session=adas-session; other=1",
+}
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator) -> Run:
+    """Return what runs a service whose one issuer has further settings."""
+    assert apideck.requests == []
+
+    def run_with(**main: Any) -> Any:
+        identity = {"issuers": {"main": main}}
+        return running(settings_for(issuer.issuer, apideck_url, identity=identity))
+
+    return run_with
+
+
+@pytest.mark.parametrize("how", ["client_secret_basic", "client_secret_post"])
+async def test_an_opaque_token_is_asked_about_once(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, how: str
+) -> None:
+    """The issuer's word counts, is remembered for a moment, and gives the caller's own session."""
+    async with run(introspection={**INTROSPECTION, "authentication": how}) as service:
+        token = issuer.opaque_token("grace")
+        for _ in range(3):
+            assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
+
+    assert issuer.counts["introspection"] == 1
+    assert apideck.minted[0].consumer_id == "acme"
+    assert apideck.minted[0].session["consumer_metadata"]["user_name"] == "Grace Brewster"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"active": False},
+        {"active": "true"},
+        {"active": 1},
+        {"active": None},
+        {"iss": "https://evil.example"},
+        {"iss": None},
+        {"aud": "billing"},
+        {"aud": None},
+        {"exp": 1},
+        {"exp": None},
+        {"exp": "9999999999"},
+        {"sub": None},
+        {"nbf": 9_999_999_999},
+    ],
+)
+async def test_an_answer_to_introspection_is_not_believed_blindly(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claims: dict[str, Any]
+) -> None:
+    """`active` must be true itself, and issuer, audience, subject and times are checked again."""
+    async with run(introspection=INTROSPECTION) as service:
+        token = issuer.opaque_token(**claims)
+        answer = await service.post("/vault-session", headers=bearer(token))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert apideck.requests == []
+
+
+@pytest.mark.parametrize("fault", ["down", "html", "redirect", "oversized"])
+async def test_an_issuer_that_cannot_be_asked_is_a_503(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
+) -> None:
+    """A token that cannot be judged is not called bad."""
+    async with run(introspection=INTROSPECTION) as service:
+        token = issuer.opaque_token()
+        issuer.fault = fault
+        answer = await service.post("/vault-session", headers=bearer(token))
+
+    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert apideck.requests == []
+
+
+async def test_our_own_credentials_being_wrong_is_the_operators_trouble(
+    run: Run, issuer: DevelopmentIssuer
+) -> None:
+    """When the issuer refuses us, the caller's token is not called bad."""
+    wrong = {**INTROSPECTION, "client_secret": "wrong"}
+    async with run(introspection=wrong) as service:
+        answer = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+
+    assert problem(answer) == (503, "identity-provider-unavailable")
+
+
+async def test_a_signed_token_can_be_introspected_as_well(
+    run: Run, issuer: DevelopmentIssuer
+) -> None:
+    """Where introspection is configured it decides, also about tokens that could be verified."""
+    async with run(introspection=INTROSPECTION) as service:
+        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert issuer.counts["introspection"] == 1
+
+
+async def test_without_introspection_an_opaque_token_means_nothing(
+    run: Run, issuer: DevelopmentIssuer
+) -> None:
+    """Nobody is asked about it."""
+    async with run() as service:
+        answer = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert issuer.counts["introspection"] == 0
+
+
+async def test_userinfo_fills_in_what_a_token_lacks(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """Name, e-mail and picture come from the issuer, once per token."""
+    token = issuer.token(omit=["name", "email", "picture"])
+    async with run(userinfo=True) as service:
+        for _ in range(3):
+            await service.post("/vault-session", headers=bearer(token))
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert issuer.counts["userinfo"] == 1
+    for minted in apideck.minted:
+        assert minted.session["consumer_metadata"]["email"] == "ada@acme.example"
+
+
+@pytest.mark.parametrize("fault", ["down", "wrong-subject", "html"])
+async def test_without_userinfo_the_session_is_minted_all_the_same(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
+) -> None:
+    """It is for display only: whatever is wrong with it is logged once, and done without."""
+    token = issuer.token(omit=["name", "email", "picture"])
+    async with run(userinfo=True, jwks_uri=f"{issuer.issuer}/jwks") as service:
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+        apideck.reset()
+        issuer.fault = fault
+        with capture_logs() as logs:
+            answers = [
+                await service.post("/vault-session", headers=bearer(token)) for _ in range(2)
+            ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert apideck.minted[0].session["consumer_metadata"] == {"account_name": "Acme Inc."}
+    assert len([line for line in logs if line["event"].startswith("userinfo_")]) == 1
+
+
+@pytest.fixture
+def application() -> Any:
+    """Serve an application with sessions of its own."""
+    return Application()
+
+
+def with_application(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) -> Any:
+    """Return settings of a service that believes an application's cookie."""
+    rails = {
+        "cookie": "app_session",
+        "whoami_url": whoami_url,
+        "consumer_prefix": "r-",
+        "claims": {"consumer_id": "org_id", "account_name": "org_name"},
+    }
+    return settings_for(
+        issuer.issuer,
+        apideck_url,
+        identity={"issuers": {"main": {"consumer_prefix": "m-"}}, "applications": {"rails": rails}},
+        cors={"allow_origins": [PAGE["origin"]]},
+    )
+
+
+async def test_an_applications_own_cookie_makes_a_caller(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    apideck: ApideckEmulator,
+    application: Application,
+) -> None:
+    """The application is asked with that cookie alone, once for a moment, and its word counts."""
+    with application.serve() as whoami_url:
+        async with running(with_application(issuer, apideck_url, whoami_url)) as service:
+            for _ in range(3):
+                answer = await service.post("/vault-session", headers=PAGE)
+                assert answer.status_code == 201
+
+    [seen] = application.seen
+    assert seen["cookie"] == "app_session=adas-session"
+    assert "authorization" not in seen
+    assert "origin" not in seen
+    assert apideck.minted[0].consumer_id == "r-42"
+    assert apideck.minted[0].session["consumer_metadata"] == {
+        "account_name": "Acme Inc.",
+        "user_name": "Ada Byron",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(401, 401), (403, 401), (302, 503), (404, 503), (500, 503), (204, 503)],
+)
+async def test_an_applications_no_is_401_and_its_failure_503(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    apideck: ApideckEmulator,
+    application: Application,
+    status: int,
+    expected: int,
+) -> None:
+    """Only a clear no is one."""
+    application.status = status
+    with application.serve() as whoami_url:
+        async with running(with_application(issuer, apideck_url, whoami_url)) as service:
+            answer = await service.post("/vault-session", headers=PAGE)
+
+    assert problem(answer)[0] == expected
+    assert apideck.requests == []
+
+
+@pytest.mark.parametrize(
+    "claims", [[], "ada", {}, {**ADA, "sub": None}, {**ADA, "sub": True}, {**ADA, "sub": ""}]
+)
+async def test_an_application_that_answers_nonsense_is_a_503(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    apideck: ApideckEmulator,
+    application: Application,
+    claims: Any,
+) -> None:
+    """An answer without a usable subject proves nobody."""
+    application.sessions["adas-session"] = claims
+    with application.serve() as whoami_url:
+        async with running(with_application(issuer, apideck_url, whoami_url)) as service:
+            answer = await service.post("/vault-session", headers=PAGE)
+
+    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert apideck.requests == []
+
+
+async def test_one_persons_cookie_never_gives_anothers_session(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    apideck: ApideckEmulator,
+    application: Application,
+) -> None:
+    """Not through a cache, and not through a cookie that the application sets on its answer."""
+    application.sessions["ottos-session"] = {"sub": 8, "org_id": 43}
+    with application.serve() as whoami_url:
+        async with running(with_application(issuer, apideck_url, whoami_url)) as service:
+            for value in ("adas-session", "ottos-session", "adas-session", "nobodys"):
+                await service.post(
+                    "/vault-session", headers={**PAGE, "cookie": f"app_session={value}"}
+                )
+
+    assert [minted.consumer_id for minted in apideck.minted] == ["r-42", "r-43", "r-42"]
+    assert [seen["cookie"] for seen in application.seen] == [
+        "app_session=adas-session",
+        "app_session=ottos-session",
+        "app_session=nobodys",
+    ]
+
+
+SERVICES = {
+    "kind": "services",
+    "required_scope": "vault:sessions",
+    "grants": {"onboarding": ["acme", "eu-*"], "admin": ["*"]},
+}
+
+
+async def test_a_service_mints_within_its_grant(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """It names the consumer and its metadata, and the audit event says who did."""
+    body = {
+        "consumer_id": "eu-globex",
+        "consumer_metadata": {"account_name": "Globex"},
+        "theme": {"vault_name": "Globex"},
+    }
+    async with run(**SERVICES) as service:
+        with capture_logs() as logs:
+            answer = await service.post(
+                "/vault-session", json=body, headers=bearer(issuer.service_token())
+            )
+
+    assert answer.status_code == 201
+    [minted] = apideck.minted
+    assert minted.consumer_id == "eu-globex"
+    assert minted.session == {
+        "consumer_metadata": {"account_name": "Globex"},
+        "theme": {"vault_name": "Globex"},
+    }
+    audit = next(line for line in logs if line["event"] == "vault_session_minted")
+    assert (audit["caller_kind"], audit["subject"]) == ("service", "onboarding")
+    assert audit["consumer_id"] == "eu-globex"
+
+
+@pytest.mark.parametrize(
+    ("client", "body", "expected"),
+    [
+        ("onboarding", {"consumer_id": "globex"}, (403, "consumer-not-granted")),
+        ("stranger", {"consumer_id": "acme"}, (403, "consumer-not-granted")),
+        ("onboarding", {}, (422, "invalid-request")),
+        ("admin", {"consumer_id": "a\r\nx-apideck-app-id: b"}, (422, "invalid-request")),
+        ("admin", {"consumer_id": "ä"}, (422, "invalid-request")),
+    ],
+)
+async def test_a_service_mints_nothing_beyond_it(
+    run: Run,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    client: str,
+    body: dict[str, Any],
+    expected: tuple[int, str],
+) -> None:
+    """Another consumer, another service, no consumer, or one that would split a header."""
+    async with run(**SERVICES) as service:
+        answer = await service.post(
+            "/vault-session", json=body, headers=bearer(issuer.service_token(client))
+        )
+
+    assert problem(answer) == expected
+    assert pointers(answer) == ["/consumer_id"]
+    assert apideck.requests == []
+
+
+@pytest.mark.parametrize(
+    "claims", [{"scope": "other"}, {"scope": "vault:sessions2 x"}, {"scope": 5}]
+)
+async def test_a_service_needs_its_scope(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claims: dict[str, Any]
+) -> None:
+    """A good token that was not issued for this is a 403 that names the scope."""
+    async with run(**SERVICES) as service:
+        answer = await service.post(
+            "/vault-session",
+            json={"consumer_id": "acme"},
+            headers=bearer(issuer.service_token(**claims)),
+        )
+
+    assert problem(answer) == (403, "insufficient-scope")
+    assert "vault:sessions" in answer.json()["detail"]
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert apideck.requests == []
+
+
+async def test_a_role_can_be_required_instead(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """From a claim of the operator's choice, a list or a string."""
+    rule = {**SERVICES, "required_scope": None, "required_role": "minter", "role_claim": "/app/r"}
+    async with run(**rule) as service:
+        answers = [
+            await service.post(
+                "/vault-session",
+                json={"consumer_id": "acme"},
+                headers=bearer(issuer.service_token(app={"r": roles})),
+            )
+            for roles in (["reader", "minter"], ["reader"], None)
+        ]
+
+    assert [answer.status_code for answer in answers] == [201, 403, 403]
+    assert len(apideck.requests) == 1
+
+
+async def test_a_delegated_token_mints_for_its_subject_and_both_are_audited(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """Of a chain of actors the outermost counts (RFC 8693 section 4.1)."""
+    act = {"sub": "agent", "act": {"sub": "earlier"}}
+    async with run() as service:
+        with capture_logs() as logs:
+            await service.post("/vault-session", headers=bearer(issuer.token(act=act)))
+
+    assert apideck.minted[0].consumer_id == "acme"
+    audit = next(line for line in logs if line["event"] == "vault_session_minted")
+    assert (audit["subject"], audit["actor"]) == ("ada", "agent")
+
+
+async def test_a_delegated_service_token_is_nobodys(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """Whose grant would count is not guessed."""
+    async with run(**SERVICES) as service:
+        answer = await service.post(
+            "/vault-session",
+            json={"consumer_id": "acme"},
+            headers=bearer(issuer.service_token("admin", act={"sub": "onboarding"})),
+        )
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert apideck.requests == []
+
+
+async def test_users_and_services_of_one_issuer_are_told_apart_by_audience(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """One identity provider may serve both, each with its own rules."""
+    both = {"robots": {**SERVICES, "issuer": issuer.issuer, "audience": "vault-bff-services"}}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": both})
+    async with running(settings) as service:
+        robot = await service.post(
+            "/vault-session",
+            json={"consumer_id": "acme"},
+            headers=bearer(issuer.service_token(aud="vault-bff-services")),
+        )
+        person = await service.post("/vault-session", headers=bearer(issuer.token()))
+        mixed = await service.post(
+            "/vault-session",
+            json={"consumer_id": "globex"},
+            headers=bearer(issuer.token(scope="vault:sessions")),
+        )
+
+    assert [robot.status_code, person.status_code] == [201, 201]
+    assert problem(mixed) == (403, "field-not-permitted")
+
+
+@pytest.mark.parametrize("field", ["consumer_id", "consumer_metadata"])
+@pytest.mark.parametrize("where", ["query", "header", "body"])
+async def test_a_user_cannot_choose_who_they_are(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, field: str, where: str
+) -> None:
+    """From a body it is refused by name; from a query or a header it never reaches Apideck."""
+    value: Any = "globex" if field == "consumer_id" else {"user_name": "Otto"}
+    headers = bearer(issuer.token())
+    async with run() as service:
+        if where == "body":
+            answer = await service.post("/vault-session", json={field: value}, headers=headers)
+            assert problem(answer) == (403, "field-not-permitted")
+            assert pointers(answer) == [f"/{field}"]
+            assert apideck.requests == []
+            return
+        query = {field: "globex"} if where == "query" else None
+        extra = {"x-apideck-consumer-id": "globex", "x-consumer-metadata": "globex"}
+        await service.post(
+            "/vault-session",
+            params=query,
+            headers={**headers, **(extra if where == "header" else {})},
+        )
+
+    [seen] = apideck.requests
+    assert seen.header("x-apideck-consumer-id") == "acme"
+    assert b"globex" not in seen.body

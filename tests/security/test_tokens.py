@@ -1,0 +1,403 @@
+"""Tokens that must not hold (RFC 7519, 8725, 9068): each a way in which verifiers have been fooled.
+
+Every attack is made over HTTP, and what counts is what Apideck saw of it: nothing.
+"""
+
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwe
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from structlog.testing import capture_logs
+
+from app.identity.credentials import MAX_CREDENTIAL_LENGTH
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer, problem
+from tests.support.service import running, settings_for
+
+Attack = Callable[[DevelopmentIssuer], str]
+ATTACKS: dict[str, Attack] = {}
+FOREIGN = RSAKey.generate_key(2048)
+NOW = time.time
+
+
+def attack(make: Attack) -> Attack:
+    """Add an attack to the list, under its own name."""
+    ATTACKS[make.__name__] = make
+    return make
+
+
+def encoded(value: Any) -> str:
+    """Return JSON, or bytes, as a segment of a token."""
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def with_segment(token: str, position: int, value: Any) -> str:
+    """Return a token with one segment replaced, its signature kept."""
+    segments = token.split(".")
+    segments[position] = encoded(value)
+    return ".".join(segments)
+
+
+@attack
+def unsigned(issuer: DevelopmentIssuer) -> str:
+    """`alg: none`: no signature at all."""
+    claims = issuer.token().split(".")[1]
+    return f"{encoded({'alg': 'none', 'typ': 'at+jwt'})}.{claims}."
+
+
+@attack
+def unsigned_with_a_signature(issuer: DevelopmentIssuer) -> str:
+    """`alg: none` with something where the signature stands."""
+    return with_segment(issuer.token(), 0, {"alg": "none", "typ": "at+jwt"})
+
+
+@attack
+def none_in_other_letters(issuer: DevelopmentIssuer) -> str:
+    """`alg: nOnE`, against a list that forbids only `none`."""
+    return with_segment(issuer.token(), 0, {"alg": "nOnE", "typ": "at+jwt"})
+
+
+@attack
+def hmac_with_the_public_key(issuer: DevelopmentIssuer) -> str:
+    """Algorithm confusion: the public RSA key, as PEM, used as an HMAC secret."""
+    public = issuer.keys.signing_key("RS256")
+    assert isinstance(public, RSAKey)
+    header = {"alg": "HS256", "kid": public.kid, "typ": "at+jwt"}
+    signed = f"{encoded(header)}.{issuer.token().split('.')[1]}"
+    code = hmac.digest(public.as_bytes(private=False), signed.encode(), "sha256")
+    return f"{signed}.{encoded(code)}"
+
+
+@attack
+def algorithm_of_another_key_type(issuer: DevelopmentIssuer) -> str:
+    """An ES256 header that names the RSA key."""
+    kid = issuer.keys.signing_key("RS256").kid
+    return issuer.token(algorithm="ES256", headers={"kid": kid})
+
+
+@attack
+def algorithm_that_is_not_allowed(issuer: DevelopmentIssuer) -> str:
+    """RS512 is sound, and not on this issuer's list."""
+    return issuer.token(algorithm="RS512", key=issuer.keys.signing_key("RS256"))
+
+
+@attack
+def foreign_key(issuer: DevelopmentIssuer) -> str:
+    """Signed by somebody else, under a known key's id."""
+    kid = issuer.keys.signing_key("RS256").kid
+    return issuer.token(key=FOREIGN, headers={"kid": kid})
+
+
+@attack
+def unknown_key_id(issuer: DevelopmentIssuer) -> str:
+    """Signed by somebody else, under an id of their own."""
+    return issuer.token(key=FOREIGN, headers={"kid": "mallory"})
+
+
+@attack
+def key_id_of_another_type(issuer: DevelopmentIssuer) -> str:
+    """A kid that is no string."""
+    return issuer.token(headers={"kid": ["rs256-1"]})
+
+
+@attack
+def embedded_key(issuer: DevelopmentIssuer) -> str:
+    """A header `jwk` with the key that signed it (CVE-2018-0114)."""
+    return issuer.token(
+        key=FOREIGN, headers={"kid": "mallory", "jwk": FOREIGN.as_dict(private=False)}
+    )
+
+
+@attack
+def key_from_a_url(issuer: DevelopmentIssuer) -> str:
+    """A header `jku` that points to a key set of the attacker's."""
+    return issuer.token(key=FOREIGN, headers={"kid": "mallory", "jku": "http://127.0.0.1:1/jwks"})
+
+
+@attack
+def certificate_in_the_header(issuer: DevelopmentIssuer) -> str:
+    """A header `x5c` with a certificate of the attacker's, and `x5u` with its address."""
+    headers = {"kid": "mallory", "x5c": ["TUlJQg=="], "x5u": "http://127.0.0.1:1/cert"}
+    return issuer.token(key=FOREIGN, headers=headers)
+
+
+@attack
+def critical_extension(issuer: DevelopmentIssuer) -> str:
+    """`crit` names an extension that nobody here knows (RFC 7515 section 4.1.11)."""
+    return issuer.token(headers={"crit": ["exp"], "exp": 1})
+
+
+@attack
+def unencoded_payload(issuer: DevelopmentIssuer) -> str:
+    """`b64: false` changes what is signed (RFC 7797)."""
+    return with_segment(issuer.token(), 0, {"alg": "RS256", "b64": False, "crit": ["b64"]})
+
+
+@attack
+def changed_payload(issuer: DevelopmentIssuer) -> str:
+    """Another tenant in a payload that was signed for one's own."""
+    token = issuer.token()
+    other = issuer.token(org_id="globex").split(".")[1]
+    header, _, signature = token.split(".")
+    return f"{header}.{other}.{signature}"
+
+
+@attack
+def truncated_signature(issuer: DevelopmentIssuer) -> str:
+    """Half a signature."""
+    return issuer.token()[:-100]
+
+
+@attack
+def signature_of_nothing(issuer: DevelopmentIssuer) -> str:
+    """A signature of zero bytes only (CVE-2022-21449, for ECDSA)."""
+    return with_segment(issuer.token(algorithm="ES256"), 2, b"\0" * 64)
+
+
+@attack
+def der_signature(issuer: DevelopmentIssuer) -> str:
+    """An ECDSA signature in ASN.1, which JWS does not use."""
+    return with_segment(issuer.token(algorithm="ES256"), 2, b"\x30\x06\x02\x01\x01\x02\x01\x01")
+
+
+@attack
+def duplicate_claims(issuer: DevelopmentIssuer) -> str:
+    """Two `org_id` members: one for the verifier, one for whoever reads it next."""
+    claims = b'{"org_id": "acme", "org_id": "globex"}'
+    return with_segment(issuer.token(), 1, claims)
+
+
+@attack
+def duplicate_header_members(issuer: DevelopmentIssuer) -> str:
+    """Two `alg` members in the header."""
+    return with_segment(issuer.token(), 0, b'{"alg": "RS256", "alg": "none"}')
+
+
+@attack
+def encrypted(_: DevelopmentIssuer) -> str:
+    """A JWE, which nobody here decrypts."""
+    return jwe.encrypt_compact(
+        {"alg": "dir", "enc": "A128GCM"}, b"{}", OctKey.generate_key(128), algorithms=None
+    )
+
+
+@attack
+def payload_that_is_no_object(issuer: DevelopmentIssuer) -> str:
+    """A JSON array where the claims should stand."""
+    return with_segment(issuer.token(), 1, ["acme"])
+
+
+@attack
+def payload_that_is_no_json(issuer: DevelopmentIssuer) -> str:
+    """Bytes where the claims should stand."""
+    return with_segment(issuer.token(), 1, b"\xff\x00")
+
+
+@attack
+def broken_base64(issuer: DevelopmentIssuer) -> str:
+    """A segment of a length that base64 cannot have."""
+    header, claims, signature = issuer.token().split(".")
+    return f"{header}.{claims[: len(claims) // 4 * 4 + 1]}.{signature}"
+
+
+@attack
+def too_long(issuer: DevelopmentIssuer) -> str:
+    """Longer than anything that is looked at."""
+    return issuer.token(padding="x" * MAX_CREDENTIAL_LENGTH)
+
+
+@attack
+def compressed(issuer: DevelopmentIssuer) -> str:
+    """A `zip` header, as for a decompression bomb; without JWE it means nothing, and is ignored."""
+    return issuer.token(key=FOREIGN, headers={"zip": "DEF"})
+
+
+@attack
+def nested(issuer: DevelopmentIssuer) -> str:
+    """A good token inside a token that somebody else signed."""
+    return issuer.sign({"nested": issuer.token()}, key=FOREIGN, headers={"cty": "JWT"})
+
+
+@attack
+def weak_curve(issuer: DevelopmentIssuer) -> str:
+    """A key on a curve that is not on the list."""
+    return issuer.token(algorithm="ES256", key=ECKey.generate_key("P-256"))
+
+
+@attack
+def foreign_edwards_key(issuer: DevelopmentIssuer) -> str:
+    """Ed25519 by somebody else, without any kid."""
+    return issuer.token(
+        algorithm="Ed25519", key=OKPKey.generate_key("Ed25519"), headers={"kid": None}
+    )
+
+
+@attack
+def id_token(issuer: DevelopmentIssuer) -> str:
+    """An ID token says who signed in somewhere; it gives nobody access to anything."""
+    return issuer.token(typ="JWT")
+
+
+@attack
+def typ_of_another_kind(issuer: DevelopmentIssuer) -> str:
+    """A logout token of the same issuer, for the same audience."""
+    return issuer.token(typ="logout+jwt")
+
+
+@attack
+def typ_that_is_no_string(issuer: DevelopmentIssuer) -> str:
+    """A typ of another JSON type."""
+    return with_segment(issuer.token(), 0, {"alg": "RS256", "typ": ["at+jwt"]})
+
+
+@attack
+def no_typ(issuer: DevelopmentIssuer) -> str:
+    """A token that does not say what it is."""
+    return issuer.token(typ=None)
+
+
+CLAIMS: dict[str, dict[str, Any]] = {
+    "issuer of another name": {"iss": "https://evil.example"},
+    "issuer with a slash": {"iss": "{issuer}/"},
+    "issuer in other letters": {"iss": "HTTP{issuer:4}"},
+    "issuer that is no string": {"iss": ["{issuer}"]},
+    "audience of another service": {"aud": "billing"},
+    "audience that only begins alike": {"aud": "vault-bff-staging"},
+    "audience that is no string": {"aud": {"vault-bff": True}},
+    "audience with a foreign type in it": {"aud": ["vault-bff", 5]},
+    "no audience in a list": {"aud": []},
+    "subject that is no string": {"sub": 5},
+    "empty subject": {"sub": ""},
+    "expired": {"exp": lambda: NOW() - 31},
+    "expiry as a string": {"exp": lambda: str(int(NOW() + 300))},
+    "expiry as a flag": {"exp": True},
+    "expiry of null": {"exp": None},
+    "not valid yet": {"nbf": lambda: NOW() + 40},
+    "start as a string": {"nbf": "0"},
+    "issued in the future": {"iat": lambda: NOW() + 40},
+    "issued as a list": {"iat": [0]},
+    "actor that is no object": {"act": "robot"},
+    "actor without a subject": {"act": {"client_id": "robot"}},
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_a_token_that_does_not_hold_is_refused(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
+) -> None:
+    """Each attack is a 401 that tells the caller nothing, and Apideck sees nothing of it."""
+    with capture_logs() as logs:
+        answer = await service.post("/vault-session", headers=bearer(ATTACKS[name](issuer)))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert "error=" in answer.headers["www-authenticate"]
+    assert apideck.requests == []
+    [audit] = [line for line in logs if line["event"] == "vault_session_refused"]
+    assert audit["reason"] not in answer.text
+    assert audit["subject"] is None
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+async def test_a_signed_token_with_wrong_claims_is_refused(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
+) -> None:
+    """The issuer's own signature is not enough: it must be this issuer's, for us, and now."""
+    claims: dict[str, Any] = {}
+    for claim, value in CLAIMS[name].items():
+        made = value() if callable(value) else value
+        if made == "HTTP{issuer:4}":
+            made = "HTTP" + issuer.issuer[4:]
+        elif isinstance(made, str):
+            made = made.replace("{issuer}", issuer.issuer)
+        claims[claim] = made
+
+    answer = await service.post("/vault-session", headers=bearer(issuer.token(**claims)))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert apideck.requests == []
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub"])
+async def test_no_required_claim_can_be_left_out(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claim: str
+) -> None:
+    """A token without one of them is refused, not completed."""
+    answer = await service.post("/vault-session", headers=bearer(issuer.token(omit=[claim])))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert apideck.requests == []
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": lambda: NOW() - 20},
+        {"nbf": lambda: NOW() + 20},
+        {"iat": lambda: NOW() + 20},
+        {"aud": ["billing", "vault-bff"]},
+        {"exp": lambda: NOW() + 300.5},
+    ],
+)
+async def test_the_leeway_and_lists_are_honoured(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, claims: dict[str, Any]
+) -> None:
+    """Clocks may differ by thirty seconds, and an audience may be one of several."""
+    made = {name: value() if callable(value) else value for name, value in claims.items()}
+
+    answer = await service.post("/vault-session", headers=bearer(issuer.token(**made)))
+
+    assert answer.status_code == 201
+
+
+async def test_ignored_headers_do_not_spoil_a_good_token(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer
+) -> None:
+    """A good token that also advertises keys elsewhere is verified with the issuer's own."""
+    token = issuer.token(headers={"jku": "https://evil.example/jwks", "x5t": "x", "own": 1})
+
+    assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
+
+
+async def test_keys_never_cross_issuers(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """A token that names one trusted issuer and is signed by another is refused."""
+    other = DevelopmentIssuer()
+    other.keys.rotate()
+    with other.serve() as url:
+        two = {
+            "main": {"consumer_prefix": "a-"},
+            "other": {"issuer": url, "audience": "vault-bff", "consumer_prefix": "b-"},
+        }
+        settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": two})
+        async with running(settings) as service:
+            forged = issuer.token(key=other.keys.signing_key("RS256"))
+            answer = await service.post("/vault-session", headers=bearer(forged))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert apideck.requests == []
+
+
+async def test_a_token_can_be_too_old_for_its_issuer(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """Where a maximum age is configured, neither a distant exp nor a missing iat helps."""
+    rule = {"issuers": {"main": {"max_token_age_seconds": 60}}}
+    settings = settings_for(issuer.issuer, apideck_url, identity=rule)
+    async with running(settings) as service:
+        for token in (issuer.token(iat=NOW() - 100), issuer.token(omit=["iat"])):
+            answer = await service.post("/vault-session", headers=bearer(token))
+            assert problem(answer) == (401, "unauthenticated")
+        fresh = await service.post("/vault-session", headers=bearer(issuer.token(iat=NOW() - 50)))
+
+    assert fresh.status_code == 201
+    assert len(apideck.requests) == 1
