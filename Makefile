@@ -46,6 +46,10 @@ lock: ## Pin the newest versions, with hashes and without addresses
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Write the configuration reference from the settings
+	$(BIN)/python docs/reference.py
+
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,62 @@
+"""Docs that would mislead are worse than none."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from app.api.problem_types import ALL
+from app.settings.sources import load_settings
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that is there."""
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    """A command in the docs can be run."""
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z0-9-]+)", page.read_text())) <= targets
+
+
+def test_operations_explains_every_problem() -> None:
+    """Whoever meets a problem at night finds its name."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    for problem in ALL:
+        assert f"`{problem.slug}`" in page, problem.slug
+
+
+def test_the_configuration_reference_is_what_the_settings_say() -> None:
+    """`make docs` would write the very same page."""
+    reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference["page"]()
+
+
+def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
+    """A newcomer sees both without scrolling."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) < 200
+    assert {"make demo", "make test"} <= set(lines[:40])
+
+
+def test_configurations_in_the_docs_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every TOML sample is a whole configuration once the key and the app id are there."""
+    monkeypatch.setenv("APIDECK__API_KEY", "sk_live_0123456789")
+    monkeypatch.setenv("APIDECK__APP_ID", "app")
+    for page in ("README.md", "docs/identity.md"):
+        for sample in re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+            text = sample.replace('api_key_file = "/run/secrets/apideck"', "")
+            if ".introspection]" in text:
+                text = '[identity.issuers.main]\nissuer="https://x.example"\naudience="x"\n' + text
+            (tmp_path / "config.toml").write_text(text)
+            monkeypatch.setenv("CONFIG_FILE", str(tmp_path / "config.toml"))
+            assert load_settings().apideck.app_id
