@@ -25,6 +25,10 @@ run: $(VENV)/.runtime ## Run the service alone, with your settings
 test: $(VENV)/.dev ## Run the whole test suite, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
+.PHONY: node-modules
+node-modules: ## Install the identity provider that some tests run against (needs Node.js)
+	npm ci --prefix tests/support/oidc_provider --ignore-scripts --no-audit --no-fund --loglevel=error
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers
 	$(BIN)/ruff check .

@@ -44,6 +44,10 @@ class SingleFlight(Generic[T]):
                     key, flight, flight.task
                 )  # At once: who comes now must not join what is ending.
 
+    def is_under_way(self, key: Hashable) -> bool:
+        """Tell whether there is work under this key to join."""
+        return key in self._flights
+
     def _land(self, key: Hashable, flight: _Flight[T], _: asyncio.Task[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]

@@ -1,7 +1,7 @@
 """What every test can rely on."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
 import pytest
@@ -12,6 +12,22 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.service import running, settings_for
 
 _OURS = ("APIDECK__", "IDENTITY__", "SESSION__", "SERVER__", "CORS__", "LOG__", "CONFIG_FILE")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let CI insist that nothing was skipped."""
+    parser.addoption("--no-skips", action="store_true", help="fail when a test is skipped")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where nothing may be skipped."""
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture(autouse=True)

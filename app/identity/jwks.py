@@ -7,6 +7,7 @@ causes one fetch per cool-down, and evicts nothing. When the issuer does not ans
 hand serve on up to a hard age.
 """
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,8 +23,7 @@ from app.settings import IdentitySettings, IssuerSettings
 from app.single_flight import SingleFlight
 
 MAX_UNKNOWN_KIDS = 1024
-_UNKNOWN_FOR_COOLDOWNS = 4
-_COOLDOWN_WITHOUT_KEYS = 2.0
+_REST_WITHOUT_KEYS = 2.0
 
 logger = structlog.get_logger(__name__)
 
@@ -68,9 +68,8 @@ class Jwks:
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._error: str | None = None
-        self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._unknown = UnknownKids(settings.jwks_cooldown_seconds, clock)
         self._flight: SingleFlight[None] = SingleFlight()
-        self._is_fetching = False
 
     async def key(self, kid: str | None, algorithm: str) -> PublicKey:
         """Return the key that a token's header names.
@@ -80,18 +79,20 @@ class Jwks:
             IdentityProviderUnavailableError: when that cannot be known just now.
         """
         if not self.state().usable:
-            await self._refresh_unless_cooling()
+            await self.refresh_if_due()
             if not self.state().usable:
                 raise self._unavailable()
         found = matching(self._keys, kid, algorithm)
-        if found is None and not self._is_known_unknown(kid):
-            if await self._refresh_unless_cooling():
-                found = matching(self._keys, kid, algorithm)
-            if found is None and self._error is not None:
-                raise self._unavailable()
-            if found is None:
-                self._remember_unknown(kid)
+        if found is None and (
+            # Everyone who comes while a fetch is under way waits for it, too.
+            self._flight.is_under_way("keys") or self._unknown.may_be_new(kid)
+        ):
+            await self._flight.join("keys", self._refresh)
+            found = matching(self._keys, kid, algorithm)
+        if found is None and self._error is not None:
+            raise self._unavailable()
         if found is None:
+            self._unknown.remember(kid)
             raise UnauthenticatedError(
                 "The access token is not valid.", reason="signed with a key the issuer lacks"
             )
@@ -104,28 +105,17 @@ class Jwks:
         return JwksState(len(self._keys), age, usable, self._error)
 
     async def refresh_if_due(self) -> None:
-        """Fetch the keys when there are none, or when they are older than the refresh age."""
-        if self._is_due():
+        """Fetch the keys when there are none that serve, or they are older than the refresh age."""
+        state = self.state()
+        old = not state.usable or (state.age_seconds or 0) >= self._settings.jwks_refresh_seconds
+        # Without keys nothing works, so an issuer that comes back is noticed soon.
+        rest = self._settings.jwks_cooldown_seconds if state.usable else _REST_WITHOUT_KEYS
+        rested = self._tried_at is None or self._clock() - self._tried_at >= rest
+        if self._flight.is_under_way("keys") or (old and rested):
             await self._flight.join("keys", self._refresh)
 
-    def _is_due(self) -> bool:
-        age = self.state().age_seconds
-        old = age is None or age >= self._settings.jwks_refresh_seconds
-        return old and not self._is_cooling()
-
-    def _is_cooling(self) -> bool:
-        # Without a key nothing works, so an issuer that comes back is noticed soon.
-        cooldown = self._settings.jwks_cooldown_seconds if self._keys else _COOLDOWN_WITHOUT_KEYS
-        return self._tried_at is not None and self._clock() - self._tried_at < cooldown
-
-    async def _refresh_unless_cooling(self) -> bool:
-        if self._is_cooling() and not self._is_fetching:
-            return False
-        await self._flight.join("keys", self._refresh)
-        return True
-
     async def _refresh(self) -> None:
-        self._tried_at, self._is_fetching = self._clock(), True
+        self._tried_at = self._clock()
         try:
             keys, left_out = public_keys(await self._fetch())
         except IdentityProviderUnavailableError as error:
@@ -134,8 +124,6 @@ class Jwks:
             self._failed(str(error))
         else:
             self._replace(keys, left_out)
-        finally:
-            self._is_fetching = False
 
     async def _fetch(self) -> object:
         uri = await self._discovery.endpoint("jwks_uri", self._issuer.jwks_uri)
@@ -143,7 +131,7 @@ class Jwks:
 
     def _replace(self, keys: tuple[PublicKey, ...], left_out: int) -> None:
         if {key.kid for key in keys} != {key.kid for key in self._keys}:
-            self._unknown.clear()
+            self._unknown.forget()
             logger.info("jwks_changed", issuer=self._name, keys=len(keys), left_out=left_out)
         self._keys, self._fetched_at, self._error = keys, self._clock(), None
 
@@ -152,20 +140,44 @@ class Jwks:
         self._discovery.forget()  # Perhaps the keys have moved.
         logger.warning("jwks_fetch_failed", issuer=self._name, reason=reason)
 
-    def _is_known_unknown(self, kid: str | None) -> bool:
-        until = self._unknown.get(kid or "")
-        return until is not None and self._clock() < until
-
-    def _remember_unknown(self, kid: str | None) -> None:
-        lasts = self._settings.jwks_cooldown_seconds * _UNKNOWN_FOR_COOLDOWNS
-        self._unknown[kid or ""] = self._clock() + lasts
-        self._unknown.move_to_end(kid or "")
-        if len(self._unknown) > MAX_UNKNOWN_KIDS:
-            self._unknown.popitem(last=False)
-
     def _unavailable(self) -> IdentityProviderUnavailableError:
         return IdentityProviderUnavailableError(
             "The identity provider cannot be reached just now; try again shortly.",
             reason=self._error,
             retry_after=self._settings.jwks_cooldown_seconds,
         )
+
+
+class UnknownKids:
+    """Key ids that were asked for and are not in the set, and when it may be fetched for one.
+
+    A fetch for its age does not count: a rotation right after one is noticed all the same.
+    """
+
+    def __init__(self, cooldown_seconds: float, clock: Callable[[], float]) -> None:
+        self._cooldown = cooldown_seconds
+        self._clock = clock
+        self._known: OrderedDict[str | None, float] = OrderedDict()
+        self._next_fetch = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def may_be_new(self, kid: str | None) -> bool:
+        """Tell whether to fetch the set for this id; who is told so is expected to."""
+        now = self._clock()
+        if now < max(self._next_fetch, self._known.get(kid, -math.inf)):
+            return False
+        self._next_fetch = now + self._cooldown
+        return True
+
+    def remember(self, kid: str | None) -> None:
+        """Ask no more for this id for a while, so that it leaves the next fetch to others."""
+        self._known[kid] = self._clock() + 2 * self._cooldown
+        self._known.move_to_end(kid)
+        if len(self._known) > MAX_UNKNOWN_KIDS:
+            self._known.popitem(last=False)
+
+    def forget(self) -> None:
+        """Begin anew: the set has changed."""
+        self._known.clear()

@@ -20,6 +20,8 @@ from app.identity.models import Claims
 from app.identity.token_rules import TokenRules, invalid
 from app.settings import IssuerSettings
 
+MAX_KID_LENGTH = 256
+
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
@@ -86,8 +88,9 @@ class JwtVerifier:
             raise invalid("its algorithm is not allowed for this issuer")
         if "crit" in header or "b64" in header:
             raise invalid("it asks for an extension (crit or b64)")
-        if not isinstance(header.get("kid"), str | None):
-            raise invalid("its kid is not a string")
+        kid = header.get("kid")
+        if not isinstance(kid, str | None) or len(kid or "") > MAX_KID_LENGTH:
+            raise invalid("its kid is not a string, or too long")
         kind = header.get("typ")
         if self._issuer.token_type == "at+jwt" and (  # noqa: S105 - a media type
             not isinstance(kind, str) or kind.lower().removeprefix("application/") != "at+jwt"

@@ -110,6 +110,12 @@ def key_id_of_another_type(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
+def endless_key_id(issuer: DevelopmentIssuer) -> str:
+    """A kid as long as a page, made to fill a memory of unknown ones."""
+    return issuer.token(headers={"kid": "x" * 300})
+
+
+@attack
 def embedded_key(issuer: DevelopmentIssuer) -> str:
     """A header `jwk` with the key that signed it (CVE-2018-0114)."""
     return issuer.token(

@@ -1,0 +1,123 @@
+"""A real, certified OpenID provider (npm's oidc-provider), run beside the tests."""
+
+import base64
+import hashlib
+import json
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx
+
+HERE = Path(__file__).parent / "oidc_provider"
+CALLBACK = "https://app.example.com/callback"
+JWT_RESOURCE = "https://vault-bff.example"
+OPAQUE_RESOURCE = "https://opaque.example"
+SECRET = "opens-nothing"
+
+
+def missing() -> str | None:
+    """Return the command that would install what is missing, or None when nothing is."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "needs Node.js with npm: apt-get install nodejs npm"
+    return None if (HERE / "node_modules").is_dir() else "needs npm packages: make node-modules"
+
+
+@dataclass(frozen=True)
+class OidcProvider:
+    """The running provider."""
+
+    issuer: str
+    process: "subprocess.Popen[str]"
+
+    def client_credentials(self, resource: str = JWT_RESOURCE) -> str:
+        """Return a service's access token (RFC 6749 section 4.4)."""
+        form = {
+            "grant_type": "client_credentials",
+            "scope": "vault:sessions",
+            "resource": resource,
+        }
+        return self._token(form, auth=("robot", SECRET))
+
+    def authorization_code(self, person: str, resource: str | None = JWT_RESOURCE) -> str:
+        """Sign a person in as a browser would, and return their access token (RFC 7636)."""
+        verifier = secrets.token_urlsafe(32)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        query = {
+            "client_id": "spa",
+            "response_type": "code",
+            "scope": "openid profile email vault:sessions",
+            "redirect_uri": CALLBACK,
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            "login_hint": person,
+            **({"resource": resource} if resource else {}),
+        }
+        form = {
+            "grant_type": "authorization_code",
+            "code": self._code(query),
+            "redirect_uri": CALLBACK,
+            "client_id": "spa",
+            "code_verifier": verifier,
+            **({"resource": resource} if resource else {}),
+        }
+        return self._token(form)
+
+    def rotate(self) -> None:
+        """Sign with a new key from now on; the old ones stay published."""
+        assert self.process.stdin is not None
+        self.process.stdin.write('{"rotate": true}\n')
+        self.process.stdin.flush()
+        said(self.process, "rotated")
+
+    def _code(self, query: dict[str, str]) -> str:
+        with httpx.Client() as browser:
+            response = browser.get(f"{self.issuer}/auth", params=query)
+            for _ in range(5):
+                location = urljoin(str(response.url), response.headers["location"])
+                if location.startswith(CALLBACK):
+                    return parse_qs(urlsplit(location).query)["code"][0]
+                response = browser.get(location)
+        raise AssertionError(response.text)
+
+    def _token(self, form: dict[str, str], auth: tuple[str, str] | None = None) -> str:
+        response = httpx.post(f"{self.issuer}/token", data=form, auth=auth)
+        answer: dict[str, Any] = response.json()
+        assert response.status_code == 200, answer
+        return str(answer["access_token"])
+
+
+def said(process: "subprocess.Popen[str]", what: str) -> str:
+    """Return what our server says under this name; the provider prints notices in between."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(f'{{"{what}":'):
+            return str(json.loads(line)[what])
+    raise AssertionError(f"the provider ended without saying {what}")
+
+
+@contextmanager
+def oidc_provider() -> Iterator[OidcProvider]:
+    """Run the provider for as long as the context lasts."""
+    process = subprocess.Popen(
+        ["node", "server.mjs"],  # noqa: S607 - whichever node the machine has
+        cwd=HERE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        yield OidcProvider(said(process, "issuer"), process)
+    finally:
+        process.stdin.close()
+        process.wait(timeout=10)
+        process.stdout.close()

@@ -1,0 +1,112 @@
+// A real, certified OpenID provider for the tests: node server.mjs
+//
+// Prints one line of JSON with its issuer URL when it is ready, takes commands as lines of JSON on
+// standard input ({"rotate": true}), answers each with a line, and ends when standard input does.
+
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+
+import { Provider } from "oidc-provider";
+
+const PEOPLE = {
+  ada: { name: "Ada Byron", email: "ada@acme.example", org_id: "acme" },
+};
+const RESOURCES = {
+  "https://vault-bff.example": { audience: "vault-bff", accessTokenFormat: "jwt" },
+  "https://opaque.example": { audience: "vault-bff-opaque", accessTokenFormat: "opaque" },
+};
+
+const server = createServer((request, response) => answer(request, response));
+server.listen(0, "127.0.0.1", () => {
+  keys.unshift(newKey());
+  answer = newProvider();
+  say({ issuer: issuer() });
+});
+
+const keys = [];
+let answer;
+
+function issuer() {
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+function newKey() {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  return { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg: "RS256" };
+}
+
+// A provider cannot change its keys, so a rotation is a new one behind the same URL. What it
+// remembers (clients, codes, opaque tokens) is shared by all instances of a process.
+function newProvider() {
+  const provider = new Provider(issuer(), {
+    jwks: { keys },
+    clients: [
+      {
+        client_id: "robot",
+        client_secret: "opens-nothing",
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+      },
+      {
+        client_id: "vault-bff",
+        client_secret: "opens-nothing",
+        grant_types: [],
+        redirect_uris: [],
+        response_types: [],
+      },
+      {
+        client_id: "spa",
+        token_endpoint_auth_method: "none",
+        grant_types: ["authorization_code"],
+        redirect_uris: ["https://app.example.com/callback"],
+      },
+    ],
+    scopes: ["openid", "profile", "email", "vault:sessions"],
+    claims: { openid: ["sub"], profile: ["name"], email: ["email"] },
+    cookies: { keys: ["of-a-test"] },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_, resource) => ({ scope: "vault:sessions", ...RESOURCES[resource] }),
+        useGrantedResource: () => true,
+      },
+    },
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...PEOPLE[id] }) }),
+    extraTokenClaims: (_, token) => ({ org_id: PEOPLE[token.accountId]?.org_id }),
+    // Consent is given in advance; signing in is all that is left to do.
+    loadExistingGrant: async (context) => {
+      const { client, session, params } = context.oidc;
+      const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+      grant.addOIDCScope(params.scope);
+      for (const resource of [params.resource ?? []].flat()) grant.addResourceScope(resource, params.scope);
+      await grant.save();
+      return grant;
+    },
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+  });
+  const handle = provider.callback();
+  return async (request, response) => {
+    if (!request.url.startsWith("/interaction/")) return handle(request, response);
+    const { params } = await provider.interactionDetails(request, response);
+    return provider.interactionFinished(request, response, { login: { accountId: params.login_hint } });
+  };
+}
+
+function say(words) {
+  process.stdout.write(`${JSON.stringify(words)}\n`);
+}
+
+const commands = createInterface({ input: process.stdin });
+commands.on("line", (line) => {
+  if (JSON.parse(line).rotate) {
+    keys.unshift(newKey());
+    answer = newProvider();
+    say({ rotated: keys[0].kid });
+  }
+});
+commands.on("close", () => process.exit(0));
