@@ -123,15 +123,14 @@ class DevelopmentIssuer:
             registry=_Lenient(algorithms=[algorithm, "Ed25519"], strict_check_header=False),
         )
 
-    def _standard(self, expires_in: float) -> dict[str, Any]:
+    def times(self, expires_in: float = 300) -> dict[str, Any]:
+        """Return the claims that say from when until when."""
         now = int(time.time())
-        return {
-            "iss": self.issuer,
-            "aud": self.audience,
-            "iat": now,
-            "exp": int(now + expires_in),
-            "jti": uuid.uuid4().hex,
-        }
+        return {"iat": now, "exp": int(now + expires_in)}
+
+    def _standard(self, expires_in: float) -> dict[str, Any]:
+        named = {"iss": self.issuer, "aud": self.audience, "jti": uuid.uuid4().hex}
+        return {**named, **self.times(expires_in)}
 
 
 class _Lenient(jws.JWSRegistry):

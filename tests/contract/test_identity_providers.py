@@ -1,0 +1,205 @@
+"""The settings that docs/identity-providers.md gives for each provider, on tokens of its shape."""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import IdentitySettings
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer, problem
+from tests.support.service import running, settings_for
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "identity-providers.md"
+BLOCKS = {
+    re.sub(r"\W+", "-", name.lower()): tomllib.loads(block)
+    for name, block in re.findall(
+        r"^## (.+?)\n(?:(?!^## ).)*?```toml\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A token as a provider documents it; `iss` and times are added.
+
+    Attributes:
+        claims: what is in it.
+        consumer: whose session it gives.
+        typ: its header, where it has one.
+        algorithm: how it is signed.
+        spoilt: changes that make it another kind of token, which must be refused.
+        header: where it is sent, if not as a bearer token.
+    """
+
+    claims: dict[str, Any]
+    consumer: str
+    typ: str | None = None
+    algorithm: str = "RS256"
+    spoilt: dict[str, Any] = field(default_factory=dict)
+    header: str | None = None
+
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+SHAPES = {
+    "auth0": Shape(
+        {
+            "sub": "auth0|123456",
+            "aud": [
+                "https://vault-bff.example.com",
+                "https://example.eu.auth0.com/userinfo",
+            ],
+            "client_id": "my_client_id",
+            "scope": "openid profile email",
+            "org_id": "org_9ybsU1dN2dKfDkBi",
+        },
+        consumer="org_9ybsU1dN2dKfDkBi",
+        typ="at+jwt",
+        spoilt={"aud": "my_client_id"},
+    ),
+    "okta": Shape(
+        {
+            "ver": 1,
+            "sub": "ada@acme.example",
+            "uid": "00ugrenMeqvYla4HW0g3",
+            "aud": "api://vault-bff",
+            "cid": "0oabskvc6442nkvQO0h7",
+            "scp": ["openid", "vault:sessions"],
+            "tenant_id": "acme",
+        },
+        consumer="acme",
+        spoilt={"aud": "0oabskvc6442nkvQO0h7"},
+    ),
+    "microsoft-entra-id": Shape(
+        {
+            "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
+            "aud": "66666666-7777-8888-9999-000000000000",
+            "tid": TENANT,
+            "oid": "00000000-0000-0000-66f3-3332eca7ea81",
+            "scp": "vault.sessions",
+            "name": "Ada Byron",
+            "preferred_username": "ada@acme.example",
+            "ver": "2.0",
+        },
+        consumer=TENANT,
+        typ="JWT",
+        spoilt={"scp": "User.Read"},
+    ),
+    "keycloak": Shape(
+        {
+            "sub": "f:1:ada",
+            "aud": ["vault-bff", "account"],
+            "typ": "Bearer",
+            "azp": "web",
+            "scope": "openid profile email",
+            "tenant_id": "acme",
+            "tenant_name": "Acme Inc.",
+        },
+        consumer="acme",
+        typ="JWT",
+        spoilt={"aud": "account"},
+    ),
+    "amazon-cognito": Shape(
+        {
+            "sub": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+            "token_use": "access",
+            "scope": "openid profile",
+            "client_id": "1h57kf5cpq17m0eml12EXAMPLE",
+            "username": "ada",
+            "custom:tenant": "acme",
+        },
+        consumer="acme",
+        spoilt={"client_id": None, "aud": "1h57kf5cpq17m0eml12EXAMPLE", "token_use": "id"},
+    ),
+    "clerk": Shape(
+        {
+            "v": 2,
+            "sub": "user_123",
+            "sid": "sess_123",
+            "azp": "https://app.example.com",
+            "fva": [7, -1],
+            "o": {"id": "org_123", "rol": "admin", "slg": "acme"},
+        },
+        consumer="org_123",
+        typ="JWT",
+        spoilt={"azp": "https://evil.example"},
+    ),
+    "supabase": Shape(
+        {
+            "sub": "123e4567-e89b-12d3-a456-426614174000",
+            "aud": "authenticated",
+            "role": "authenticated",
+            "email": "ada@acme.example",
+            "app_metadata": {"provider": "email", "tenant_id": "acme"},
+            "user_metadata": {"full_name": "Ada Byron", "tenant_id": "globex"},
+        },
+        consumer="acme",
+        typ="JWT",
+        algorithm="ES256",
+        spoilt={"aud": "anon"},
+    ),
+    "kubernetes": Shape(
+        {
+            "sub": "system:serviceaccount:prod:onboarding",
+            "aud": ["vault-bff"],
+            "jti": "aed34954-b33a-4142-b1ec-389d6bbb4936",
+            "kubernetes.io": {"namespace": "prod", "serviceaccount": {"name": "onboarding"}},
+        },
+        consumer="acme",
+        spoilt={"aud": ["https://kubernetes.default.svc"]},
+    ),
+    "cloudflare-access": Shape(
+        {
+            "sub": "7335d417-61da-459d-899c-0a01c76a2f94",
+            "aud": ["4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2"],
+            "email": "ada@acme.example",
+            "type": "app",
+            "custom": {"tenant_id": "acme"},
+        },
+        consumer="acme",
+        typ="JWT",
+        spoilt={"aud": ["another-application"]},
+        header="Cf-Access-Jwt-Assertion",
+    ),
+}
+
+
+def test_every_provider_of_the_page_is_tried() -> None:
+    """No block of settings is on the page without a token that was verified with it."""
+    assert set(BLOCKS) == set(SHAPES)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_the_documented_settings_fit_the_providers_tokens(
+    issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, name: str
+) -> None:
+    """A token of the documented shape mints for its tenant; one of another kind does not."""
+    shape = SHAPES[name]
+    [(entry, block)] = BLOCKS[name]["identity"]["issuers"].items()
+    # The provider's own keys are out of reach: here the development issuer signs in its name.
+    here = {
+        "jwks_uri": f"{issuer.issuer}/jwks",
+        "userinfo_endpoint": f"{issuer.issuer}/userinfo",
+    }
+    base = settings_for(issuer.issuer, apideck_url)
+    identity = IdentitySettings.model_validate({"issuers": {entry: {**block, **here}}})
+
+    async with running(base.model_copy(update={"identity": identity})) as service:
+        answers = []
+        for changes in ({}, shape.spoilt):
+            claims = {**issuer.times(), "iss": block["issuer"], **shape.claims, **changes}
+            absent = [name for name, value in claims.items() if value is None]
+            header = {"typ": shape.typ}
+            token = issuer.sign(claims, algorithm=shape.algorithm, headers=header, omit=absent)
+            headers = {shape.header: token} if shape.header else bearer(token)
+            body = {"consumer_id": "acme"} if block.get("kind") == "services" else {}
+            answers.append(await service.post("/vault-session", json=body, headers=headers))
+
+    fine, spoilt = answers
+    assert fine.status_code == 201
+    assert problem(spoilt)[0] in {401, 403}
+    assert [minted.consumer_id for minted in apideck.minted] == [shape.consumer]
