@@ -19,6 +19,7 @@ from app.apideck.client import ApideckClient
 from app.apideck.transport import apideck_http_client
 from app.identity.build import Identity, build_identity, client_secret
 from app.identity.jwks import Jwks
+from app.observability.metrics import JwksCollector, Metrics
 from app.observability.redaction import Redactor
 from app.sessions.service import SessionService
 from app.settings import Settings
@@ -30,7 +31,7 @@ _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def lifespan_of(
-    settings: Settings, redactor: Redactor
+    settings: Settings, redactor: Redactor, metrics: Metrics
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
     """Return the lifespan of a service with these settings."""
 
@@ -41,10 +42,17 @@ def lifespan_of(
             key = read_api_key(settings.apideck)
             redactor.learn(key.get_secret_value())
             http = await stack.enter_async_context(apideck_http_client(settings.apideck, key))
-            sessions = SessionService(settings.session, ApideckClient(settings.apideck, http))
+            apideck = ApideckClient(settings.apideck, http, metrics)
+            metrics.registry.register(
+                collector := JwksCollector(
+                    lambda: {name: jwks.state() for name, jwks in identity.jwks.items()}
+                )
+            )
+            stack.callback(metrics.registry.unregister, collector)
             yield {
                 "authenticator": identity.authenticator,
-                "sessions": sessions,
+                "sessions": SessionService(settings.session, apideck),
+                "metrics": metrics,
                 "jwks": identity.jwks,
             }
 

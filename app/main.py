@@ -4,16 +4,18 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app import __version__
-from app.api import health, problem_pages, vault_session
+from app.api import health, metrics_page, problem_pages, vault_session
 from app.api.problems import Problems
 from app.lifespan import lifespan_of
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
+from app.middleware.http_metrics import HttpMetricsMiddleware
 from app.middleware.known_hosts import KnownHostsMiddleware
 from app.middleware.last_resort import LastResortMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.observability.logging import configure_logging
+from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.settings import Settings
 from app.settings.sources import load_settings
@@ -27,19 +29,20 @@ def create_app(settings: Settings, redactor: Redactor | None = None) -> FastAPI:
         redactor: what takes secrets out of the log; it is taught those that the settings name.
     """
     problems = Problems(settings.server.public_url)
+    metrics = Metrics()
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
         description="Mints Apideck Hosted Vault sessions for whoever is signed in.",
-        lifespan=lifespan_of(settings, redactor or Redactor()),
-        middleware=_middleware(settings, problems),
+        lifespan=lifespan_of(settings, redactor or Redactor(), metrics),
+        middleware=_middleware(settings, problems, metrics),
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
         # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     problems.install(app)
-    for room in (vault_session, health, problem_pages):
+    for room in (vault_session, health, metrics_page, problem_pages):
         app.include_router(room.router)
     return app
 
@@ -54,11 +57,12 @@ def application() -> FastAPI:
     return create_app(settings, configure_logging(settings.log))
 
 
-def _middleware(settings: Settings, problems: Problems) -> list[Middleware]:
+def _middleware(settings: Settings, problems: Problems, metrics: Metrics) -> list[Middleware]:
     """Return the middleware, the outermost first: each sees the answers of all that follow."""
     stack = [
         Middleware(RequestIdMiddleware),
         Middleware(AccessLogMiddleware),
+        Middleware(HttpMetricsMiddleware, metrics=metrics),
         Middleware(SecurityHeadersMiddleware),
     ]
     if settings.server.allowed_hosts:

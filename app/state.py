@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from app.identity.authenticator import Authenticator
 from app.identity.jwks import Jwks
+from app.observability.metrics import Metrics
 from app.sessions.service import SessionService
 
 
@@ -14,3 +15,4 @@ class AppState(TypedDict):
     authenticator: Authenticator
     sessions: SessionService
     jwks: Mapping[str, Jwks]
+    metrics: Metrics

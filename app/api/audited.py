@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, problem_type_of
 from app.errors import IdentityError, RefusalError, VaultBffError
-from app.observability.audit import AuditRecord
+from app.observability.audit import AuditRecord, Outcome
+from app.state import AppState
 
 
 class AuditedRoute(APIRoute):
@@ -20,26 +21,34 @@ class AuditedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def audited(request: Request) -> Response:
-            record = request.state.audit = AuditRecord()
+            request.state.audit = AuditRecord()
             try:
                 response = await handle(request)
             except VaultBffError as error:
                 refused = isinstance(error, RefusalError | IdentityError)
                 problem = problem_type_of(error).slug
-                record.write(
-                    "refused" if refused else "failed", problem=problem, reason=error.reason
-                )
+                _end(request, "refused" if refused else "failed", problem, error.reason)
                 raise
             except HTTPException as error:
-                record.write("refused", problem=BY_STATUS[error.status_code].slug)
+                _end(request, "refused", BY_STATUS[error.status_code].slug)
                 raise
             except asyncio.CancelledError:
-                record.write("abandoned")
+                _end(request, "abandoned")
                 raise
             except Exception:
-                record.write("failed", problem=INTERNAL_ERROR.slug)
+                _end(request, "failed", INTERNAL_ERROR.slug)
                 raise
-            record.write("minted")
+            _end(request, "minted")
             return response
 
         return audited
+
+
+def _end(
+    request: Request, outcome: Outcome, problem: str | None = None, reason: str | None = None
+) -> None:
+    record = cast("AuditRecord", request.state.audit)
+    record.write(outcome, problem=problem, reason=reason)
+    state = cast("AppState", request.scope["state"])
+    counter = state["metrics"].sessions
+    counter.labels(outcome, record.caller_kind or "unknown", problem or "none").inc()

@@ -1,6 +1,7 @@
 """One call of Apideck's: create a Vault session."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import httpx
 
 from app.apideck import errors, wire
 from app.errors import ApideckError, ApideckTimeoutError
+from app.observability.metrics import Metrics
 from app.settings import ApideckSettings
 from app.urls import origin_of
 from app.vault import Connection, Session
@@ -45,9 +47,12 @@ class MintedSession:
 class ApideckClient:
     """Asks Apideck for Vault sessions."""
 
-    def __init__(self, settings: ApideckSettings, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, settings: ApideckSettings, http: httpx.AsyncClient, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._http = http
+        self._metrics = metrics
 
     async def create_session(self, consumer_id: str, session: Session) -> MintedSession:
         """Create one session for one consumer.
@@ -68,6 +73,20 @@ class ApideckClient:
             content=wire.session_body(session),
             headers={"x-apideck-consumer-id": consumer_id, "content-type": "application/json"},
         )
+        started = time.perf_counter()
+        outcome = "abandoned"
+        try:
+            minted = await self._within_deadline(request)
+            outcome = "minted"
+        except ApideckError as error:
+            outcome = type(error).__name__.removeprefix("Apideck").removesuffix("Error")
+            raise
+        finally:
+            self._metrics.apideck_requests.labels(outcome).inc()
+            self._metrics.apideck_seconds.observe(time.perf_counter() - started)
+        return minted
+
+    async def _within_deadline(self, request: httpx.Request) -> MintedSession:
         try:
             async with asyncio.timeout(self._settings.deadline_seconds):
                 response = await self._http.send(request, stream=True)

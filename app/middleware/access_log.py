@@ -10,7 +10,7 @@ logger = structlog.get_logger("access")
 ABANDONED = 499
 """What is logged as the status when the caller left before the answer, as nginx does."""
 
-_PROBES = frozenset({"/livez", "/readyz"})
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class AccessLogMiddleware:

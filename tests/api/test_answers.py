@@ -12,8 +12,6 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
 
-ORIGIN = "https://app.example.com"
-
 
 def leaves(error: type[VaultBffError]) -> set[type[VaultBffError]]:
     """Return the errors that are raised: those without others below them."""
@@ -200,75 +198,6 @@ async def test_readiness_follows_the_issuers_keys(
         answer = await service.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["issuers"]["main"]["keys"] == 3
-
-
-async def test_pages_of_listed_origins_may_call(
-    issuer: DevelopmentIssuer, apideck_url: str
-) -> None:
-    """A preflight and the request itself are allowed for the exact origin, without cookies."""
-    cors = {"allow_origins": [ORIGIN]}
-    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
-        preflight = await service.options(
-            "/vault-session",
-            headers={
-                "origin": ORIGIN,
-                "access-control-request-method": "POST",
-                "access-control-request-headers": "authorization,content-type",
-            },
-        )
-        answer = await service.post(
-            "/vault-session", headers={**bearer(issuer.token()), "origin": ORIGIN}
-        )
-
-    assert preflight.status_code == 200
-    for one in (preflight, answer):
-        assert one.headers["access-control-allow-origin"] == ORIGIN
-        assert "access-control-allow-credentials" not in one.headers
-        assert "Origin" in one.headers["vary"]
-    assert "x-request-id" in answer.headers["access-control-expose-headers"]
-
-
-@pytest.mark.parametrize(
-    ("origin", "method", "headers"),
-    [
-        ("https://evil.example", "POST", "authorization"),
-        ("null", "POST", "authorization"),
-        ("https://app.example.com.evil.example", "POST", "authorization"),
-        (ORIGIN, "DELETE", "authorization"),
-        (ORIGIN, "POST", "x-apideck-consumer-id"),
-    ],
-)
-async def test_other_pages_may_not(
-    issuer: DevelopmentIssuer, apideck_url: str, origin: str, method: str, headers: str
-) -> None:
-    """A preflight for another origin, method or header is refused as a problem."""
-    cors = {"allow_origins": [ORIGIN]}
-    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
-        preflight = await service.options(
-            "/vault-session",
-            headers={
-                "origin": origin,
-                "access-control-request-method": method,
-                "access-control-request-headers": headers,
-            },
-        )
-
-    assert problem(preflight) == (403, "forbidden-origin")
-    assert "access-control-allow-origin" not in preflight.headers
-    assert "Origin" in preflight.headers["vary"]
-
-
-async def test_only_known_hosts_are_served_where_they_are_configured(
-    issuer: DevelopmentIssuer, apideck_url: str
-) -> None:
-    """A request for another host name goes no further."""
-    server = {"allowed_hosts": ["vault.example.com"]}
-    async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
-        known = await service.get("/livez", headers={"host": "vault.example.com:8000"})
-        other = await service.get("/livez", headers={"host": "evil.example"})
-
-    assert known.status_code == 200
-    assert problem(other) == (421, "misdirected-request")
 
 
 async def test_the_openapi_document_describes_the_one_operation(service: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.api.problem_types import ALL
+from app.observability.metrics import JwksCollector, Metrics
 from app.settings.sources import load_settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,6 +33,18 @@ def test_operations_explains_every_problem() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     for problem in ALL:
         assert f"`{problem.slug}`" in page, problem.slug
+
+
+def test_operations_knows_every_metric_and_no_other() -> None:
+    """The dictionary of metrics is what the code has."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    metrics = Metrics()
+    metrics.registry.register(JwksCollector(dict))
+    named = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in metrics.registry.collect()
+    }
+    assert set(re.findall(r"^\| `(vault_bff_\w+)`", page, re.MULTILINE)) == named
 
 
 def test_the_configuration_reference_is_what_the_settings_say() -> None:

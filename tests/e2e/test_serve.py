@@ -1,10 +1,8 @@
 """The process itself: `python -m app`, as an operator runs it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +17,7 @@ from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer
-
-ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 15
+from tests.support.process import environment_for, serving, start, url
 
 
 @pytest.fixture
@@ -30,51 +26,14 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment of a service between the two, on a free port."""
     assert apideck.requests == []
-    return {
-        **os.environ,
-        "APIDECK__API_KEY": API_KEY,
-        "APIDECK__APP_ID": "app",
-        "APIDECK__BASE_URL": apideck_url,
-        "APIDECK__VAULT_ORIGINS": json.dumps([apideck_url]),
-        "IDENTITY__ISSUERS__MAIN__ISSUER": issuer.issuer,
-        "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
-        "SERVER__PORT": str(unused_tcp_port),
-    }
-
-
-def app(command: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
-    """Start a command of the service's."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "app", command],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return environment_for(issuer.issuer, apideck_url, unused_tcp_port)
 
 
 @pytest.fixture
 def server(environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """Run the service until it is ready; ends it the hard way should a test have failed to."""
-    process = app("serve", environment)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(url(environment, "/readyz")).status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate(timeout=10)
-
-
-def url(environment: dict[str, str], path: str) -> str:
-    """Return a URL of the running service."""
-    return f"http://127.0.0.1:{environment['SERVER__PORT']}{path}"
+    """Run the service."""
+    with serving(environment) as process:
+        yield process
 
 
 def test_requests_in_flight_finish_after_sigterm(
@@ -120,7 +79,7 @@ def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:
 def test_wrong_settings_stop_the_start(environment: dict[str, str]) -> None:
     """Each fault is a line on stderr, and no value is shown."""
     for command in ("serve", "check"):
-        process = app(command, {**environment, "APIDECK__API_KEY": "a b", "SERVER__PORT": "x"})
+        process = start(command, {**environment, "APIDECK__API_KEY": "a b", "SERVER__PORT": "x"})
         out, err = process.communicate(timeout=20)
 
         assert process.returncode == MISCONFIGURED
@@ -141,7 +100,7 @@ def test_a_key_file_without_a_key_stops_the_start(
         file.write_text(content)
     del environment["APIDECK__API_KEY"]
 
-    process = app("check", {**environment, "APIDECK__API_KEY_FILE": str(file)})
+    process = start("check", {**environment, "APIDECK__API_KEY_FILE": str(file)})
     _, err = process.communicate(timeout=20)
 
     assert process.returncode == MISCONFIGURED
@@ -151,7 +110,7 @@ def test_a_key_file_without_a_key_stops_the_start(
 
 def test_good_settings_pass_the_check(environment: dict[str, str]) -> None:
     """Nothing wrong means status 0 and silence."""
-    process = app("check", environment)
+    process = start("check", environment)
 
     assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 0

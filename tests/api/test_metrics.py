@@ -1,0 +1,81 @@
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.settings import Settings
+from emulators.apideck import ApideckEmulator, faults
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer
+from tests.support.service import running
+
+
+async def samples(
+    service: httpx.AsyncClient,
+) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Return every sample by its name and labels."""
+    answer = await service.get("/metrics")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def test_what_came_of_requests_is_counted(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """Mints, refusals and failures are told apart, by kind of caller and by problem."""
+    apideck.fail(faults.error(401))
+    for _ in range(2):
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+    await service.post("/vault-session")
+    await service.request("BREW", "/nowhere")
+
+    found = await samples(service)
+
+    def sessions(outcome: str, kind: str, problem: str) -> float:
+        labels = (("caller_kind", kind), ("outcome", outcome), ("problem", problem))
+        return found["vault_bff_sessions_total", labels]
+
+    assert sessions("failed", "user", "apideck-misconfigured") == 1
+    assert sessions("minted", "user", "none") == 1
+    assert sessions("refused", "unknown", "unauthenticated") == 1
+    for outcome in ("Misconfigured", "minted"):
+        assert found["vault_bff_apideck_requests_total", (("outcome", outcome),)] == 1
+    assert found["vault_bff_apideck_request_duration_seconds_count", ()] == 2
+    assert found["vault_bff_http_requests_in_flight", ()] == 1
+    unknown = (("method", "other"), ("route", "none"), ("status", "404"))
+    assert found["vault_bff_http_requests_total", unknown] == 1
+
+
+async def test_the_state_of_each_issuers_keys_is_visible(
+    settings: Settings, issuer: DevelopmentIssuer
+) -> None:
+    """How many keys there are, how old, whether they serve and whether the last fetch failed."""
+    main = (("issuer", "main"),)
+    async with running(settings) as service:
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+        found = await samples(service)
+    assert found["vault_bff_jwks_keys", main] == 3
+    assert found["vault_bff_jwks_usable", main] == 1
+    assert found["vault_bff_jwks_failing", main] == 0
+    assert 0 <= found["vault_bff_jwks_age_seconds", main] < 60
+
+    issuer.fault = "down"
+    async with running(settings) as service:
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+        found = await samples(service)
+    assert found["vault_bff_jwks_usable", main] == 0
+    assert found["vault_bff_jwks_failing", main] == 1
+    assert ("vault_bff_jwks_age_seconds", main) not in found
+
+
+async def test_no_label_holds_an_identity(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer
+) -> None:
+    """Nothing of who called, for whom or from where is in the metrics."""
+    await service.post("/vault-session?consumer_id=globex", headers=bearer(issuer.token("otto")))
+
+    text = (await service.get("/metrics")).text
+
+    for personal in ("otto", "Otto", "globex", "127.0.0.1"):
+        assert personal not in text

@@ -1,0 +1,68 @@
+"""The service as a process of its own: `python -m app`, as an operator runs it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from emulators.apideck.emulator import API_KEY
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 15
+
+
+def environment_for(issuer_url: str, apideck_url: str, port: int) -> dict[str, str]:
+    """Return the environment of a service between an issuer and an Apideck."""
+    return {
+        **os.environ,
+        "APIDECK__API_KEY": API_KEY,
+        "APIDECK__APP_ID": "app",
+        "APIDECK__BASE_URL": apideck_url,
+        "APIDECK__VAULT_ORIGINS": json.dumps([apideck_url]),
+        "IDENTITY__ISSUERS__MAIN__ISSUER": issuer_url,
+        "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
+        "SERVER__PORT": str(port),
+    }
+
+
+def start(command: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
+    """Start a command of the service's."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "app", command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def serving(environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run the service once it is ready; ends it the hard way should nobody else have."""
+    process = start("serve", environment)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url(environment, "/readyz")).status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        time.sleep(0.02)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+def url(environment: dict[str, str], path: str) -> str:
+    """Return a URL of the running service."""
+    return f"http://127.0.0.1:{environment['SERVER__PORT']}{path}"
