@@ -18,6 +18,8 @@ import httpx
 HERE = Path(__file__).parent / "oidc_provider"
 CALLBACK = "https://app.example.com/callback"
 JWT_RESOURCE = "https://vault-bff.example"
+ES256_RESOURCE = "https://es256.example"
+EDDSA_RESOURCE = "https://eddsa.example"
 OPAQUE_RESOURCE = "https://opaque.example"
 SECRET = "opens-nothing"
 
@@ -68,6 +70,13 @@ class OidcProvider:
             **({"resource": resource} if resource else {}),
         }
         return self._token(form)
+
+    def revoke(self, token: str) -> None:
+        """End an opaque token before its time; signed ones cannot be revoked (RFC 7009)."""
+        response = httpx.post(
+            f"{self.issuer}/token/revocation", data={"token": token}, auth=("vault-bff", SECRET)
+        )
+        assert response.status_code == 200, response.text
 
     def rotate(self) -> None:
         """Sign with a new key from now on; the old ones stay published."""

@@ -11,15 +11,23 @@ import { Provider } from "oidc-provider";
 
 const PEOPLE = {
   ada: { name: "Ada Byron", email: "ada@acme.example", org_id: "acme" },
+  grace: {
+    name: "Grace Hopper",
+    email: "grace@globex.example",
+    picture: "https://globex.example/grace.png",
+    org_id: "globex",
+  },
 };
 const RESOURCES = {
-  "https://vault-bff.example": { audience: "vault-bff", accessTokenFormat: "jwt" },
+  "https://vault-bff.example": jwtFor("vault-bff", "RS256"),
+  "https://es256.example": jwtFor("vault-bff", "ES256"),
+  "https://eddsa.example": jwtFor("vault-bff", "EdDSA"),
   "https://opaque.example": { audience: "vault-bff-opaque", accessTokenFormat: "opaque" },
 };
 
 const server = createServer((request, response) => answer(request, response));
 server.listen(0, "127.0.0.1", () => {
-  keys.unshift(newKey());
+  keys.unshift(...newKeys());
   answer = newProvider();
   say({ issuer: issuer() });
 });
@@ -31,9 +39,22 @@ function issuer() {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-function newKey() {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  return { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg: "RS256" };
+function jwtFor(audience, alg) {
+  return { audience, accessTokenFormat: "jwt", jwt: { sign: { alg } } };
+}
+
+// One key of each kind. Of several that fit, the provider signs with the first.
+function newKeys() {
+  return [
+    newKey("RS256", "rsa", { modulusLength: 2048 }),
+    newKey("ES256", "ec", { namedCurve: "P-256" }),
+    newKey("EdDSA", "ed25519"),
+  ];
+}
+
+function newKey(alg, type, options) {
+  const { privateKey } = generateKeyPairSync(type, options);
+  return { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg };
 }
 
 // A provider cannot change its keys, so a rotation is a new one behind the same URL. What it
@@ -64,12 +85,13 @@ function newProvider() {
       },
     ],
     scopes: ["openid", "profile", "email", "vault:sessions"],
-    claims: { openid: ["sub"], profile: ["name"], email: ["email"] },
+    claims: { openid: ["sub"], profile: ["name", "picture"], email: ["email"] },
     cookies: { keys: ["of-a-test"] },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       introspection: { enabled: true, allowedPolicy: () => true },
+      revocation: { enabled: true, allowedPolicy: () => true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_, resource) => ({ scope: "vault:sessions", ...RESOURCES[resource] }),
@@ -104,7 +126,7 @@ function say(words) {
 const commands = createInterface({ input: process.stdin });
 commands.on("line", (line) => {
   if (JSON.parse(line).rotate) {
-    keys.unshift(newKey());
+    keys.unshift(...newKeys());
     answer = newProvider();
     say({ rotated: keys[0].kid });
   }

@@ -1,0 +1,102 @@
+"""What the other tests believe about the identity provider that they run against."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.support.oidc_provider import (
+    EDDSA_RESOURCE,
+    ES256_RESOURCE,
+    JWT_RESOURCE,
+    OPAQUE_RESOURCE,
+    SECRET,
+    OidcProvider,
+    missing,
+    oidc_provider,
+)
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OidcProvider]:
+    """Run the provider."""
+    with oidc_provider() as running_provider:
+        yield running_provider
+
+
+def published_keys(provider: OidcProvider) -> Any:
+    """Return the JWK Set that the discovery document names."""
+    discovery = httpx.get(f"{provider.issuer}/.well-known/openid-configuration").json()
+    assert discovery["issuer"] == provider.issuer
+    return httpx.get(discovery["jwks_uri"]).json()
+
+
+def verified(token: str, jwks: Any, algorithm: str) -> jwt.Token:
+    """Verify a token's signature with the published keys."""
+    return jwt.decode(token, KeySet.import_key_set(jwks), algorithms=[algorithm])
+
+
+def active(provider: OidcProvider, token: str) -> bool:
+    """Ask the provider whether a token still counts (RFC 7662)."""
+    response = httpx.post(
+        f"{provider.issuer}/token/introspection", data={"token": token}, auth=("vault-bff", SECRET)
+    )
+    return bool(response.json()["active"])
+
+
+# RFC 9864 renames EdDSA to Ed25519; issuers go on using the old name.
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+@pytest.mark.parametrize(
+    ("resource", "algorithm"),
+    [(JWT_RESOURCE, "RS256"), (ES256_RESOURCE, "ES256"), (EDDSA_RESOURCE, "EdDSA")],
+)
+def test_access_tokens_verify_with_the_published_keys(
+    provider: OidcProvider, resource: str, algorithm: str
+) -> None:
+    """Each kind of key signs access tokens (RFC 9068) for this service."""
+    token = verified(provider.client_credentials(resource), published_keys(provider), algorithm)
+
+    assert (token.header["typ"], token.header["alg"]) == ("at+jwt", algorithm)
+    assert token.claims["iss"] == provider.issuer
+    assert token.claims["aud"] == "vault-bff"
+
+
+def test_userinfo_tells_name_email_and_picture(provider: OidcProvider) -> None:
+    """A token without an audience of its own opens the UserInfo endpoint."""
+    token = provider.authorization_code("grace", None)
+    answer = httpx.get(f"{provider.issuer}/me", headers={"authorization": f"Bearer {token}"}).json()
+
+    assert answer == {
+        "sub": "grace",
+        "name": "Grace Hopper",
+        "email": "grace@globex.example",
+        "picture": "https://globex.example/grace.png",
+    }
+
+
+def test_a_revoked_token_is_no_longer_active(provider: OidcProvider) -> None:
+    """Revocation shows in introspection at once, and only for that token."""
+    revoked, kept = (provider.client_credentials(OPAQUE_RESOURCE) for _ in range(2))
+    assert active(provider, revoked)
+
+    provider.revoke(revoked)
+
+    assert not active(provider, revoked)
+    assert active(provider, kept)
+
+
+def test_rotation_adds_keys_and_keeps_the_old(provider: OidcProvider) -> None:
+    """After a rotation the issuer is the same, new tokens have new keys, old ones still verify."""
+    old_keys, old = published_keys(provider), provider.client_credentials()
+
+    provider.rotate()
+
+    keys = published_keys(provider)
+    new = verified(provider.client_credentials(), keys, "RS256")
+    assert new.header["kid"] not in {key["kid"] for key in old_keys["keys"]}
+    assert verified(old, keys, "RS256").claims["iss"] == new.claims["iss"] == provider.issuer
