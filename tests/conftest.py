@@ -9,6 +9,7 @@ import pytest
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
+from tests.support.ports import free_ports
 from tests.support.service import running, settings_for
 
 _OURS = ("APIDECK__", "IDENTITY__", "SESSION__", "SERVER__", "CORS__", "LOG__", "CONFIG_FILE")
@@ -36,6 +37,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """Return a port that nobody listens on, nor is given by the system meanwhile."""
+    return free_ports()
 
 
 @pytest.fixture(scope="session")

@@ -7,30 +7,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.support.ports import free_ports, is_free
 
 ROOT = Path(__file__).parent.parent.parent
 RUN = [sys.executable, str(ROOT / "deploy" / "local" / "run.py")]
 PORTS = 4
 
 
-def free(port: int) -> bool:
-    """Tell whether nothing listens on a port."""
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 @pytest.fixture
-def base(unused_tcp_port: int) -> int:
+def base() -> int:
     """Return the first of four free ports in a row."""
-    start = min(unused_tcp_port, 60_000)
-    return next(
-        one for one in range(start, start + 500) if all(free(one + i) for i in range(PORTS))
-    )
+    return free_ports(PORTS)
 
 
 @pytest.fixture
@@ -81,7 +73,7 @@ def test_the_printed_line_gives_a_link_to_ones_own_vault(
     rest, _ = demo.communicate(timeout=20)
     assert demo.returncode == 0
     assert "Traceback" not in printed + rest
-    assert all(free(base + i) for i in range(PORTS))
+    assert all(is_free(base + i) for i in range(PORTS))
 
 
 def test_a_taken_port_is_named(base: int) -> None:
@@ -100,4 +92,4 @@ def test_a_taken_port_is_named(base: int) -> None:
     assert ended.returncode == 1
     assert f"Port {base + 2} is taken" in ended.stderr
     assert "DEMO_PORT_BASE" in ended.stderr
-    assert all(free(base + i) for i in range(PORTS))
+    assert all(is_free(base + i) for i in range(PORTS))
