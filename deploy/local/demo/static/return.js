@@ -1,11 +1,54 @@
-// What the Vault says on the way back stands in the query. It is text, and stays text.
+// The way back. What stands in the query came over a URL that anybody can write: it is shown as
+// text, never as a link, nothing is believed on the strength of it, and the headline is ours.
+
+import { nameOf } from "./connectors.js";
+import { rememberConnected, returnFrom } from "./memory.js";
+
+const MAX_SHOWN = 200;
+const REPORTED = {
+  error_message: "Message",
+  error_type: "Kind",
+  service_id: "Connector",
+  origin: "Where",
+  ref: "More about it",
+};
+
 const query = new URLSearchParams(location.search);
-const outcome = document.querySelector("#outcome");
+const orgId = returnFrom();
 const connected = query.get("authorizedConnection");
-const failed = query.get("error_message");
+const failed = ["error_type", "error_message"].some((name) => query.has(name));
 
-if (connected) outcome.textContent = `Connected: ${connected}.`;
-if (failed) outcome.textContent = `Not connected: ${failed}`;
+if (failed) {
+  const name = nameOf(query.get("service_id")) ?? "The integration";
+  show("bad", `${name} was not connected`, "Nothing has changed. You can try again.");
+  report();
+} else if (orgId && nameOf(connected)) {
+  // Only for a visit that began in this tab: a foreign link must not put words in our mouth.
+  rememberConnected(orgId, connected);
+  show("good", `${nameOf(connected)} is connected`, "Fieldnotes begins to sync in a moment.");
+}
 
-// Leave no trace of it in the address bar or the history.
+// Nothing of it stays in the address bar, the history, or a Referer.
 history.replaceState(null, "", location.pathname);
+
+function show(kind, headline, next) {
+  document.querySelector("#sign").classList.add(kind);
+  document.querySelector("#outcome").textContent = headline;
+  document.querySelector("#next").textContent = next;
+  document.title = `${headline} · Fieldnotes`;
+}
+
+function report() {
+  const list = document.querySelector("#report dl");
+  for (const [parameter, label] of Object.entries(REPORTED)) {
+    const text = query.get(parameter)?.slice(0, MAX_SHOWN);
+    if (text) list.append(element("dt", label), element("dd", text));
+  }
+  document.querySelector("#report").hidden = false;
+}
+
+function element(tag, text) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  return made;
+}

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+
+import { createVaultSession, openVault } from "../../deploy/local/demo/static/vault-session.js";
+import { SESSION, created, problem, serve } from "./service.mjs";
+
+/** Has `fetch` tell how it is called for one test; the calls go through. */
+function watchFetch(t) {
+  const calls = [];
+  const real = globalThis.fetch;
+  globalThis.fetch = (url, init) => {
+    calls.push({ url, ...init });
+    return real(url, init);
+  };
+  t.after(() => {
+    globalThis.fetch = real;
+  });
+  return calls;
+}
+
+test("A token is sent as a bearer token, and the session comes back as it is.", async (t) => {
+  const { url, requests } = await serve(t, created());
+
+  const session = await createVaultSession({ url, token: "abc" });
+
+  assert.deepEqual(session, SESSION);
+  assert.equal(requests[0].method, "POST");
+  assert.equal(requests[0].headers.authorization, "Bearer abc");
+  assert.equal(requests[0].headers["content-type"], "application/json");
+  assert.equal(requests[0].headers["x-vault-session"], undefined);
+  assert.equal(requests[0].body, "{}");
+});
+
+test("What is asked for goes into the body, null included.", async (t) => {
+  const { url, requests } = await serve(t, created());
+  const connection = { unified_api: "accounting", service_id: "xero" };
+
+  await createVaultSession({ url, token: "abc", request: { return_to: null, connection } });
+
+  assert.deepEqual(JSON.parse(requests[0].body), { return_to: null, connection });
+});
+
+test("With cookies the request is marked, and carries no bearer token.", async (t) => {
+  const { url, requests } = await serve(t, created());
+  const calls = watchFetch(t);
+
+  await createVaultSession({ url, credentials: "include" });
+
+  assert.equal(calls[0].credentials, "include");
+  assert.equal(requests[0].headers["x-vault-session"], "1");
+  assert.equal(requests[0].headers.authorization, undefined);
+});
+
+test("The header that marks a request can have another name.", async (t) => {
+  const { url, requests } = await serve(t, created());
+
+  await createVaultSession({ url, credentials: "include", csrfHeader: "X-CSRF" });
+
+  assert.equal(requests[0].headers["x-csrf"], "1");
+  assert.equal(requests[0].headers["x-vault-session"], undefined);
+});
+
+test("With a token cookies stay at home, for the service refuses two credentials.", async (t) => {
+  const { url } = await serve(t, created());
+  const calls = watchFetch(t);
+
+  await createVaultSession({ url, token: "abc" });
+
+  assert.equal(calls[0].credentials, "omit");
+});
+
+test("Who lost their token is sent without any credential, not with a cookie.", async (t) => {
+  const { url, requests } = await serve(t, problem(401, "unauthenticated"));
+  const calls = watchFetch(t);
+
+  for (const token of [undefined, null, ""]) {
+    await assert.rejects(createVaultSession({ url, token }), { type: "unauthenticated" });
+  }
+
+  for (const { headers } of requests) assert.equal(headers.authorization, undefined);
+  for (const { credentials } of calls) assert.equal(credentials, "omit");
+});
+
+test("Unless told where, it asks the page's own origin.", async (t) => {
+  const urls = [];
+  const real = globalThis.fetch;
+  globalThis.fetch = async (url) => {
+    urls.push(url);
+    return new Response(created().body, { status: 201 });
+  };
+  t.after(() => {
+    globalThis.fetch = real;
+  });
+
+  await createVaultSession({ token: "abc" });
+
+  assert.deepEqual(urls, ["/vault-session"]);
+});
+
+test("A second click while the first is under way gets the same promise.", async (t) => {
+  const { url, requests } = await serve(t, created());
+  const click = () => createVaultSession({ url, token: "abc", request: { return_to: "settings" } });
+
+  const [first, second] = [click(), click()];
+
+  assert.equal(first, second);
+  await first;
+  assert.equal(requests.length, 1);
+  await click();
+  assert.equal(requests.length, 2);
+});
+
+test("After a failure the next click asks anew.", async (t) => {
+  const { url } = await serve(t, problem(403, "missing-claim"), created());
+
+  await assert.rejects(createVaultSession({ url, token: "abc" }), { type: "missing-claim" });
+
+  assert.deepEqual(await createVaultSession({ url, token: "abc" }), SESSION);
+});
+
+test("Calls as two people, or for two connectors, are never one.", async (t) => {
+  const { url, requests } = await serve(t, created());
+  const connection = { unified_api: "crm", service_id: "hubspot" };
+
+  await Promise.all([
+    createVaultSession({ url, token: "ada" }),
+    createVaultSession({ url, token: "otto" }),
+    createVaultSession({ url, token: "ada", request: { connection } }),
+  ]);
+
+  const callers = requests.map(({ headers }) => headers.authorization).sort();
+  assert.deepEqual(callers, ["Bearer ada", "Bearer ada", "Bearer otto"]);
+});
+
+test("Opening the Vault goes where the service says.", async (t) => {
+  const { url } = await serve(t, created());
+  const visited = [];
+
+  await openVault({ url, token: "abc", navigate: (target) => visited.push(target) });
+
+  assert.deepEqual(visited, [SESSION.redirect_url]);
+});
+
+test("In a browser, opening the Vault is a navigation of the page.", async (t) => {
+  const { url } = await serve(t, created());
+  const visited = [];
+  globalThis.location = { assign: (target) => visited.push(target) };
+  t.after(() => delete globalThis.location);
+
+  await openVault({ url, token: "abc" });
+
+  assert.deepEqual(visited, [SESSION.redirect_url]);
+});
+
+test("Without a session the page stays where it is.", async (t) => {
+  const { url } = await serve(t, problem(403, "missing-claim"));
+  const visited = [];
+  const navigate = (target) => visited.push(target);
+
+  await assert.rejects(openVault({ url, token: "abc", navigate }), { type: "missing-claim" });
+
+  assert.deepEqual(visited, []);
+});
+
+test("The module is less than two kilobytes as it is served compressed.", async () => {
+  const path = "../../deploy/local/demo/static/vault-session.js";
+  const source = await readFile(new URL(path, import.meta.url));
+
+  assert.ok(gzipSync(source).length < 2048);
+});
