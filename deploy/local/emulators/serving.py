@@ -11,6 +11,7 @@ from typing import Any, Literal
 import uvicorn
 
 _START_SECONDS = 10.0
+_STOP_SECONDS = 10
 
 Protocol = type[asyncio.Protocol] | Literal["auto", "h11", "httptools"]
 
@@ -21,6 +22,9 @@ def serve(
 ) -> Iterator[str]:
     """Serve an application from a thread of its own for as long as the context lasts.
 
+    What is being answered when the context ends is given up: a request that hangs on purpose
+    would never end by itself.
+
     Args:
         app: an ASGI application.
         host: the address to listen on.
@@ -29,6 +33,10 @@ def serve(
 
     Yields:
         The base URL, without a slash at its end.
+
+    Raises:
+        OSError: the port is taken.
+        RuntimeError: the server did not start within ten seconds.
     """
     listener = socket.create_server((host, port), backlog=1024)
     config = uvicorn.Config(
@@ -37,8 +45,10 @@ def serve(
         ws="none",
         lifespan="off",
         log_config=None,
+        # Faults break connections on purpose: that is no news.
+        log_level="critical",
         access_log=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=_STOP_SECONDS,
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -61,9 +71,15 @@ def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the process's signals alone."""
+    """A server that leaves the process's signals alone, and does not wait for what hangs."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none: the thread that owns the signals decides."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Give up what is being answered, then close."""
+        for task in self.server_state.tasks:
+            task.cancel()
+        await super().shutdown(sockets)

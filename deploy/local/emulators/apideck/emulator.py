@@ -1,29 +1,38 @@
 """The emulator: what tests drive by hand and `make demo` runs as a server."""
 
 import contextlib
-import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import asdict
-from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from emulators.apideck.faults import NAMED, Fault
+from emulators.apideck.connections import Connections
+from emulators.apideck.control import Control
+from emulators.apideck.faults import Fault
 from emulators.apideck.protocol import Transports, protocol_with
-from emulators.apideck.sessions import Sessions
+from emulators.apideck.request_id import RequestIdMiddleware
+from emulators.apideck.sessions import Sessions, not_found
 from emulators.apideck.state import Consumer, MintedSession, SeenRequest, State
 from emulators.apideck.tokens import Tokens
 from emulators.apideck.vault import Vault
 from emulators.serving import serve
 
 API_KEY = "sk_demo_opens-nothing"
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class ApideckEmulator:
     """Apideck, as far as a Vault session is concerned.
+
+    Args:
+        api_keys: the keys that it accepts.
+        clock: tells the seconds since 1970; sessions begin and end by it.
+        token_secret: signs the session tokens; None makes one up.
+        vault_origin: where its sessions open; None means wherever it is served.
 
     Attributes:
         accepted: the Authorization headers that it accepts.
@@ -31,34 +40,51 @@ class ApideckEmulator:
         state: what it saw, made and remembers.
     """
 
-    def __init__(self, api_keys: Iterable[str] = (API_KEY,)) -> None:
+    def __init__(
+        self,
+        api_keys: Iterable[str] = (API_KEY,),
+        *,
+        clock: Callable[[], float] = time.time,
+        token_secret: bytes | None = None,
+        vault_origin: str | None = None,
+    ) -> None:
         self.accepted = {f"Bearer {key}" for key in api_keys}
-        self.vault_origin = "http://127.0.0.1:8001"
+        self._fixed_origin = vault_origin
+        self.vault_origin = vault_origin or "http://127.0.0.1:8001"
         self.state = State()
-        self.tokens = Tokens()
+        self.tokens = Tokens(clock, token_secret)
         self.transports: Transports = {}
-        vault = Vault(self)
         self.app = Starlette(
             routes=[
                 Route("/vault/sessions", self._recorded(Sessions(self).create), methods=["POST"]),
-                *vault.routes(),
-                Route("/__emulator__/requests", self._show_requests),
-                Route("/__emulator__/minted", self._show_minted),
-                Route("/__emulator__/fail", self._fail, methods=["POST"]),
-                Route("/__emulator__/protect-redirects", self._protect, methods=["POST"]),
-                Route("/__emulator__/reset", self._reset, methods=["POST"]),
-            ]
+                *Connections(self.state, self.tokens, self.accepted).routes(),
+                *Vault(self.state, self.tokens).routes(),
+                *Control(self.state).routes(),
+                # A request that went to the wrong place was sent all the same.
+                Route("/{path:path}", self._recorded(not_found), methods=_METHODS),
+            ],
+            middleware=[Middleware(RequestIdMiddleware)],
         )
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """Every request for a session, in order."""
+        """Every request to the API, in order; the Vault's pages and its cards are none."""
         return self.state.requests
 
     @property
     def minted(self) -> list[MintedSession]:
         """Every session that was made, in order."""
         return self.state.minted
+
+    @property
+    def consumers(self) -> dict[tuple[str, str], Consumer]:
+        """What is known of each consumer, by (application id, consumer id)."""
+        return self.state.consumers
+
+    @property
+    def disconnects(self) -> int:
+        """How many callers hung up before they were answered."""
+        return self.state.disconnects
 
     def consumer(self, app_id: str, consumer_id: str) -> Consumer:
         """Return what is known of a consumer."""
@@ -72,16 +98,20 @@ class ApideckEmulator:
         """Refuse redirect URIs that are not registered, as an account can have it."""
         self.state.registered_redirects = frozenset(registered)
 
+    def allow_any_redirect(self) -> None:
+        """Accept every redirect URI, as an account without that protection does."""
+        self.state.registered_redirects = None
+
     def reset(self) -> None:
         """Forget everything."""
         self.state.reset()
 
     @contextlib.contextmanager
-    def serve(self, port: int = 0) -> Iterator[str]:
-        """Serve the emulator on loopback; yields its URL, where its Vault is, too."""
+    def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
+        """Serve the emulator, by default on loopback; yields its URL."""
         protocol = protocol_with(self.state, self.transports)
-        with serve(self.app, port=port, http=protocol) as url:
-            self.vault_origin = url
+        with serve(self.app, host=host, port=port, http=protocol) as url:
+            self.vault_origin = self._fixed_origin or url
             yield url
 
     def _recorded(
@@ -95,33 +125,3 @@ class ApideckEmulator:
             return await endpoint(request)
 
         return recorded
-
-    async def _show_requests(self, _: Request) -> Response:
-        shown = [
-            {"path": r.path, "headers": dict(r.headers), "json": r.json} for r in self.requests
-        ]
-        return JSONResponse(shown)
-
-    async def _show_minted(self, _: Request) -> Response:
-        return JSONResponse([asdict(minted) for minted in self.minted])
-
-    async def _fail(self, request: Request) -> Response:
-        asked: dict[str, Any] = await request.json()
-        fault = NAMED.get(str(asked.get("fault")))
-        if fault is None:
-            return JSONResponse({"faults": sorted(NAMED)}, 404)
-        self.fail(fault, asked.get("times", 1))
-        return JSONResponse({"status": "as you wish"})
-
-    async def _protect(self, request: Request) -> Response:
-        self.protect_redirects((await request.json())["registered"])
-        return JSONResponse({"status": "as you wish"})
-
-    async def _reset(self, _: Request) -> Response:
-        self.reset()
-        return JSONResponse({"status": "as you wish"})
-
-
-def from_environment() -> ApideckEmulator:
-    """Return an emulator that accepts the key in `EMULATOR_API_KEY`, or the demo's own."""
-    return ApideckEmulator([os.environ.get("EMULATOR_API_KEY", API_KEY)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Literal
 
 ERRORS = {
     400: ("Bad Request", "RequestValidationError"),
@@ -50,9 +50,15 @@ class Dribble:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Break the connection: `hang`, `reset`, `close`, or `cut` it in the middle of the answer."""
+    """Break the connection.
 
-    how: str
+    Attributes:
+        how: `hang` never answers; `reset` (TCP RST) and `close` end it instead of answering; `cut`
+            ends it in the middle of the answer; `accept` closes connections as soon as they are
+            made.
+    """
+
+    how: Literal["hang", "reset", "close", "cut", "accept"]
 
 
 Fault = Answer | Altered | Slow | Dribble | Broken
@@ -135,16 +141,3 @@ def compressed() -> Altered:
     return Altered(
         lambda answer: gzip.compress(json.dumps(answer).encode()), {"content-encoding": "gzip"}
     )
-
-
-NAMED: Mapping[str, Fault] = {
-    **{str(status): error(status) for status in ERRORS},
-    "429": rate_limited("7"),
-    "500": error(500),
-    "503": error(503),
-    "html": html(502),
-    "truncated": truncated(),
-    "slow": Slow(3),
-    **{how: Broken(how) for how in ("hang", "reset", "close", "cut")},
-}
-"""Faults by name, for whoever drives the emulator over HTTP."""

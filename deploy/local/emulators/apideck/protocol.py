@@ -21,8 +21,7 @@ def protocol_with(state: State, transports: Transports) -> type[asyncio.Protocol
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Keep the connection, or close it at once where that is asked for."""
-            state.connections += 1
-            if state.refuses_connections:
+            if state.refuse_next_connection():
                 transport.abort()
             super().connection_made(transport)
             if self.client is not None:

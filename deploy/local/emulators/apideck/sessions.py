@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -14,7 +13,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from emulators.apideck import protocol
 from emulators.apideck.faults import Altered, Answer, Broken, Dribble, Fault, Slow, error
 from emulators.apideck.models import Session, length_seconds
-from emulators.apideck.state import MintedSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,10 +32,7 @@ class Sessions:
     async def create(self, request: Request) -> Response:
         """Make a session, or go wrong as asked."""
         body = await request.body()
-        fault = self._state.next_fault()
-        response = await self._answer(request, body, fault)
-        response.headers["Request-Id"] = uuid.uuid4().hex
-        return response
+        return await self._answer(request, body, self._state.next_fault())
 
     async def _answer(self, request: Request, body: bytes, fault: Fault | None) -> Response:
         if isinstance(fault, Broken) and fault.how != "cut":
@@ -46,7 +41,7 @@ class Sessions:
             return Response(status_code=499)
         made = fault if isinstance(fault, Answer) else self._create(request, body)
         if isinstance(made, Answer):
-            return Response(made.body, made.status, dict(made.headers))
+            return answered(made)
         return self._success(request, made, fault)
 
     def _success(self, request: Request, made: dict[str, Any], fault: Fault | None) -> Response:
@@ -54,7 +49,7 @@ class Sessions:
             headers = {"content-type": "application/json", **fault.headers}
             return Response(fault.alter(made), headers=headers)
         if isinstance(fault, Dribble):
-            return StreamingResponse(_dribble(json.dumps(made), fault.seconds))
+            return StreamingResponse(self._dribble(json.dumps(made), fault.seconds))
         if isinstance(fault, Broken):
             return StreamingResponse(self._cut(request, made), headers={"content-length": "9999"})
         return JSONResponse(made)
@@ -81,14 +76,14 @@ class Sessions:
     def _mint(self, request: Request, sent: dict[str, Any], seconds: int) -> dict[str, Any]:
         app_id = request.headers["x-apideck-app-id"]
         consumer_id = request.headers["x-apideck-consumer-id"]
-        token = self._emulator.tokens.issue(consumer_id, app_id, sent, seconds)
+        minted = self._emulator.tokens.mint(app_id, consumer_id, sent, seconds)
         self._state.consumer(app_id, consumer_id).metadata.update(sent.get("consumer_metadata", {}))
-        self._state.minted.append(MintedSession(token, consumer_id, app_id, sent))
-        uri = f"{self._emulator.vault_origin}/session/{token}"
+        self._state.minted.append(minted)
+        uri = f"{self._emulator.vault_origin}/session/{minted.token}"
         return {
             "status_code": 200,
             "status": "OK",
-            "data": {"session_uri": uri, "session_token": token},
+            "data": {"session_uri": uri, "session_token": minted.token},
         }
 
     async def _break(self, request: Request, how: str) -> Response:
@@ -103,20 +98,35 @@ class Sessions:
 
     async def _cut(self, request: Request, made: dict[str, Any]) -> AsyncIterator[bytes]:
         yield json.dumps(made).encode()[:40]
-        protocol.reset(self._emulator.transports[request.client])  # type: ignore[index]
+        self._emulator.transports[request.client].close()  # type: ignore[index]
+        # Until the connection is gone, uvicorn would complain that the answer is too short.
+        await request.receive()
+
+    async def _dribble(self, text: str, seconds: float) -> AsyncIterator[bytes]:
+        try:
+            for character in text:
+                yield character.encode()
+                await asyncio.sleep(seconds)
+        except asyncio.CancelledError:  # what Starlette does when the client leaves
+            self._state.disconnects += 1
+            raise
 
     async def _patient(self, request: Request, seconds: float | None) -> bool:
         """Wait so long, or for ever; tell whether the client was still there at the end."""
-        leaving = asyncio.ensure_future(request.receive())
-        done, _ = await asyncio.wait({leaving}, timeout=seconds)
-        if not done:
-            leaving.cancel()
+        try:
+            async with asyncio.timeout(seconds):
+                await request.receive()
+        except TimeoutError:
             return True
         self._state.disconnects += 1
         return False
 
 
-async def _dribble(text: str, seconds: float) -> AsyncIterator[bytes]:
-    for character in text:
-        yield character.encode()
-        await asyncio.sleep(seconds)
+async def not_found(_: Request) -> Response:
+    """Answer for everything that Apideck does not have."""
+    return answered(error(404))
+
+
+def answered(answer: Answer) -> Response:
+    """Return an answer as the response to send."""
+    return Response(answer.body, answer.status, dict(answer.headers))

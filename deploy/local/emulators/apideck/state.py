@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulators.apideck.faults import Fault
+from emulators.apideck.faults import Broken, Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,29 @@ class SeenRequest:
 
 @dataclass(frozen=True, slots=True)
 class MintedSession:
-    """A session that was made."""
+    """A session that was made; its times are in seconds since 1970."""
 
     token: str
     consumer_id: str
     app_id: str
     session: dict[str, Any]
+    issued_at: int
+    expires_at: int
 
 
 @dataclass(slots=True)
 class Consumer:
-    """A consumer, made when first heard of, and kept."""
+    """A consumer, made when first heard of, and kept.
+
+    Attributes:
+        metadata: what the sessions said of them, the latest last.
+        connections: by (unified API, service), whether the connection is enabled.
+        events: what was done on the Vault's pages: (service, what, in words).
+    """
 
     metadata: dict[str, Any] = field(default_factory=dict)
-    connections: set[tuple[str, str]] = field(default_factory=set)
+    connections: dict[tuple[str, str], bool] = field(default_factory=dict)
+    events: list[tuple[str, str]] = field(default_factory=list)
 
 
 class State:
@@ -63,6 +72,7 @@ class State:
             self.disconnects = 0
             self.connections = 0
             self.refuses_connections = False
+            self._refusals = 0
             self._faults: deque[Fault] = deque()
             self._lasting: Fault | None = None
 
@@ -74,7 +84,11 @@ class State:
     def fail(self, fault: Fault, times: int | None = 1) -> None:
         """Have the next requests go wrong; `times=None` until reset."""
         with self._lock:
-            if times is None:
+            if fault == Broken("accept"):
+                # There is no request to go wrong: it is connections that are counted.
+                self.refuses_connections = times is None
+                self._refusals += times or 0
+            elif times is None:
                 self._lasting = fault
             else:
                 self._faults.extend([fault] * times)
@@ -83,3 +97,11 @@ class State:
         """Return what goes wrong with this request, if anything."""
         with self._lock:
             return self._faults.popleft() if self._faults else self._lasting
+
+    def refuse_next_connection(self) -> bool:
+        """Tell whether the connection that was just accepted is to be closed at once."""
+        with self._lock:
+            self.connections += 1
+            counted = self._refusals > 0
+            self._refusals -= counted
+            return counted or self.refuses_connections

@@ -9,19 +9,28 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from emulators.apideck.state import MintedSession
+
 SCOPES = ["vault:session"]
 
 
 class Tokens:
-    """Makes and reads session tokens."""
+    """Makes and reads session tokens.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._key = OctKey.generate_key(256)
-        self._clock = clock
+    Args:
+        clock: tells the seconds since 1970.
+        secret: signs the tokens; None makes one up.
+    """
 
-    def issue(self, consumer_id: str, app_id: str, body: dict[str, Any], seconds: int) -> str:
-        """Return a new token; no two are alike."""
-        now = int(self._clock())
+    def __init__(self, clock: Callable[[], float] = time.time, secret: bytes | None = None) -> None:
+        self._key = OctKey.import_key(secret) if secret else OctKey.generate_key(256)
+        self.clock = clock
+
+    def mint(
+        self, app_id: str, consumer_id: str, body: dict[str, Any], seconds: int
+    ) -> MintedSession:
+        """Return a new session for so many seconds; no two tokens are alike."""
+        now = int(self.clock())
         claims = {
             **body,
             "consumer_id": consumer_id,
@@ -31,7 +40,8 @@ class Tokens:
             "iat": now,
             "exp": now + seconds,
         }
-        return jwt.encode({"alg": "HS256"}, claims, self._key)
+        token = jwt.encode({"alg": "HS256"}, claims, self._key)
+        return MintedSession(token, consumer_id, app_id, body, now, now + seconds)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """Return a token's claims, or None when it is not ours or has expired."""
@@ -39,4 +49,4 @@ class Tokens:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
         except (JoseError, ValueError):
             return None
-        return claims if claims["exp"] > self._clock() else None
+        return claims if claims["exp"] > self.clock() else None

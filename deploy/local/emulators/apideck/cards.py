@@ -1,0 +1,44 @@
+"""A connector as a card, with what can be done about it."""
+
+from emulators.apideck.catalogue import service_name
+from emulators.apideck.markup import Markup, fill, joined, render
+from emulators.apideck.visit import Visit
+
+_BUTTON = (
+    '<button name="action" value="$action" class="$kind" aria-label="$label $name">$label</button>'
+)
+_LABELS = {"fail": "Simulate an error"}
+
+
+def card(visit: Visit, api: str, service: str) -> Markup:
+    """Return one connector's card."""
+    enabled = visit.consumer.connections.get((api, service))
+    state = {None: "Not connected", True: "Connected", False: "Disabled"}[enabled]
+    name = service_name(api, service)
+    return render(
+        "card.html",
+        initial=name[:1].upper(),
+        name=name,
+        state=state,
+        kind="on" if enabled else "off",
+        link=visit.connector_url(api, service),
+        token=visit.token,
+        api=api,
+        service=service,
+        page=visit.page,
+        buttons=joined([_button(action, name) for action in _actions(visit, state)]),
+    )
+
+
+def _actions(visit: Visit, state: str) -> list[str]:
+    if state == "Not connected":
+        return ["connect", "fail"] if visit.back else ["connect"]
+    if state == "Connected":
+        return visit.actions
+    return ["enable" if action == "disable" else action for action in visit.actions]
+
+
+def _button(action: str, name: str) -> Markup:
+    kind = "primary" if action == "connect" else "quiet"
+    label = _LABELS.get(action, action.capitalize())
+    return fill(_BUTTON, action=action, label=label, name=name, kind=kind)

@@ -1,0 +1,56 @@
+"""`GET /vault/connections`, by which a page of the application shows what is connected."""
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from emulators.apideck.faults import error
+from emulators.apideck.sessions import answered
+from emulators.apideck.state import Consumer, State
+from emulators.apideck.tokens import Tokens
+
+_LOOPBACK = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?"
+_CREDENTIALS = ["authorization", "x-apideck-app-id", "x-apideck-consumer-id"]
+
+
+class Connections:
+    """The endpoint; the session token opens it as well as the API key, as at Apideck."""
+
+    def __init__(self, state: State, tokens: Tokens, accepted: set[str]) -> None:
+        self._state = state
+        self._tokens = tokens
+        self._accepted = accepted
+
+    def routes(self) -> list[BaseRoute]:
+        """Return its route, open to pages on loopback."""
+        cors = Middleware(CORSMiddleware, allow_origin_regex=_LOOPBACK, allow_headers=_CREDENTIALS)
+        # OPTIONS is for the preflight, which CORSMiddleware answers.
+        methods = ["GET", "OPTIONS"]
+        return [Route("/vault/connections", self._list, methods=methods, middleware=[cors])]
+
+    async def _list(self, request: Request) -> Response:
+        consumer = self._consumer(request)
+        if consumer is None:
+            return answered(error(401))
+        listed = [
+            {
+                "unified_api": api,
+                "service_id": service,
+                "state": "callable",
+                **({} if enabled else {"enabled": False}),
+            }
+            for (api, service), enabled in sorted(consumer.connections.items())
+        ]
+        return JSONResponse({"data": listed})
+
+    def _consumer(self, request: Request) -> Consumer | None:
+        authorization = request.headers.get("authorization", "")
+        app_id, consumer_id = (request.headers.get(name) for name in _CREDENTIALS[1:])
+        if authorization in self._accepted and app_id and consumer_id:
+            return self._state.consumer(app_id, consumer_id)
+        claims = self._tokens.read(authorization.removeprefix("Bearer "))
+        if claims is None:
+            return None
+        return self._state.consumer(claims["application_id"], claims["consumer_id"])

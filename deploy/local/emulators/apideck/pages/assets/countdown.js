@@ -1,0 +1,17 @@
+// Counts the session down. Without it the page still says how long the session lasts.
+const time = document.querySelector("[data-seconds]");
+const end = performance.now() + Number(time.dataset.seconds) * 1000;
+
+function show() {
+  const left = Math.max(0, Math.ceil((end - performance.now()) / 1000));
+  if (left === 0) {
+    location.reload();
+    return;
+  }
+  if (left < 3600) {
+    time.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  }
+  setTimeout(show, 1000);
+}
+
+show();
