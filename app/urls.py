@@ -52,7 +52,7 @@ def origin(value: str) -> str:
     web_url(value)
     if origin_of(value) != value or value != value.lower():
         raise ValueError("must be an origin such as https://app.example.com: no path, no slash")
-    if value.endswith((":443", ":80")) and value.count(":") > 1:
+    if value.endswith(":443" if value.startswith("https:") else ":80"):
         raise ValueError("must leave out the scheme's default port, as browsers do")
     return value
 

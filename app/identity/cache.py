@@ -19,8 +19,7 @@ Answer = tuple[Claims, float]
 class ClaimsCache:
     """Claims by credential: bounded, each with an end of its own, asked for once at a time.
 
-    The key is a digest of the credential, so that a dump of memory holds no credential here, and
-    a look-up takes the same time for every guess.
+    The key is a digest of the credential, so that a dump of memory holds no credential here.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

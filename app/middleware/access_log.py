@@ -1,4 +1,4 @@
-"""Writes one event for every request that was answered, and for those that were abandoned."""
+"""Writes one event for every request, those that were cut off before an answer included."""
 
 import time
 
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 logger = structlog.get_logger("access")
 
 ABANDONED = 499
-"""What is logged as the status when the caller left before the answer, as nginx does."""
+"""What is logged as the status of a request that was cut off before its answer."""
 
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 

@@ -49,7 +49,7 @@ class ApideckSettings(Group):
     """Origins that a session may open at; an answer that names any other is refused."""
 
     deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
-    """Seconds that one session may take upstream, connecting and retrying included."""
+    """Seconds that one session may take upstream, connecting included."""
 
     max_response_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
     """Bytes of an answer that are read at most; a longer one is refused."""

@@ -200,6 +200,16 @@ async def test_readiness_follows_the_issuers_keys(
     assert answer.json()["issuers"]["main"]["keys"] == 3
 
 
+@pytest.mark.parametrize(("switched_on", "status"), [(True, 200), (False, 404)])
+async def test_the_interactive_page_is_there_when_it_is_switched_on(
+    issuer: DevelopmentIssuer, apideck_url: str, switched_on: bool, status: int
+) -> None:
+    """It loads scripts from elsewhere, so nobody has it without asking."""
+    server = {"docs": switched_on}
+    async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
+        assert (await service.get("/docs")).status_code == status
+
+
 async def test_the_openapi_document_describes_the_one_operation(service: httpx.AsyncClient) -> None:
     """The request body, the answer and the problems are all in it."""
     document = (await service.get("/openapi.json")).json()

@@ -65,7 +65,9 @@ def test_refuses_every_other_spelling(url: str) -> None:
     assert not url or url not in str(refused.value)
 
 
-@pytest.mark.parametrize("value", ["https://app.example.com", "http://localhost:8003"])
+@pytest.mark.parametrize(
+    "value", ["https://app.example.com", "https://app.example.com:80", "http://localhost:8003"]
+)
 def test_takes_origins_as_browsers_send_them(value: str) -> None:
     """Scheme, host and a port that is not the default one make an origin."""
     assert origin(value) == value
