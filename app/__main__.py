@@ -1,17 +1,23 @@
 """The command line: `python -m app serve` and `python -m app check`."""
 
 import argparse
+import asyncio
+import resource
 import signal
 import sys
+from types import FrameType
 
 import uvicorn
 
-from app.apideck.auth import read_api_key
+from app.apideck.keys import read_api_key
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.observability.logging import configure_logging
 from app.settings import Settings
 from app.settings.sources import load_settings
+from app.state import Shutdown
+
+_BACKLOG = 4096
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
@@ -26,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     command = parser.parse_args(arguments).command
     try:
         settings = load_settings()
-        read_api_key(settings.apideck)
+        for name, application in settings.apideck.every_application().items():
+            read_api_key(name, application)
     except ConfigurationError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)  # noqa: T201 - there is no log before there are settings
@@ -39,11 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
 def serve(settings: Settings) -> None:
     """Serve until told to end, then finish the requests in flight."""
     redactor = configure_logging(settings.log)
+    shutdown = Shutdown()
     server = settings.server
+    _allow_many_files()
     config = uvicorn.Config(
-        create_app(settings, redactor),
+        create_app(settings, redactor, shutdown),
         host=server.host,
         port=server.port,
+        backlog=_BACKLOG,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -58,7 +68,30 @@ def serve(settings: Settings) -> None:
     # ending on request is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run()
+    _Server(config, shutdown, server.shutdown_delay_seconds).run()
+
+
+class _Server(uvicorn.Server):
+    """A server that is not ready for a while before it ends, so that nobody is sent to it."""
+
+    def __init__(self, config: uvicorn.Config, shutdown: Shutdown, delay_seconds: float) -> None:
+        super().__init__(config)
+        self._shutdown = shutdown
+        self._delay = delay_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Be ready no longer, and end after the delay; at once when told a second time."""
+        first, self._shutdown.begun = not self._shutdown.begun, True
+        if first and self._delay and sig == signal.SIGTERM:
+            asyncio.get_running_loop().call_later(self._delay, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)
+
+
+def _allow_many_files() -> None:
+    """Raise the limit on open files as far as this process may: each request takes two sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

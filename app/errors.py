@@ -7,6 +7,9 @@
     + FieldNotPermittedError            well-formed, but not this caller's to set
     + RedirectNotAllowedError           not a registered redirect target
     + ConsumerNotGrantedError           a service asked for a consumer outside its grant
+  x LimitError                        there is too much of it just now
+    + RateLimitedError                  this caller, or all together, asked too often
+    + OverloadedError                   more requests in flight than can be worked on
   x IdentityError                     who is calling could not be established
     + UnauthenticatedError              no credential, or one that does not hold
     + AmbiguousCredentialsError         two credentials in one request
@@ -92,6 +95,18 @@ class ConsumerNotGrantedError(RefusalError):
     """A service asked to mint for a consumer outside its grant."""
 
 
+class LimitError(VaultBffError):
+    """There is too much of it just now; nothing was sent to Apideck."""
+
+
+class RateLimitedError(LimitError):
+    """The caller, or all callers together, asked too often."""
+
+
+class OverloadedError(LimitError):
+    """More requests are in flight than can be worked on."""
+
+
 class IdentityError(VaultBffError):
     """Who is calling could not be established."""
 
@@ -133,6 +148,9 @@ class ApideckError(VaultBffError):
 
     request_id: str | None = None
     """Apideck's `Request-Id` of the failed call, which its support asks for."""
+
+    transient: bool = False
+    """Whether asking Apideck again may help."""
 
 
 class ApideckRejectedFieldsError(ApideckError):

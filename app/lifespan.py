@@ -7,31 +7,38 @@ issuer is down starts, says on /readyz that it is not ready, and recovers by its
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from fastapi import FastAPI
+from prometheus_client.registry import Collector
 
-from app.apideck.auth import read_api_key
 from app.apideck.client import ApideckClient
-from app.apideck.transport import apideck_http_client
+from app.apideck.keys import ApiKey
 from app.identity.build import Identity, build_identity, client_secret
-from app.identity.jwks import Jwks
-from app.observability.metrics import JwksCollector, Metrics
+from app.limits.memory import MemoryStore
+from app.limits.rates import RateLimits, Store
+from app.observability.collectors import ApideckCollector, JwksCollector
+from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.sessions.service import SessionService
-from app.settings import Settings
-from app.state import AppState
+from app.settings import ApideckSettings, LimitSettings, Settings
+from app.state import AppState, Shutdown
+from app.transport import AiohttpTransport
 from app.urls import origin_of
+
+S_co = TypeVar("S_co", covariant=True)
 
 _LOOK_EVERY_SECONDS = 1.0
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def lifespan_of(
-    settings: Settings, redactor: Redactor, metrics: Metrics
+    settings: Settings, redactor: Redactor, metrics: Metrics, shutdown: Shutdown
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
     """Return the lifespan of a service with these settings."""
 
@@ -39,21 +46,18 @@ def lifespan_of(
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         async with AsyncExitStack() as stack:
             identity = await _open_identity(settings, redactor, stack)
-            key = read_api_key(settings.apideck)
-            redactor.learn(key.get_secret_value())
-            http = await stack.enter_async_context(apideck_http_client(settings.apideck, key))
-            apideck = ApideckClient(settings.apideck, http, metrics)
-            metrics.registry.register(
-                collector := JwksCollector(
-                    lambda: {name: jwks.state() for name, jwks in identity.jwks.items()}
-                )
-            )
-            stack.callback(metrics.registry.unregister, collector)
+            apideck = await _open_apideck(settings.apideck, redactor, metrics, stack)
+            limits = await _open_limits(settings.limits, redactor, metrics, stack)
+            _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
+            _collect(metrics, stack, ApideckCollector(lambda: _states(apideck)))
             yield {
                 "authenticator": identity.authenticator,
+                "limits": limits,
                 "sessions": SessionService(settings.session, apideck),
                 "metrics": metrics,
                 "jwks": identity.jwks,
+                "apideck": apideck,
+                "shutdown": shutdown,
             }
 
     return lifespan
@@ -61,15 +65,67 @@ def lifespan_of(
 
 async def _open_identity(settings: Settings, redactor: Redactor, stack: AsyncExitStack) -> Identity:
     http = await stack.enter_async_context(
-        # It keeps no cookies: an answer's Set-Cookie must not travel with the next one's request.
-        httpx.AsyncClient(follow_redirects=False, trust_env=False, cookies=CookieJar(_NO_COOKIES))
+        httpx.AsyncClient(
+            transport=AiohttpTransport(),
+            follow_redirects=False,
+            trust_env=False,
+            # An answer's Set-Cookie must not travel with the next one's request.
+            cookies=CookieJar(_NO_COOKIES),
+        )
     )
     identity = build_identity(settings.identity, trusted_origins(settings), http)
     for name, issuer in settings.identity.issuers.items():
         if issuer.introspection is not None:
             redactor.learn(client_secret(name, issuer.introspection))
-    await stack.enter_async_context(_in_background(_keep_fresh(identity.jwks.values())))
+    await stack.enter_async_context(
+        _in_background(_again_and_again(*(jwks.refresh_if_due for jwks in identity.jwks.values())))
+    )
     return identity
+
+
+async def _open_apideck(
+    settings: ApideckSettings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
+) -> dict[str, ApideckClient]:
+    clients, keys = {}, []
+    for name, application in settings.every_application().items():
+        key = ApiKey(name, application, redactor.learn)
+        # Connections of its own, so that one application's troubles are not another's.
+        transport = AiohttpTransport()
+        stack.push_async_callback(transport.aclose)
+        clients[name] = ApideckClient(name, settings, key, transport, metrics)
+        keys.append(key)
+    await stack.enter_async_context(_in_background(_again_and_again(*(k.refresh for k in keys))))
+    return clients
+
+
+async def _open_limits(
+    settings: LimitSettings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
+) -> RateLimits:
+    url = settings.store.get_secret_value()
+    store: Store = MemoryStore()
+    if url != "memory":
+        # Here, because whoever counts in memory should not wait for the import.
+        from app.limits.redis import RedisStore  # noqa: PLC0415
+
+        redactor.learn(url)
+        if password := urlsplit(url).password:
+            redactor.learn(password)
+        store = RedisStore(url, settings.store_prefix, settings.store_timeout_seconds)
+    stack.push_async_callback(store.aclose)
+    return RateLimits(settings, store, metrics)
+
+
+def _collect(metrics: Metrics, stack: AsyncExitStack, collector: Collector) -> None:
+    metrics.registry.register(collector)
+    stack.callback(metrics.registry.unregister, collector)
+
+
+class _Observable(Protocol[S_co]):
+    def state(self) -> S_co: ...
+
+
+def _states(observed: Mapping[str, _Observable[S_co]]) -> dict[str, S_co]:
+    return {name: one.state() for name, one in observed.items()}
 
 
 def trusted_origins(settings: Settings) -> tuple[str, ...]:
@@ -78,9 +134,9 @@ def trusted_origins(settings: Settings) -> tuple[str, ...]:
     return (*settings.cors.allow_origins, *([own] if own else []))
 
 
-async def _keep_fresh(sets: Iterable[Jwks]) -> None:
+async def _again_and_again(*looks: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.gather(*(one.refresh_if_due() for one in sets))
+        await asyncio.gather(*(look() for look in looks))
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 

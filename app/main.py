@@ -7,11 +7,13 @@ from app import __version__
 from app.api import health, metrics_page, problem_pages, vault_session
 from app.api.problems import Problems
 from app.lifespan import lifespan_of
+from app.limits.gate import Gate
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.http_metrics import HttpMetricsMiddleware
 from app.middleware.known_hosts import KnownHostsMiddleware
 from app.middleware.last_resort import LastResortMiddleware
+from app.middleware.load_shedding import LoadSheddingMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.observability.logging import configure_logging
@@ -19,14 +21,18 @@ from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.settings import Settings
 from app.settings.sources import load_settings
+from app.state import Shutdown
 
 
-def create_app(settings: Settings, redactor: Redactor | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, redactor: Redactor | None = None, shutdown: Shutdown | None = None
+) -> FastAPI:
     """Build the application. Nothing is opened, and nothing read, until its lifespan starts.
 
     Args:
         settings: everything that an operator can set.
         redactor: what takes secrets out of the log; it is taught those that the settings name.
+        shutdown: says when the process was told to end.
     """
     problems = Problems(settings.server.public_url)
     metrics = Metrics()
@@ -34,7 +40,7 @@ def create_app(settings: Settings, redactor: Redactor | None = None) -> FastAPI:
         title="Vault BFF",
         version=__version__,
         description="Mints Apideck Hosted Vault sessions for whoever is signed in.",
-        lifespan=lifespan_of(settings, redactor or Redactor(), metrics),
+        lifespan=lifespan_of(settings, redactor or Redactor(), metrics, shutdown or Shutdown()),
         middleware=_middleware(settings, problems, metrics),
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
@@ -83,4 +89,14 @@ def _middleware(settings: Settings, problems: Problems, metrics: Metrics) -> lis
                 refuse=problems.forbidden_preflight,
             )
         )
+    limits = settings.limits
+    stack.append(
+        Middleware(
+            LoadSheddingMiddleware,
+            gate=Gate(limits.max_in_flight, limits.max_waiting, limits.max_wait_seconds),
+            route=("POST", vault_session.PATH),
+            metrics=metrics,
+            refuse=problems.of,
+        )
+    )
     return [*stack, Middleware(LastResortMiddleware, answer=problems.unexpected)]

@@ -1,18 +1,31 @@
 """What a request may reach: opened by the lifespan, handed to every request."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypedDict
 
+from app.apideck.client import ApideckClient
 from app.identity.authenticator import Authenticator
 from app.identity.jwks import Jwks
+from app.limits.rates import RateLimits
 from app.observability.metrics import Metrics
 from app.sessions.service import SessionService
+
+
+@dataclass(slots=True)
+class Shutdown:
+    """Whether the process was told to end; it serves for a while longer, but is not ready."""
+
+    begun: bool = False
 
 
 class AppState(TypedDict):
     """The state of the running service."""
 
     authenticator: Authenticator
+    limits: RateLimits
     sessions: SessionService
     jwks: Mapping[str, Jwks]
+    apideck: Mapping[str, ApideckClient]
+    shutdown: Shutdown
     metrics: Metrics

@@ -6,9 +6,10 @@ from typing import Any, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, problem_type_of
-from app.errors import IdentityError, RefusalError, VaultBffError
+from app.errors import IdentityError, LimitError, RefusalError, VaultBffError
 from app.observability.audit import AuditRecord, Outcome
 from app.state import AppState
 
@@ -25,19 +26,20 @@ class AuditedRoute(APIRoute):
             try:
                 response = await handle(request)
             except VaultBffError as error:
-                refused = isinstance(error, RefusalError | IdentityError)
+                refused = isinstance(error, RefusalError | IdentityError | LimitError)
                 problem = problem_type_of(error).slug
                 _end(request, "refused" if refused else "failed", problem, error.reason)
                 raise
             except HTTPException as error:
                 _end(request, "refused", BY_STATUS[error.status_code].slug)
                 raise
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, ClientDisconnect):
                 _end(request, "abandoned")
                 raise
             except Exception:
                 _end(request, "failed", INTERNAL_ERROR.slug)
                 raise
+            response.headers.update(getattr(request.state, "rate_limit", {}))
             _end(request, "minted")
             return response
 

@@ -5,7 +5,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from app.api.body import read_session_request
+from app.api.rate_limit_headers import rate_limit_headers
 from app.identity.models import Caller
+from app.limits.rates import refusal
 from app.observability.audit import AuditRecord
 from app.sessions.models import SessionRequest
 from app.sessions.service import SessionService
@@ -37,8 +39,20 @@ async def _caller(
     return caller
 
 
+async def _admitted(
+    request: Request,
+    state: Annotated[AppState, Depends(app_state)],
+    caller: Annotated[Caller, Depends(_caller)],
+) -> Caller:
+    verdict = await state["limits"].admit(caller)
+    request.state.rate_limit = rate_limit_headers(verdict.standings)
+    if not verdict.admitted:
+        raise refusal(verdict)
+    return caller
+
+
 async def _session_request(
-    request: Request, _: Annotated[Caller, Depends(_caller)]
+    request: Request, _: Annotated[Caller, Depends(_admitted)]
 ) -> SessionRequest:
     # After the caller, so that strangers get no byte of a body read, let alone parsed.
     return await read_session_request(request)
@@ -46,6 +60,6 @@ async def _session_request(
 
 StateDep = Annotated[AppState, Depends(app_state)]
 AuditDep = Annotated[AuditRecord, Depends(_audit)]
-CallerDep = Annotated[Caller, Depends(_caller)]
+CallerDep = Annotated[Caller, Depends(_admitted)]
 SessionRequestDep = Annotated[SessionRequest, Depends(_session_request)]
 SessionsDep = Annotated[SessionService, Depends(_sessions)]

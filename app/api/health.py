@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from app.api.dependencies import StateDep
+from app.apideck.client import UpstreamState
 from app.identity.jwks import JwksState
 
 router = APIRouter(include_in_schema=False)
@@ -22,15 +23,26 @@ async def livez() -> dict[str, str]:
 async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
     """Say whether callers of at least one issuer can be served.
 
-    Apideck is not asked: were it down, taking every replica out of service would help nobody.
+    Apideck has no say: were it down, taking every replica out of service would help nobody. What
+    is known of it is told all the same.
     """
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
-    ready = any(one.usable for one in issuers.values())
+    ready = any(one.usable for one in issuers.values()) and not state["shutdown"].begun
     if not ready:
         response.status_code = _UNAVAILABLE
     return {
         "status": "ready" if ready else "not ready",
+        "shutting_down": state["shutdown"].begun,
         "issuers": {name: _public(one) for name, one in issuers.items()},
+        "apideck": {name: _upstream(one.state()) for name, one in state["apideck"].items()},
+    }
+
+
+def _upstream(apideck: UpstreamState) -> dict[str, Any]:
+    return {
+        "breaker": apideck.breaker,
+        "account": apideck.account,
+        "key_failing": apideck.key_failing,
     }
 
 

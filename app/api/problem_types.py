@@ -109,6 +109,8 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "Sign in to an account or organisation whose sign-in carries the claim.",
     ),
     errors.ForbiddenOriginError: FORBIDDEN_ORIGIN,
+    errors.RateLimitedError: ProblemType("rate-limited", 429, "Rate limit reached", _AGAIN),
+    errors.OverloadedError: ProblemType("overloaded", 503, "Too many requests in flight", _AGAIN),
     errors.IdentityProviderUnavailableError: ProblemType(
         "identity-provider-unavailable", 503, "Identity provider unavailable", _AGAIN
     ),

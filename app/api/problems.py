@@ -9,6 +9,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.api.problem_types import (
     BY_STATUS,
@@ -26,6 +27,8 @@ from app.errors import (
     VaultBffError,
 )
 
+ABANDONED = 499
+"""The status of a request whose caller hung up before its answer, as nginx has it."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -76,23 +79,35 @@ class Problems:
     def install(self, app: FastAPI) -> None:
         """Have every error of this application answered as a problem."""
         app.add_exception_handler(VaultBffError, self._on_error)
+        app.add_exception_handler(ClientDisconnect, self._on_hang_up)
         app.add_exception_handler(HTTPException, self._on_http)
         app.add_exception_handler(RequestValidationError, self._on_validation)
 
-    async def _on_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, VaultBffError)  # noqa: S101 - what it is registered for
-        headers: dict[str, str] = {}
+    def of(
+        self, error: VaultBffError, request_id: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Return the answer that an error of ours stands for."""
+        more: dict[str, str] = {}
         if isinstance(error, UnauthenticatedError | InsufficientScopeError):
-            headers["WWW-Authenticate"] = _challenge(error)
+            more["WWW-Authenticate"] = _challenge(error)
         if error.retry_after is not None:
-            headers["Retry-After"] = str(math.ceil(error.retry_after))
+            more["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
         return self.answer(
             problem_type_of(error),
             error.detail,
-            request.state.request_id,
+            request_id,
             errors=error.errors,
-            headers=headers,
+            headers={**(headers or {}), **more},
         )
+
+    async def _on_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, VaultBffError)  # noqa: S101 - what it is registered for
+        headers = getattr(request.state, "rate_limit", None)
+        return self.of(error, request.state.request_id, headers)
+
+    async def _on_hang_up(self, _: Request, __: Exception) -> Response:
+        # Nobody reads it; it ends the request in the same way as every other.
+        return Response(status_code=ABANDONED)
 
     async def _on_http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for

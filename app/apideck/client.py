@@ -1,64 +1,94 @@
-"""One call of Apideck's: create a Vault session."""
+"""Asking Apideck for a session until there is one, or there is to be none."""
 
-import asyncio
 import time
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from typing import Literal
 
 import httpx
+import structlog
 
 from app.apideck import errors, wire
-from app.errors import ApideckError, ApideckTimeoutError
+from app.apideck.exchange import Exchange
+from app.apideck.keys import ApiKey
+from app.apideck.models import MintedSession
+from app.apideck.retries import Retries
+from app.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
+from app.errors import (
+    ApideckError,
+    ApideckInvalidResponseError,
+    ApideckMisconfiguredError,
+    ApideckQuotaExhaustedError,
+    ApideckTimeoutError,
+    ApideckUnavailableError,
+)
 from app.observability.metrics import Metrics
 from app.settings import ApideckSettings
-from app.urls import origin_of
-from app.vault import Connection, Session
+from app.settings.apideck import BreakerSettings, UnifyApplication
+from app.vault import Session
 
-_CREATE_SESSION = "/vault/sessions"
-_OK = 200
+logger = structlog.get_logger(__name__)
+
+Account = Literal["ok", "misconfigured", "quota-exhausted"]
+"""What Apideck last said of the operator's account, as far as it said anything."""
 
 
 @dataclass(frozen=True, slots=True)
-class MintedSession:
-    """A session that Apideck made. Whoever has its token has the consumer's connections.
+class UpstreamState:
+    """What there is to know about Apideck as one application sees it.
 
     Attributes:
-        session_uri: where the browser goes; holds the token.
-        session_token: the token by itself, for embedding. It cannot be revoked.
-        expires_at: when the token ends, in UTC.
-        request_id: Apideck's id of the call, which its support asks for.
+        breaker: whether it is asked just now.
+        account: what it last said of the account; the breaker takes no notice of that.
+        key_age_seconds: how long the API key has been in use by this process.
+        key_failing: whether the file with the key cannot be followed just now.
     """
 
-    session_uri: str = field(repr=False)
-    session_token: str = field(repr=False)
-    expires_at: datetime
-    request_id: str | None
-
-    def url(self, connection: Connection | None = None) -> str:
-        """Return where the browser goes: the Vault's first page, or one connector's."""
-        if connection is None:
-            return self.session_uri
-        return (
-            f"{origin_of(self.session_uri)}/integrations/{connection['unified_api']}/"
-            f"{connection['service_id']}?jwt={self.session_token}"
-        )
+    breaker: State
+    account: Account
+    key_age_seconds: float
+    key_failing: bool
 
 
 class ApideckClient:
-    """Asks Apideck for Vault sessions."""
+    """Asks Apideck for Vault sessions, as one Unify application."""
 
     def __init__(
-        self, settings: ApideckSettings, http: httpx.AsyncClient, metrics: Metrics
+        self,
+        name: str,
+        settings: ApideckSettings,
+        key: ApiKey,
+        transport: httpx.AsyncBaseTransport,
+        metrics: Metrics,
     ) -> None:
+        """Take whom to ask, and how.
+
+        Args:
+            name: the operator's name for the application.
+            settings: those of all applications; this one's are among them.
+            key: this application's key.
+            transport: what carries requests.
+            metrics: is told of every request.
+        """
+        application: UnifyApplication = settings.every_application()[name]
+        self._name = name
         self._settings = settings
-        self._http = http
+        self._key = key
         self._metrics = metrics
+        self._exchange = Exchange(application, key, transport, settings.max_response_bytes)
+        self._breaker = CircuitBreaker(_thresholds(settings.breaker))
+        self._retries = Retries(settings.retries, metrics.apideck_retries.labels(name).inc)
+        self._account: Account = "ok"
+
+    def state(self) -> UpstreamState:
+        """Return what there is to know about Apideck just now."""
+        return UpstreamState(
+            self._breaker.state, self._account, self._key.age_seconds, self._key.fault is not None
+        )
 
     async def create_session(self, consumer_id: str, session: Session) -> MintedSession:
-        """Create one session for one consumer.
+        """Create one session for one consumer, asking again where that may help.
 
-        Source: https://developers.apideck.com/apis/vault/reference ("Create Session"). A consumer
-        that Apideck does not know yet is made by the call.
+        A consumer that Apideck does not know yet is made by the call.
 
         Args:
             consumer_id: printable ASCII without spaces; it goes into a header.
@@ -67,61 +97,64 @@ class ApideckClient:
         Raises:
             ApideckError: when there is no session; every outcome has an error of its own.
         """
-        request = self._http.build_request(
-            "POST",
-            _CREATE_SESSION,
-            content=wire.session_body(session),
-            headers={"x-apideck-consumer-id": consumer_id, "content-type": "application/json"},
-        )
-        started = time.perf_counter()
-        outcome = "abandoned"
+        body = wire.session_body(session)
+        seconds = self._settings.deadline_seconds
+        deadline = time.monotonic() + seconds
+
+        async def attempt() -> MintedSession:
+            left = min(self._settings.attempt_timeout_seconds, deadline - time.monotonic())
+            return await self._attempt(consumer_id, body, left)
+
+        return await self._retries.run(attempt, seconds)
+
+    async def _attempt(self, consumer_id: str, body: bytes, seconds: float) -> MintedSession:
         try:
-            minted = await self._within_deadline(request)
-            outcome = "minted"
+            with self._breaker.call(_is_failure):
+                return await self._counted(consumer_id, body, seconds)
+        except CircuitOpenError as error:
+            self._metrics.apideck_not_asked.labels(self._name).inc()
+            raise errors.not_asked(error.retry_after) from None
+
+    async def _counted(self, consumer_id: str, body: bytes, seconds: float) -> MintedSession:
+        started = time.perf_counter()
+        outcome = "Abandoned"
+        try:
+            minted = await self._exchange.create_session(consumer_id, body, seconds)
+            outcome = "Minted"
+            self._heard("ok")
         except ApideckError as error:
             outcome = type(error).__name__.removeprefix("Apideck").removesuffix("Error")
+            self._heard(_ACCOUNT.get(type(error)))
             raise
         finally:
-            self._metrics.apideck_requests.labels(outcome).inc()
-            self._metrics.apideck_seconds.observe(time.perf_counter() - started)
+            self._metrics.apideck_requests.labels(self._name, outcome).inc()
+            self._metrics.apideck_seconds.labels(self._name).observe(time.perf_counter() - started)
         return minted
 
-    async def _within_deadline(self, request: httpx.Request) -> MintedSession:
-        try:
-            async with asyncio.timeout(self._settings.deadline_seconds):
-                response = await self._http.send(request, stream=True)
-                try:
-                    return self._session(response, await self._body(response))
-                except ApideckError as error:
-                    error.request_id = response.headers.get("request-id")
-                    raise
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise ApideckTimeoutError(
-                "Opening integrations takes too long just now; try again shortly.",
-                reason=f"no answer from Apideck within {self._settings.deadline_seconds:g} s",
-            ) from None
-        except httpx.HTTPError as error:
-            raise errors.unreachable(type(error).__name__) from None
+    def _heard(self, account: Account | None) -> None:
+        if account is not None and account != self._account:
+            log = logger.info if account == "ok" else logger.error
+            log("apideck_account_changed", application=self._name, state=account)
+            self._account = account
 
-    def _session(self, response: httpx.Response, body: bytes) -> MintedSession:
-        if response.status_code != _OK:
-            raise errors.refusal(response.status_code, response.headers, body)
-        try:
-            uri, token, expires_at = wire.created(body)
-        except wire.InvalidAnswerError as error:
-            raise errors.invalid_answer(str(error)) from None
-        if origin_of(uri) not in self._settings.vault_origins:
-            raise errors.invalid_answer("a session_uri on a host that is no configured Vault")
-        return MintedSession(uri, token, expires_at, response.headers.get("request-id"))
 
-    async def _body(self, response: httpx.Response) -> bytes:
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise errors.invalid_answer("compressed, which was not asked for")
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > self._settings.max_response_bytes:
-                raise errors.invalid_answer("longer than max_response_bytes")
-        return bytes(body)
+_ACCOUNT: dict[type[ApideckError], Account] = {
+    ApideckMisconfiguredError: "misconfigured",
+    ApideckQuotaExhaustedError: "quota-exhausted",
+}
+_FAILURES = (ApideckUnavailableError, ApideckTimeoutError, ApideckInvalidResponseError)
+
+
+def _is_failure(error: Exception) -> bool:
+    """Tell whether Apideck failed, as opposed to having said no."""
+    return isinstance(error, _FAILURES)
+
+
+def _thresholds(settings: BreakerSettings) -> Thresholds:
+    return Thresholds(
+        failure_rate=settings.failure_rate,
+        min_calls=settings.min_requests,
+        window_seconds=settings.window_seconds,
+        open_seconds=settings.open_seconds,
+        probes=settings.probes,
+    )

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+import httpx
+
 from app.apideck import wire
 from app.errors import (
     ApideckError,
@@ -18,6 +20,7 @@ from app.errors import (
     ApideckQuotaExhaustedError,
     ApideckRateLimitedError,
     ApideckRejectedRequestError,
+    ApideckTimeoutError,
     ApideckUnavailableError,
 )
 
@@ -25,6 +28,10 @@ _ERRORS = "https://developers.apideck.com/errors"
 _OURS = "This service cannot open integrations just now. Its operator has been told."
 _LATER = "Integrations cannot be opened just now; try again shortly."
 _MAX_RETRY_AFTER_SECONDS = 3600.0
+
+UNAUTHORIZED = 401
+TRANSIENT = frozenset({429, 502, 503, 504})
+"""Statuses after which asking again may help; a retry can mint no more than one spare token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApideckErro
         reason=f"{status} {name or 'unnamed'}: {meaning.reason} ({meaning.page})",
         retry_after=_retry_after(headers.get("retry-after")),
     )
+    error.transient = status in TRANSIENT
     if isinstance(error, ApideckRejectedRequestError):
         error.fields = fields
     return error
@@ -109,9 +117,37 @@ def invalid_answer(what: str) -> ApideckInvalidResponseError:
     return ApideckInvalidResponseError(_LATER, reason=f"Apideck's answer is {what}")
 
 
-def unreachable(what: str) -> ApideckUnavailableError:
-    """Return the error for a connection that could not be made, or broke."""
-    return ApideckUnavailableError(_LATER, reason=f"no answer from Apideck: {what}")
+def unreachable(error: httpx.HTTPError, *, answered: bool) -> ApideckUnavailableError:
+    """Return the error for a connection that could not be made, or broke.
+
+    Args:
+        error: what happened to it.
+        answered: whether an answer had begun.
+    """
+    made = ApideckUnavailableError(
+        _LATER, reason=f"no answer from Apideck: {type(error).__name__}: {error}"
+    )
+    made.transient = not answered
+    return made
+
+
+def too_slow(seconds: float, *, answered: bool) -> ApideckTimeoutError:
+    """Return the error for an answer that was not there, or not whole, after so many seconds."""
+    made = ApideckTimeoutError(
+        "Opening integrations takes too long just now; try again shortly.",
+        reason=f"no {'whole ' if answered else ''}answer from Apideck within {seconds:.3g} s",
+    )
+    made.transient = not answered
+    return made
+
+
+def not_asked(retry_after: float) -> ApideckUnavailableError:
+    """Return the error for a request that was not made, because the last ones mostly failed."""
+    return ApideckUnavailableError(
+        _LATER,
+        reason="Apideck was not asked: it failed too often just before",
+        retry_after=retry_after,
+    )
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -49,6 +49,7 @@ def user_of(
         consumer_id=_consumer_id(source, claims),
         consumer_metadata=_metadata(name, source, claims, more),
         actor=claims["act"]["sub"] if "act" in claims else None,
+        application=_application(source, claims),
     )
 
 
@@ -60,6 +61,7 @@ def service_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
         issuer=name,
         subject=subject,
         consumer_id=None,
+        application=_application(issuer, claims),
         grant=issuer.grants.get(subject, ()),
     )
 
@@ -89,6 +91,19 @@ def _consumer_id(source: IssuerSettings | ApplicationSettings, claims: Claims) -
             reason=f"unusable claim {' with '.join(paths)}",
         )
     return consumer_id
+
+
+def _application(source: IssuerSettings | ApplicationSettings, claims: Claims) -> str:
+    path = source.apideck.claim
+    if path is None:
+        return source.apideck.application
+    value = claim(claims, path)
+    if isinstance(value, str) and value in source.apideck.allowed:
+        return value
+    raise MissingClaimError(
+        f"Your sign-in has no usable claim {path}, which says where your connections are kept.",
+        reason=f"the claim {path} names none of the allowed Unify applications",
+    )
 
 
 def _identifier(path: str, value: Any) -> str:

@@ -23,6 +23,8 @@ class Caller:
         consumer_metadata: what is known of the consumer, for people to read. Left out of `repr`,
             because a person's name and address belong in no log.
         actor: who acts for the subject, where the token was delegated (RFC 8693 section 4.1).
+        application: the operator's name of the Unify application that this caller's sessions are
+            made with.
         grant: for which consumers a service may mint: exact ids, prefixes with an asterisk at
             their end, or an asterisk alone.
     """
@@ -33,7 +35,13 @@ class Caller:
     consumer_id: str | None
     consumer_metadata: ConsumerMetadata = field(default_factory=ConsumerMetadata, repr=False)
     actor: str | None = None
+    application: str = "default"
     grant: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, str, str, str | None]:
+        """What tells this caller from every other: kind, issuer, subject, and who acts for them."""
+        return self.kind, self.issuer, self.subject, self.actor
 
     def may_mint_for(self, consumer_id: str) -> bool:
         """Tell whether a service's grant covers a consumer; a user has no grant."""

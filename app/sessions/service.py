@@ -1,6 +1,11 @@
 """The order of things: the policy decides, Apideck mints, the caller gets a link."""
 
+from collections.abc import Mapping
+
+import orjson
+
 from app.apideck.client import ApideckClient
+from app.apideck.models import MintedSession
 from app.errors import (
     ApideckError,
     ApideckRejectedFieldsError,
@@ -12,14 +17,22 @@ from app.observability.audit import AuditRecord
 from app.sessions.models import SessionPlan, SessionRequest, VaultLink
 from app.sessions.policy import plan_session
 from app.settings import SessionSettings
+from app.single_flight import SingleFlight
 
 
 class SessionService:
     """Mints Vault sessions for callers."""
 
-    def __init__(self, settings: SessionSettings, apideck: ApideckClient) -> None:
+    def __init__(self, settings: SessionSettings, apideck: Mapping[str, ApideckClient]) -> None:
+        """Take what sessions may be, and whom to ask for them.
+
+        Args:
+            settings: what the policy goes by.
+            apideck: a client of each Unify application, by the operator's name for it.
+        """
         self._settings = settings
         self._apideck = apideck
+        self._under_way: SingleFlight[MintedSession] = SingleFlight()
 
     async def mint(self, caller: Caller, request: SessionRequest, audit: AuditRecord) -> VaultLink:
         """Mint one session for a caller.
@@ -36,12 +49,23 @@ class SessionService:
         plan = plan_session(caller, request, self._settings)
         _note(plan, audit)
         try:
-            minted = await self._apideck.create_session(plan.consumer_id, plan.session)
+            minted = await self._minted(caller, plan)
         except ApideckError as error:
             audit.apideck_request_id = error.request_id
             raise _blame(error, plan) from error
         audit.apideck_request_id = minted.request_id
         return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
+
+    async def _minted(self, caller: Caller, plan: SessionPlan) -> MintedSession:
+        apideck = self._apideck[caller.application]
+        if not self._settings.join_identical:
+            return await apideck.create_session(plan.consumer_id, plan.session)
+        # A double click: the same caller wants the very same session as one that is on its way.
+        # The caller is part of the key, so that nobody is ever given somebody else's session.
+        key = (caller.identity, caller.application, plan.consumer_id, orjson.dumps(plan.session))
+        return await self._under_way.join(
+            key, lambda: apideck.create_session(plan.consumer_id, plan.session)
+        )
 
 
 def _note(plan: SessionPlan, audit: AuditRecord) -> None:

@@ -1,5 +1,9 @@
 """All settings: nested, frozen, checked at start. Nothing here reads the environment."""
 
+from typing import Self
+
+from pydantic import model_validator
+
 from app.settings.apideck import ApideckSettings
 from app.settings.groups import Group
 from app.settings.identity import ApplicationSettings, IdentitySettings
@@ -9,6 +13,7 @@ from app.settings.issuers import (
     IntrospectionSettings,
     IssuerSettings,
 )
+from app.settings.limits import LimitSettings
 from app.settings.server import CorsSettings, LogSettings, ServerSettings
 from app.settings.session import SessionDefaults, SessionSettings
 
@@ -21,6 +26,7 @@ __all__ = [
     "IdentitySettings",
     "IntrospectionSettings",
     "IssuerSettings",
+    "LimitSettings",
     "LogSettings",
     "ServerSettings",
     "SessionDefaults",
@@ -35,6 +41,19 @@ class Settings(Group):
     apideck: ApideckSettings
     identity: IdentitySettings
     session: SessionSettings = SessionSettings()
+    limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _applications_exist(self) -> Self:
+        known = self.apideck.every_application()
+        sources: list[IssuerSettings | ApplicationSettings] = [
+            *self.identity.issuers.values(),
+            *self.identity.applications.values(),
+        ]
+        unknown = {name for source in sources for name in source.apideck.names} - set(known)
+        if unknown:
+            raise ValueError("identity chooses an application that apideck.applications lacks")
+        return self

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
@@ -28,34 +28,141 @@ def _valid_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-class ApideckSettings(Group):
-    """Whom to ask for sessions, and with which key."""
+Key = Annotated[SecretStr, AfterValidator(_valid_secret)]
+AppId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+BaseUrl = Annotated[str, AfterValidator(web_url)]
+VaultOrigins = Annotated[
+    tuple[Annotated[str, AfterValidator(origin)], ...], Field(min_length=1, max_length=8)
+]
+ApplicationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
-    api_key: Annotated[SecretStr, AfterValidator(_valid_secret)] | None = None
+
+class _Keyed(Group):
+    """What has an API key."""
+
+    api_key: Key | None = None
     """The secret API key. Give it here or in `api_key_file`, not in both."""
 
     api_key_file: Path | None = None
-    """A file that holds the API key and nothing else, such as a mounted secret."""
+    """A file that holds the API key and nothing else, such as a mounted secret. A new key in it is
+    taken into use within seconds, without a restart."""
 
-    app_id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+    app_id: AppId
     """The id of your Unify application in Apideck."""
-
-    base_url: Annotated[str, AfterValidator(web_url)] = "https://unify.apideck.com"
-    """Where Apideck's API is. There is no other production host than the default."""
-
-    vault_origins: tuple[Annotated[str, AfterValidator(origin)], ...] = Field(
-        default=("https://vault.apideck.com",), min_length=1
-    )
-    """Origins that a session may open at; an answer that names any other is refused."""
-
-    deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
-    """Seconds that one session may take upstream, connecting included."""
-
-    max_response_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
-    """Bytes of an answer that are read at most; a longer one is refused."""
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
         if (self.api_key is None) == (self.api_key_file is None):
             raise ValueError("needs exactly one of api_key and api_key_file")
+        return self
+
+
+class FurtherApplication(_Keyed):
+    """A further Unify application: another environment, region or brand, with its own key."""
+
+    base_url: BaseUrl | None = None
+    """Where its API is; the same as of the first one where this is not given."""
+
+    vault_origins: VaultOrigins | None = None
+    """Origins that its sessions may open at; those of the first one where this is not given."""
+
+
+class UnifyApplication(_Keyed):
+    """A Unify application with everything that is needed to ask as it."""
+
+    DEFAULT: ClassVar = "default"
+    """The name of the application that the settings outside `applications` describe."""
+
+    base_url: BaseUrl
+    """Where its API is."""
+
+    vault_origins: VaultOrigins
+    """Origins that its sessions may open at."""
+
+
+class RetrySettings(Group):
+    """Asking again after a failure that may pass."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Requests to Apideck that one session may take, the first included; 1 never asks again."""
+
+    base_delay_seconds: Annotated[float, Field(gt=0, le=10)] = 0.1
+    """Seconds before the second attempt at most; each further one doubles it, and chance picks
+    from zero to that. A Retry-After of Apideck's counts instead."""
+
+    max_delay_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Seconds that chance picks from at most."""
+
+    budget_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Retries per request in the long run, so that an outage brings only so much more traffic."""
+
+    budget_reserve: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Retries that quiet times save up at most."""
+
+
+class BreakerSettings(Group):
+    """Not asking while most requests fail."""
+
+    failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of failed requests at which asking stops."""
+
+    min_requests: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Requests within the window below which it never does."""
+
+    window_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """Seconds that a request counts."""
+
+    open_seconds: Annotated[float, Field(gt=0, le=300)] = 5.0
+    """Seconds until one request at a time is tried again."""
+
+    probes: Annotated[int, Field(ge=1, le=100)] = 3
+    """Tries that must go well, one after the other, before all requests are let through."""
+
+
+class ApideckSettings(UnifyApplication):
+    """Whom to ask for sessions, with which key, and for how long."""
+
+    base_url: BaseUrl = "https://unify.apideck.com"
+    """Where Apideck's API is. There is no other production host than the default."""
+
+    vault_origins: VaultOrigins = ("https://vault.apideck.com",)
+    """Origins that a session may open at; an answer that names any other is refused."""
+
+    applications: dict[ApplicationName, FurtherApplication] = Field(default_factory=dict)
+    """Further Unify applications, each under a name by which issuers and claims choose it. The one
+    that is described here, outside of this table, is named `default`."""
+
+    deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Seconds that one session may take upstream: connecting, every attempt, and the waiting in
+    between."""
+
+    attempt_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
+    """Seconds that one attempt may take, connecting included."""
+
+    max_response_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
+    """Bytes of an answer that are read at most; a longer one is refused."""
+
+    retries: RetrySettings = RetrySettings()
+    """Asking again after a failure that may pass."""
+
+    breaker: BreakerSettings = BreakerSettings()
+    """Not asking while most requests fail."""
+
+    def every_application(self) -> dict[str, UnifyApplication]:
+        """Return each application under its name, with whatever it shares with the first one."""
+        every: dict[str, UnifyApplication] = {self.DEFAULT: self}
+        for name, further in self.applications.items():
+            every[name] = UnifyApplication(
+                api_key=further.api_key,
+                api_key_file=further.api_key_file,
+                app_id=further.app_id,
+                base_url=further.base_url or self.base_url,
+                vault_origins=further.vault_origins or self.vault_origins,
+            )
+        return every
+
+    @model_validator(mode="after")
+    def _one_default(self) -> Self:
+        if self.DEFAULT in self.applications:
+            raise ValueError("the application named default is the one outside of applications")
         return self

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.settings.groups import Group
 from app.settings.issuers import (
+    ApplicationChoice,
     ClaimPaths,
     ConsumerPrefix,
     CookieName,
@@ -38,6 +39,9 @@ class ApplicationSettings(Group):
 
     claims: ClaimPaths = ClaimPaths()
     """Which claim becomes what."""
+
+    apideck: ApplicationChoice = ApplicationChoice()
+    """Which of your Unify applications its people's sessions are made with."""
 
 
 class IdentitySettings(Group):

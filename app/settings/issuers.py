@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
+from app.settings.apideck import ApplicationName
 from app.settings.groups import Group, NonEmpty
 from app.urls import web_url
 
@@ -58,6 +59,31 @@ class ClaimPaths(Group):
 
     image: ClaimPath | None = "picture"
     """URL of a picture."""
+
+
+class ApplicationChoice(Group):
+    """Which of your Unify applications sessions are made with; see `APIDECK__APPLICATIONS`."""
+
+    application: ApplicationName = "default"
+    """Always this one, unless `claim` is given."""
+
+    claim: ClaimPath | None = None
+    """The one that this claim names. Who has no such claim, or one that is not in `allowed`, is
+    refused."""
+
+    allowed: tuple[ApplicationName, ...] = ()
+    """The applications that `claim` may name."""
+
+    @model_validator(mode="after")
+    def _claim_is_bounded(self) -> Self:
+        if (self.claim is None) != (not self.allowed):
+            raise ValueError("needs claim and allowed together")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every application that can be chosen."""
+        return self.allowed or (self.application,)
 
 
 class CredentialSettings(Group):
@@ -160,6 +186,9 @@ class IssuerSettings(Group):
 
     claims: ClaimPaths = ClaimPaths()
     """Which claim becomes what. Of users only."""
+
+    apideck: ApplicationChoice = ApplicationChoice()
+    """Which of your Unify applications its callers' sessions are made with."""
 
     required_scope: NonEmpty | None = None
     """A scope that a token must have, in `scope` or `scp`."""

@@ -42,6 +42,10 @@ class ServerSettings(Group):
     """Seconds an idle connection is kept: longer than the load balancer before it keeps it, or
     requests are lost to the race of closing."""
 
+    shutdown_delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
+    """Seconds that the process goes on serving, but says on `/readyz` that it is not ready, once it
+    is told to end: as long as a load balancer takes to notice. In Kubernetes some 5."""
+
     shutdown_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
     """Seconds that requests in flight have to finish once the process is told to end."""
 

@@ -85,6 +85,10 @@ class SessionSettings(Group):
     """The longest session that a caller may ask for, and that is given. A session cannot be
     revoked before its end."""
 
+    join_identical: bool = True
+    """Answer a caller's identical requests that come while the first is on its way, as double
+    clicks do, with the one session that Apideck makes for it."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.default_return_to is not None and self.default_return_to not in self.return_to:

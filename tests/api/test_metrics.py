@@ -39,9 +39,10 @@ async def test_what_came_of_requests_is_counted(
     assert sessions("failed", "user", "apideck-misconfigured") == 1
     assert sessions("minted", "user", "none") == 1
     assert sessions("refused", "unknown", "unauthenticated") == 1
-    for outcome in ("Misconfigured", "minted"):
-        assert found["vault_bff_apideck_requests_total", (("outcome", outcome),)] == 1
-    assert found["vault_bff_apideck_request_duration_seconds_count", ()] == 2
+    application = (("application", "default"),)
+    for outcome in ("Misconfigured", "Minted"):
+        assert found["vault_bff_apideck_requests_total", (*application, ("outcome", outcome))] == 1
+    assert found["vault_bff_apideck_request_duration_seconds_count", application] == 2
     assert found["vault_bff_http_requests_in_flight", ()] == 1
     unknown = (("method", "other"), ("route", "none"), ("status", "404"))
     assert found["vault_bff_http_requests_total", unknown] == 1

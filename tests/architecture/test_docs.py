@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.api.problem_types import ALL
-from app.observability.metrics import JwksCollector, Metrics
+from app.observability.collectors import ApideckCollector, JwksCollector
+from app.observability.metrics import Metrics
 from app.settings.sources import load_settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,6 +41,7 @@ def test_operations_knows_every_metric_and_no_other() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     metrics = Metrics()
     metrics.registry.register(JwksCollector(dict))
+    metrics.registry.register(ApideckCollector(dict))
     named = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()

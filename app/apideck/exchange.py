@@ -1,0 +1,111 @@
+"""One request to Apideck, and what its answer means."""
+
+import asyncio
+
+import httpx
+
+from app.apideck import errors, wire
+from app.apideck.keys import ApiKey
+from app.apideck.models import MintedSession
+from app.errors import ApideckError
+from app.settings.apideck import UnifyApplication
+from app.urls import origin_of
+
+_OK = 200
+
+
+class Exchange:
+    """Asks Apideck once, as one Unify application."""
+
+    def __init__(
+        self,
+        application: UnifyApplication,
+        key: ApiKey,
+        transport: httpx.AsyncBaseTransport,
+        max_response_bytes: int,
+    ) -> None:
+        """Take whom to ask, and how.
+
+        Args:
+            application: the application to ask as.
+            key: its API key, whatever it is at the time.
+            transport: what carries requests. It must follow no redirect: the key, app and consumer
+                headers would go wherever the redirect points.
+            max_response_bytes: bytes of an answer that are read at most.
+        """
+        self._key = key
+        self._transport = transport
+        self._max_bytes = max_response_bytes
+        self._vault_origins = application.vault_origins
+        self._url = httpx.URL(f"{application.base_url.rstrip('/')}/vault/sessions")
+        self._headers = {
+            "x-apideck-app-id": application.app_id,
+            "content-type": "application/json",
+            "accept": "application/json",
+            # Answers are small, and what is not compressed cannot be a decompression bomb.
+            "accept-encoding": "identity",
+            "user-agent": "vault-bff",
+        }
+
+    async def create_session(
+        self, consumer_id: str, body: bytes, timeout_seconds: float
+    ) -> MintedSession:
+        """Create one session for one consumer.
+
+        Source: https://developers.apideck.com/apis/vault/reference ("Create Session").
+
+        Args:
+            consumer_id: printable ASCII without spaces; it goes into a header.
+            body: the Session as JSON.
+            timeout_seconds: how long all of it may take, connecting included.
+
+        Raises:
+            ApideckError: when there is no session; `transient` where asking again may help.
+        """
+        key = self._key.current
+        headers = {
+            **self._headers,
+            "x-apideck-consumer-id": consumer_id,
+            "authorization": f"Bearer {key.get_secret_value()}",
+        }
+        request = httpx.Request("POST", self._url, headers=headers, content=body)
+        response: httpx.Response | None = None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                response = await self._transport.handle_async_request(request)
+                return self._session(response, await self._read(response))
+        except TimeoutError:
+            raise errors.too_slow(timeout_seconds, answered=response is not None) from None
+        except httpx.HTTPError as error:
+            raise errors.unreachable(error, answered=response is not None) from None
+        except ApideckError as error:
+            if response is not None:
+                error.request_id = response.headers.get("request-id")
+                # The key was changed while this was under way, so the refusal is of the old one.
+                outdated = response.status_code == errors.UNAUTHORIZED
+                error.transient |= outdated and key is not self._key.current
+            raise
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    def _session(self, response: httpx.Response, body: bytes) -> MintedSession:
+        if response.status_code != _OK:
+            raise errors.refusal(response.status_code, response.headers, body)
+        try:
+            uri, token, expires_at = wire.created(body)
+        except wire.InvalidAnswerError as error:
+            raise errors.invalid_answer(str(error)) from None
+        if origin_of(uri) not in self._vault_origins:
+            raise errors.invalid_answer("a session_uri on a host that is no configured Vault")
+        return MintedSession(uri, token, expires_at, response.headers.get("request-id"))
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise errors.invalid_answer("compressed, which was not asked for")
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise errors.invalid_answer("longer than max_response_bytes")
+        return bytes(body)

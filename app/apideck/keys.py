@@ -1,0 +1,104 @@
+"""The API key: where it comes from, and how a new one takes its place without a restart."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from app.errors import ConfigurationError
+from app.settings.apideck import UnifyApplication, valid_api_key
+
+logger = structlog.get_logger(__name__)
+
+
+class ApiKey:
+    """The secret API key of one Unify application; one from a file is as new as the file.
+
+    Attributes:
+        current: the key to use now.
+        fault: why the file cannot be followed just now; None while it can.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        application: UnifyApplication,
+        learn: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read the key.
+
+        Args:
+            name: the operator's name for the application.
+            application: where the key comes from.
+            learn: is told every key that is ever used, so that none can be logged.
+            clock: seconds from any fixed point.
+
+        Raises:
+            ConfigurationError: when there is no usable key.
+        """
+        self._name = name
+        self._file = application.api_key_file
+        self._learn = learn
+        self._clock = clock
+        self.fault: str | None = None
+        self._take(read_api_key(name, application))
+
+    @property
+    def age_seconds(self) -> float:
+        """How long this key has been in use by this process."""
+        return self._clock() - self._since
+
+    async def refresh(self) -> None:
+        """Take what the file holds now; while that can be no key, the last one stays in use."""
+        if self._file is None:
+            return
+        try:
+            # In a thread: the file may be on a volume whose server does not answer.
+            text = await asyncio.to_thread(self._file.read_text, encoding="utf-8")
+            key = valid_api_key(text.strip())
+        except (OSError, ValueError) as error:
+            fault = _fault(error)
+            if fault != self.fault:
+                # Not the exception: its traceback could show what is in the file.
+                logger.error("api_key_refused", application=self._name, fault=fault)  # noqa: TRY400
+            self.fault = fault
+            return
+        self.fault = None
+        if key != self.current.get_secret_value():
+            self._take(SecretStr(key))
+            logger.info("api_key_changed", application=self._name)
+
+    def _take(self, key: SecretStr) -> None:
+        self._learn(key.get_secret_value())
+        self.current = key
+        self._since = self._clock()
+
+
+def read_api_key(name: str, application: UnifyApplication) -> SecretStr:
+    """Return the API key from the settings, or from the file that they name.
+
+    Raises:
+        ConfigurationError: when the file cannot be read, or what it holds cannot be a key.
+    """
+    if application.api_key is not None:
+        return application.api_key
+    try:
+        return SecretStr(valid_api_key(_text(application.api_key_file).strip()))
+    except (OSError, ValueError) as error:
+        place = "" if name == UnifyApplication.DEFAULT else f"APPLICATIONS__{name.upper()}__"
+        raise ConfigurationError([f"APIDECK__{place}API_KEY_FILE: {_fault(error)}"]) from None
+
+
+def _text(path: Path | None) -> str:
+    # The settings hold exactly one of key and file, so there is one here.
+    return "" if path is None else path.read_text(encoding="utf-8")
+
+
+def _fault(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or "cannot be read"
+    return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

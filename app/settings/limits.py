@@ -1,0 +1,57 @@
+"""`LIMITS__…`: how much is too much."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+
+from app.settings.groups import Group
+
+RateText = Annotated[
+    str,
+    StringConstraints(pattern=r"^(unlimited|[1-9][0-9]{0,6}/(second|minute|hour|day))$"),
+]
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+def _known_store(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() != "memory" and not value.get_secret_value().startswith(_SCHEMES):
+        raise ValueError("must be memory, or a URL that begins with redis://, rediss:// or unix://")
+    return value
+
+
+class LimitSettings(Group):
+    """How much is too much: in flight at once, and over time."""
+
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Requests for a session that one process works on at the same time."""
+
+    max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 10_000
+    """Requests that may wait for one of these places; more are refused at once."""
+
+    max_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 2.0
+    """Seconds that a request waits for a place before it is refused."""
+
+    per_user: RateText = "60/minute"
+    """Sessions that one person may ask for: so many `/second`, `/minute`, `/hour` or `/day`, or
+    `unlimited`. All of them may come at once; after that they come back evenly."""
+
+    per_service: RateText = "1200/minute"
+    """Sessions that one service may ask for."""
+
+    total: RateText = "unlimited"
+    """Sessions that all callers together may ask for: per process with the store in memory, of all
+    processes with a shared one."""
+
+    store: Annotated[SecretStr, AfterValidator(_known_store)] = SecretStr("memory")
+    """Where requests are counted: `memory`, of each process by itself; or the URL of a Redis or
+    Valkey that all processes share, such as `redis://:password@redis:6379/0`."""
+
+    store_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "vault-bff"
+    """What keys in the store begin with."""
+
+    store_timeout_seconds: Annotated[float, Field(gt=0, le=5)] = 0.1
+    """Seconds that the store may take; it has failed after that."""
+
+    when_store_fails: Literal["open", "closed"] = "open"
+    """What becomes of requests while the store fails: `open` lets them through uncounted, `closed`
+    refuses them."""

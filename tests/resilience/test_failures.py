@@ -1,0 +1,212 @@
+"""What the service does when Apideck, its callers or its settings misbehave."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.apideck.keys import ApiKey
+from app.errors import OverloadedError
+from app.limits.gate import Gate
+from app.settings.apideck import UnifyApplication
+from emulators.apideck import ApideckEmulator, faults
+from emulators.apideck.emulator import API_KEY
+from emulators.apideck.faults import Broken, Fault, Slow
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer, problem
+from tests.support.service import running, settings_for
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.error(503),
+        faults.html(502),
+        faults.error(504),
+        faults.rate_limited("0"),
+        Broken("reset"),
+        Broken("close"),
+    ],
+    ids=["503", "502", "504", "429", "reset", "close"],
+)
+async def test_a_failure_that_passes_costs_the_caller_nothing(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: Fault
+) -> None:
+    """One such failure is asked again, and the caller gets a session."""
+    apideck.fail(fault, times=1)
+
+    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert answer.status_code == 201
+    assert len(apideck.minted) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 404, 422, 500])
+async def test_other_answers_are_asked_for_once(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, status: int
+) -> None:
+    """A no is a no, and a 500 may have done something."""
+    apideck.fail(faults.error(status), times=None)
+
+    await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert len(apideck.requests) == 1
+
+
+async def test_a_retry_after_beyond_the_deadline_is_told_to_the_caller_at_once(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """Nobody waits for what cannot come in time."""
+    apideck.fail(faults.rate_limited("30"), times=None)
+
+    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert problem(answer) == (503, "apideck-rate-limited")
+    assert answer.headers["retry-after"] == "30"
+    assert len(apideck.requests) == 1
+
+
+async def test_an_outage_brings_hardly_more_traffic_and_opens_the_breaker(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """Of many requests in an outage few reach Apideck; the others fail at once, and say so."""
+    apideck.fail(faults.error(503), times=None)
+    quick = {"retries": {"base_delay_seconds": 0.001}, "breaker": {"open_seconds": 300}}
+    settings = settings_for(
+        issuer.issuer, apideck_url, apideck=quick, limits={"per_user": "unlimited"}
+    )
+    async with running(settings) as service:
+        answers = [
+            await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(60)
+        ]
+        ready = (await service.get("/readyz")).json()
+        metrics = (await service.get("/metrics")).text
+
+    assert {problem(answer) for answer in answers} == {(503, "apideck-unavailable")}
+    assert len(apideck.requests) == 20
+    assert int(answers[-1].headers["retry-after"]) > 200
+    assert ready["status"] == "ready"
+    assert ready["apideck"]["default"]["breaker"] == "open"
+    assert 'vault_bff_apideck_breaker_state{application="default"} 2.0' in metrics
+
+
+async def test_double_clicks_cost_one_session_and_never_join_two_people(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """The same caller's identical requests share one; another caller's has its own."""
+    apideck.fail(Slow(0.3), times=None)
+    ada, bob = bearer(issuer.token()), bearer(issuer.token(sub="bob"))
+
+    answers = await asyncio.gather(
+        *(service.post("/vault-session", headers=who) for who in (ada, ada, bob))
+    )
+
+    tokens = [answer.json()["session_token"] for answer in answers]
+    assert tokens[0] == tokens[1] != tokens[2]
+    assert len(apideck.minted) == 2
+
+
+async def test_a_caller_beyond_the_limit_is_told_where_they_stand(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """The third of two is a 429 with Retry-After, and Apideck hears nothing of it."""
+    settings = settings_for(issuer.issuer, apideck_url, limits={"per_user": "2/hour"})
+    async with running(settings) as service:
+        answers = [
+            await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(3)
+        ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert [answer.headers["ratelimit"][:10] for answer in answers] == [
+        '"user";r=1',
+        '"user";r=0',
+        '"user";r=0',
+    ]
+    assert answers[0].headers["ratelimit-policy"] == '"user";q=2;w=3600'
+    assert 1790 < int(answers[2].headers["retry-after"]) <= 1800
+    assert len(apideck.requests) == 2
+
+
+@pytest.mark.parametrize(("choice", "status"), [("open", 201), ("closed", 503)])
+async def test_a_store_that_is_down_follows_the_operators_choice(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    unused_tcp_port: int,
+    choice: str,
+    status: int,
+) -> None:
+    """Requests are let through uncounted, or refused and nothing is minted."""
+    limits = {"store": f"redis://127.0.0.1:{unused_tcp_port}/0", "when_store_fails": choice}
+    async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
+        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert answer.status_code == status
+    assert len(apideck.minted) == (status == 201)
+
+
+async def test_each_issuer_can_have_its_own_unify_application(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """The claim decides which application asks; one that is not allowed is refused."""
+    settings = settings_for(
+        issuer.issuer,
+        apideck_url,
+        apideck={"applications": {"eu": {"api_key": API_KEY, "app_id": "app-eu"}}},
+        identity={"issuers": {"main": {"apideck": {"claim": "region", "allowed": ["eu"]}}}},
+    )
+    async with running(settings) as service:
+        good = await service.post("/vault-session", headers=bearer(issuer.token(region="eu")))
+        bad = await service.post("/vault-session", headers=bearer(issuer.token(region="us")))
+
+    assert good.status_code == 201
+    assert [minted.app_id for minted in apideck.minted] == ["app-eu"]
+    assert problem(bad) == (403, "missing-claim")
+
+
+async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: Path) -> None:
+    """The last good key stays in use, and the log says why, without the content."""
+    file = tmp_path / "key"
+    learned: list[str] = []
+    file.write_text("sk_first_12345\n")
+    key = ApiKey("default", _application(file), learned.append)
+
+    file.write_text("two words")
+    with capture_logs() as logs:
+        await key.refresh()
+        await key.refresh()
+    assert key.current.get_secret_value() == "sk_first_12345"
+    assert key.fault is not None
+    assert [(line["event"], "words" in str(line)) for line in logs] == [("api_key_refused", False)]
+
+    file.write_text("sk_second_12345")
+    await key.refresh()
+    assert key.current.get_secret_value() == "sk_second_12345"
+    assert key.fault is None
+    assert learned == ["sk_first_12345", "sk_second_12345"]
+
+
+def _application(file: Path) -> UnifyApplication:
+    return UnifyApplication(
+        api_key_file=file,
+        app_id="app",
+        base_url="https://unify.apideck.com",
+        vault_origins=("https://vault.apideck.com",),
+    )
+
+
+async def test_the_gate_has_few_wait_and_turns_the_rest_away() -> None:
+    """One inside, one waiting, a third refused at once; and a place that is left is taken."""
+    gate = Gate(capacity=1, max_waiting=1, max_wait_seconds=30)
+    await gate.enter()
+    waiting = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+
+    with pytest.raises(OverloadedError):
+        await gate.enter()
+    gate.leave()
+    await waiting
+
+    assert gate.waiting == 0

@@ -1,0 +1,102 @@
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.limits.memory import MemoryStore
+from app.limits.models import Limit, Rate, StoreFailedError
+from app.limits.rates import Store
+from app.limits.redis import RedisStore
+from tests.support.ports import free_ports, is_free
+
+ADA = Limit("user", "ada", Rate(3, 3600))
+TOTAL = Limit("total", "all", Rate(5, 3600))
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a Redis on a port of its own, which keeps nothing."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server; install it with: apt-get install redis-server")
+    port, folder = free_ports(), tmp_path_factory.mktemp("redis")
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],  # noqa: S607 - whichever the machine has
+        cwd=Path(folder),
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 10
+    while is_free(port) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"redis://127.0.0.1:{port}/0"
+    process.terminate()
+    process.wait(timeout=10)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """Return an empty store of each kind."""
+    if request.param == "memory":
+        return MemoryStore()
+    url: str = request.getfixturevalue("redis_url")
+    return RedisStore(url, f"test-{time.monotonic_ns()}", timeout_seconds=5)
+
+
+async def test_a_whole_quota_is_admitted_and_no_more(store: Store) -> None:
+    """The fourth of three is told when to come again."""
+    verdicts = [await store.admit([ADA]) for _ in range(4)]
+    await store.aclose()
+
+    assert [one.admitted for one in verdicts] == [True, True, True, False]
+    assert [one.standings[0].remaining for one in verdicts] == [2, 1, 0, 0]
+    assert 1190 < verdicts[-1].strictest.retry_after <= 1200
+
+
+async def test_who_is_beyond_their_own_limit_uses_up_nobody_elses(store: Store) -> None:
+    """What is refused for one limit is not counted for the other."""
+    for _ in range(20):
+        await store.admit([ADA, TOTAL])
+    refused = await store.admit([ADA, TOTAL])
+    await store.aclose()
+
+    assert refused.strictest.limit is ADA
+    assert refused.standings[1].remaining == 2
+
+
+async def test_two_processes_share_one_count(redis_url: str) -> None:
+    """Two clients of the same Redis admit one quota between them."""
+    prefix = f"test-{time.monotonic_ns()}"
+    stores = [RedisStore(redis_url, prefix, timeout_seconds=5) for _ in range(2)]
+
+    admitted = [(await stores[i % 2].admit([TOTAL])).admitted for i in range(20)]
+    for one in stores:
+        await one.aclose()
+
+    assert sum(admitted) == 5
+
+
+async def test_a_store_that_is_not_there_has_failed(unused_tcp_port: int) -> None:
+    """The caller of the store gets one kind of error, whatever the library raises."""
+    store = RedisStore(f"redis://127.0.0.1:{unused_tcp_port}/0", "x", timeout_seconds=0.5)
+
+    with pytest.raises(StoreFailedError):
+        await store.admit([ADA])
+    await store.aclose()
+
+
+async def test_quota_comes_back_evenly() -> None:
+    """After a third of the window there is room for one more, and memory keeps nobody for good."""
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    for _ in range(3):
+        await store.admit([ADA])
+
+    now[0] = 1200.0
+    admitted = [(await store.admit([ADA])).admitted for _ in range(2)]
+    now[0] = 10_000.0
+    await store.admit([TOTAL])
+
+    assert admitted == [True, False]
+    assert list(store._whole_at) == ["all"]
