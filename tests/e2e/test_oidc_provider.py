@@ -45,7 +45,10 @@ def run(provider: OidcProvider, apideck_url: str, apideck: ApideckEmulator) -> A
 
     def run_with(**main: Any) -> Any:
         identity = {"issuers": {"main": main}}
-        return running(settings_for(provider.issuer, apideck_url, identity=identity))
+        each_by_itself = {"join_identical": False}
+        return running(
+            settings_for(provider.issuer, apideck_url, identity=identity, session=each_by_itself)
+        )
 
     return run_with
 
@@ -143,4 +146,4 @@ async def test_keys_rotate_while_requests_flow(
         statuses += await asyncio.gather(*(mint(token) for token in tokens * 20))
 
     assert set(statuses) == {201}
-    assert apideck.minted
+    assert len(apideck.minted) == len(statuses)

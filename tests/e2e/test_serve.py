@@ -14,7 +14,7 @@ import pytest
 from app.__main__ import MISCONFIGURED
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
-from emulators.apideck.faults import Slow
+from emulators.apideck.faults import Broken, Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer
 from tests.support.process import environment_for, serving, start, url
@@ -64,6 +64,45 @@ def test_requests_in_flight_finish_after_sigterm(
     assert "vault_session_minted" in {event["event"] for event in events}
     assert API_KEY not in out
     assert answer.json()["session_token"] not in out
+
+
+def test_readiness_goes_off_before_the_process_ends(
+    environment: dict[str, str], issuer: DevelopmentIssuer
+) -> None:
+    """Told to end, the process still serves, but asks to be sent nobody any more."""
+    environment["SERVER__SHUTDOWN_DELAY_SECONDS"] = "2"
+    with serving(environment) as server:
+        server.send_signal(signal.SIGTERM)
+        while (ready := httpx.get(url(environment, "/readyz"))).status_code == 200:
+            time.sleep(0.01)
+        answer = httpx.post(url(environment, "/vault-session"), headers=bearer(issuer.token()))
+        server.communicate(timeout=15)
+
+    assert ready.json()["shutting_down"] is True
+    assert answer.status_code == 201
+    assert server.returncode == 0
+
+
+def test_a_caller_who_hangs_up_ends_the_request_to_apideck(
+    environment: dict[str, str],
+    server: "subprocess.Popen[str]",
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+) -> None:
+    """Nobody waits for an answer that nobody will read, and the log has it as abandoned."""
+    apideck.fail(Broken("hang"), times=None)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(url(environment, "/vault-session"), headers=bearer(issuer.token()), timeout=0.5)
+    deadline = time.monotonic() + 3
+    while not apideck.state.disconnects and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.send_signal(signal.SIGTERM)
+    out, err = server.communicate(timeout=15)
+
+    assert apideck.state.disconnects == 1
+    assert len(apideck.requests) == 1
+    assert "vault_session_abandoned" in {json.loads(line)["event"] for line in out.splitlines()}
+    assert err == ""
 
 
 def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:
