@@ -5,13 +5,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := $(VENV)/bench/bin/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 export DEMO_PORT_BASE ?= 8000
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Run everything on loopback: no account, no key
@@ -28,6 +29,10 @@ test: $(VENV)/.dev ## Run the whole test suite, with branch coverage
 .PHONY: node-modules
 node-modules: ## Install the identity provider that some tests run against (needs Node.js)
 	npm ci --prefix tests/support/oidc_provider --ignore-scripts --no-audit --no-fund --loglevel=error
+
+.PHONY: bench-transport
+bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck
+	$(BENCH) -m benchmarks.transport $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers
@@ -47,6 +52,7 @@ lock: ## Pin the newest versions, with hashes and without addresses
 	$(VENV)/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	$(VENV)/lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements.txt
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --group dev --constraint requirements.txt $(LOCK) --output-file requirements-dev.txt
+	$(VENV)/lock/bin/uv pip compile pyproject.toml --group bench --constraint requirements.txt $(LOCK) --output-file benchmarks/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
@@ -68,3 +74,9 @@ $(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
 $(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
 	$(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@ $(VENV)/.runtime
+
+# The service and all that it is compared with, apart from what the service is tested with.
+$(VENV)/bench/.installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(VENV)/bench
+	$(BENCH) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<
+	@touch $@

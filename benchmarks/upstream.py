@@ -1,0 +1,83 @@
+"""A stand-in for Apideck that costs as little as it can: `python -m benchmarks.upstream`.
+
+The emulator checks what it is sent, which would be most of what a benchmark measured. This one
+answers every POST alike, after a delay, and counts.
+"""
+
+import argparse
+import asyncio
+import json
+
+import uvloop
+
+_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + "x" * 400 + ".signature"
+_BODY = json.dumps(
+    {
+        "status_code": 200,
+        "status": "OK",
+        "data": {
+            "session_uri": f"https://vault.apideck.com/session/{_TOKEN}",
+            "session_token": _TOKEN,
+            "expires_at": "2100-01-01T00:00:00.000Z",
+        },
+    }
+).encode()
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: bench\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+)
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+
+
+class Upstream(asyncio.Protocol):
+    """One connection; requests on it come one after the other."""
+
+    answered = 0
+
+    def __init__(self, delay_seconds: float) -> None:
+        self._delay = delay_seconds
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where to answer."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer once a request is whole."""
+        self._received += data
+        head, found, body = self._received.partition(_HEAD_END)
+        if not found:
+            return
+        lower = head.lower()
+        at = lower.find(_LENGTH)
+        length = 0 if at < 0 else int(lower[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
+        if len(body) < length:
+            return
+        self._received = body[length:]
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._delay, self._answer)
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        if not self._transport.is_closing():
+            Upstream.answered += 1
+            self._transport.write(ANSWER)  # type: ignore[attr-defined]  # it is a WriteTransport
+
+
+async def main() -> None:
+    """Serve until it is killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    chosen = parser.parse_args()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Upstream(chosen.delay), "127.0.0.1", chosen.port, backlog=8192
+    )
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
