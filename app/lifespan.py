@@ -45,7 +45,7 @@ def lifespan_of(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         async with AsyncExitStack() as stack:
-            identity = await _open_identity(settings, redactor, stack)
+            identity = await _open_identity(settings, redactor, metrics, stack)
             apideck = await _open_apideck(settings.apideck, redactor, metrics, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
@@ -63,7 +63,9 @@ def lifespan_of(
     return lifespan
 
 
-async def _open_identity(settings: Settings, redactor: Redactor, stack: AsyncExitStack) -> Identity:
+async def _open_identity(
+    settings: Settings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
+) -> Identity:
     http = await stack.enter_async_context(
         httpx.AsyncClient(
             transport=AiohttpTransport(),
@@ -73,7 +75,7 @@ async def _open_identity(settings: Settings, redactor: Redactor, stack: AsyncExi
             cookies=CookieJar(_NO_COOKIES),
         )
     )
-    identity = build_identity(settings.identity, trusted_origins(settings), http)
+    identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
     for name, issuer in settings.identity.issuers.items():
         if issuer.introspection is not None:
             redactor.learn(client_secret(name, issuer.introspection))

@@ -12,7 +12,16 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.ports import free_ports
 from tests.support.service import running, settings_for
 
-_OURS = ("APIDECK__", "IDENTITY__", "SESSION__", "SERVER__", "CORS__", "LOG__", "CONFIG_FILE")
+_OURS = (
+    "APIDECK__",
+    "IDENTITY__",
+    "SESSION__",
+    "SERVER__",
+    "CORS__",
+    "LIMITS__",
+    "LOG__",
+    "CONFIG_FILE",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

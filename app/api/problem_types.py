@@ -56,6 +56,9 @@ BY_STATUS: Mapping[int, ProblemType] = {
         ProblemType(
             "method-not-allowed", 405, "Method not allowed", "Use a method that Allow lists."
         ),
+        ProblemType(
+            "request-timeout", 408, "Request timeout", "Send the whole body within ten seconds."
+        ),
         ProblemType("body-too-large", 413, "Body too large", "Send at most 16 KiB."),
         ProblemType(
             "unsupported-media-type",

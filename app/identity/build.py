@@ -19,6 +19,7 @@ from app.identity.sources import ApplicationSource, Issuer, Source, TokenSource
 from app.identity.token_rules import TokenRules
 from app.identity.userinfo import UserInfo
 from app.identity.whoami import WhoAmI
+from app.observability.metrics import Metrics
 from app.settings import CredentialSettings, IdentitySettings, IntrospectionSettings
 
 
@@ -36,7 +37,10 @@ class Identity:
 
 
 def build_identity(
-    settings: IdentitySettings, origins: tuple[str, ...], http: httpx.AsyncClient
+    settings: IdentitySettings,
+    origins: tuple[str, ...],
+    http: httpx.AsyncClient,
+    metrics: Metrics,
 ) -> Identity:
     """Build identity; nothing is asked of anybody yet.
 
@@ -44,11 +48,12 @@ def build_identity(
         settings: who is believed.
         origins: the exact origins of pages that may send a cookie along.
         http: a client that follows no redirects and keeps no cookies.
+        metrics: is told of every request that is made.
 
     Raises:
         ConfigurationError: when a file with a client secret cannot be read.
     """
-    fetcher = Fetcher(http, settings.fetch_timeout_seconds)
+    fetcher = Fetcher(http, settings.fetch_timeout_seconds, metrics)
     issuers = [_issuer(name, settings, fetcher) for name in settings.issuers]
     by_place: dict[Place, list[Issuer]] = defaultdict(list)
     for issuer in issuers:

@@ -40,6 +40,7 @@ class Metrics:
             registry=self.registry,
         )
         self._count_limits()
+        self._count_identity()
         self._count_apideck()
 
     def _count_limits(self) -> None:
@@ -62,6 +63,14 @@ class Metrics:
         self.limit_store_failures = Counter(
             "vault_bff_rate_limit_store_failures",
             "Requests that the store of the rate limits could not count",
+            registry=self.registry,
+        )
+
+    def _count_identity(self) -> None:
+        self.identity_requests = Counter(
+            "vault_bff_identity_requests",
+            "Requests to issuers and applications, by their host and by what came of them",
+            ("host", "outcome"),
             registry=self.registry,
         )
 

@@ -1,6 +1,7 @@
 """What the service does when Apideck, its callers or its settings misbehave."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Broken, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
+from tests.support.application import Application
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
 
@@ -90,6 +92,79 @@ async def test_an_outage_brings_hardly_more_traffic_and_opens_the_breaker(
     assert ready["status"] == "ready"
     assert ready["apideck"]["default"]["breaker"] == "open"
     assert 'vault_bff_apideck_breaker_state{application="default"} 2.0' in metrics
+
+
+async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """After some failures its callers are told at once; those with a token of an issuer's mint."""
+    application = Application()
+    application.status = 500
+    with application.serve() as whoami_url:
+        shop = {
+            "cookie": "app_session",
+            "whoami_url": whoami_url,
+            "consumer_prefix": "shop-",
+            "claims": {"consumer_id": "org_id"},
+        }
+        settings = settings_for(
+            issuer.issuer,
+            apideck_url,
+            identity={
+                "issuers": {"main": {"consumer_prefix": "main-"}},
+                "applications": {"shop": shop},
+            },
+            cors={"allow_origins": ["https://app.example.com"]},
+        )
+        async with running(settings) as service:
+            answers = [
+                await service.post(
+                    "/vault-session",
+                    headers={
+                        "cookie": f"app_session=person-{number}",
+                        "origin": "https://app.example.com",
+                        "x-vault-session": "1",
+                        "content-type": "application/json",
+                    },
+                )
+                for number in range(30)
+            ]
+            other = await service.post("/vault-session", headers=bearer(issuer.token()))
+            metrics = (await service.get("/metrics")).text
+
+    assert {problem(answer) for answer in answers} == {(503, "identity-provider-unavailable")}
+    assert len(application.seen) == 20
+    assert 'identity_requests_total{host="127.0.0.1",outcome="not-asked"} 10.0' in metrics
+    assert other.status_code == 201
+    assert len(apideck.minted) == 1
+
+
+async def test_a_body_that_does_not_come_gives_its_place_up(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its caller gets a 408 and a closed connection, and whoever waited for the place is served."""
+    monkeypatch.setattr("app.api.body.MAX_BODY_SECONDS", 0.2)
+    never = asyncio.Event()
+
+    async def beginning() -> AsyncIterator[bytes]:
+        yield b"{"
+        await never.wait()
+
+    limits = {"max_in_flight": 1, "max_wait_seconds": 10}
+    async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
+        headers = {**bearer(issuer.token()), "content-type": "application/json"}
+        slow, other = await asyncio.gather(
+            service.post("/vault-session", headers=headers, content=beginning()),
+            service.post("/vault-session", headers=bearer(issuer.token(sub="bob"))),
+        )
+
+    assert problem(slow) == (408, "request-timeout")
+    assert slow.headers["connection"] == "close"
+    assert other.status_code == 201
+    assert len(apideck.minted) == 1
 
 
 async def test_double_clicks_cost_one_session_and_never_join_two_people(

@@ -14,6 +14,7 @@ from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
 from app.identity.jwks import MAX_UNKNOWN_KIDS, Jwks
 from app.identity.keys import matching, public_keys
+from app.observability.metrics import Metrics
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
@@ -37,7 +38,7 @@ async def keys_of(issuer: DevelopmentIssuer, clock: Clock, **more: Any) -> Async
     settings = IssuerSettings(issuer=issuer.issuer, audience="vault-bff", **more)
     identity = IdentitySettings(issuers={"main": settings})
     async with httpx.AsyncClient() as http:
-        fetcher = Fetcher(http, 0.5)
+        fetcher = Fetcher(http, 0.5, Metrics())
         discovery = Discovery(settings, fetcher)
         yield Jwks("main", settings, identity, discovery, fetcher, clock=clock)
 
