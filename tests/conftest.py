@@ -9,6 +9,7 @@ import pytest
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
+from tests.support import redis_server
 from tests.support.ports import free_ports
 from tests.support.service import running, settings_for
 
@@ -46,6 +47,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a Redis on a port of its own; tests choose prefixes that nobody else uses."""
+    if reason := redis_server.missing():
+        pytest.skip(reason)
+    with redis_server.redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture

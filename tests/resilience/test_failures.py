@@ -1,6 +1,8 @@
 """What the service does when Apideck, its callers or its settings misbehave."""
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,15 +10,20 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from app.apideck.client import ApideckClient
 from app.apideck.keys import ApiKey
 from app.errors import OverloadedError
 from app.limits.gate import Gate
-from app.settings.apideck import UnifyApplication
+from app.observability.metrics import Metrics
+from app.settings.apideck import ApideckSettings, UnifyApplication
+from app.transport import AiohttpTransport
+from app.vault import Session
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Broken, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
+from tests.support.fault_proxy import Conversation, FaultProxy, no_fault
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
 
@@ -222,6 +229,32 @@ async def test_a_store_that_is_down_follows_the_operators_choice(
     assert len(apideck.minted) == (status == 201)
 
 
+async def test_a_store_that_says_nothing_costs_its_small_timeout_and_soon_not_even_that(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """A few callers wait for that long, the others not at all, and all of them have a session."""
+    seconds = 0.4
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        limits = {
+            "store": f"redis://127.0.0.1:{silent.getsockname()[1]}/0",
+            "store_timeout_seconds": seconds,
+        }
+        settings = settings_for(issuer.issuer, apideck_url, limits=limits)
+        async with running(settings) as service:
+            waited = []
+            for _ in range(20):
+                started = time.monotonic()
+                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+                waited.append(time.monotonic() - started)
+                assert answer.status_code == 201
+            metrics = (await service.get("/metrics")).text
+
+    assert len(apideck.minted) == 20
+    assert max(waited) < seconds + 1
+    assert sum(one >= seconds for one in waited) <= 8
+    assert "vault_bff_rate_limit_store_failures_total 20.0" in metrics
+
+
 async def test_each_issuer_can_have_its_own_unify_application(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
@@ -261,6 +294,35 @@ async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: P
     assert key.current.get_secret_value() == "sk_second_12345"
     assert key.fault is None
     assert learned == ["sk_first_12345", "sk_second_12345"]
+
+
+async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path: Path) -> None:
+    """Whoever was under way while the key changed, and was refused for it, still has a session."""
+    file = tmp_path / "key"
+    file.write_text("sk_old_opens-nothing")
+    emulator = ApideckEmulator(["sk_new_opens-nothing"])
+
+    async def change_the_key(it: Conversation) -> None:
+        file.write_text("sk_new_opens-nothing")
+        await key.refresh()
+        await no_fault(it)
+
+    with emulator.serve() as apideck_url:
+        async with FaultProxy(apideck_url).serve() as proxy, AiohttpTransport() as transport:
+            proxy.coming = [change_the_key]
+            settings = ApideckSettings(
+                api_key_file=file, app_id="app", base_url=proxy.url, vault_origins=(apideck_url,)
+            )
+            application = settings.every_application()["default"]
+            key = ApiKey("default", application, lambda _: None)
+            client = ApideckClient("default", settings, key, transport, Metrics())
+            await client.create_session("acme", Session())
+
+    assert [seen.header("authorization") for seen in emulator.requests] == [
+        "Bearer sk_old_opens-nothing",
+        "Bearer sk_new_opens-nothing",
+    ]
+    assert len(emulator.minted) == 1
 
 
 def _application(file: Path) -> UnifyApplication:

@@ -1,8 +1,4 @@
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,29 +6,9 @@ from app.limits.memory import MemoryStore
 from app.limits.models import Limit, Rate, StoreFailedError
 from app.limits.rates import Store
 from app.limits.redis import RedisStore
-from tests.support.ports import free_ports, is_free
 
 ADA = Limit("user", "ada", Rate(3, 3600))
 TOTAL = Limit("total", "all", Rate(5, 3600))
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a Redis on a port of its own, which keeps nothing."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("no redis-server; install it with: apt-get install redis-server")
-    port, folder = free_ports(), tmp_path_factory.mktemp("redis")
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],  # noqa: S607 - whichever the machine has
-        cwd=Path(folder),
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 10
-    while is_free(port) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait(timeout=10)
 
 
 @pytest.fixture(params=["memory", "redis"])
