@@ -34,6 +34,10 @@ node-modules: ## Install the identity provider that some tests run against (need
 bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck
 	$(BENCH) -m benchmarks.transport $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.runtime ## Load the service for five minutes, and see that nothing grows
+	PYTHONPATH=deploy/local $(BIN)/python -m benchmarks.soak $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers
 	$(BIN)/ruff check .

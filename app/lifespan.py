@@ -48,6 +48,7 @@ def lifespan_of(
             identity = await _open_identity(settings, redactor, metrics, stack)
             apideck = await _open_apideck(settings.apideck, redactor, metrics, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
+            metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
             _collect(metrics, stack, ApideckCollector(lambda: _states(apideck)))
             yield {

@@ -1,16 +1,19 @@
 """A stand-in for Apideck that costs as little as it can: `python -m benchmarks.upstream`.
 
 The emulator checks what it is sent, which would be most of what a benchmark measured. This one
-answers every POST alike, after a delay, and counts.
+answers every POST alike, after a delay; a share of them with a 503, or by hanging up.
 """
 
 import argparse
 import asyncio
+import base64
 import json
+import random
 
 import uvloop
 
-_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + "x" * 400 + ".signature"
+_CLAIMS = json.dumps({"exp": 4_102_444_800, "consumer": "x" * 300}).encode()
+_TOKEN = f"eyJhbGciOiJIUzI1NiJ9.{base64.urlsafe_b64encode(_CLAIMS).decode().rstrip('=')}.signature"
 _BODY = json.dumps(
     {
         "status_code": 200,
@@ -26,6 +29,7 @@ ANSWER = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: bench\r\n"
     b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 )
+FAILURE = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
@@ -33,10 +37,10 @@ _LENGTH = b"content-length:"
 class Upstream(asyncio.Protocol):
     """One connection; requests on it come one after the other."""
 
-    answered = 0
-
-    def __init__(self, delay_seconds: float) -> None:
+    def __init__(self, delay_seconds: float, failing: float, hanging_up: float) -> None:
         self._delay = delay_seconds
+        self._failing = failing
+        self._hanging_up = hanging_up
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,9 +65,14 @@ class Upstream(asyncio.Protocol):
             self._answer()
 
     def _answer(self) -> None:
-        if not self._transport.is_closing():
-            Upstream.answered += 1
-            self._transport.write(ANSWER)  # type: ignore[attr-defined]  # it is a WriteTransport
+        if self._transport.is_closing():
+            return
+        chance = random.random() if self._failing or self._hanging_up else 1.0  # noqa: S311 - load
+        if chance < self._hanging_up:
+            self._transport.close()
+        else:
+            failed = chance < self._hanging_up + self._failing
+            self._transport.write(FAILURE if failed else ANSWER)  # type: ignore[attr-defined]  # it is a WriteTransport
 
 
 async def main() -> None:
@@ -71,9 +80,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--failing", type=float, default=0.0, help="share of answers, 0 to 1")
+    parser.add_argument("--hanging-up", type=float, default=0.0, help="share of answers, 0 to 1")
     chosen = parser.parse_args()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Upstream(chosen.delay), "127.0.0.1", chosen.port, backlog=8192
+        lambda: Upstream(chosen.delay, chosen.failing, chosen.hanging_up),
+        "127.0.0.1",
+        chosen.port,
+        backlog=8192,
     )
     print("ready", flush=True)
     await server.serve_forever()

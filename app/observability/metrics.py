@@ -33,6 +33,11 @@ class Metrics:
             "Requests being worked on",
             registry=self.registry,
         )
+        self.tasks = Gauge(
+            "vault_bff_event_loop_tasks",
+            "Tasks in the event loop",
+            registry=self.registry,
+        )
         self.sessions = Counter(
             "vault_bff_sessions",
             "Requests for a session, by what came of them",

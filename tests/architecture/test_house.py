@@ -51,9 +51,23 @@ def test_emulators_and_service_know_nothing_of_each_other() -> None:
         )
 
 
+def test_nothing_runs_in_a_thread_for_every_request() -> None:
+    """FastAPI calls plain functions in threads, so handlers and dependencies are none."""
+    asked = functions(ROOT / "app" / "api" / "dependencies.py")
+    for path in (ROOT / "app" / "api").glob("*.py"):
+        asked += [
+            one
+            for one in functions(path)
+            if any(ast.unparse(by).startswith("router.") for by in one.decorator_list)
+        ]
+    assert len(asked) > 10
+    for function in asked:
+        assert isinstance(function, ast.AsyncFunctionDef), function.name
+
+
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
     """Whoever installs decides where from; what is installed, the hashes decide."""
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt"):
         text = (ROOT / name).read_text()
         assert "--hash=sha256:" in text
         assert not re.search(r"index-url|find-links|://", text)
