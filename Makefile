@@ -61,7 +61,7 @@ lock: ## Pin the newest versions, with hashes and without addresses
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
 .PHONY: docs
-docs: $(VENV)/.dev ## Write the configuration reference from the settings
+docs: $(VENV)/.dev ## Write the configuration reference and the OpenAPI document from the code
 	$(BIN)/python docs/reference.py
 
 .PHONY: clean

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app import __version__
-from app.api import health, metrics_page, problem_pages, vault_session
+from app.api import health, metrics_page, openapi, problem_pages, vault_session
 from app.api.problems import Problems
 from app.lifespan import lifespan_of
 from app.limits.gate import Gate
@@ -39,7 +39,7 @@ def create_app(
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        description="Mints Apideck Hosted Vault sessions for whoever is signed in.",
+        summary="Mints Apideck Hosted Vault sessions for whoever is signed in.",
         lifespan=lifespan_of(settings, redactor or Redactor(), metrics, shutdown or Shutdown()),
         middleware=_middleware(settings, problems, metrics),
         docs_url="/docs" if settings.server.docs else None,
@@ -50,6 +50,7 @@ def create_app(
     problems.install(app)
     for room in (vault_session, health, metrics_page, problem_pages):
         app.include_router(room.router)
+    openapi.install(app, settings.identity, problems)
     return app
 
 

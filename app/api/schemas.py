@@ -1,19 +1,25 @@
 """What goes over the wire to callers, as OpenAPI describes it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, with_config
+from typing_extensions import TypedDict
 
 from app.sessions.models import VaultLink
 
-UtcSeconds = Annotated[datetime, PlainSerializer(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}")]
+UtcSeconds = Annotated[
+    datetime,
+    PlainSerializer(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}"),
+    Field(json_schema_extra={"format": "date-time"}),
+]
+_DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
 
 class VaultSession(BaseModel):
     """The way into the Vault. Treat it as a password: it opens the customer's connections."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = _DESCRIBED
 
     redirect_url: Annotated[str, Field(examples=["https://vault.apideck.com/session/eyJ…"])]
     """Where to send the browser, as a top-level navigation."""
@@ -34,19 +40,21 @@ class VaultSession(BaseModel):
         )
 
 
-class FieldProblem(BaseModel):
+@with_config(_DESCRIBED)
+class FieldProblem(TypedDict):
     """One thing wrong with one field."""
 
-    pointer: str
-    detail: str
+    pointer: Annotated[str, Field(examples=["/connection/service_id"])]
+    """Where, as a JSON Pointer (RFC 6901) into the body; empty is the whole body."""
+    detail: Annotated[str, Field(examples=["This field is required."])]
+    """What is wrong with it."""
 
 
-class Problem(BaseModel):
+@with_config(_DESCRIBED)
+class Problem(TypedDict):
     """What went wrong (RFC 9457)."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    type: str
+    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
     """URI of the type of problem; it resolves on this service."""
     title: str
     """What it is, in a few words."""
@@ -56,5 +64,5 @@ class Problem(BaseModel):
     """What is wrong this time, in words for whoever called."""
     request_id: str | None
     """What finds the request in the operator's log."""
-    errors: list[FieldProblem] | None = None
-    """For bad input: each field, by a JSON Pointer (RFC 6901) into the body, and its fault."""
+    errors: NotRequired[list[FieldProblem]]
+    """For bad input: each field, and its fault."""

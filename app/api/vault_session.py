@@ -1,39 +1,23 @@
 """`POST /vault-session`: the one thing that this service is for."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
-from pydantic import TypeAdapter
 
 from app.api.audited import AuditedRoute
 from app.api.dependencies import AuditDep, CallerDep, SessionRequestDep, SessionsDep
 from app.api.hang_up import unless_gone
-from app.api.problem_types import ALL
-from app.api.schemas import Problem, VaultSession
-from app.sessions.models import SessionRequest
+from app.api.schemas import VaultSession
 
 PATH = "/vault-session"
 
 router = APIRouter(route_class=AuditedRoute, tags=["Vault sessions"])
 
-_BODY: dict[str, Any] = {
-    "required": False,
-    "content": {"application/json": {"schema": TypeAdapter(SessionRequest).json_schema()}},
-}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "model": Problem,
-        "description": "; ".join(problem.title for problem in ALL if problem.status == status),
-    }
-    for status in sorted({problem.status for problem in ALL} - {404, 405})
-}
-
 
 @router.post(
     PATH,
     status_code=201,
-    responses=_PROBLEMS,
-    openapi_extra={"requestBody": _BODY},
+    summary="Create a Vault session",
+    operation_id="createVaultSession",
+    response_description="The session, and where to send the browser.",
 )
 async def create_vault_session(
     caller: CallerDep,
@@ -42,5 +26,12 @@ async def create_vault_session(
     audit: AuditDep,
     request: Request,
 ) -> VaultSession:
-    """Mint a Vault session for whoever is calling, and say where to send their browser."""
+    """Mint a Vault session for whoever is calling, and say where to send their browser.
+
+    Who is calling, and which customer they belong to, is in the credential. A person may set
+    `return_to` or `redirect_uri`, `connection` and, within the operator's set,
+    `settings.unified_apis`; a service names its `consumer_id` as well. What the operator's policy
+    does not allow is refused and not dropped. Every refusal is a problem (RFC 9457), whose `type`
+    resolves on this service.
+    """
     return VaultSession.of(await unless_gone(request, sessions.mint(caller, asked, audit)))

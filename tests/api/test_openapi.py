@@ -1,0 +1,162 @@
+"""That the OpenAPI document says exactly what the service does."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from openapi_spec_validator import validate
+
+from app.api.problem_types import ALL, BY_ERROR
+from app.api.problems import Problems
+from app.errors import FieldError, UnauthenticatedError, VaultBffError
+from app.main import create_app
+from app.settings import Settings
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer
+from tests.support.service import settings_for
+
+ROOT = Path(__file__).parent.parent.parent
+PATH = "/vault-session"
+
+
+@pytest.fixture
+def document(settings: Settings) -> dict[str, Any]:
+    """Return the document."""
+    return create_app(settings).openapi()
+
+
+def check(document: dict[str, Any], status: int, media_type: str, answer: Any) -> None:
+    """Hold an answer against what is said of it."""
+    content = document["paths"][PATH]["post"]["responses"][str(status)]["content"]
+    schema = {**content[media_type]["schema"], "components": document["components"]}
+    Draft202012Validator(schema).validate(answer)
+
+
+def error_of(kind: type[VaultBffError]) -> VaultBffError:
+    """Return an error with everything that an error can have."""
+    if kind is UnauthenticatedError:
+        return UnauthenticatedError("Sign in.", reason="expired")
+    return kind("Mend it.", errors=[FieldError("/theme/logo", "This is no URL.")], retry_after=3)
+
+
+def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: str) -> None:
+    """A validator takes it, with every kind of credential in it."""
+    issuers = {
+        "main": {"consumer_prefix": "a-"},
+        "gateway": {
+            "issuer": "https://gateway.example",
+            "audience": "x",
+            "credential": {"header": "X-Assertion"},
+            "consumer_prefix": "b-",
+        },
+        "web": {
+            "issuer": "https://web.example",
+            "audience": "x",
+            "credential": {"cookie": "__Host-token"},
+            "consumer_prefix": "c-",
+        },
+    }
+    settings = settings_for(
+        issuer.issuer,
+        apideck_url,
+        identity={"issuers": issuers},
+        cors={"allow_origins": ["https://app.example.com"]},
+    )
+
+    document = create_app(settings).openapi()
+
+    validate(document)
+    assert document["paths"][PATH]["post"]["security"] == [
+        {"bearer": []},
+        {"header-X-Assertion": []},
+        {"cookie-__Host-token": [], "notFromAForm": []},
+    ]
+    assert set(document["components"]["securitySchemes"]) == {
+        "bearer",
+        "header-X-Assertion",
+        "cookie-__Host-token",
+        "notFromAForm",
+    }
+
+
+def test_the_document_in_the_docs_is_the_services_own() -> None:
+    """`make docs` would write the very same; a change of the contract shows in a review."""
+    reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+
+    assert (ROOT / "docs" / "openapi.json").read_text() == reference["openapi"]()
+
+
+@pytest.mark.parametrize("kind", BY_ERROR, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("public_url", [None, "https://vault.example.com"])
+def test_every_problem_is_as_described(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    kind: type[VaultBffError],
+    public_url: str | None,
+) -> None:
+    """What each error is answered with fits the schema of its status, headers and all."""
+    settings = settings_for(issuer.issuer, apideck_url, server={"public_url": public_url})
+    document = create_app(settings).openapi()
+    answer = Problems(public_url).of(error_of(kind), "0" * 32)
+    described = document["paths"][PATH]["post"]["responses"][str(answer.status_code)]
+
+    check(document, answer.status_code, answer.media_type or "", json.loads(bytes(answer.body)))
+    if "www-authenticate" in answer.headers:
+        assert "WWW-Authenticate" in described["headers"]
+
+
+def test_every_example_is_as_described(document: dict[str, Any]) -> None:
+    """Examples of requests and problems fit the schemas that they stand beside."""
+    operation = document["paths"][PATH]["post"]
+    for status, response in operation["responses"].items():
+        for media_type, content in response["content"].items():
+            for example in content.get("examples", {}).values():
+                check(document, int(status), media_type, example["value"])
+    body = operation["requestBody"]["content"]["application/json"]
+    schema = {**body["schema"], "components": document["components"]}
+    for example in body["examples"].values():
+        Draft202012Validator(schema).validate(example["value"])
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schema).validate({"consumer": "acme"})
+
+
+def test_every_problem_of_the_operation_is_in_it(document: dict[str, Any]) -> None:
+    """None is missing, each has an example by its name, and one not of its status fits none."""
+    responses = document["paths"][PATH]["post"]["responses"]
+    for problem in ALL:
+        if problem.status not in {404, 405}:
+            content = responses[str(problem.status)]["content"]["application/problem+json"]
+            assert problem.slug in content["examples"]
+    overloaded = responses["503"]["content"]["application/problem+json"]["examples"]["overloaded"]
+    with pytest.raises(ValidationError):
+        check(document, 429, "application/problem+json", overloaded["value"])
+
+
+def test_every_field_is_described(document: dict[str, Any]) -> None:
+    """Whoever reads the page has a sentence for each."""
+    for name, schema in document["components"]["schemas"].items():
+        assert schema["description"], name
+        if "allOf" not in schema:
+            for field, value in schema["properties"].items():
+                assert "description" in value or "$ref" in value, f"{name}.{field}"
+
+
+async def test_a_session_is_as_described(
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    document: dict[str, Any],
+) -> None:
+    """A real answer fits, and brings every header that is promised."""
+    answer = await service.post(PATH, headers=bearer(issuer.token()))
+
+    assert len(apideck.minted) == 1
+    check(document, 201, "application/json", answer.json())
+    promised = document["paths"][PATH]["post"]["responses"]["201"]["headers"]
+    assert {name.lower() for name in promised} <= set(answer.headers)
