@@ -2,25 +2,32 @@
 
 import argparse
 import asyncio
+import logging
 import resource
 import signal
 import sys
 from types import FrameType
 
+import structlog
 import uvicorn
 
 from app.apideck.keys import read_api_key
+from app.check import CONSUMER, ask_everybody
 from app.errors import ConfigurationError
+from app.identity.build import client_secret
 from app.main import create_app
 from app.observability.logging import configure_logging
 from app.settings import Settings
-from app.settings.sources import load_settings
+from app.settings.effective import effective
+from app.settings.sources import given, load_settings
 from app.state import Shutdown
 
 _BACKLOG = 4096
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
+UNWELL = 1
+"""Exit status when somebody whom the settings name does not answer as they should."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,19 +35,51 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description="Vault BFF")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service")
-    commands.add_parser("check", help="check the settings without starting")
-    command = parser.parse_args(arguments).command
+    check = commands.add_parser("check", help="check the settings without starting")
+    check.add_argument(
+        "--live",
+        action="store_true",
+        help="ask every issuer and application, and Apideck for a session of a minute for the "
+        f"consumer {CONSUMER}",
+    )
+    check.add_argument(
+        "--print-config",
+        action="store_true",
+        help="show every setting, and where it is from; secrets are masked",
+    )
+    chosen = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        for name, application in settings.apideck.every_application().items():
-            read_api_key(name, application)
+        _read_secrets(settings)
     except ConfigurationError as error:
         for fault in error.faults:
-            print(fault, file=sys.stderr)  # noqa: T201 - there is no log before there are settings
+            print(fault, file=sys.stderr)
         return MISCONFIGURED
-    if command == "serve":
+    if chosen.command == "serve":
         serve(settings)
-    return 0
+        return 0
+    if chosen.print_config:
+        for line in effective(settings, given()):
+            print(line)
+    return asyncio.run(_ask(settings)) if chosen.live else 0
+
+
+def _read_secrets(settings: Settings) -> None:
+    for name, application in settings.apideck.every_application().items():
+        read_api_key(name, application)
+    for name, issuer in settings.identity.issuers.items():
+        if issuer.introspection is not None:
+            client_secret(name, issuer.introspection)
+
+
+async def _ask(settings: Settings) -> int:
+    # What the rooms would log is in the findings.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    well = True
+    async for finding in ask_everybody(settings):
+        print(finding, flush=True)
+        well &= finding.well
+    return 0 if well else UNWELL
 
 
 def serve(settings: Settings) -> None:

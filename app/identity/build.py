@@ -54,7 +54,7 @@ def build_identity(
         ConfigurationError: when a file with a client secret cannot be read.
     """
     fetcher = Fetcher(http, settings.fetch_timeout_seconds, metrics)
-    issuers = [_issuer(name, settings, fetcher) for name in settings.issuers]
+    issuers = [build_issuer(name, settings, fetcher) for name in settings.issuers]
     by_place: dict[Place, list[Issuer]] = defaultdict(list)
     for issuer in issuers:
         by_place[_place(issuer.settings.credential)].append(issuer)
@@ -70,7 +70,12 @@ def build_identity(
     )
 
 
-def _issuer(name: str, settings: IdentitySettings, fetcher: Fetcher) -> Issuer:
+def build_issuer(name: str, settings: IdentitySettings, fetcher: Fetcher) -> Issuer:
+    """Build one issuer.
+
+    Raises:
+        ConfigurationError: when the file with its client secret cannot be read.
+    """
     issuer = settings.issuers[name]
     discovery, rules = Discovery(issuer, fetcher), TokenRules(issuer)
     jwks = Jwks(name, issuer, settings, discovery, fetcher)

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -58,6 +59,14 @@ def load_settings() -> Settings:
         ) from None
     except (SettingsError, ValueError) as error:
         raise ConfigurationError([f"settings cannot be read: {error}"]) from None
+
+
+def given() -> dict[str, dict[str, Any]]:
+    """Return what each source gives, nested, by the source's name; the first one counts most."""
+    sources = {"environment": EnvSettingsSource(_Sources)()}
+    if file := os.environ.get(CONFIG_FILE):
+        sources["file"] = TomlConfigSettingsSource(_Sources, Path(file))()
+    return sources
 
 
 def _name(location: tuple[int | str, ...]) -> str:

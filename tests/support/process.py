@@ -31,10 +31,10 @@ def environment_for(issuer_url: str, apideck_url: str, port: int) -> dict[str, s
     }
 
 
-def start(command: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
+def start(command: str, environment: dict[str, str], *options: str) -> "subprocess.Popen[str]":
     """Start a command of the service's."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "app", command],
+        [sys.executable, "-W", "error", "-m", "app", command, *options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

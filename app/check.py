@@ -1,0 +1,101 @@
+"""Asking everybody whom the settings name, once, before anything depends on it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+
+from app.apideck.client import ApideckClient
+from app.apideck.keys import ApiKey
+from app.errors import ApideckError, IdentityProviderUnavailableError, UnauthenticatedError
+from app.identity.build import build_issuer
+from app.identity.fetch import Fetcher
+from app.identity.introspection import Introspector
+from app.identity.whoami import WhoAmI
+from app.observability.metrics import Metrics
+from app.settings import Settings
+from app.transport import AiohttpTransport
+from app.vault import Session
+
+CONSUMER = "vault-bff-check"
+"""The consumer that sessions are made for; Apideck makes it when it does not know it."""
+_NOBODY = "vault-bff-check-is-nobody"
+_SHORT = "1m"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of asking somebody.
+
+    Attributes:
+        about: the setting that names them.
+        well: whether they answer as they should.
+        detail: what they answer, without any secret.
+    """
+
+    about: str
+    well: bool
+    detail: str
+
+    def __str__(self) -> str:
+        """Return the finding as a line."""
+        return f"{'ok  ' if self.well else 'FAIL'} {self.about}: {self.detail}"
+
+
+async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
+    """Ask, and yield a finding for each answer.
+
+    Issuers are asked for their keys or about a token that is none, applications about a cookie that
+    is none, and Apideck for a session of a minute for each redirect target.
+
+    Raises:
+        ConfigurationError: when a file with a secret cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        transport = AiohttpTransport()
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
+        metrics = Metrics()
+        fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, metrics)
+        for name in settings.identity.issuers:
+            issuer = build_issuer(name, settings.identity, fetcher)
+            about = f"IDENTITY__ISSUERS__{name.upper()}"
+            if issuer.introspector is not None:
+                yield await _knows_nobody(f"{about}__INTROSPECTION", issuer.introspector)
+                continue
+            await issuer.jwks.refresh_if_due()
+            state = issuer.jwks.state()
+            yield Finding(about, state.usable, state.error or f"{state.keys} keys")
+        for name, application in settings.identity.applications.items():
+            who = WhoAmI(application, fetcher)
+            yield await _knows_nobody(f"IDENTITY__APPLICATIONS__{name.upper()}", who)
+        for name, unify in settings.apideck.every_application().items():
+            key = ApiKey(name, unify, lambda _: None)
+            client = ApideckClient(name, settings.apideck, key, transport, metrics)
+            targets: Mapping[str, str | None] = settings.session.return_to or {"": None}
+            for target, uri in targets.items():
+                yield await _mints(name, client, target, uri)
+
+
+async def _knows_nobody(about: str, source: Introspector | WhoAmI) -> Finding:
+    try:
+        await source.verify(_NOBODY)
+    except UnauthenticatedError:
+        return Finding(about, well=True, detail="answers")
+    except IdentityProviderUnavailableError as error:
+        return Finding(about, well=False, detail=error.reason or error.detail)
+    return Finding(about, well=False, detail="takes a made-up credential for somebody's")
+
+
+async def _mints(name: str, client: ApideckClient, target: str, uri: str | None) -> Finding:
+    about = "APIDECK" if name == "default" else f"APIDECK__APPLICATIONS__{name.upper()}"
+    if target:
+        about += f" with SESSION__RETURN_TO {target}"
+    session = Session(settings={"session_length": _SHORT})
+    if uri is not None:
+        session["redirect_uri"] = uri
+    try:
+        await client.create_session(CONSUMER, session)
+    except ApideckError as error:
+        return Finding(about, well=False, detail=error.reason or error.detail)
+    return Finding(about, well=True, detail="made a session")

@@ -1,0 +1,182 @@
+"""`python -m app check`, which an operator or their CI runs before anything depends on it."""
+
+from pathlib import Path
+
+import pytest
+
+from app.__main__ import MISCONFIGURED, UNWELL
+from app.check import CONSUMER, Finding, ask_everybody
+from app.settings import Settings
+from emulators.apideck import ApideckEmulator
+from emulators.apideck.emulator import API_KEY
+from emulators.issuer import DevelopmentIssuer
+from tests.support.application import Application
+from tests.support.process import environment_for, start
+from tests.support.service import settings_for
+
+HOME, ELSEWHERE = "https://app.example.com/home", "https://app.example.com/elsewhere"
+
+
+@pytest.fixture
+def environment(
+    issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
+) -> dict[str, str]:
+    """Return the environment of a service between the two."""
+    assert apideck.requests == []
+    return {
+        **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
+        "SESSION__RETURN_TO": f'{{"home": "{HOME}", "elsewhere": "{ELSEWHERE}"}}',
+    }
+
+
+def check(environment: dict[str, str], *options: str) -> tuple[int, list[str]]:
+    """Run the check; returns its status and its lines."""
+    process = start("check", environment, *options)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, (out + err).splitlines()
+
+
+async def findings(settings: Settings) -> dict[str, Finding]:
+    """Return what comes of asking everybody, by whom."""
+    return {one.about: one async for one in ask_everybody(settings)}
+
+
+def test_everybody_answers(environment: dict[str, str], apideck: ApideckEmulator) -> None:
+    """There is a line for each, and a session of a minute was made for each redirect target."""
+    assert check(environment, "--live") == (
+        0,
+        [
+            "ok   IDENTITY__ISSUERS__MAIN: 3 keys",
+            "ok   APIDECK with SESSION__RETURN_TO home: made a session",
+            "ok   APIDECK with SESSION__RETURN_TO elsewhere: made a session",
+        ],
+    )
+    assert {minted.consumer_id for minted in apideck.minted} == {CONSUMER}
+    assert [minted.session["redirect_uri"] for minted in apideck.minted] == [HOME, ELSEWHERE]
+    assert apideck.minted[0].session["settings"] == {"session_length": "1m"}
+
+
+def test_a_key_that_apideck_refuses_is_found(environment: dict[str, str]) -> None:
+    """The line says what Apideck said, and not which key it was."""
+    environment["APIDECK__API_KEY"] = "sk_live_not-the-one"
+
+    status, lines = check(environment, "--live")
+
+    assert status == UNWELL
+    assert lines[1].startswith("FAIL APIDECK with SESSION__RETURN_TO home: 401 UnauthorizedError:")
+    assert "not-the-one" not in str(lines)
+
+
+def test_a_redirect_target_that_is_not_registered_is_found(
+    environment: dict[str, str], apideck: ApideckEmulator
+) -> None:
+    """Apideck takes one and refuses the other, and only the other fails."""
+    apideck.protect_redirects([HOME])
+
+    status, lines = check(environment, "--live")
+
+    assert status == UNWELL
+    assert [line.partition(" ")[0] for line in lines] == ["ok", "ok", "FAIL"]
+
+
+def test_an_issuer_that_is_not_there_is_found(
+    environment: dict[str, str], unused_tcp_port: int
+) -> None:
+    """The line names the URL that does not answer."""
+    environment["IDENTITY__ISSUERS__MAIN__ISSUER"] = f"http://127.0.0.1:{unused_tcp_port}"
+
+    status, lines = check(environment, "--live")
+
+    assert status == UNWELL
+    assert lines[0].startswith(f"FAIL IDENTITY__ISSUERS__MAIN: http://127.0.0.1:{unused_tcp_port}/")
+
+
+@pytest.mark.parametrize(
+    ("status", "sessions", "well"),
+    [(None, {}, True), (500, {}, False), (None, {"vault-bff-check-is-nobody": {"sub": 1}}, False)],
+)
+async def test_an_application_is_asked_about_nobody(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    status: int | None,
+    sessions: dict[str, dict[str, int]],
+    well: bool,
+) -> None:
+    """It has to say that a made-up cookie is nobody's."""
+    application = Application()
+    application.status, application.sessions = status, sessions
+    with application.serve() as whoami_url:
+        shop = {
+            "cookie": "app_session",
+            "whoami_url": whoami_url,
+            "consumer_prefix": "s-",
+            "claims": {"consumer_id": "org_id"},
+        }
+        settings = settings_for(
+            issuer.issuer,
+            apideck_url,
+            identity={
+                "issuers": {"main": {"consumer_prefix": "m-"}},
+                "applications": {"shop": shop},
+            },
+            cors={"allow_origins": ["https://app.example.com"]},
+        )
+        found = await findings(settings)
+
+    assert found["IDENTITY__APPLICATIONS__SHOP"].well is well
+
+
+async def test_an_issuer_is_asked_about_a_token_that_is_none(
+    issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator
+) -> None:
+    """That shows whether introspection takes this service's own credentials."""
+    introspection = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
+    settings = settings_for(
+        issuer.issuer,
+        apideck_url,
+        identity={"issuers": {"main": {"introspection": introspection}}},
+    )
+    good = await findings(settings)
+    issuer.fault = "down"
+    bad = await findings(settings)
+
+    assert good["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
+    assert not bad["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
+    assert len(apideck.minted) == 2
+
+
+def test_every_setting_is_shown_with_its_source_and_without_secrets(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Environment over file over default; keys and passwords are masked."""
+    file = tmp_path / "config.toml"
+    file.write_text('[apideck]\napp_id = "from-file"\n[limits]\nper_user = "7/minute"\n')
+    environment |= {"CONFIG_FILE": str(file), "LIMITS__STORE": "redis://:hunter2@127.0.0.1:1/0"}
+
+    status, lines = check(environment, "--print-config")
+
+    assert status == 0
+    assert {
+        "APIDECK__API_KEY=**********  # environment",
+        "APIDECK__APP_ID=app  # environment",
+        "APIDECK__DEADLINE_SECONDS=10.0  # default",
+        "IDENTITY__ISSUERS__MAIN__AUDIENCE=vault-bff  # environment",
+        "LIMITS__PER_USER=7/minute  # file",
+        "LIMITS__STORE=**********  # environment",
+    } <= set(lines)
+    assert API_KEY not in str(lines)
+    assert "hunter2" not in str(lines)
+
+
+def test_a_client_secret_that_cannot_be_read_stops_the_start(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """It is named before anything is served."""
+    prefix = "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
+    environment[f"{prefix}__CLIENT_ID"] = "vault-bff"
+    environment[f"{prefix}__CLIENT_SECRET_FILE"] = str(tmp_path / "missing")
+
+    status, lines = check(environment)
+
+    assert status == MISCONFIGURED
+    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: cannot be read, or is empty"]
