@@ -13,7 +13,7 @@ from app.identity.build import build_issuer
 from app.identity.fetch import Fetcher
 from app.identity.introspection import Introspector
 from app.identity.whoami import WhoAmI
-from app.observability.metrics import Metrics
+from app.observability.observed import Observed
 from app.settings import Settings
 from app.transport import AiohttpTransport
 from app.vault import Session
@@ -55,8 +55,8 @@ async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
     async with AsyncExitStack() as stack:
         transport = AiohttpTransport()
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
-        metrics = Metrics()
-        fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, metrics)
+        observed = Observed()
+        fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, observed.metrics)
         for name in settings.identity.issuers:
             issuer = build_issuer(name, settings.identity, fetcher)
             about = f"IDENTITY__ISSUERS__{name.upper()}"
@@ -71,7 +71,7 @@ async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
             yield await _knows_nobody(f"IDENTITY__APPLICATIONS__{name.upper()}", who)
         for name, unify in settings.apideck.every_application().items():
             key = ApiKey(name, unify, lambda _: None)
-            client = ApideckClient(name, settings.apideck, key, transport, metrics)
+            client = ApideckClient(name, settings.apideck, key, transport, observed)
             targets: Mapping[str, str | None] = settings.session.return_to or {"": None}
             for target, uri in targets.items():
                 yield await _mints(name, client, target, uri)

@@ -24,9 +24,10 @@ from app.limits.memory import MemoryStore
 from app.limits.rates import RateLimits, Store
 from app.observability.collectors import ApideckCollector, JwksCollector
 from app.observability.metrics import Metrics
+from app.observability.observed import Observed
 from app.observability.redaction import Redactor
 from app.sessions.service import SessionService
-from app.settings import ApideckSettings, LimitSettings, Settings
+from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
 from app.state import AppState, Shutdown
 from app.transport import AiohttpTransport
 from app.urls import origin_of
@@ -38,15 +39,17 @@ _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def lifespan_of(
-    settings: Settings, redactor: Redactor, metrics: Metrics, shutdown: Shutdown
+    settings: Settings, observed: Observed, shutdown: Shutdown
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
     """Return the lifespan of a service with these settings."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
+        redactor, metrics = observed.redactor, observed.metrics
         async with AsyncExitStack() as stack:
+            await _open_tracing(settings.tracing, observed, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
-            apideck = await _open_apideck(settings.apideck, redactor, metrics, stack)
+            apideck = await _open_apideck(settings.apideck, observed, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
@@ -54,14 +57,24 @@ def lifespan_of(
             yield {
                 "authenticator": identity.authenticator,
                 "limits": limits,
-                "sessions": SessionService(settings.session, apideck),
+                "sessions": SessionService(settings.session, apideck, observed.tracing),
                 "metrics": metrics,
+                "tracing": observed.tracing,
                 "jwks": identity.jwks,
                 "apideck": apideck,
                 "shutdown": shutdown,
             }
 
     return lifespan
+
+
+async def _open_tracing(
+    settings: TracingSettings, observed: Observed, stack: AsyncExitStack
+) -> None:
+    for value in settings.headers.values():
+        observed.redactor.learn(value.get_secret_value())
+    observed.tracing.start()
+    stack.push_async_callback(observed.tracing.aclose)
 
 
 async def _open_identity(
@@ -87,15 +100,15 @@ async def _open_identity(
 
 
 async def _open_apideck(
-    settings: ApideckSettings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
+    settings: ApideckSettings, observed: Observed, stack: AsyncExitStack
 ) -> dict[str, ApideckClient]:
     clients, keys = {}, []
     for name, application in settings.every_application().items():
-        key = ApiKey(name, application, redactor.learn)
+        key = ApiKey(name, application, observed.redactor.learn)
         # Connections of its own, so that one application's troubles are not another's.
         transport = AiohttpTransport()
         stack.push_async_callback(transport.aclose)
-        clients[name] = ApideckClient(name, settings, key, transport, metrics)
+        clients[name] = ApideckClient(name, settings, key, transport, observed)
         keys.append(key)
     await stack.enter_async_context(_in_background(_again_and_again(*(k.refresh for k in keys))))
     return clients

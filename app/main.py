@@ -16,9 +16,12 @@ from app.middleware.last_resort import LastResortMiddleware
 from app.middleware.load_shedding import LoadSheddingMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
+from app.middleware.tracing import TracingMiddleware
 from app.observability.logging import configure_logging
 from app.observability.metrics import Metrics
+from app.observability.observed import Observed
 from app.observability.redaction import Redactor
+from app.observability.tracing import Tracing
 from app.settings import Settings
 from app.settings.sources import load_settings
 from app.state import Shutdown
@@ -36,12 +39,14 @@ def create_app(
     """
     problems = Problems(settings.server.public_url)
     metrics = Metrics()
+    tracing = Tracing(settings.tracing)
+    observed = Observed(redactor or Redactor(), metrics, tracing)
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
         summary="Mints Apideck Hosted Vault sessions for whoever is signed in.",
-        lifespan=lifespan_of(settings, redactor or Redactor(), metrics, shutdown or Shutdown()),
-        middleware=_middleware(settings, problems, metrics),
+        lifespan=lifespan_of(settings, observed, shutdown or Shutdown()),
+        middleware=_middleware(settings, problems, metrics, tracing),
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
         # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
@@ -64,10 +69,13 @@ def application() -> FastAPI:
     return create_app(settings, configure_logging(settings.log))
 
 
-def _middleware(settings: Settings, problems: Problems, metrics: Metrics) -> list[Middleware]:
+def _middleware(
+    settings: Settings, problems: Problems, metrics: Metrics, tracing: Tracing
+) -> list[Middleware]:
     """Return the middleware, the outermost first: each sees the answers of all that follow."""
     stack = [
         Middleware(RequestIdMiddleware),
+        *([Middleware(TracingMiddleware, tracing=tracing)] if tracing.enabled else []),
         Middleware(AccessLogMiddleware),
         Middleware(HttpMetricsMiddleware, metrics=metrics),
         Middleware(SecurityHeadersMiddleware),

@@ -9,6 +9,7 @@ from app.identity.authenticator import Authenticator
 from app.identity.jwks import Jwks
 from app.limits.rates import RateLimits
 from app.observability.metrics import Metrics
+from app.observability.tracing import Tracing
 from app.sessions.service import SessionService
 
 
@@ -29,3 +30,4 @@ class AppState(TypedDict):
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
     metrics: Metrics
+    tracing: Tracing

@@ -36,7 +36,8 @@ async def _caller(
     state: Annotated[AppState, Depends(app_state)],
     audit: Annotated[AuditRecord, Depends(_audit)],
 ) -> Caller:
-    caller = await state["authenticator"].authenticate(request.scope["headers"])
+    with state["tracing"].span("verify credential"):
+        caller = await state["authenticator"].authenticate(request.scope["headers"])
     audit.caller_kind, audit.issuer = caller.kind, caller.issuer
     audit.subject, audit.actor = caller.subject, caller.actor
     audit.consumer_id = caller.consumer_id

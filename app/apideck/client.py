@@ -21,7 +21,7 @@ from app.errors import (
     ApideckTimeoutError,
     ApideckUnavailableError,
 )
-from app.observability.metrics import Metrics
+from app.observability.observed import Observed
 from app.settings import ApideckSettings
 from app.settings.apideck import BreakerSettings, UnifyApplication
 from app.vault import Session
@@ -58,7 +58,7 @@ class ApideckClient:
         settings: ApideckSettings,
         key: ApiKey,
         transport: httpx.AsyncBaseTransport,
-        metrics: Metrics,
+        observed: Observed,
     ) -> None:
         """Take whom to ask, and how.
 
@@ -67,16 +67,18 @@ class ApideckClient:
             settings: those of all applications; this one's are among them.
             key: this application's key.
             transport: what carries requests.
-            metrics: is told of every request.
+            observed: is told of every request.
         """
         application: UnifyApplication = settings.every_application()[name]
         self._name = name
         self._settings = settings
         self._key = key
-        self._metrics = metrics
-        self._exchange = Exchange(application, key, transport, settings.max_response_bytes)
+        self._metrics = observed.metrics
+        self._exchange = Exchange(
+            application, key, transport, observed.tracing, settings.max_response_bytes
+        )
         self._breaker = CircuitBreaker(_thresholds(settings.breaker))
-        self._retries = Retries(settings.retries, metrics.apideck_retries.labels(name).inc)
+        self._retries = Retries(settings.retries, self._metrics.apideck_retries.labels(name).inc)
         self._account: Account = "ok"
 
     def state(self) -> UpstreamState:

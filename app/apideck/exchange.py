@@ -3,11 +3,13 @@
 import asyncio
 
 import httpx
+from opentelemetry.trace import Span, SpanKind
 
 from app.apideck import errors, wire
 from app.apideck.keys import ApiKey
 from app.apideck.models import MintedSession
 from app.errors import ApideckError
+from app.observability.tracing import Tracing
 from app.settings.apideck import UnifyApplication
 from app.urls import origin_of
 
@@ -22,6 +24,7 @@ class Exchange:
         application: UnifyApplication,
         key: ApiKey,
         transport: httpx.AsyncBaseTransport,
+        tracing: Tracing,
         max_response_bytes: int,
     ) -> None:
         """Take whom to ask, and how.
@@ -31,13 +34,20 @@ class Exchange:
             key: its API key, whatever it is at the time.
             transport: what carries requests. It must follow no redirect: the key, app and consumer
                 headers would go wherever the redirect points.
+            tracing: makes a span of each request.
             max_response_bytes: bytes of an answer that are read at most.
         """
         self._key = key
         self._transport = transport
+        self._tracing = tracing
         self._max_bytes = max_response_bytes
         self._vault_origins = application.vault_origins
         self._url = httpx.URL(f"{application.base_url.rstrip('/')}/vault/sessions")
+        self._attributes = {
+            "http.request.method": "POST",
+            "server.address": self._url.host,
+            "url.template": self._url.path,
+        }
         self._headers = {
             "x-apideck-app-id": application.app_id,
             "content-type": "application/json",
@@ -62,17 +72,25 @@ class Exchange:
         Raises:
             ApideckError: when there is no session; `transient` where asking again may help.
         """
+        with self._tracing.span("POST", self._attributes, kind=SpanKind.CLIENT) as span:
+            return await self._create(consumer_id, body, timeout_seconds, span)
+
+    async def _create(
+        self, consumer_id: str, body: bytes, timeout_seconds: float, span: Span
+    ) -> MintedSession:
         key = self._key.current
         headers = {
             **self._headers,
             "x-apideck-consumer-id": consumer_id,
             "authorization": f"Bearer {key.get_secret_value()}",
+            **self._tracing.headers_to_apideck(),
         }
         request = httpx.Request("POST", self._url, headers=headers, content=body)
         response: httpx.Response | None = None
         try:
             async with asyncio.timeout(timeout_seconds):
                 response = await self._transport.handle_async_request(request)
+                span.set_attribute("http.response.status_code", response.status_code)
                 return self._session(response, await self._read(response))
         except TimeoutError:
             raise errors.too_slow(timeout_seconds, answered=response is not None) from None

@@ -39,6 +39,10 @@ class HttpMetricsMiddleware:
             self._metrics.in_flight.dec()
             # The route as it is declared, never the path as it was sent.
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.requests.labels(method, route, status).inc()
+            self._metrics.requests.labels(known_method(scope), route, status).inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+
+
+def known_method(scope: Scope) -> str:
+    """Return the request's method, or `other` for what a caller can make up."""
+    return scope["method"] if scope["method"] in _METHODS else "other"

@@ -14,6 +14,7 @@ from app.errors import (
 )
 from app.identity.models import Caller
 from app.observability.audit import AuditRecord
+from app.observability.tracing import Tracing
 from app.sessions.models import SessionPlan, SessionRequest, VaultLink
 from app.sessions.policy import plan_session
 from app.settings import SessionSettings
@@ -23,15 +24,19 @@ from app.single_flight import SingleFlight
 class SessionService:
     """Mints Vault sessions for callers."""
 
-    def __init__(self, settings: SessionSettings, apideck: Mapping[str, ApideckClient]) -> None:
+    def __init__(
+        self, settings: SessionSettings, apideck: Mapping[str, ApideckClient], tracing: Tracing
+    ) -> None:
         """Take what sessions may be, and whom to ask for them.
 
         Args:
             settings: what the policy goes by.
             apideck: a client of each Unify application, by the operator's name for it.
+            tracing: makes spans.
         """
         self._settings = settings
         self._apideck = apideck
+        self._tracing = tracing
         self._under_way: SingleFlight[MintedSession] = SingleFlight()
 
     async def mint(self, caller: Caller, request: SessionRequest, audit: AuditRecord) -> VaultLink:
@@ -46,7 +51,8 @@ class SessionService:
             RefusalError: when the policy says no; Apideck saw nothing of it.
             ApideckError: when Apideck does not make the session.
         """
-        plan = plan_session(caller, request, self._settings)
+        with self._tracing.span("plan session"):
+            plan = plan_session(caller, request, self._settings)
         _note(plan, audit)
         try:
             minted = await self._minted(caller, plan)

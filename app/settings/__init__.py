@@ -14,7 +14,7 @@ from app.settings.issuers import (
     IssuerSettings,
 )
 from app.settings.limits import LimitSettings
-from app.settings.server import CorsSettings, LogSettings, ServerSettings
+from app.settings.server import CorsSettings, LogSettings, ServerSettings, TracingSettings
 from app.settings.session import SessionDefaults, SessionSettings
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "SessionDefaults",
     "SessionSettings",
     "Settings",
+    "TracingSettings",
 ]
 
 
@@ -45,6 +46,7 @@ class Settings(Group):
     cors: CorsSettings = CorsSettings()
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _applications_exist(self) -> Self:

@@ -1,10 +1,10 @@
-"""`SERVER__…`, `CORS__…` and `LOG__…`: how the process listens and speaks."""
+"""`SERVER__…`, `CORS__…`, `LOG__…` and `TRACING__…`: how the process listens and speaks."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
 
-from app.settings.groups import Group
+from app.settings.groups import Group, NonEmpty
 from app.urls import origin, web_url
 
 
@@ -65,3 +65,23 @@ class LogSettings(Group):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe events that are written."""
+
+
+class TracingSettings(Group):
+    """Traces by OpenTelemetry. There are none unless an endpoint is set."""
+
+    endpoint: Annotated[str, AfterValidator(web_url)] | None = None
+    """Where to send spans, by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`."""
+
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Headers to send along, such as a vendor's key."""
+
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of the traces that begin here which are kept; a caller's trace is kept when the caller
+    keeps it (W3C Trace Context)."""
+
+    service_name: NonEmpty = "vault-bff"
+    """What the service is called in traces."""
+
+    tell_apideck: bool = False
+    """Send the trace's id to Apideck, as `traceparent`."""

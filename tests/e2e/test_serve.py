@@ -10,12 +10,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from app.__main__ import MISCONFIGURED
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Broken, Slow
 from emulators.issuer import DevelopmentIssuer
+from emulators.serving import serve
 from tests.support.http import bearer
 from tests.support.process import environment_for, serving, start, url
 
@@ -103,6 +109,35 @@ def test_a_caller_who_hangs_up_ends_the_request_to_apideck(
     assert len(apideck.requests) == 1
     assert "vault_session_abandoned" in {json.loads(line)["event"] for line in out.splitlines()}
     assert err == ""
+
+
+def test_spans_arrive_at_a_collector_before_the_process_ends(
+    environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """They come by OTLP over HTTP, with the operator's header, which is in no line of the log."""
+    received: list[tuple[str | None, bytes]] = []
+
+    async def collect(request: Request) -> Response:
+        received.append((request.headers.get("x-vendor-key"), await request.body()))
+        return Response()
+
+    with serve(Starlette(routes=[Route("/v1/traces", collect, methods=["POST"])])) as collector:
+        environment["TRACING__ENDPOINT"] = f"{collector}/v1/traces"
+        environment["TRACING__HEADERS"] = '{"x-vendor-key": "vendor-secret"}'
+        environment["TRACING__SAMPLE_RATIO"] = "1"
+        with serving(environment) as server:
+            httpx.post(url(environment, "/vault-session"), headers=bearer(issuer.token()))
+            server.send_signal(signal.SIGTERM)
+            out, err = server.communicate(timeout=15)
+
+    assert len(apideck.minted) == 1
+    [(key, body)] = received
+    [of_service] = ExportTraceServiceRequest.FromString(body).resource_spans
+    names = [span.name for scope in of_service.scope_spans for span in scope.spans]
+    assert key == "vendor-secret"
+    assert {"verify credential", "plan session", "POST", "POST /vault-session"} <= set(names)
+    assert err == ""
+    assert "vendor-secret" not in out
 
 
 def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:

@@ -14,7 +14,7 @@ from app.apideck.client import ApideckClient
 from app.apideck.keys import ApiKey
 from app.errors import OverloadedError
 from app.limits.gate import Gate
-from app.observability.metrics import Metrics
+from app.observability.observed import Observed
 from app.settings.apideck import ApideckSettings, UnifyApplication
 from app.transport import AiohttpTransport
 from app.vault import Session
@@ -315,7 +315,7 @@ async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path
             )
             application = settings.every_application()["default"]
             key = ApiKey("default", application, lambda _: None)
-            client = ApideckClient("default", settings, key, transport, Metrics())
+            client = ApideckClient("default", settings, key, transport, Observed())
             await client.create_session("acme", Session())
 
     assert [seen.header("authorization") for seen in emulator.requests] == [

@@ -1,0 +1,164 @@
+import json
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+
+from app.observability.tracing import Tracing
+from app.settings import Settings, TracingSettings
+from emulators.apideck import ApideckEmulator, faults
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer
+from tests.support.service import running, settings_for
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Return what collects spans in place of the endpoint."""
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(
+        "opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter",
+        lambda **_: exporter,
+    )
+    monkeypatch.setattr(exporter, "shutdown", lambda: None)
+    return exporter
+
+
+@pytest.fixture
+def tracing() -> dict[str, Any]:
+    """Return settings that keep every trace."""
+    return {"endpoint": "http://127.0.0.1:4318/v1/traces", "sample_ratio": 1}
+
+
+@pytest.fixture
+def settings(issuer: DevelopmentIssuer, apideck_url: str, tracing: dict[str, Any]) -> Settings:
+    """Return settings of a service that makes spans."""
+    return settings_for(issuer.issuer, apideck_url, tracing=tracing)
+
+
+async def test_a_request_is_a_tree_of_spans(
+    settings: Settings,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    spans: InMemorySpanExporter,
+) -> None:
+    """Verifying, planning and asking Apideck lie within it, and it in its caller's trace."""
+    async with running(settings) as service:
+        await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
+
+    made = {span.name: span for span in spans.get_finished_spans()}
+    assert list(made) == ["verify credential", "plan session", "POST", "POST /vault-session"]
+    request = made.pop("POST /vault-session")
+    assert request.kind is SpanKind.SERVER
+    assert request.parent is not None
+    assert f"{request.parent.span_id:016x}" == "b7ad6b7169203331"
+    assert {f"{span.context.trace_id:032x}" for span in [request, *made.values()]} == {TRACE}
+    assert {span.parent and span.parent.span_id for span in made.values()} == {
+        request.context.span_id
+    }
+    assert request.attributes == {
+        "http.request.method": "POST",
+        "url.scheme": "http",
+        "http.route": "/vault-session",
+        "http.response.status_code": 201,
+    }
+    assert made["POST"].kind is SpanKind.CLIENT
+    assert made["POST"].attributes == {
+        "http.request.method": "POST",
+        "server.address": "127.0.0.1",
+        "url.template": "/vault/sessions",
+        "http.response.status_code": 200,
+    }
+    assert apideck.requests[0].header("traceparent") is None
+
+
+@pytest.mark.parametrize("tracing", [{"endpoint": "http://127.0.0.1:1/", "tell_apideck": True}])
+async def test_apideck_is_told_of_the_trace_when_that_is_asked_for(
+    settings: Settings,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    spans: InMemorySpanExporter,
+) -> None:
+    """Its header names the trace and the span of the request to it."""
+    async with running(settings) as service:
+        await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
+
+    [asking] = [span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT]
+    assert apideck.requests[0].header("traceparent") == (
+        f"00-{TRACE}-{asking.context.span_id:016x}-01"
+    )
+
+
+async def test_a_failure_is_an_error_without_words(
+    settings: Settings,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    spans: InMemorySpanExporter,
+) -> None:
+    """Each attempt is a span, an error has its class, and nobody's name or token is in any."""
+    apideck.fail(faults.error(503), times=1)
+    token = issuer.token("otto", name="Otto Extraordinary")
+    async with running(settings) as service:
+        await service.post("/vault-session?who=otto", headers=bearer(token))
+        await service.post("/vault-session", headers=bearer("not-a-token"))
+        await service.get("/otto")
+
+    made = spans.get_finished_spans()
+    first, second = [span for span in made if span.kind is SpanKind.CLIENT]
+    assert (first.status.status_code, second.status.status_code) == (
+        StatusCode.ERROR,
+        StatusCode.UNSET,
+    )
+    assert first.attributes is not None
+    assert first.attributes["error.type"] == "ApideckUnavailableError"
+    text = json.dumps([json.loads(span.to_json()) for span in made])
+    for personal in ("otto", "Otto", token, "not-a-token", "acme"):
+        assert personal not in text
+
+
+async def test_log_lines_name_the_trace(
+    settings: Settings, issuer: DevelopmentIssuer, spans: InMemorySpanExporter
+) -> None:
+    """One leads to the other."""
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        async with running(settings) as service:
+            await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
+
+    assert spans.get_finished_spans()
+    minted = next(line for line in logs if line["event"] == "vault_session_minted")
+    assert minted["trace_id"] == TRACE
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [(0, 0), (1, 20)])
+async def test_a_share_of_the_traces_is_kept(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    spans: InMemorySpanExporter,
+    ratio: float,
+    kept: int,
+) -> None:
+    """The rest costs the network nothing."""
+    tracing = {"endpoint": "http://127.0.0.1:1/", "sample_ratio": ratio}
+    async with running(settings_for(issuer.issuer, apideck_url, tracing=tracing)) as service:
+        for _ in range(20):
+            await service.get("/livez")
+
+    assert len(spans.get_finished_spans()) == kept
+
+
+async def test_without_an_endpoint_there_is_nothing() -> None:
+    """No provider, no thread, no span."""
+    tracing = Tracing(TracingSettings())
+    tracing.start()
+
+    with tracing.span("anything") as span:
+        assert not span.get_span_context().is_valid
+    await tracing.aclose()
+
+    assert tracing.headers_to_apideck() == {}
