@@ -16,6 +16,13 @@ Answer = tuple[Claims, float]
 """Claims, and for how many seconds they may be believed."""
 
 
+class _Answers(TLRUCache[bytes, Answer]):
+    """What is remembered, of which nothing is shown: claims hold people's names and addresses."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} answers>"
+
+
 class ClaimsCache:
     """Claims by credential: bounded, each with an end of its own, asked for once at a time.
 
@@ -23,7 +30,7 @@ class ClaimsCache:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._answers: TLRUCache[bytes, Answer] = TLRUCache(
+        self._answers = _Answers(
             MAX_ENTRIES, ttu=lambda _, answer, now: now + answer[1], timer=clock
         )
         self._flight: SingleFlight[Claims] = SingleFlight()
