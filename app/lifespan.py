@@ -14,11 +14,13 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import structlog
 from fastapi import FastAPI
 from prometheus_client.registry import Collector
 
 from app.apideck.client import ApideckClient
 from app.apideck.keys import ApiKey
+from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity, client_secret
 from app.limits.memory import MemoryStore
 from app.limits.rates import RateLimits, Store
@@ -34,6 +36,8 @@ from app.urls import origin_of
 
 S_co = TypeVar("S_co", covariant=True)
 
+logger = structlog.get_logger(__name__)
+
 _LOOK_EVERY_SECONDS = 1.0
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
@@ -46,7 +50,7 @@ def lifespan_of(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         redactor, metrics = observed.redactor, observed.metrics
-        async with AsyncExitStack() as stack:
+        async with _without_words(), AsyncExitStack() as stack:
             await _open_tracing(settings.tracing, observed, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
             apideck = await _open_apideck(settings.apideck, observed, stack)
@@ -152,8 +156,33 @@ def trusted_origins(settings: Settings) -> tuple[str, ...]:
 
 async def _again_and_again(*looks: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.gather(*(look() for look in looks))
+        await asyncio.gather(*map(_look, looks))
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+async def _look(look: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await look()
+    except Exception:
+        # One that fails must end neither the others nor its own next try.
+        logger.exception("background_work_failed")
+
+
+@asynccontextmanager
+async def _without_words() -> AsyncIterator[None]:
+    """Log what nobody expected by its places: a server would write the message of it, too.
+
+    Raises:
+        ConfigurationError: as it is; its words are ours, and name settings only.
+        RuntimeError: in place of everything else.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        logger.exception("lifespan_failed")
+        raise RuntimeError(f"{type(error).__name__}: see lifespan_failed") from None
 
 
 @asynccontextmanager

@@ -1,0 +1,56 @@
+"""What becomes of an exception that nobody expected where no request is answered."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.apideck.keys import ApiKey
+from app.limits.memory import MemoryStore
+from app.settings import Settings
+from tests.support.service import running
+
+WORDS = "sk_live_of-an-exception"
+
+
+async def test_a_failure_in_the_background_does_not_end_the_work(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged by its place, the others go on, and so does it a moment later."""
+    looks = 0
+
+    async def look(_: ApiKey) -> None:
+        nonlocal looks
+        looks += 1
+        raise LookupError(WORDS)
+
+    monkeypatch.setattr(ApiKey, "refresh", look)
+    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    with capture_logs() as logs:
+        async with running(settings) as service:
+            async with asyncio.timeout(5):
+                # Whether the service is ready is for the network to say.
+                while looks < 3 or (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+    assert {line["event"] for line in logs if line["log_level"] == "error"} == {
+        "background_work_failed"
+    }
+
+
+async def test_a_failure_at_the_end_is_raised_without_its_words(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server logs the message of whatever comes out of the lifespan, so ours has none of it."""
+
+    async def aclose(_: MemoryStore) -> None:
+        raise LookupError(WORDS)
+
+    monkeypatch.setattr(MemoryStore, "aclose", aclose)
+    with capture_logs() as logs, pytest.raises(RuntimeError, match="LookupError") as raised:
+        async with running(settings):
+            pass
+
+    assert WORDS not in str(raised.value)
+    assert raised.value.__suppress_context__
+    assert "lifespan_failed" in {line["event"] for line in logs}
