@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import httpx
 
@@ -31,22 +32,42 @@ def environment_for(issuer_url: str, apideck_url: str, port: int) -> dict[str, s
     }
 
 
-def start(command: str, environment: dict[str, str], *options: str) -> "subprocess.Popen[str]":
-    """Start a command of the service's."""
+def start(
+    command: str,
+    environment: dict[str, str],
+    *options: str,
+    program: Sequence[str] = ("app",),
+    into: tuple[IO[str], IO[str]] | None = None,
+) -> "subprocess.Popen[str]":
+    """Start a command of the service's.
+
+    Args:
+        command: what it is to do.
+        environment: its environment.
+        options: what more the command is told.
+        program: the module to run instead of the service's own, and arguments before the command.
+        into: files for stdout and stderr, where more is written than a pipe holds.
+    """
+    out, err = into or (subprocess.PIPE, subprocess.PIPE)
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "app", command, *options],
+        [sys.executable, "-W", "error", "-m", *program, command, *options],
         cwd=ROOT,
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=out,
+        stderr=err,
         text=True,
     )
 
 
 @contextmanager
-def serving(environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """Run the service once it is ready; ends it the hard way should nobody else have."""
-    process = start("serve", environment)
+def serving(environment: dict[str, str], **how: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Run the service once it is ready; ends it the hard way should nobody else have.
+
+    Args:
+        environment: its environment.
+        how: further arguments of `start`.
+    """
+    process = start("serve", environment, **how)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

@@ -58,12 +58,12 @@ async def running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Run the service for as long as the context lasts; yields a client of its."""
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
-        transport = httpx.ASGITransport(_with_state(app, dict(state or {})))
+        transport = httpx.ASGITransport(with_state(app, dict(state or {})))
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             yield client
 
 
-def _with_state(app: ASGIApp, state: dict[str, Any]) -> ASGIApp:
+def with_state(app: ASGIApp, state: dict[str, Any]) -> ASGIApp:
     """Give every request its own copy of the lifespan's state, as a server does."""
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:

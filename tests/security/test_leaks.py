@@ -1,0 +1,441 @@
+"""Planted secrets, looked for in everything that the service writes, answers and sends.
+
+The strings are shaped like nothing in particular, so that the redactor cannot save the day by
+recognising one: what it does not know must not be logged in the first place.
+"""
+
+import asyncio
+import gc
+import inspect
+import json
+import logging
+import subprocess
+import threading
+import time
+import traceback
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.errors import ConfigurationError
+from app.main import create_app
+from app.observability.redaction import Redactor
+from app.settings import Settings
+from app.settings.sources import load_settings
+from emulators.apideck import faults
+from emulators.apideck.faults import Broken, Dribble, Fault
+from tests.support.canaries import Canaries
+from tests.support.crashing import AT_THE_END, AT_THE_START, IN_REQUESTS, IN_THE_BACKGROUND
+from tests.support.http import bearer
+from tests.support.planted import ORIGIN, Planted, planted
+from tests.support.process import serving, start, url
+from tests.support.service import with_state
+
+
+@pytest.fixture
+def world() -> Iterator[Planted]:
+    """Run everybody whom a service full of planted strings talks to."""
+    with planted() as made:
+        yield made
+
+
+def quoting(canaries: Canaries) -> list[Fault]:
+    """Return what can go wrong with Apideck, every word that it could quote included."""
+    words = str(canaries)
+    elsewhere = f"https://evil.example/{canaries.session_token}"
+    return [
+        faults.error(400, {"consumer_metadata.email": words}),
+        faults.error(400, words, name=f"Error{canaries.email}"),
+        *(faults.error(status, words) for status in (401, 402, 403, 404, 422, 429, 500, 503)),
+        faults.Answer(502, words.encode(), {"content-type": "text/html"}),
+        faults.Answer(418, words.encode()),
+        faults.redirect(elsewhere),
+        faults.whole(words.encode()),
+        faults.whole(json.dumps({"data": words}).encode()),
+        faults.data(session_uri=elsewhere),
+        faults.data(session_token=canaries.session_token),
+        faults.truncated(),
+        faults.compressed(),
+        faults.oversized(),
+        Broken("reset"),
+        Broken("close"),
+        Broken("cut"),
+        Broken("hang"),
+        Dribble(0.05),
+    ]
+
+
+def strange(canaries: Canaries) -> list[dict[str, Any]]:
+    """Return requests that are refused, with planted strings wherever one fits."""
+    bad, words = canaries.bad_token, canaries.words
+    page = {"origin": ORIGIN, "x-vault-session": "1", "content-type": "application/json"}
+    return [
+        {"headers": bearer(bad)},
+        {"headers": bearer(f"{bad}.{bad}.{bad}")},
+        {"headers": {"authorization": f"Basic {bad}"}},
+        {"headers": {"authorization": f"Bearer {bad} {words}"}},
+        {"headers": [*bearer(bad).items(), *bearer(canaries.callers_token).items()]},
+        {"headers": {**page, "cookie": f"app_session={bad}"}},
+        {"headers": {**page, "cookie": f'app_session="{bad}'}},
+        {"headers": {**page, "cookie": f"spa={bad}"}},
+        {"headers": {"cookie": f"app_session={canaries.cookie}"}},
+        {"headers": {**page, "cookie": f"app_session={canaries.cookie}", "origin": "null"}},
+        {"headers": {"x-request-id": f"<{words}>", "x-forwarded-user": words}},
+        {"params": {"access_token": bad, "consumer_id": words}},
+    ]
+
+
+def refused_bodies(canaries: Canaries) -> list[bytes]:
+    """Return bodies that are refused, with planted strings as their values."""
+    words = canaries.words
+    bodies: list[Any] = [
+        words,
+        {"return_to": words},
+        {"redirect_uri": f"https://evil.example/{words}"},
+        {"consumer_id": words, "consumer_metadata": {"email": canaries.email}},
+        {"settings": {"session_length": words, "unified_apis": [words]}},
+        {"theme": {"logo": words, "primary_color": words * 5}},
+        {"connection": {"unified_api": words, "service_id": words}},
+    ]
+    return [
+        f'{{"return_to": "{words}'.encode(),
+        words.encode("utf-16"),
+        b'{"a": "' + words.encode() * 1000 + b'"}',
+        *(json.dumps(body).encode() for body in bodies),
+    ]
+
+
+def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
+    """Walk every path that a request can take, and return the answers."""
+    answers = []
+    ask = world.callers()
+    for headers, body in ask.values():
+        answers.append(client.post("/vault-session", headers=headers, json=body))
+        assert answers[-1].status_code == 201, answers[-1].text
+    signed = ask["signed token"][0]
+    for fault in quoting(world.canaries):
+        # Twice, because some of them are asked again.
+        world.apideck.fail(fault, times=2)
+        answers.append(client.post("/vault-session", headers=signed))
+        world.apideck.reset()
+        world.answer_with_it()
+    for request in strange(world.canaries):
+        answers.append(client.post("/vault-session", json={}, **request))
+        assert answers[-1].status_code in {400, 401, 403}, answers[-1].text
+    typed = {**signed, "content-type": "application/json"}
+    for content in refused_bodies(world.canaries):
+        answers.append(client.post("/vault-session", headers=typed, content=content))
+        assert answers[-1].status_code in {403, 413, 422}, answers[-1].text
+    answers += failing_others(client, world)
+    paths = (
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/problems",
+        "/" + str(world.canaries),
+    )
+    answers += [client.get(path) for path in paths]
+    world.apideck.fail(Broken("hang"))
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/vault-session", headers=signed, timeout=0.1)
+    return answers
+
+
+def failing_others(client: httpx.Client, world: Planted) -> list[httpx.Response]:
+    """Have the issuer and the application fail in every way, and return the answers."""
+    answers = []
+    fresh = f"{world.canaries.bad_token}-{{}}"
+    for number, fault in enumerate(("down", "html", "redirect", "oversized")):
+        world.issuer.fault = fault
+        answers.append(client.post("/vault-session", headers=bearer(fresh.format(number))))
+        token = world.issuer.token(headers={"kid": world.canaries.bad_token})
+        answers.append(client.post("/vault-session", headers=bearer(token)))
+    world.issuer.fault = None
+    page = {"origin": ORIGIN, "x-vault-session": "1"}
+    for status in (302, 403, 500):
+        world.application.status = status
+        cookie = {"cookie": f"app_session={world.canaries.cookie}-{status}"}
+        answers.append(client.post("/vault-session", headers={**page, **cookie}, json={}))
+    world.application.status = None
+    assert {answer.status_code for answer in answers} == {401, 503}
+    return answers
+
+
+def test_nothing_planted_is_written_or_answered(
+    world: Planted, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    """Through every success and failure, at debug level, each secret stays where it belongs."""
+    environment = world.environment(unused_tcp_port)
+    out, err = tmp_path / "out", tmp_path / "err"
+    with (
+        out.open("w") as stdout,
+        err.open("w") as stderr,
+        serving(environment, into=(stdout, stderr)) as process,
+    ):
+        with httpx.Client(base_url=url(environment, ""), timeout=5) as client:
+            answers = drive(client, world)
+        process.terminate()
+        process.wait(timeout=15)
+
+    assert err.read_text() == ""
+    assert '"level":"debug"' in out.read_text()
+    assert "limit_store_failed" in out.read_text()
+    assert world.canaries.seen_in(out.read_text()) == set()
+    for answer in answers:
+        # The token is the answer to a success, in its two fields; it is nowhere else.
+        body = answer.json() if answer.status_code == 201 else {}
+        belongs = body.pop("session_token", ""), body.pop("redirect_url", "")
+        assert all(world.canaries.session_token in place for place in belongs if body)
+        rest = json.dumps(body) if body else answer.text
+        assert world.canaries.seen_in(f"{rest} {answer.headers!r}") == set()
+    # A signed token cannot be a planted string, but each begins alike.
+    assert "eyJ" not in out.read_text()
+
+
+def test_each_secret_is_sent_where_it_belongs_and_nowhere_else(
+    world: Planted, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    """The key goes to Apideck, a token to its issuer, a cookie to its application; no more."""
+    environment = world.environment(unused_tcp_port)
+    with (tmp_path / "out").open("w") as output, serving(environment, into=(output, output)):
+        for headers, body in world.callers().values():
+            answer = httpx.post(url(environment, "/vault-session"), headers=headers, json=body)
+            assert answer.status_code == 201
+
+    canaries = world.canaries
+    assert len(world.apideck.requests) == len(world.callers())
+    for seen in world.apideck.requests:
+        others = [pair for pair in seen.headers if pair[0] != "authorization"]
+        assert seen.header("authorization") == f"Bearer {canaries.api_key}"
+        assert canaries.seen_in(f"{seen.path} {others!r}") == set()
+        assert canaries.seen_in(seen.body, but=["name", "email"]) == set()
+    introspections = 0
+    for path, sent, content in world.to_issuer.requests:
+        asked = path.startswith("/introspect")
+        introspections += asked
+        belongs = ["client_secret", "callers_token"] if asked else []
+        assert canaries.seen_in(f"{path} {sent!r} {content!r}", but=belongs) == set()
+        assert asked or path.startswith("/userinfo") or "authorization" not in sent
+    assert introspections == 1
+    [(path, sent, content)] = world.to_application.requests
+    assert sent["cookie"] == f"app_session={canaries.cookie}"
+    assert canaries.seen_in(f"{path} {sent!r} {content!r}", but=["cookie"]) == set()
+
+
+def crashes(log: str) -> int:
+    """Return how many crashes a log tells of."""
+    return log.count("tests.support.crashing.CrashError") + log.count("__main__.CrashError")
+
+
+@contextmanager
+def crashing(
+    world: Planted, port: int, folder: Path, at: str
+) -> Iterator[tuple[dict[str, str], Path, "subprocess.Popen[str]"]]:
+    """Run the service with a fault in it; yields its environment, its output and the process."""
+    words = {"CRASH_WORDS": str(world.canaries), "CRASH_AT": str(folder / "at")}
+    environment = {**world.environment(port), **words}
+    (folder / "at").write_text(at)
+    output = folder / "output"
+    program = ("tests.support.crashing",)
+    with output.open("w") as file:
+        if at:
+            process = start("serve", environment, program=program, into=(file, file))
+            yield environment, output, process
+            process.wait(timeout=15)
+        else:
+            with serving(environment, program=program, into=(file, file)) as process:
+                yield environment, output, process
+                process.terminate()
+                process.wait(timeout=15)
+    assert world.canaries.seen_in(output.read_text()) == set()
+
+
+def test_a_crash_in_a_request_quotes_nothing(
+    world: Planted, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    """An exception that quotes every secret is logged by its place, whoever catches it."""
+    with crashing(world, unused_tcp_port, tmp_path, "") as (environment, output, _):
+        client = httpx.Client(base_url=url(environment, ""))
+        for place in IN_REQUESTS:
+            before = crashes(output.read_text())
+            at = f"{place} app.identity.jwt:parse" if "unexpected" in place else place
+            (tmp_path / "at").write_text(at)
+            requests = [*world.callers().values(), (bearer("x"), {})]
+            for headers, body in requests:
+                try:
+                    answer = client.post("/vault-session", headers=headers, json=body)
+                except httpx.TransportError:
+                    continue  # There was nothing left that could answer.
+                belongs = ["session_token"] if answer.status_code == 201 else []
+                shown = answer.text + repr(answer.headers)
+                assert world.canaries.seen_in(shown, but=belongs) == set(), place
+            assert crashes(output.read_text()) > before, place
+        (tmp_path / "at").write_text("")
+        headers, body = world.callers()["signed token"]
+        assert client.post("/vault-session", headers=headers, json=body).status_code == 201
+        client.close()
+
+
+@pytest.mark.parametrize("place", IN_THE_BACKGROUND)
+def test_a_crash_in_the_background_quotes_nothing_and_ends_nothing(
+    world: Planted, unused_tcp_port: int, tmp_path: Path, place: str
+) -> None:
+    """What looks after the keys is logged when it crashes, and looks again a moment later."""
+    with crashing(world, unused_tcp_port, tmp_path, "") as (_, output, process):
+        (tmp_path / "at").write_text(place)
+        deadline = time.monotonic() + 10
+        while crashes(output.read_text()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert crashes(output.read_text()) >= 2
+        (tmp_path / "at").write_text("")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("place", [*AT_THE_START, *AT_THE_END])
+def test_a_crash_at_the_start_or_the_end_quotes_nothing(
+    world: Planted, unused_tcp_port: int, tmp_path: Path, place: str
+) -> None:
+    """A process that cannot start, or not end in order, says where it failed, and no more."""
+    at_once = place in AT_THE_START
+    with crashing(world, unused_tcp_port, tmp_path, place if at_once else "") as (_, output, _):
+        (tmp_path / "at").write_text(place)
+    assert crashes(output.read_text()) > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"apideck": {"api_key": "{key} {key}"}},
+        {"apideck": {"api_key": ["{key}"]}},
+        {"apideck": {"api_key": {"{key}": 1}}},
+        {"apideck": {"api_key": "{key}", "api_key_file": "/nowhere"}},
+        {"limits": {"store": "http://:{key}@127.0.0.1"}},
+        {"identity": {"issuers": {"opaque": {"introspection": {"client_secret": ["{key}"]}}}}},
+        {"session": {"return_to": {"home": "{key}"}}},
+        {"cors": {"allow_origins": ["https://{key}@app.example.com"]}},
+        {"log": "{key}"},
+        {"log": {"level": "{key}"}},
+    ],
+    ids=json.dumps,
+)
+def test_settings_that_are_wrong_are_not_quoted(
+    world: Planted, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    """What is wrong is told by the names of settings, and nothing of what is in them."""
+    for name, value in world.environment(8000).items():
+        monkeypatch.setenv(name, value)
+    for group, below in wrong.items():
+        over = json.loads(json.dumps(below).replace("{key}", world.canaries.api_key))
+        merged = {**world.settings()[group], **over} if isinstance(over, dict) else over
+        monkeypatch.setenv(group.upper(), merged if isinstance(merged, str) else json.dumps(merged))
+
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+
+    told = "".join(traceback.format_exception(error.value))
+    assert world.canaries.seen_in(f"{told} {error.value!r}") == set()
+
+
+@pytest.mark.parametrize("store", ["redis://:{key}@127.0.0.1:port/0", "redis://:{key}@[::1"])
+def test_a_store_that_cannot_be_opened_is_not_quoted(
+    world: Planted, unused_tcp_port: int, store: str
+) -> None:
+    """A process that gets no further than this says where it failed, and no more."""
+    environment = world.environment(unused_tcp_port)
+    environment["LIMITS__STORE"] = store.replace("{key}", world.canaries.store_password)
+    out, err = start("serve", environment).communicate(timeout=15)
+
+    assert "lifespan_failed" in out
+    assert world.canaries.seen_in(out + err) == set()
+
+
+def test_settings_can_be_shown(world: Planted) -> None:
+    """A dump of the settings, in whatever form, holds no secret."""
+    settings = Settings.model_validate(world.settings())
+    every = settings.apideck.every_application()
+
+    for shown in (settings, settings.apideck, settings.limits, settings.identity, *every.values()):
+        texts = [repr(shown), str(shown), shown.model_dump_json(), repr(shown.model_dump())]
+        texts += [repr(shown.model_dump(mode="json")), f"{shown!r:>10}"]
+        assert world.canaries.seen_in(" ".join(texts)) == set()
+
+
+def reachable(roots: list[Any]) -> list[Any]:
+    """Return every object that can be reached from these, without leaving the running service.
+
+    Modules, classes and the globals of functions are not followed: they lead to the interpreter
+    and from there to the test itself.
+    """
+    seen: dict[int, Any] = {}
+    left = list(roots)
+    skipped = (type, types.ModuleType, types.FrameType, logging.Manager, threading.Thread)
+    while left:
+        one = left.pop()
+        if id(one) in seen or isinstance(one, skipped):
+            continue
+        seen[id(one)] = one
+        if inspect.isfunction(one):
+            left += [one.__closure__, one.__defaults__, one.__kwdefaults__, one.__dict__]
+        else:
+            left += gc.get_referents(one)
+    return list(seen.values())
+
+
+# What holds a secret is a string in the end, and containers show their items: what must not show
+# them is everything that has a name of its own.
+HOLDERS = (str, bytes, bytearray, memoryview, dict, list, tuple, set, frozenset, types.CellType)
+
+
+def showing(world: Planted, within: list[Any]) -> set[str]:
+    """Return the types of those objects whose repr or str shows a planted string."""
+    return {
+        f"{type(one).__module__}.{type(one).__qualname__}"
+        for one in within
+        if not isinstance(one, HOLDERS) and world.canaries.seen_in(_shown(one))
+    }
+
+
+async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
+    """Between requests no object shows one, and in the middle of them none of our own does."""
+    app = create_app(Settings.model_validate(world.settings()), Redactor())
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+        roots = [app, dict(state)]
+        transport = httpx.ASGITransport(with_state(app, dict(state)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            for headers, body in world.callers().values():
+                answer = await client.post("/vault-session", headers=headers, json=body)
+                assert answer.status_code == 201
+            idle = reachable(roots)
+            world.apideck.reset()
+            world.apideck.fail(Broken("hang"), times=None)
+            asking = [
+                asyncio.create_task(client.post("/vault-session", headers=headers, json=body))
+                for headers, body in world.callers().values()
+            ]
+            while len(world.apideck.requests) < len(asking):  # noqa: ASYNC110 - another thread's
+                await asyncio.sleep(0.01)
+            busy = [one for one in reachable(roots) if type(one).__module__.startswith("app.")]
+            shown = showing(world, idle), showing(world, busy)
+            held = set().union(*(world.canaries.seen_in(x) for x in idle if isinstance(x, str)))
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    # The walk did reach what it is about: secrets are there, and in use.
+    assert {"api_key", "client_secret", "store_password", "name", "email"} <= held
+    assert "Exchange" in {type(one).__name__ for one in busy}
+    assert shown == (set(), set())
+
+
+def _shown(one: Any) -> str:
+    try:
+        return f"{one!r} {one!s}"
+    except Exception:  # noqa: BLE001 - what cannot be shown shows nothing
+        return ""

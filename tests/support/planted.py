@@ -1,0 +1,184 @@
+"""A service with a planted string in the place of every secret, and everybody whom it talks to."""
+
+import json
+import os
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulators.apideck import ApideckEmulator, faults
+from emulators.issuer import DevelopmentIssuer
+from emulators.issuer import http as issuer_http
+from tests.support.application import Application
+from tests.support.canaries import Canaries
+from tests.support.http import bearer
+
+ORIGIN = "https://app.example.com"
+
+
+@dataclass
+class Heard:
+    """What one of those was sent: each request's path, headers and body."""
+
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+
+class Listening:
+    """Middleware that remembers every request."""
+
+    def __init__(self, app: ASGIApp, heard: Heard) -> None:
+        self._app = app
+        self._heard = heard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Remember the request, and pass it on."""
+        parts: list[bytes] = []
+
+        async def listening() -> Any:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            return message
+
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        path = f"{scope['path']}?{scope['query_string'].decode()}"
+        await self._app(scope, listening, send)
+        self._heard.requests.append((path, headers, b"".join(parts)))
+
+
+@dataclass
+class Planted:
+    """The planted strings, the others, and what they heard."""
+
+    canaries: Canaries
+    issuer: DevelopmentIssuer
+    apideck: ApideckEmulator
+    application: Application
+    apideck_url: str
+    whoami_url: str
+    to_issuer: Heard
+    to_application: Heard
+
+    def person(self, **claims: Any) -> dict[str, Any]:
+        """Return what is said of a person whose name and address are planted."""
+        return {"name": self.canaries.name, "email": self.canaries.email, **claims}
+
+    def callers(self) -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
+        """Return headers and body of a caller of every kind who gets a session."""
+        consumer = {"account_name": self.canaries.name, "email": self.canaries.email}
+        page = {"origin": ORIGIN, "x-vault-session": "1"}
+        return {
+            "signed token": (bearer(self.issuer.token(**self.person())), {}),
+            "opaque token": (bearer(self.canaries.callers_token), {}),
+            "application": ({**page, "cookie": f"app_session={self.canaries.cookie}"}, {}),
+            "token in a cookie": (
+                {**page, "cookie": f"spa={self.issuer.token(aud='spa', **self.person())}"},
+                {},
+            ),
+            "userinfo": (bearer(self.issuer.token(aud="userinfo", omit=["email"])), {}),
+            "service": (
+                bearer(self.issuer.service_token(aud="services")),
+                {"consumer_id": "acme", "consumer_metadata": consumer},
+            ),
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return the service's settings as plain data."""
+        client = {"client_id": issuer_http.CLIENT_ID, "client_secret": self.canaries.client_secret}
+        places: dict[str, dict[str, Any]] = {
+            "main": {},
+            "opaque": {"audience": "opaque", "introspection": client},
+            "spa": {"credential": {"cookie": "spa"}, "audience": "spa"},
+            "userinfo": {"audience": "userinfo", "userinfo": True},
+            "robots": {"audience": "services", "kind": "services", "grants": {"onboarding": ["*"]}},
+        }
+        issuers = {
+            name: {
+                "issuer": self.issuer.issuer,
+                "audience": "vault-bff",
+                **({"consumer_prefix": f"{name}-"} if name != "robots" else {}),
+                **more,
+            }
+            for name, more in places.items()
+        }
+        rails = {
+            "cookie": "app_session",
+            "whoami_url": self.whoami_url,
+            "consumer_prefix": "rails-",
+        }
+        return {
+            "apideck": {
+                "api_key": self.canaries.api_key,
+                "app_id": "app",
+                "base_url": self.apideck_url,
+                "vault_origins": [self.apideck_url],
+                "deadline_seconds": 0.5,
+                "retries": {"max_attempts": 2, "base_delay_seconds": 0.01},
+                "breaker": {"failure_rate": 1, "min_requests": 10_000},
+            },
+            "identity": {"issuers": issuers, "applications": {"rails": rails}},
+            "session": {"return_to": {"home": f"{ORIGIN}/home"}},
+            "cors": {"allow_origins": [ORIGIN]},
+            # Nobody listens there: counting fails, and every request is let through all the same.
+            "limits": {"store": f"redis://:{self.canaries.store_password}@127.0.0.1:1/0"},
+            "log": {"level": "debug"},
+        }
+
+    def environment(self, port: int) -> dict[str, str]:
+        """Return the same settings as the environment of a process."""
+        groups = self.settings().items()
+        return {
+            **os.environ,
+            **{name.upper(): json.dumps(group) for name, group in groups},
+            "SERVER__PORT": str(port),
+        }
+
+    def session_token(self) -> str:
+        """Return a session token that does not look like one, as Apideck would answer."""
+        claims = json.dumps({"exp": int(time.time()) + 600}).encode()
+        payload = urlsafe_b64encode(claims).rstrip(b"=").decode()
+        return f"{self.canaries.session_token}.{payload}.x"
+
+    def answer_with_it(self) -> None:
+        """Have Apideck answer with that token, in the link too, until told otherwise."""
+        token = self.session_token()
+        uri = f"{self.apideck.vault_origin}/session/{token}"
+        self.apideck.fail(faults.data(session_token=token, session_uri=uri), times=None)
+
+
+@contextmanager
+def planted() -> Iterator[Planted]:
+    """Run everybody whom such a service talks to."""
+    canaries = Canaries()
+    issuer, apideck = DevelopmentIssuer(), ApideckEmulator([canaries.api_key])
+    application = Application()
+    to_issuer, to_application = Heard(), Heard()
+    issuer.app.add_middleware(Listening, heard=to_issuer)
+    application.app.add_middleware(Listening, heard=to_application)
+    proof = b64encode(f"{issuer_http.CLIENT_ID}:{canaries.client_secret}".encode()).decode()
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(issuer_http, "_BASIC", f"Basic {proof}"))
+        stack.enter_context(issuer.serve())
+        apideck_url = stack.enter_context(apideck.serve())
+        whoami_url = stack.enter_context(application.serve())
+        world = Planted(
+            canaries,
+            issuer,
+            apideck,
+            application,
+            apideck_url,
+            whoami_url,
+            to_issuer,
+            to_application,
+        )
+        person = world.person(sub="ada", org_id="acme")
+        times = {**issuer.times(), "iss": issuer.issuer, "aud": "opaque"}
+        issuer.opaque[canaries.callers_token] = {"active": True, **times, **person}
+        application.sessions[canaries.cookie] = person
+        world.answer_with_it()
+        yield world
