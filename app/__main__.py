@@ -6,16 +6,20 @@ import logging
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from types import FrameType
 
 import structlog
 import uvicorn
 
+from app.api.problems import Problems
 from app.apideck.keys import read_api_key
+from app.bounded_http import Refusal, bounded
 from app.check import CONSUMER, ask_everybody
 from app.errors import ConfigurationError
 from app.identity.build import client_secret
 from app.main import create_app
+from app.middleware.security_headers import HEADERS
 from app.observability.logging import configure_logging
 from app.settings import Settings
 from app.settings.effective import effective
@@ -90,6 +94,7 @@ def serve(settings: Settings) -> None:
     _allow_many_files()
     config = uvicorn.Config(
         create_app(settings, redactor, shutdown),
+        http=bounded(server.receive_timeout_seconds, _refusal(settings)),
         host=server.host,
         port=server.port,
         backlog=_BACKLOG,
@@ -108,6 +113,17 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     _Server(config, shutdown, server.shutdown_delay_seconds).run()
+
+
+def _refusal(settings: Settings) -> Refusal:
+    """Return what makes the answers that no middleware sees, because there is no request yet."""
+    problems = Problems(settings.server.public_url)
+
+    def refusal(status: int) -> tuple[Mapping[str, str], bytes]:
+        answer = problems.unreadable(status)
+        return {**answer.headers, **HEADERS}, bytes(answer.body)
+
+    return refusal
 
 
 class _Server(uvicorn.Server):

@@ -1,6 +1,5 @@
 """The body of a request: bounded, strictly JSON, and checked field by field."""
 
-import asyncio
 from typing import Final
 
 from fastapi import HTTPException, Request
@@ -11,12 +10,9 @@ from app.errors import FieldError, InvalidRequestError
 from app.sessions.models import SessionRequest
 
 MAX_BODY_BYTES: Final = 16_384
-MAX_BODY_SECONDS: Final = 10.0
-"""How long a body may be on its way; meanwhile its request takes the place of another."""
 MAX_ERRORS: Final = 32
 """Faults that are listed at most; the rest show once these are mended."""
 
-_TOO_SLOW = 408
 _TOO_LARGE = 413
 _UNSUPPORTED = 415
 _ADAPTER: TypeAdapter[SessionRequest] = TypeAdapter(SessionRequest)
@@ -32,8 +28,7 @@ async def read_session_request(request: Request) -> SessionRequest:
 
     Raises:
         InvalidRequestError: naming each field that is wrong.
-        HTTPException: 408 for a body that takes too long, 413 for one that is too long, 415 for
-            one that is not said to be JSON.
+        HTTPException: 413 for a body that is too long, 415 for one that is not said to be JSON.
     """
     body = await _read(request)
     if not body:
@@ -55,15 +50,10 @@ async def _read(request: Request) -> bytes:
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise HTTPException(_TOO_LARGE)
     body = bytearray()
-    try:
-        async with asyncio.timeout(MAX_BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise HTTPException(_TOO_LARGE)
-    except TimeoutError:
-        # RFC 9110 section 15.5.9: as long as the rest may still come, the connection is no use.
-        raise HTTPException(_TOO_SLOW, headers={"Connection": "close"}) from None
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(_TOO_LARGE)
     return bytes(body)
 
 

@@ -57,7 +57,7 @@ BY_STATUS: Mapping[int, ProblemType] = {
             "method-not-allowed", 405, "Method not allowed", "Use a method that Allow lists."
         ),
         ProblemType(
-            "request-timeout", 408, "Request timeout", "Send the whole body within ten seconds."
+            "request-timeout", 408, "Request timeout", "Send the whole request without delay."
         ),
         ProblemType("body-too-large", 413, "Body too large", "Send at most 16 KiB."),
         ProblemType(
@@ -65,6 +65,12 @@ BY_STATUS: Mapping[int, ProblemType] = {
             415,
             "Unsupported media type",
             "Send JSON, as `Content-Type: application/json`.",
+        ),
+        ProblemType(
+            "headers-too-large",
+            431,
+            "Headers too large",
+            "Send fewer or smaller headers and cookies; all of them may have 32 KiB.",
         ),
     )
 }

@@ -76,6 +76,10 @@ class Problems:
         """Return the answer to a request for a host that is not served here."""
         return self.answer(MISDIRECTED, "This host name is not served here.", None)
 
+    def unreadable(self, status: int) -> Response:
+        """Return the answer to what is no request yet, and so has no id."""
+        return self._of_status(status, None)
+
     def install(self, app: FastAPI) -> None:
         """Have every error of this application answered as a problem."""
         app.add_exception_handler(VaultBffError, self._on_error)
@@ -111,13 +115,18 @@ class Problems:
 
     async def _on_http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-        problem = BY_STATUS.get(error.status_code, BY_STATUS[400])
-        detail = f"{http.HTTPStatus(problem.status).phrase}. {problem.remedy}"
-        return self.answer(problem, detail, request.state.request_id, headers=error.headers)
+        return self._of_status(error.status_code, request.state.request_id, error.headers)
 
     async def _on_validation(self, request: Request, _: Exception) -> Response:
         detail = "The request is malformed."
         return self.answer(INVALID_REQUEST, detail, request.state.request_id)
+
+    def _of_status(
+        self, status: int, request_id: str | None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        problem = BY_STATUS.get(status, BY_STATUS[400])
+        detail = f"{http.HTTPStatus(problem.status).phrase}. {problem.remedy}"
+        return self.answer(problem, detail, request_id, headers=headers)
 
 
 def _challenge(error: UnauthenticatedError | InsufficientScopeError) -> str:

@@ -38,6 +38,10 @@ class ServerSettings(Group):
     docs: bool = False
     """Serve an interactive page of the API at `/docs`; it loads its scripts from a public CDN."""
 
+    receive_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds that a request may take to arrive, from its first byte to its last. A connection on
+    which none arrives whole in that time is closed."""
+
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 75
     """Seconds an idle connection is kept: longer than the load balancer before it keeps it, or
     requests are lost to the race of closing."""

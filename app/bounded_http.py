@@ -1,0 +1,143 @@
+"""HTTP that a stranger cannot make last for ever: uvicorn's own, with bounds on what comes in.
+
+uvicorn keeps whatever a request's head brings, however much that is, and waits for the rest of a
+request for as long as its sender likes. Both cost an attacker nothing and need no credential. Here
+a head has a size, and a whole request a time in which it must have arrived (CWE-400, CWE-770).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 32_768
+"""Bytes of a request's line and headers; the longest credential is a quarter of that."""
+
+BAD_REQUEST, REQUEST_TIMEOUT, HEAD_TOO_LARGE = 400, 408, 431
+
+Refusal = Callable[[int], tuple[Mapping[str, str], bytes]]
+"""Makes the headers and the body of a refusal, by its status."""
+
+
+class _HeadError(Exception):
+    """The head of the request is not to be had as it is."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. Subclasses say for how long, and how a refusal looks."""
+
+    seconds: float
+    refusal: Refusal
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = self._receiving = False
+        self._head_bytes = self._hosts = 0
+        self._status = BAD_REQUEST
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless it is more than a head may be."""
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            # The parser says nothing of a header before it is whole.
+            self._head_bytes += len(data)
+            if self._head_bytes > 2 * MAX_HEAD_BYTES:
+                self._refuse(HEAD_TOO_LARGE)
+                return
+        if self._receiving:
+            self._wait()
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._in_head = self._receiving = True
+        self._head_bytes = self._hosts = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Count the request's target."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count one header; one after the body (a trailer) is none (RFC 9110 section 6.5.1).
+
+        uvicorn would put it among the others, while the handler already looks at them: a
+        credential, or what a proxy is there to strip, would come in by the back door.
+        """
+        self._count(len(name) + len(value) + 4)
+        if not self._in_head:
+            return
+        self._hosts += name.lower() == b"host"
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body, if there is one host that it is for (RFC 9112 section 3.2)."""
+        self._in_head = False
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
+            raise _HeadError
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait no longer: it is all here."""
+        self._receiving = False
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, not ours
+        """Answer what is not HTTP, or too much of it."""
+        self._refuse(self._status)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._status = HEAD_TOO_LARGE
+            raise _HeadError
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.seconds, self._too_late)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_late(self) -> None:
+        if self._in_head:
+            self._refuse(REQUEST_TIMEOUT)
+        else:
+            # Nothing was asked yet; or the handler has the head, and hears that nobody is there.
+            self.transport.close()
+
+    def _refuse(self, status: int) -> None:
+        self._stop_waiting()
+        headers, body = type(self).refusal(status)
+        own = {**headers, "content-length": str(len(body)), "connection": "close"}
+        lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in own.items()]
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+        self.transport.close()
+
+
+def bounded(seconds: float, refusal: Refusal) -> type[BoundedProtocol]:
+    """Return the protocol of connections on which a request has so long to arrive.
+
+    Args:
+        seconds: from its first byte, or from the connection's beginning, to its last byte.
+        refusal: makes the answer to a request that cannot be read.
+    """
+    bounds = {"seconds": seconds, "refusal": staticmethod(refusal)}
+    return type("Bounded", (BoundedProtocol,), bounds)
