@@ -1,0 +1,211 @@
+"""JSON that two parsers read differently, at every door that takes JSON from outside.
+
+The parser itself is tested in tests/unit/test_strict_json.py; here it is shown that no door has
+another one. Each member of the corpus is a valid message but for its one flaw, so that a lenient
+parser would let it through.
+"""
+
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulators.apideck import ApideckEmulator, faults
+from emulators.issuer import DevelopmentIssuer
+from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
+from emulators.serving import serve
+from tests.support.http import bearer, problem
+from tests.support.service import running, settings_for
+from tests.support.signing import key_set, parts, signed
+
+Flaw = Callable[[bytes], bytes]
+
+FLAWS: dict[str, Flaw] = {
+    "a member twice": lambda good: good[:-1] + b',"x":1,"x":2}',
+    "a member twice, once escaped": lambda good: good[:-1] + b',"x":1,"\\u0078":2}',
+    "a member twice, deep inside": lambda good: good[:-1] + b',"x":[{"y":1,"y":2}]}',
+    "nested without end": lambda good: good[:-1] + b',"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "nested too deeply": lambda good: good[:-1] + b',"x":' + b"[" * 40 + b"]" * 40 + b"}",
+    "not a number": lambda good: good[:-1] + b',"x":NaN}',
+    "infinity": lambda good: good[:-1] + b',"x":-Infinity}',
+    "a number beyond floats": lambda good: good[:-1] + b',"x":1e400}',
+    "a number of many digits": lambda good: good[:-1] + b',"x":' + b"9" * 4400 + b"}",
+    "half a surrogate pair": lambda good: good[:-1] + b',"x":"\\ud800"}',
+    "half a surrogate pair as a name": lambda good: good[:-1] + b',"\\udc00":1}',
+    "surrogates as UTF-8": lambda good: good[:-1] + b',"x":"\xed\xa0\x80"}',
+    "overlong UTF-8": lambda good: good[:-1] + b',"x":"\xc0\xaf"}',
+    "UTF-16": lambda good: good.decode().encode("utf-16"),
+    "UTF-16 without a mark": lambda good: good.decode().encode("utf-16-be"),
+    "UTF-32": lambda good: good.decode().encode("utf-32"),
+    "a byte order mark": lambda good: b"\xef\xbb\xbf" + good,
+    "a second text behind": lambda good: good + b"{}",
+    "a NUL behind": lambda good: good + b"\0",
+    "a comment": lambda good: good[:-1] + b"/* */}",
+    "a comma at the end": lambda good: good[:-1] + b",}",
+    "single quotes": lambda good: good.replace(b'"', b"'"),
+    "a control character": lambda good: good[:-1] + b',"x":"\n"}',
+    "another space": lambda good: b"\xc2\xa0" + good,
+    "a leading zero": lambda good: good[:-1] + b',"x":01}',
+    "hexadecimal": lambda good: good[:-1] + b',"x":0x1}',
+    "cut off": lambda good: good[:-1],
+    "nothing": lambda _: b"",
+}
+CORPUS = pytest.mark.parametrize("flaw", FLAWS)
+
+
+class Saying:
+    """A server that answers every GET and POST with the same bytes."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.app = Starlette(routes=[Route("/{path:path}", self._say, methods=["GET", "POST"])])
+
+    @contextmanager
+    def serve(self) -> Iterator[str]:
+        """Serve it on loopback; yields its URL."""
+        with serve(self.app) as url:
+            yield url
+
+    async def _say(self, _: Request) -> Response:
+        return Response(self.body, media_type="application/json")
+
+
+@pytest.fixture(scope="module")
+def saying_server() -> Iterator[tuple[Saying, str]]:
+    """Serve whatever a test wants said; returns the server and its URL."""
+    saying = Saying()
+    with saying.serve() as url:
+        yield saying, url
+
+
+@pytest.mark.parametrize(
+    "flaw", [flaw for flaw in FLAWS if flaw != "nothing"]
+)  # A body is optional.
+async def test_a_flawed_body_is_a_422(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
+) -> None:
+    """A caller's body: refused as a whole, and never a 500."""
+    good = b'{"return_to":"home"}'
+    answer = await service.post(
+        "/vault-session",
+        content=FLAWS[flaw](good),
+        headers={**bearer(issuer.token()), "content-type": "application/json"},
+    )
+
+    assert problem(answer) == (422, "invalid-request")
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == [""]
+    assert apideck.requests == []
+
+
+@CORPUS
+@pytest.mark.parametrize("segment", ["header", "payload"])
+async def test_a_flawed_token_is_a_401(
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    flaw: str,
+    segment: str,
+) -> None:
+    """A token whose header or payload is flawed, and whose signature is good all the same."""
+    header, claims = parts(issuer)
+    if segment == "header":
+        header = FLAWS[flaw](header)
+    else:
+        claims = FLAWS[flaw](claims)
+
+    answer = await service.post("/vault-session", headers=bearer(signed(issuer, header, claims)))
+
+    assert problem(answer) == (401, "unauthenticated")
+    assert apideck.requests == []
+
+
+@CORPUS
+async def test_a_flawed_answer_of_apidecks_is_a_502(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
+) -> None:
+    """A session that two parsers could read differently is none."""
+    claims = urlsafe_b64encode(b'{"exp":%d}' % (time.time() + 600)).rstrip(b"=").decode()
+    token = f"e30.{claims}.x"
+    uri = f"{apideck.vault_origin}/session/{token}"
+    good = f'{{"data":{{"session_uri":"{uri}","session_token":"{token}"}}}}'.encode()
+    asked = bearer(issuer.token())
+    apideck.fail(faults.whole(good))
+    assert (await service.post("/vault-session", headers=asked)).status_code == 201
+
+    apideck.fail(faults.whole(FLAWS[flaw](good)))
+    answer = await service.post("/vault-session", headers=asked)
+
+    assert problem(answer) == (502, "apideck-invalid-response")
+
+
+@CORPUS
+async def test_a_flawed_session_token_of_apidecks_is_a_502(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
+) -> None:
+    """When a session ends is read from its token as strictly."""
+    claims = FLAWS[flaw](b'{"exp":%d}' % (time.time() + 600))
+    token = f"e30.{urlsafe_b64encode(claims).rstrip(b'=').decode()}.x"
+    apideck.fail(faults.data(session_token=token))
+
+    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert problem(answer) == (502, "apideck-invalid-response")
+
+
+DOORS = ["introspection", "whoami", "keys"]
+
+
+@CORPUS
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_flawed_document_of_an_issuers_is_a_503(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    saying_server: tuple[Saying, str],
+    door: str,
+    flaw: str,
+) -> None:
+    """Introspection, the application's word, and the key set: what is flawed proves nobody."""
+    saying, url = saying_server
+    asking = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "endpoint": f"{url}/asked"}
+    main = {
+        "introspection": {"introspection": asking},
+        "keys": {"jwks_uri": f"{url}/jwks"},
+        "whoami": {"consumer_prefix": "m-"},
+    }[door]
+    rails = {"cookie": "app", "whoami_url": f"{url}/whoami", "consumer_prefix": "r-"}
+    identity = {
+        "issuers": {"main": main},
+        "applications": {"rails": rails} if door == "whoami" else {},
+    }
+    page = {"cookie": "app=x", "sec-fetch-site": "same-origin", "x-vault-session": "1"}
+    headers = {
+        "introspection": bearer("opaque"),
+        "keys": bearer(issuer.token()),
+        "whoami": {**page, "content-type": "application/json"},
+    }[door]
+    good = {
+        "introspection": b'{"active":true,"iss":"%s","aud":"vault-bff","sub":"ada","org_id":"acme",'
+        b'"exp":%d}' % (issuer.issuer.encode(), time.time() + 600),
+        "keys": key_set(issuer),
+        "whoami": b'{"sub":"ada"}',
+    }[door]
+    settings = settings_for(issuer.issuer, apideck_url, identity=identity)
+
+    saying.body = good
+    async with running(settings) as service:
+        assert (await service.post("/vault-session", headers=headers)).status_code == 201
+    apideck.reset()
+    saying.body = FLAWS[flaw](good)
+    async with running(settings) as service:
+        answer = await service.post("/vault-session", headers=headers)
+
+    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert apideck.requests == []
