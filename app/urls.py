@@ -12,20 +12,28 @@ LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_URL_LENGTH: Final = 2048
 
 _MAX_PORT = 65535
-_PATH_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|%[0-9A-Fa-f]{2})"
+_PATH_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
+# To a browser, `.` and `..` as segments mean another path, in whatever spelling.
+_SEGMENT = rf"/(?!(?:\.|%2[Ee]){{1,2}}(?:[/?]|\Z)){_PATH_CHARACTER}*"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+# To a browser, a name that ends in a number is an IPv4 address: 127.1, 0x7f.1 and 2130706433 are
+# 127.0.0.1. So only the four decimal numbers that mean what they say are one.
+_NAME = rf"(?:{_LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)(?:[:/?]|\Z)){_LABEL}"
 _URL = re.compile(
     r"(?P<scheme>https?)://"
-    r"(?P<host>\[::1\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
-    r"(?::(?P<port>[0-9]{1,5}))?"
-    rf"(?P<path>/{_PATH_CHARACTER}*)?"
-    rf"(?P<query>\?(?:{_PATH_CHARACTER}|\?)*)?"
+    rf"(?P<host>\[::1\]|{_OCTET}(?:\.{_OCTET}){{3}}|{_NAME})"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+    rf"(?P<path>(?:{_SEGMENT})+)?"
+    rf"(?P<query>\?(?:{_PATH_CHARACTER}|[/?])*)?"
 )
 
 
 def web_url(value: str) -> str:
     """Return `value` when it is an absolute https URL (http on a loopback host only).
 
-    No user info, fragment, backslash, wildcard, control or non-ASCII character.
+    No user info, fragment, backslash, wildcard, dot segment, control or non-ASCII character, and
+    no host or port that is another's in a browser's eyes.
 
     Raises:
         ValueError: with what is wrong, in words that do not quote the value.
@@ -36,7 +44,7 @@ def web_url(value: str) -> str:
     if match is None or int(match["port"] or 1) not in range(1, _MAX_PORT + 1):
         raise ValueError(
             "must be an absolute https URL without user info, fragment, backslash, wildcard, "
-            "control or non-ASCII characters"
+            "dot segments, numeric host names, control or non-ASCII characters"
         )
     if match["scheme"] == "http" and not is_loopback(value):
         raise ValueError("must use https; http is for loopback hosts only")
