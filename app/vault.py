@@ -18,6 +18,9 @@ from app.urls import web_url
 MAX_SESSION_MINUTES: Final = 7 * 24 * 60
 """Apideck's own limit on the length of a session: one week."""
 
+MAX_CUSTOM_SETTINGS_BYTES: Final = 4096
+"""Bytes of free settings as JSON: all that is sent comes back inside the session's URL."""
+
 KNOWN_UNIFIED_APIS: Final = frozenset(
     {
         "accounting",

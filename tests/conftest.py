@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
@@ -21,8 +23,18 @@ _OURS = (
     "CORS__",
     "LIMITS__",
     "LOG__",
+    "TRACING__",
     "CONFIG_FILE",
 )
+# A slice that is the same every time, for `make test`; `make fuzz` looks for news.
+_SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
+hypothesis_settings.register_profile(
+    "slice", derandomize=True, max_examples=100, deadline=None, suppress_health_check=_SLOW
+)
+hypothesis_settings.register_profile(
+    "fuzz", max_examples=5000, deadline=None, print_blob=True, suppress_health_check=_SLOW
+)
+hypothesis_settings.load_profile("slice")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,10 +16,14 @@ from app.sessions.consumers import consumer_of
 from app.sessions.models import SessionPlan, SessionRequest
 from app.sessions.redirects import redirect_target
 from app.settings import SessionSettings
-from app.vault import KNOWN_UNIFIED_APIS, Session, Theme, VaultSettings, session_minutes
-
-MAX_CUSTOM_SETTINGS_BYTES: Final = 4096
-"""Bytes of free settings as JSON: all that is sent comes back inside the session's URL."""
+from app.vault import (
+    KNOWN_UNIFIED_APIS,
+    MAX_CUSTOM_SETTINGS_BYTES,
+    Session,
+    Theme,
+    VaultSettings,
+    session_minutes,
+)
 
 APIDECK_DEFAULT_LENGTH: Final = "1h"
 

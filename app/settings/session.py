@@ -1,12 +1,21 @@
 """`SESSION__…`: what a session may be."""
 
+import json
 from typing import Annotated, Any, Self
 
+import orjson
 from pydantic import AfterValidator, Field, model_validator
 
+from app import strict_json
 from app.settings.groups import Group
 from app.urls import web_url
-from app.vault import SessionLength, Theme, VaultSettings, session_minutes
+from app.vault import (
+    MAX_CUSTOM_SETTINGS_BYTES,
+    SessionLength,
+    Theme,
+    VaultSettings,
+    session_minutes,
+)
 
 _GROUPS = {"settings": VaultSettings, "theme": Theme}
 _WHOLE = (
@@ -32,6 +41,18 @@ def _permission(value: str) -> str:
     return value
 
 
+def _free(value: dict[str, Any]) -> dict[str, Any]:
+    # TOML has values that JSON has not, and orjson would write some of them as null.
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        strict_json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("must hold nothing but what JSON can") from None
+    if len(orjson.dumps(value)) > MAX_CUSTOM_SETTINGS_BYTES:
+        raise ValueError(f"must be at most {MAX_CUSTOM_SETTINGS_BYTES} bytes as JSON")
+    return value
+
+
 Permission = Annotated[str, AfterValidator(_permission)]
 RedirectUri = Annotated[str, AfterValidator(web_url)]
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -46,8 +67,10 @@ class SessionDefaults(Group):
     theme: Theme = Theme()
     """Apideck's `theme`."""
 
-    custom_consumer_settings: dict[str, Any] = Field(default_factory=dict)
-    """Apideck's `custom_consumer_settings`: passed on as they are."""
+    custom_consumer_settings: Annotated[dict[str, Any], AfterValidator(_free)] = Field(
+        default_factory=dict
+    )
+    """Apideck's `custom_consumer_settings`: passed on as they are, 4096 bytes of JSON at most."""
 
 
 class SessionSettings(Group):

@@ -57,6 +57,8 @@ def load_settings() -> Settings:
             f"{_name(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors(include_url=False, include_context=False, include_input=False)
         ) from None
+    except RecursionError:
+        raise ConfigurationError(["settings cannot be read: nested too deeply"]) from None
     except (SettingsError, ValueError) as error:
         raise ConfigurationError([f"settings cannot be read: {error}"]) from None
 

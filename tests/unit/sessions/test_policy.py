@@ -12,9 +12,9 @@ from app.errors import (
 )
 from app.identity.models import Caller
 from app.sessions.models import SessionPlan, SessionRequest
-from app.sessions.policy import MAX_CUSTOM_SETTINGS_BYTES, plan_session
+from app.sessions.policy import plan_session
 from app.settings import SessionDefaults, SessionSettings
-from app.vault import ConsumerMetadata
+from app.vault import MAX_CUSTOM_SETTINGS_BYTES, ConsumerMetadata
 
 HOME = "https://app.example.com/home"
 ADA = Caller("user", "main", "ada", "acme", ConsumerMetadata(user_name="Ada Lovelace"))

@@ -1,0 +1,199 @@
+"""The session policy under any request, any settings: what it sends is what it may, and no more."""
+
+from typing import Any, cast
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.apideck import wire
+from app.errors import RefusalError
+from app.identity.models import Caller
+from app.sessions.models import SessionRequest
+from app.sessions.policy import plan_session
+from app.settings import SessionDefaults, SessionSettings
+from app.settings.session import PERMISSIONS
+from app.vault import KNOWN_UNIFIED_APIS, ConsumerMetadata, session_minutes
+
+TARGETS = {"home": "https://app.example.com/home", "other": "https://app.example.com/other?a=b"}
+LENGTHS = ["1m", "30m", "59m", "1h", "61m", "2h", "24h", "1d", "7d"]
+APIS = [*sorted(KNOWN_UNIFIED_APIS)[:4], "time-travel", "vault"]
+METADATA = {"account_name": "Acme", "user_name": "Ada", "email": "ada@acme.example"}
+
+names = st.sampled_from(["home", "other", "nowhere", "", "HOME"])
+apis = st.lists(st.sampled_from(APIS), max_size=4)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**18) | st.floats(-1e9, 1e9) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+free = st.dictionaries(st.text(max_size=8), json_values, max_size=3)
+vault_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "unified_apis": apis,
+        "session_length": st.sampled_from(LENGTHS),
+        "auto_redirect": st.booleans(),
+        "show_logs": st.booleans(),
+        "sandbox_mode": st.booleans(),
+        "allow_actions": st.lists(st.sampled_from(["delete", "disable"]), max_size=2),
+    },
+)
+themes = st.fixed_dictionaries(
+    {},
+    optional={
+        "vault_name": st.sampled_from(["One", "Two"]),
+        "logo": st.just("https://app.example.com/logo.png"),
+        "primary_color": st.sampled_from(["#fff", "red"]),
+    },
+)
+requests = st.fixed_dictionaries(
+    {},
+    optional={
+        "return_to": names | st.none(),
+        "redirect_uri": st.sampled_from([*TARGETS.values(), "https://evil.example/"]) | st.text(),
+        "connection": st.fixed_dictionaries(
+            {"unified_api": st.sampled_from(APIS), "service_id": st.just("xero")}
+        ),
+        "settings": vault_settings,
+        "theme": themes,
+        "custom_consumer_settings": free,
+        "consumer_id": st.sampled_from(["acme", "eu-1", "globex", "a b", "", "ä"]) | st.text(),
+        "consumer_metadata": st.fixed_dictionaries({}, optional={"email": st.just("x@y.example")}),
+    },
+)
+callers = st.sampled_from(
+    [
+        Caller("user", "main", "ada", "acme", ConsumerMetadata(**METADATA)),  # type: ignore[typeddict-item]
+        Caller("user", "main", "otto", "globex"),
+        Caller("service", "robots", "onboarding", None, grant=("acme", "eu-*")),
+        Caller("service", "robots", "admin", None, grant=("*",)),
+        Caller("service", "robots", "stranger", None),
+    ]
+)
+permissions = st.lists(st.sampled_from(sorted(PERMISSIONS)), unique=True).map(tuple)
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> SessionSettings:
+    """Return settings that an operator could have."""
+    longest = draw(st.sampled_from(LENGTHS))
+    defaults: dict[str, Any] = draw(vault_settings)
+    length = defaults.get("session_length", longest)
+    if session_minutes(length) > session_minutes(longest):
+        del defaults["session_length"]
+    return SessionSettings.model_validate(
+        {
+            "return_to": TARGETS,
+            "default_return_to": draw(st.sampled_from(["home", None])),
+            "defaults": {
+                "settings": defaults,
+                "theme": draw(themes),
+                "custom_consumer_settings": draw(free),
+            },
+            "users_may_set": draw(permissions),
+            "services_may_set": draw(permissions),
+            "max_session_length": longest,
+        }
+    )
+
+
+def may(caller: Caller, rules: SessionSettings, field: str) -> bool:
+    """Tell whether a caller may set a field, by the definition of the setting."""
+    permitted = rules.users_may_set if caller.kind == "user" else rules.services_may_set
+    return field in permitted or field.partition(".")[0] in permitted
+
+
+@given(caller=callers, request=requests, rules=settings())
+@example(
+    caller=Caller("user", "main", "ada", "acme"),
+    request={"settings": {}, "theme": {}},
+    rules=SessionSettings(users_may_set=()),
+)
+def test_nothing_is_sent_that_nobody_allowed(
+    caller: Caller, request: dict[str, Any], rules: SessionSettings
+) -> None:
+    """Each part of what is sent is the operator's, or the caller's and theirs to say."""
+    try:
+        plan = plan_session(caller, cast("SessionRequest", request), rules)
+    except RefusalError:
+        return
+
+    sent = cast("dict[str, Any]", plan.session)
+    if caller.kind == "user":
+        assert plan.consumer_id == caller.consumer_id
+        assert sent.get("consumer_metadata", {}) == caller.consumer_metadata
+        assert "consumer_metadata" not in request
+        assert "consumer_id" not in request
+    else:
+        assert plan.consumer_id == request["consumer_id"]
+        assert caller.may_mint_for(plan.consumer_id)
+    assert sent.get("redirect_uri") in {None, *TARGETS.values()}
+    for part in ("settings", "theme"):
+        defaults = cast("dict[str, Any]", getattr(rules.defaults, part))
+        for key, value in sent.get(part, {}).items():
+            asked = request.get(part, {})
+            if key in asked:
+                assert value == asked[key]
+                assert may(caller, rules, f"{part}.{key}")
+            elif (part, key) != ("settings", "session_length"):
+                assert value == defaults[key]
+    operators = rules.defaults.settings.get("unified_apis", [])
+    shown = sent.get("settings", {}).get("unified_apis", [])
+    assert set(shown) <= (set(operators) or KNOWN_UNIFIED_APIS)
+    assert shown or not operators
+    lasts = session_minutes(sent.get("settings", {}).get("session_length", "1h"))
+    assert lasts <= session_minutes(rules.max_session_length)
+
+
+@given(caller=callers, request=requests, rules=settings())
+def test_the_policy_raises_nothing_but_refusals(
+    caller: Caller, request: dict[str, Any], rules: SessionSettings
+) -> None:
+    """Whatever is asked, the outcome is a plan that can be sent, or an error with its words."""
+    try:
+        plan = plan_session(caller, cast("SessionRequest", request), rules)
+    except RefusalError as error:
+        faults = [fault.pointer.startswith("/") and bool(fault.detail) for fault in error.errors]
+        assert all([bool(error.detail), *faults])  # noqa: PT017 - one of two good ends
+        return
+
+    assert orjson.loads(wire.session_body(plan.session)) == plan.session
+    assert plan.callers_own <= {
+        pointer
+        for part in ("settings", "theme")
+        for pointer in (f"/{part}/{key}" for key in request.get(part, {}))
+    } | {"/custom_consumer_settings", "/consumer_metadata"}
+
+
+@given(request=requests, rules=settings())
+def test_merging_is_idempotent(request: dict[str, Any], rules: SessionSettings) -> None:
+    """A session that was planned, asked for as it is, is planned as it is."""
+    admin = Caller("service", "robots", "admin", None, grant=("*",))
+    rules = rules.model_copy(update={"services_may_set": tuple(PERMISSIONS)})
+    asked: dict[str, Any] = {**request, "consumer_id": "acme"}
+    try:
+        first = plan_session(admin, cast("SessionRequest", asked), rules)
+    except RefusalError:
+        return
+    again = {**first.session, "consumer_id": "acme"}
+    if "redirect_uri" not in again:
+        again = {**again, "return_to": None}
+
+    second = plan_session(admin, cast("SessionRequest", again), rules)
+
+    assert second.session == first.session
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**64, -(2**63) - 1, "\ud800"])
+def test_free_settings_that_are_no_json_stop_the_start(value: object) -> None:
+    """TOML has values that JSON has not; every request would fail for them, or change them."""
+    with pytest.raises(ValueError, match="JSON"):
+        SessionDefaults(custom_consumer_settings={"x": [value]})
+
+
+def test_free_settings_that_are_too_large_stop_the_start() -> None:
+    """Every request would be refused for them, and its caller blamed."""
+    with pytest.raises(ValueError, match="at most 4096 bytes"):
+        SessionDefaults(custom_consumer_settings={"x": "y" * 4096})

@@ -1,0 +1,65 @@
+"""Settings from any environment: the process starts, or says what is wrong without quoting it."""
+
+import os
+from unittest.mock import patch
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.errors import ConfigurationError
+from app.settings import Settings
+from app.settings.sources import load_settings
+
+SECRET = "planted-in-the-environment"
+MINIMUM = {
+    "APIDECK__API_KEY": SECRET,
+    "APIDECK__APP_ID": "app",
+    "IDENTITY__ISSUERS__MAIN__ISSUER": "https://id.example.com/",
+    "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
+}
+NAMES = [
+    "APIDECK", "APIDECK__API_KEY", "APIDECK__API_KEY_FILE", "APIDECK__BASE_URL",
+    "APIDECK__VAULT_ORIGINS", "APIDECK__APPLICATIONS", "APIDECK__APPLICATIONS__EU__API_KEY",
+    "APIDECK__DEADLINE_SECONDS", "APIDECK__RETRIES", "IDENTITY", "IDENTITY__ISSUERS",
+    "IDENTITY__ISSUERS__MAIN", "IDENTITY__ISSUERS__MAIN__ISSUER",
+    "IDENTITY__ISSUERS__MAIN__ALGORITHMS", "IDENTITY__ISSUERS__MAIN__INTROSPECTION__CLIENT_SECRET",
+    "IDENTITY__ISSUERS__MAIN__CLAIMS__CONSUMER_ID", "IDENTITY__ISSUERS__MAIN__GRANTS",
+    "IDENTITY__APPLICATIONS", "SESSION", "SESSION__RETURN_TO", "SESSION__DEFAULTS",
+    "SESSION__DEFAULTS__CUSTOM_CONSUMER_SETTINGS", "SESSION__MAX_SESSION_LENGTH", "LIMITS",
+    "LIMITS__STORE", "LIMITS__PER_USER", "CORS__ALLOW_ORIGINS", "SERVER__PORT",
+    "SERVER__TRUSTED_PROXIES", "SERVER__PUBLIC_URL", "LOG__LEVEL", "SESSION__TYPO", "LOG__LEVEL__X",
+]  # fmt: skip
+texts = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20
+) | st.sampled_from(
+    [SECRET, f'["{SECRET}"]', f'{{"x": "{SECRET}"}}', f"https://{SECRET}@x.example", "{}", "[]",
+     "null", "true", "1e999", "NaN", "0", "-1", "9" * 5000, '{"a": 1, "a": 2}', '"\\ud800"',
+     f'{{"api_key": "{SECRET} {SECRET}"}}', f"redis://:{SECRET}@x", "[[[[", "٣"]
+)  # fmt: skip
+
+
+def loaded(environment: dict[str, str]) -> Settings | None:
+    """Return the settings of an environment, or None where they are refused."""
+    with patch.dict(os.environ, {**MINIMUM, **environment}, clear=True):
+        try:
+            return load_settings()
+        except ConfigurationError as error:
+            faults = error.faults
+    assert faults
+    assert not any(SECRET in fault or len(fault) > 500 for fault in faults)
+    return None
+
+
+@given(environment=st.dictionaries(st.sampled_from(NAMES), texts, max_size=4))
+@example(environment={})
+@example(environment={"SESSION": "[" * 100_000})
+@example(environment={"SESSION__DEFAULTS__CUSTOM_CONSUMER_SETTINGS": '{"x": ' + "9" * 4400 + "}"})
+@example(environment={"APIDECK": f'{{"api_key": "{SECRET} {SECRET}"}}'})
+@example(environment={"SERVER__TRUSTED_PROXIES": '["10.0.0.1/99"]'})
+def test_any_environment_is_settings_or_a_list_of_faults(environment: dict[str, str]) -> None:
+    """There is no third way to end, and a dump of what was read shows no secret."""
+    settings = loaded(environment)
+
+    if settings is not None:
+        assert SECRET not in repr(settings.apideck)
+        assert SECRET not in settings.apideck.model_dump_json()
