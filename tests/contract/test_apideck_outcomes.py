@@ -77,7 +77,8 @@ CASES = [
 @pytest.fixture
 def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
     """Return settings with a deadline that tests can afford."""
-    return settings_for(issuer.issuer, apideck_url, apideck={"deadline_seconds": 0.3})
+    quick = {"deadline_seconds": 1.5, "retries": {"base_delay_seconds": 0.001}}
+    return settings_for(issuer.issuer, apideck_url, apideck=quick)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -134,11 +134,17 @@ def settings_of(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) ->
         for name, more in places.items()
     }
     rails = {"cookie": "app_session", "whoami_url": whoami_url, "consumer_prefix": "rails-", **own}
+    # As much time as there is: what is looked for is mistaken identity, not delay.
+    patient = {"deadline_seconds": 60, "attempt_timeout_seconds": 60}
     return settings_for(
         issuer.issuer,
         apideck_url,
-        apideck={"applications": {"us": {"api_key": API_KEY, "app_id": "app-us"}}},
-        identity={"issuers": issuers, "applications": {"rails": rails}},
+        apideck={"applications": {"us": {"api_key": API_KEY, "app_id": "app-us"}}, **patient},
+        identity={
+            "issuers": issuers,
+            "applications": {"rails": rails},
+            "fetch_timeout_seconds": 30,
+        },
         cors={"allow_origins": [ORIGIN]},
         limits={"per_user": f"{QUOTA}/day", "per_service": f"{QUOTA}/day"},
     )
