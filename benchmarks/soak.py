@@ -98,7 +98,7 @@ def running(issuer_url: str, port: int) -> Iterator[Service]:
         "SERVER__PORT": str(port),
     }
     started = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         for command in (upstream, [sys.executable, "-m", "app", "serve"])
     ]
     try:
@@ -111,7 +111,7 @@ def running(issuer_url: str, port: int) -> Iterator[Service]:
 
 async def soak(service: Service, tokens: list[str], callers: int, seconds: float) -> bool:
     """Ask for so long, print what was seen, and tell whether all is as it was."""
-    chance = random.Random(1)  # noqa: S311 - load, not secrets
+    chance = random.Random(1)
     answers: Counter[int | str] = Counter()
     samples: list[Sample] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:

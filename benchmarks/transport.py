@@ -221,7 +221,7 @@ async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Resul
 
     async def arrivals(post: Post, per_second: float) -> None:
         nonlocal errors
-        chance = random.Random(1)  # noqa: S311 - arrivals, not secrets
+        chance = random.Random(1)
         tasks = set()
         due = time.perf_counter()
         end = due + scenario.seconds
@@ -260,8 +260,8 @@ def upstream(port: int, delay_seconds: float) -> Iterator[str]:
     """Run the upstream on one core for as long as the context lasts."""
     command = [sys.executable, "-m", "benchmarks.upstream", "--port", str(port)]
     command += ["--delay", str(delay_seconds)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
         process.stdout.readline()
         yield f"http://127.0.0.1:{port}/vault/sessions"
@@ -279,7 +279,7 @@ def compete(rounds: int, port: int) -> Iterator[tuple[str, dict[str, list[Result
                 for contestant in random.sample(list(CONTESTANTS), len(CONTESTANTS)):
                     command = [sys.executable, "-m", "benchmarks.transport", "--contestant"]
                     command += [contestant, "--scenario", name, "--url", url]
-                    out = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own
+                    out = subprocess.run(command, check=True, capture_output=True, text=True)
                     results[contestant].append(Result(**json.loads(out.stdout)))
         yield name, results
 

@@ -67,7 +67,7 @@ class Upstream(asyncio.Protocol):
     def _answer(self) -> None:
         if self._transport.is_closing():
             return
-        chance = random.random() if self._failing or self._hanging_up else 1.0  # noqa: S311 - load
+        chance = random.random() if self._failing or self._hanging_up else 1.0
         if chance < self._hanging_up:
             self._transport.close()
         else:

@@ -1,0 +1,144 @@
+"""Who is compared: how each is started, and what it needs."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NODE = HERE / "peers" / "node"
+
+_NGINX = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log /dev/null;
+worker_rlimit_nofile 65536;
+events {{ worker_connections 16384; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream apideck {{ server {upstream}; keepalive 8192; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=8192;
+    location = /vault-session {{
+      proxy_pass http://apideck/vault/sessions; proxy_http_version 1.1;
+      proxy_set_header Connection ""; proxy_set_header Authorization "Bearer sk_bench";
+      proxy_set_header X-Apideck-App-Id bench; proxy_set_header X-Apideck-Consumer-Id consumer;
+    }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where one run takes place."""
+
+    port: int
+    upstream: str
+    issuer: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One server.
+
+    Attributes:
+        name: what tables call it.
+        command: starts it.
+        environment: what it is told beyond `PORT` and `UPSTREAM`.
+        missing: what has to be installed first; None when nothing has.
+    """
+
+    name: str
+    command: Callable[[Run], list[str]]
+    environment: Callable[[Run], dict[str, str]] = lambda _: {}
+    missing: Callable[[], str | None] = field(default=lambda: None)
+
+    def all_environment(self, run: Run) -> dict[str, str]:
+        """Return the environment that it is started with."""
+        own = {"PORT": str(run.port), "UPSTREAM": run.upstream, "NODE_ENV": "production"}
+        return {**os.environ, **own, **self.environment(run)}
+
+
+def service(name: str, **settings: str) -> Contestant:
+    """Return the service itself, with everything on that is on by default.
+
+    Limits are set so high that nobody meets them, but count. Joining a caller's identical requests
+    is off: it would spare Apideck most of what is measured.
+    """
+
+    def environment(run: Run) -> dict[str, str]:
+        return {
+            "APIDECK__API_KEY": "sk_bench_opens-nothing",
+            "APIDECK__APP_ID": "bench",
+            "APIDECK__BASE_URL": run.upstream,
+            "IDENTITY__ISSUERS__MAIN__ISSUER": run.issuer,
+            "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
+            "SESSION__JOIN_IDENTICAL": "false",
+            "LIMITS__PER_USER": "1000000/second",
+            "LIMITS__TOTAL": "1000000/second",
+            "LIMITS__MAX_IN_FLIGHT": "5000",
+            "SERVER__PORT": str(run.port),
+            **settings,
+        }
+
+    return Contestant(name, lambda _: [sys.executable, "-m", "app", "serve"], environment)
+
+
+def _python(name: str) -> Contestant:
+    module = f"benchmarks.peers.{name}:app"
+    options = ["--no-access-log", "--log-level", "warning", "--backlog", "8192"]
+    return Contestant(
+        name.replace("_", "-"),
+        lambda run: [sys.executable, "-m", "uvicorn", module, "--port", str(run.port), *options],
+    )
+
+
+def _no_node() -> str | None:
+    installed = shutil.which("node") and (NODE / "node_modules").is_dir()
+    return None if installed else f"npm ci --prefix {NODE.relative_to(HERE.parent)}"
+
+
+def _nginx(run: Run) -> list[str]:
+    upstream = run.upstream.removeprefix("http://")
+    file = run.folder / "nginx.conf"
+    file.write_text(_NGINX.format(folder=run.folder, upstream=upstream, port=run.port))
+    return ["nginx", "-e", "/dev/null", "-c", str(file)]
+
+
+OURS = service("vault-bff")
+MINIMAL = _python("starlette_aiohttp")
+PEERS = [
+    _python("sdk_per_request"),
+    _python("sdk_shared"),
+    _python("fastapi_httpx"),
+    Contestant("node-sdk", lambda _: ["node", str(NODE / "server.mjs")], missing=_no_node),
+    MINIMAL,
+    Contestant(
+        "nginx",
+        _nginx,
+        missing=lambda: None if shutil.which("nginx") else "apt-get install nginx-light",
+    ),
+]
+ALL = [OURS, *PEERS]
+
+FEATURES = [
+    service("limits off", LIMITS__PER_USER="unlimited", LIMITS__TOTAL="unlimited"),
+    service("log at error only", LOG__LEVEL="error"),
+    service("tracing 1 %", TRACING__ENDPOINT="http://127.0.0.1:9/v1/traces"),
+    service(
+        "tracing 100 %",
+        TRACING__ENDPOINT="http://127.0.0.1:9/v1/traces",
+        TRACING__SAMPLE_RATIO="1",
+    ),
+    service(
+        "introspection, cached",
+        IDENTITY__ISSUERS__MAIN__INTROSPECTION=json.dumps(
+            {"client_id": "vault-bff", "client_secret": "opens-nothing"}
+        ),
+    ),
+]
