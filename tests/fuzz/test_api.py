@@ -1,7 +1,14 @@
 """Our own OpenAPI, taken at its word by schemathesis, with every kind of credential."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Iterator
+from typing import Any
 
+import httpx
+import pytest
+import schemathesis
+from hypothesis import given
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -10,29 +17,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.planted import ORIGIN, Planted
+from app.main import create_app
+from app.settings import Settings
+from tests.support.planted import ORIGIN, Planted, planted
+from tests.support.ports import free_ports
+from tests.support.process import serving, url
 
-PAGE = {"origin": ORIGIN, "x-vault-session": "1"}
-CREDENTIALS: dict[str, Callable[[Planted], dict[str, str]]] = {
-    "nothing": lambda _: {},
-    "signed token": lambda world: world.callers()["signed token"][0],
-    "opaque token": lambda world: world.callers()["opaque token"][0],
-    "application": lambda world: world.callers()["application"][0],
-    "token in a cookie": lambda world: world.callers()["token in a cookie"][0],
-    "userinfo": lambda world: world.callers()["userinfo"][0],
-    "service": lambda world: world.callers()["service"][0],
-    "expired token": lambda world: {
-        "authorization": f"Bearer {world.issuer.token(expires_in=-60)}"
-    },
-    "cookie of a foreign page": lambda world: {
-        **world.callers()["application"][0],
-        "origin": "https://evil.example",
-    },
-    "two credentials": lambda world: {
-        **world.callers()["signed token"][0],
-        **world.callers()["application"][0],
-    },
-}
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -40,3 +30,120 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+PATH = "/vault-session"
+CLIENT = httpx.Client()
+_MINIMUM = {
+    "apideck": {"api_key": "only-for-the-schema", "app_id": "app"},
+    "identity": {"issuers": {"main": {"issuer": "https://id.example.com", "audience": "x"}}},
+}
+DOCUMENT = create_app(Settings.model_validate(_MINIMUM)).openapi()
+
+
+def credentials(world: Planted) -> dict[str, dict[str, str]]:
+    """Return the headers of every kind of caller, of strangers, and of the confused."""
+    callers = {name: headers for name, (headers, _) in world.callers().items()}
+    return {
+        **callers,
+        "nothing": {},
+        "expired": {"authorization": f"Bearer {world.issuer.token(expires_in=-60)}"},
+        "foreign page": {**callers["application"], "origin": "https://evil.example"},
+        "two at once": {**callers["signed token"], **callers["application"]},
+        "page": {"origin": ORIGIN},
+    }
+
+
+KINDS = [
+    "signed token",
+    "opaque token",
+    "application",
+    "token in a cookie",
+    "userinfo",
+    "service",
+    "nothing",
+    "expired",
+    "foreign page",
+    "two at once",
+    "page",
+]
+
+
+@pytest.fixture(scope="module")
+def running_service(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, dict[str, dict[str, str]], Planted]]:
+    """Run the service as a process; returns its URL, and headers of every kind."""
+    with planted() as world:
+        environment = {
+            **world.environment(free_ports()),
+            "LIMITS": '{"per_user": "unlimited", "per_service": "unlimited"}',
+            "LOG": '{"level": "error"}',
+        }
+        output = tmp_path_factory.mktemp("fuzz") / "output"
+        with output.open("w") as file, serving(environment, into=(file, file)) as process:
+            yield url(environment, ""), credentials(world), world
+            CLIENT.close()
+            assert process.poll() is None
+        assert "unexpected_error" not in output.read_text()
+
+
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+operation = schema[PATH]["POST"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_the_service_keeps_to_its_own_description(
+    running_service: tuple[str, dict[str, dict[str, str]], Planted], kind: str, data: st.DataObject
+) -> None:
+    """Whatever is sent, by whomever, is answered as the document says, and never with a 500."""
+    base_url, headers, _ = running_service
+    mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)))
+    case = data.draw(operation.as_strategy(generation_mode=mode))
+
+    response = case.call(base_url=base_url, headers=headers[kind])
+    case.validate_response(response, checks=CHECKS)
+
+    if kind in {"nothing", "expired", "foreign page", "two at once", "page"}:
+        assert response.status_code in {400, 401, 403, 413}
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**18) | st.floats(-1e9, 1e9) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(body=st.binary(max_size=300) | json_values.map(json.dumps).map(str.encode))
+def test_any_body_of_a_known_caller_is_no_500(
+    running_service: tuple[str, dict[str, dict[str, str]], Planted], body: bytes
+) -> None:
+    """Any bytes at all are a session, or a 4xx that is a problem."""
+    base_url, headers, _ = running_service
+    known = {**headers["service"], "content-type": "application/json"}
+
+    answer = CLIENT.post(f"{base_url}{PATH}", content=body, headers=known)
+
+    assert answer.status_code == 201 or 400 <= answer.status_code < 500
+    if answer.status_code != 201:
+        assert answer.json()["status"] == answer.status_code
+
+
+def references(part: Any) -> Iterator[str]:
+    """Yield every reference within a part of the document."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name == "$ref":
+                yield value
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
+def test_every_reference_in_the_description_leads_somewhere() -> None:
+    """A client generator, or schemathesis, finds what the document points at."""
+    for reference in references(DOCUMENT):
+        part: Any = DOCUMENT
+        for name in reference.removeprefix("#/").split("/"):
+            part = part[name]
