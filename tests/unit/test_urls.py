@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from app.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
@@ -10,7 +12,8 @@ from app.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
         "https://app.example.com/",
         "https://app.example.com:8443/a/b;c?d=e&f=%2F/?",
         "https://app.example.com/a..b/.c/...?d=/../e",
-        "https://192.0.2.10:8443/",
+        "https://192.0.2.10:65535/",
+        "https://192.0.2.10:65534/",
         "https://1.2.3.4.example/",
         "https://3com.example/",
         "http://localhost:3000/back",
@@ -129,3 +132,37 @@ def test_loopback_is_told_by_the_host_alone() -> None:
     assert is_loopback("http://localhost:1/x")
     assert not is_loopback("https://localhost.example.com/")
     assert not is_loopback("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "words"),
+    [
+        (web_url, "x" * 2049, "must be at most 2048 characters long"),
+        (
+            web_url,
+            "nonsense",
+            (
+                "must be an absolute https URL without user info, fragment, backslash, wildcard, "
+                "dot segments, numeric host names, control or non-ASCII characters"
+            ),
+        ),
+        (web_url, "http://a.example", "must use https; http is for loopback hosts only"),
+        (
+            origin,
+            "https://a.example/",
+            "must be an origin such as https://app.example.com: no path, no slash",
+        ),
+        (
+            origin,
+            "https://a.example:443",
+            "must leave out the scheme's default port, as browsers do",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(
+    check: Callable[[str], str], value: str, words: str
+) -> None:
+    """An operator reads them beside the name of the setting."""
+    with pytest.raises(ValueError, match="must") as refused:
+        check(value)
+    assert str(refused.value) == words

@@ -1,9 +1,17 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
-from app.apideck.errors import meaning_of, refusal
+from app.apideck.errors import (
+    invalid_answer,
+    meaning_of,
+    not_asked,
+    refusal,
+    too_slow,
+    unreachable,
+)
 from app.errors import (
     ApideckError,
     ApideckInvalidResponseError,
@@ -79,3 +87,55 @@ def test_retry_after_as_a_date_is_turned_into_seconds() -> None:
     assert waits is not None
     assert 100 < waits <= 120
     assert refusal(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, b"").retry_after == 0
+
+
+LATER = "Integrations cannot be opened just now; try again shortly."
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_broke_before_an_answer_may_be_asked_again(answered: bool) -> None:
+    """Once an answer has begun a session may exist, so nobody asks for a second one."""
+    broken = unreachable(httpx.ReadError("reset"), answered=answered)
+    slow = too_slow(1.2345, answered=answered)
+
+    assert broken.transient is not answered
+    assert slow.transient is not answered
+    assert (broken.detail, broken.reason) == (LATER, "no answer from Apideck: ReadError: reset")
+    assert slow.detail == "Opening integrations takes too long just now; try again shortly."
+    whole = "whole " if answered else ""
+    assert slow.reason == f"no {whole}answer from Apideck within 1.23 s"
+
+
+def test_what_was_not_asked_says_when_it_will_be() -> None:
+    """The breaker's own seconds are passed on."""
+    error = not_asked(2.5)
+
+    assert (error.detail, error.retry_after, error.transient) == (LATER, 2.5, False)
+    assert error.reason == "Apideck was not asked: it failed too often just before"
+
+
+def test_an_answer_that_breaks_the_contract_says_how() -> None:
+    """The operator learns what was wrong with it, the caller that it may pass."""
+    error = invalid_answer("empty")
+
+    assert (error.detail, error.reason) == (LATER, "Apideck's answer is empty")
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"),
+    [(400, False), (401, False), (429, True), (500, False), (502, True), (503, True), (504, True)],
+)
+def test_only_what_may_pass_is_asked_again(status: int, transient: bool) -> None:
+    """A gateway's failure or too many requests may pass; a 500 may have minted."""
+    error = refusal(status, {}, b"")
+
+    assert error.transient is transient
+    assert (error.reason or "").startswith(f"{status} unnamed: ")
+
+
+def test_retry_after_is_bounded_in_both_forms() -> None:
+    """An hour at most, whether in seconds or as a date; to the second where it fits."""
+    assert refusal(429, {"retry-after": "3600"}, b"").retry_after == 3600
+    assert refusal(429, {"retry-after": "3599"}, b"").retry_after == 3599
+    assert refusal(429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, b"").retry_after == 3600
+    assert refusal(429, {}, b"").retry_after is None
