@@ -26,6 +26,14 @@ run: $(VENV)/.runtime ## Run the service alone, with your settings
 test: $(VENV)/.dev ## Run the whole test suite, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Fuzz for as long as it takes (make test runs a slice that is always the same)
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS)
+
+.PHONY: mutants
+mutants: $(VENV)/.dev ## Change the code that decides, and see which changes no test notices
+	$(BIN)/python tests/mutants/run.py $(ARGS)
+
 .PHONY: node-modules
 node-modules: ## Install the identity provider that some tests run against (needs Node.js)
 	npm ci --prefix tests/support/oidc_provider --ignore-scripts --no-audit --no-fund --loglevel=error
@@ -66,7 +74,7 @@ docs: $(VENV)/.dev ## Write the configuration reference and the OpenAPI document
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

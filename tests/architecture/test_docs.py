@@ -75,3 +75,17 @@ def test_configurations_in_the_docs_load(tmp_path: Path, monkeypatch: pytest.Mon
             (tmp_path / "config.toml").write_text(text)
             monkeypatch.setenv("CONFIG_FILE", str(tmp_path / "config.toml"))
             assert load_settings().apideck.app_id
+
+
+def test_every_threat_points_to_tests_that_exist() -> None:
+    """A threat whose test was renamed or removed is not held by anything that we know of."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| (?!threat|---|boundary)(.+) \| (.+) \| (.*) \|$", page, re.MULTILINE)
+    threats = [row for row in rows if "::" in row[2]]
+    assert len(threats) > 20
+    for threat, _, cell in threats:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", cell)
+        assert named, threat
+        for file, test in named:
+            source = (ROOT / "tests" / file).read_text()
+            assert re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), (threat, test)
