@@ -98,8 +98,7 @@ def test_what_broke_before_an_answer_may_be_asked_again(answered: bool) -> None:
     broken = unreachable(httpx.ReadError("reset"), answered=answered)
     slow = too_slow(1.2345, answered=answered)
 
-    assert broken.transient is not answered
-    assert slow.transient is not answered
+    assert (broken.transient, slow.transient) == (not answered, not answered)
     assert (broken.detail, broken.reason) == (LATER, "no answer from Apideck: ReadError: reset")
     assert slow.detail == "Opening integrations takes too long just now; try again shortly."
     whole = "whole " if answered else ""
@@ -139,3 +138,14 @@ def test_retry_after_is_bounded_in_both_forms() -> None:
     assert refusal(429, {"retry-after": "3599"}, b"").retry_after == 3599
     assert refusal(429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, b"").retry_after == 3600
     assert refusal(429, {}, b"").retry_after is None
+
+
+def test_the_fields_that_apideck_names_are_kept() -> None:
+    """They tell whether the caller can mend the request, and are empty where it names none."""
+    named = refusal(400, {}, b'{"detail": {"theme.logo": "is too large"}}')
+    unnamed = refusal(400, {}, b"")
+
+    assert isinstance(named, ApideckRejectedRequestError)
+    assert isinstance(unnamed, ApideckRejectedRequestError)
+    assert named.fields == {"/theme/logo"}
+    assert unnamed.fields == frozenset()
