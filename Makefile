@@ -34,9 +34,17 @@ fuzz: $(VENV)/.dev ## Fuzz for as long as it takes (make test runs a slice that 
 mutants: $(VENV)/.dev ## Change the code that decides, and see which changes no test notices
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
+.PHONY: e2e
+e2e: $(VENV)/.dev node-modules ## Click through everything in a real browser (needs Chromium, Node.js)
+	$(BIN)/python -m pytest tests/browser --no-skips $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Photograph the demo for the docs (needs Chromium)
+	PYTHONPATH=.:deploy/local $(BIN)/python -m tests.support.screenshots
+
 .PHONY: node-modules
-node-modules: ## Install the identity provider that some tests run against (needs Node.js)
-	npm ci --prefix tests/support/oidc_provider --ignore-scripts --no-audit --no-fund --loglevel=error
+node-modules: ## Install what tests need from npm: an identity provider, browser tools (needs Node.js)
+	for part in oidc_provider browser; do npm ci --prefix tests/support/$$part --ignore-scripts --no-audit --no-fund --loglevel=error || exit; done
 
 .PHONY: bench-transport
 bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck

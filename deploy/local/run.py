@@ -109,6 +109,7 @@ class Stack:
             "APIDECK__VAULT_ORIGINS": json.dumps([self.urls["apideck"]]),
             "IDENTITY__ISSUERS__DEMO__ISSUER": self.urls["issuer"],
             "SESSION__RETURN_TO__SETTINGS": f"{self.urls['demo']}/return.html",
+            "SESSION__DEFAULTS__THEME__LOGO": f"{self.urls['demo']}/icon.svg",
             "CORS__ALLOW_ORIGINS": json.dumps([self.urls["demo"]]),
             "VAULT_BFF_URL": self.urls["service"],
             "ISSUER_URL": self.urls["issuer"],

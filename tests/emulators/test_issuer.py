@@ -1,5 +1,7 @@
 """The development issuer, as `make demo` and the tests use it."""
 
+import time
+
 import httpx
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -18,6 +20,16 @@ def test_its_tokens_verify_with_its_published_keys(issuer: DevelopmentIssuer) ->
     for token in (bare, answered["access_token"]):
         claims = jwt.decode(token, keys, algorithms=["RS256"]).claims
         assert (claims["sub"], claims["org_id"], claims["aud"]) == ("ada", "acme", "vault-bff")
+
+
+def test_it_hands_out_tokens_that_have_expired(issuer: DevelopmentIssuer) -> None:
+    """Whoever wants to see what becomes of them need not wait."""
+    bare = httpx.get(f"{issuer.issuer}/token/ada?expired").text
+    answered = httpx.get(f"{issuer.issuer}/token?person=ada&expired").json()["access_token"]
+
+    for token in (bare, answered):
+        claims = jwt.decode(token, issuer.keys.signing_key("RS256"), algorithms=["RS256"]).claims
+        assert claims["exp"] < time.time() - 600
 
 
 def test_keys_rotate_over_http(issuer: DevelopmentIssuer) -> None:

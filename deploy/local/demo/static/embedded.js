@@ -33,6 +33,7 @@ function draw(person) {
   greeting.textContent = person
     ? `Connect the systems that ${person.org_name} works with, right here.`
     : "You are signed out.";
+  open.disabled = false;
 }
 
 async function start() {

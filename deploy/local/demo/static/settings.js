@@ -30,6 +30,7 @@ function draw(person) {
   greeting.textContent = person
     ? `Connect the systems that ${person.org_name} works with.`
     : "You are signed out.";
+  manage.disabled = false;
   const connected = connectedOf(person?.org_id ?? "");
   const groups = GROUPS.map((group) => drawGroup(group, connected));
   document.querySelector("#groups").replaceChildren(...groups);

@@ -10,7 +10,7 @@ _BUTTON = (
 _LABELS = {"fail": "Simulate an error"}
 
 
-def card(visit: Visit, api: str, service: str) -> Markup:
+def card(visit: Visit, api: str, service: str, *, heading: str = "h3") -> Markup:
     """Return one connector's card."""
     enabled = visit.consumer.connections.get((api, service))
     state = {None: "Not connected", True: "Connected", False: "Disabled"}[enabled]
@@ -19,6 +19,7 @@ def card(visit: Visit, api: str, service: str) -> Markup:
         "card.html",
         initial=name[:1].upper(),
         name=name,
+        heading=heading,
         state=state,
         kind="on" if enabled else "off",
         link=visit.connector_url(api, service),
@@ -39,6 +40,6 @@ def _actions(visit: Visit, state: str) -> list[str]:
 
 
 def _button(action: str, name: str) -> Markup:
-    kind = "primary" if action == "connect" else "quiet"
+    kind = {"connect": "primary", "fail": "plain"}.get(action, "quiet")
     label = _LABELS.get(action, action.capitalize())
     return fill(_BUTTON, action=action, label=label, name=name, kind=kind)

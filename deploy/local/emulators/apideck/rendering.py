@@ -24,6 +24,7 @@ _LOGS_LINK = Markup('<a href="#logs">Logs</a>')
 _SUGGESTIONS = '<p class="note"><strong>Suggested for you:</strong> $names</p>'
 _BACK = '<a class="back" href="$url">&larr; Back to $host</a>'
 _IMAGE = '<img class="$kind" src="$url" alt="">'
+_CRUMBS = '<nav class="crumbs" aria-label="Where you are">$home / $name</nav>'
 _LINK = '<a href="$url">$label</a>'
 
 
@@ -68,9 +69,9 @@ def connector(visit: Visit, api: str, service: str) -> Markup:
     home_link = fill(_LINK, url=visit.home_url, label="All integrations")
     return joined(
         [
-            NOTHING if visit.isolated else home_link,
+            NOTHING if visit.isolated else fill(_CRUMBS, home=home_link, name=name),
             fill("<h1>$name</h1><p>$api</p>", name=name, api=api_title(api)),
-            fill("<ul>$card</ul>", card=card(visit, api, service)),
+            fill("<ul>$card</ul>", card=card(visit, api, service, heading="h2")),
             render("guide.html", name=name) if guide else NOTHING,
             render("resources.html", name=name) if resources else NOTHING,
             _logs(visit, service),

@@ -90,19 +90,18 @@ class Pages:
         return _open(Response(person.picture(), media_type="image/svg+xml"))
 
     async def token_json(self, request: Request) -> Response:
-        """Answer a token for `?person=`, as a sign-in would end."""
+        """Answer a token for `?person=`, as a sign-in would end; with `&expired`, an old one."""
         person = request.query_params.get("person", "")
         if person not in PEOPLE:
             return _unknown_person()
-        token = self._issuer.token(person, expires_in=_TOKEN_SECONDS)
-        return _open(_token_response(token))
+        return _open(_token_response(self._token(person, request)))
 
     async def token_text(self, request: Request) -> Response:
-        """Answer a bare token, for a shell."""
+        """Answer a bare token, for a shell; with `?expired`, an old one."""
         person = request.path_params["id"]
         if person not in PEOPLE:
             return _unknown_person()
-        return PlainTextResponse(self._issuer.token(person, expires_in=_TOKEN_SECONDS))
+        return PlainTextResponse(self._token(person, request))
 
     async def client_credentials(self, request: Request) -> Response:
         """Answer a service's own token (RFC 6749 section 4.4); any secret will do."""
@@ -135,6 +134,10 @@ class Pages:
         """Sign with a new key from now on."""
         self._issuer.keys.rotate()
         return JSONResponse({"keys": [key["kid"] for key in self._issuer.keys.published()]})
+
+    def _token(self, person: str, request: Request) -> str:
+        expired = "expired" in request.query_params
+        return self._issuer.token(person, expires_in=-3600 if expired else _TOKEN_SECONDS)
 
     def _document(self, name: str, content: dict[str, object]) -> Response:
         self._issuer.counts[name] += 1

@@ -1,0 +1,79 @@
+"""`make demo`, for tests that look at it from outside."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import httpx
+
+from tests.support.ports import free_ports
+
+ROOT = Path(__file__).parent.parent.parent
+PORTS = 4
+START_SECONDS = 40
+
+
+@dataclass(frozen=True)
+class DemoStack:
+    """The four running processes: their URLs, and what can be asked of the emulator."""
+
+    service: str
+    apideck: str
+    issuer: str
+    demo: str
+
+    def minted(self) -> list[dict[str, Any]]:
+        """Return every session that the emulator made since it was reset."""
+        minted: list[dict[str, Any]] = self._emulator("GET", "minted").json()
+        return minted
+
+    def fail(self, fault: str, *, times: int | None = 1, **parameters: Any) -> None:
+        """Have Apideck fail from now on, so often or, with None, until it is reset."""
+        self._emulator("POST", "fail", {"fault": fault, "times": times, **parameters})
+
+    def reset(self) -> None:
+        """Have the emulator forget everything, faults included."""
+        self._emulator("POST", "reset")
+
+    def _emulator(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        url = f"{self.apideck}/__emulator__/{path}"
+        return httpx.request(method, url, json=body).raise_for_status()
+
+
+@contextmanager
+def demo_stack(**settings: str) -> Iterator[DemoStack]:
+    """Run the demo, with further settings of the service's in the environment."""
+    base = free_ports(PORTS)
+    outside = {name: value for name, value in os.environ.items() if "__" not in name}
+    with TemporaryFile() as printed:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "deploy" / "local" / "run.py")],
+            cwd=ROOT,
+            env={**outside, "DEMO_PORT_BASE": str(base), **settings},
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_for(process, printed.fileno())
+            yield DemoStack(*(f"http://127.0.0.1:{base + i}" for i in range(PORTS)))
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", printed: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        said = os.pread(printed, 100_000, 0)
+        if b"Press Ctrl-C" in said:
+            return
+        assert process.poll() is None, said.decode()
+        assert time.monotonic() < deadline, said.decode()
+        time.sleep(0.02)
