@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := $(VENV)/bench/bin/python
+
+NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 export DEMO_PORT_BASE ?= 8000
@@ -44,7 +46,8 @@ screenshots: $(VENV)/.dev ## Photograph the demo for the docs (needs Chromium)
 
 .PHONY: node-modules
 node-modules: ## Install what tests need from npm: an identity provider, browser tools (needs Node.js)
-	for part in oidc_provider browser; do npm ci --prefix tests/support/$$part --ignore-scripts --no-audit --no-fund --loglevel=error || exit; done
+	$(NPM) --prefix tests/support/oidc_provider
+	$(NPM) --prefix tests/support/browser
 
 .PHONY: bench-transport
 bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck

@@ -1,4 +1,4 @@
-"""What the browser tests share: the running demo, and a page of a real browser."""
+"""What the browser tests share: the running demo, a published service, and a real browser."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,17 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.support.browser import browser as run_browser
 from tests.support.browser import missing
 from tests.support.demo_stack import DemoStack, demo_stack
+from tests.support.published import Published, published
 
 expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="session")
+def _published() -> Iterator[Published]:
+    if missing():
+        pytest.skip(str(missing()))
+    with published() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -20,18 +29,18 @@ def _stack() -> Iterator[DemoStack]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return the browser."""
-    if missing():
-        pytest.skip(str(missing()))
-    with run_browser() as running:
+def browser(_published: Published) -> Iterator[Browser]:
+    """Return the browser, for which there is nothing but this machine."""
+    with run_browser(_published.gateway.browser_rule) as running:
         yield running
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return a browser that has seen nothing yet; fails the test if one of its pages throws."""
-    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+    with browser.new_context(
+        viewport={"width": 1280, "height": 800}, ignore_https_errors=True
+    ) as context:
         errors: list[str] = []
         context.on("weberror", lambda found: errors.append(str(found.error)))
         yield context
@@ -49,3 +58,10 @@ def stack(browser: Browser, _stack: DemoStack) -> DemoStack:  # noqa: ARG001 - s
     """Return the running demo, whose Apideck has seen nothing yet."""
     _stack.reset()
     return _stack
+
+
+@pytest.fixture
+def world(_published: Published) -> Published:
+    """Return the service and all around it under their real names, which have seen nothing yet."""
+    _published.reset()
+    return _published

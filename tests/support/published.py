@@ -1,0 +1,131 @@
+"""The service, Apideck and an application under the names that the docs give them, over TLS."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from emulators.serving import serve
+from tests.support.gateway import Gateway
+from tests.support.ports import free_ports
+from tests.support.process import environment_for, serving
+
+SERVICE, VAULT, APP = (
+    "https://vault.example.com",
+    "https://vault.apideck.com",
+    "https://app.example.com",
+)
+_METHODS = ["GET", "POST"]
+
+
+@dataclass
+class Sites:
+    """A server of any number of names that answers what it is told.
+
+    Attributes:
+        pages: by URL, the answer.
+        asked: what it was asked, as method and URL.
+    """
+
+    pages: dict[str, Response] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def app(self) -> Starlette:
+        """The application."""
+        return Starlette(routes=[Route("/{path:path}", self._answer, methods=_METHODS)])
+
+    async def _answer(self, request: Request) -> Response:
+        url = f"https://{request.headers['host']}{request.url.path}"
+        self.asked.append(f"{request.method} {url}")
+        return self.pages.get(url, Response(status_code=204))
+
+
+@dataclass(frozen=True)
+class Published:
+    """Everything, running.
+
+    Attributes:
+        apideck: Apideck; its Vault is at https://vault.apideck.com.
+        issuer: signs people in, for the audience `vault-bff` of access tokens and `spa` of cookies.
+        sites: serves all other names.
+        gateway: where the names lead.
+        service_url: the service by its port, for a backend.
+    """
+
+    apideck: ApideckEmulator
+    issuer: DevelopmentIssuer
+    sites: Sites
+    gateway: Gateway
+    service_url: str
+
+    def reset(self) -> None:
+        """Forget what was seen and told."""
+        self.apideck.reset()
+        self.sites.pages.clear()
+        self.sites.asked.clear()
+
+    @contextmanager
+    def at(self, name: str, url: str) -> Iterator[None]:
+        """Have a name lead to another server for as long as the context lasts."""
+        before = self.gateway.ports[name]
+        self.gateway.ports[name] = _port(url)
+        yield
+        self.gateway.ports[name] = before
+
+
+@contextmanager
+def published() -> Iterator[Published]:
+    """Run everything."""
+    apideck, issuer, sites = ApideckEmulator(vault_origin=VAULT), DevelopmentIssuer(), Sites()
+    with ExitStack() as running:
+        apideck_url, _ = (running.enter_context(one.serve()) for one in (apideck, issuer))
+        elsewhere = _port(running.enter_context(serve(sites.app)))
+        port = free_ports()
+        running.enter_context(serving(_environment(issuer.issuer, apideck_url, port)))
+        names = dict.fromkeys(
+            (
+                "app.example.com",
+                "other.example.com",
+                "evil.example",
+                "vaultjs.apideck.com",
+                "unify.apideck.com",
+            ),
+            elsewhere,
+        )
+        gateway = Gateway(
+            {**names, "vault.example.com": port, "vault.apideck.com": _port(apideck_url)}
+        )
+        running.enter_context(gateway.serve())
+        yield Published(apideck, issuer, sites, gateway, f"http://127.0.0.1:{port}")
+
+
+def _environment(issuer: str, apideck: str, port: int) -> dict[str, str]:
+    spa, main = "IDENTITY__ISSUERS__SPA", "IDENTITY__ISSUERS__MAIN"
+    return {
+        **environment_for(issuer, apideck, port),
+        f"{main}__CONSUMER_PREFIX": "main:",
+        f"{main}__CLAIMS__CONSUMER_ID": "org_id",
+        f"{spa}__ISSUER": issuer,
+        f"{spa}__AUDIENCE": "spa",
+        f"{spa}__CREDENTIAL__COOKIE": "__Host-session",
+        f"{spa}__CONSUMER_PREFIX": "spa:",
+        f"{spa}__CLAIMS__CONSUMER_ID": "org_id",
+        "APIDECK__VAULT_ORIGINS": f'["{VAULT}"]',
+        "CORS__ALLOW_ORIGINS": f'["{APP}"]',
+        "LIMITS__PER_USER": "unlimited",
+        "LOG__LEVEL": "error",
+        "SERVER__PUBLIC_URL": SERVICE,
+        "SESSION__DEFAULT_RETURN_TO": "settings",
+        "SESSION__RETURN_TO__SETTINGS": f"{APP}/return",
+    }
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])
