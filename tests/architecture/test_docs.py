@@ -1,5 +1,6 @@
 """Docs that would mislead are worse than none."""
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.observability.metrics import Metrics
 from app.settings.sources import load_settings
 
 ROOT = Path(__file__).parent.parent.parent
+SAMPLES = ROOT / "tests" / "support" / "samples.py"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -61,6 +63,27 @@ def test_the_readme_is_short_and_begins_with_its_two_commands() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) < 200
     assert {"make demo", "make test"} <= set(lines[:40])
+
+
+def test_every_sample_for_frontends_is_executed_by_a_test() -> None:
+    """A new fenced block in docs/frontend.md has no test until one names it."""
+    page = (ROOT / "docs" / "frontend.md").read_text()
+    blocks: list[tuple[str, str]] = []
+    heading, inside = "", False
+    for line in page.splitlines():
+        if line.startswith("## "):
+            heading = line.removeprefix("## ")
+        if line.lstrip().startswith(("```", "~~~")):
+            inside = not inside
+            blocks += [(heading, line.strip("`~ "))] if inside else []
+    calls = [
+        [ast.literal_eval(argument) for argument in node.args]
+        for path in [*(ROOT / "tests" / "browser").glob("*.py"), SAMPLES]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "sample"
+    ]
+    named = {(call[0], call[1], *(call[2:] or [0])) for call in calls}
+    assert {(*block, blocks[:i].count(block)) for i, block in enumerate(blocks)} == named
 
 
 def test_configurations_in_the_docs_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class PageHeadersMiddleware:
             ),
             # Vault JS opens a pop-up to authorize in, and needs to hear from it.
             "cross-origin-opener-policy": "same-origin-allow-popups",
-            "referrer-policy": "no-referrer",
+            "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
         }

@@ -1,0 +1,217 @@
+"""Every sample of docs/frontend.md, run in a page with the headers that it recommends.
+
+The names in the samples are the real ones here, so nothing of a sample is changed. The embedded
+variant is in test_vault_js.py.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from starlette.responses import HTMLResponse, PlainTextResponse
+
+from emulators.apideck import faults
+from emulators.serving import serve
+from tests.support.browser import missing_packages
+from tests.support.published import APP, SERVICE, VAULT, Published
+from tests.support.samples import bundle, html_page, sample
+
+pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
+
+NO_ANSWER = "Integrations cannot be opened just now; try again shortly."
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_refused_by_the_pages_policy(page: Page) -> Iterator[None]:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    yield
+    assert [text for text in said if "Content Security Policy" in text] == []
+
+
+def publish(world: Published, folder: Path, code: str, main: str, body: str = "") -> None:
+    """Serve a page at https://app.example.com whose script is a sample and what uses it."""
+    for path in ("", "return"):
+        world.sites.pages[f"{APP}/{path}"] = html_page(body)
+    world.sites.pages[f"{APP}/main.js"] = bundle(folder, code, main)
+    world.sites.pages[f"{APP}/token"] = PlainTextResponse(world.issuer.token())
+
+
+@pytest.fixture
+def server(
+    world: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    """Run the docs' own server in the application's place, with the form on its first page."""
+    monkeypatch.setenv("VAULT_SESSION_URL", f"{world.service_url}/vault-session")
+    (tmp_path / "server.py").write_text(sample("Rendered by your server", "python").code)
+    spec = importlib.util.spec_from_file_location("server", tmp_path / "server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.access_tokens["adas"] = world.issuer.token()
+    form = html_page(sample("Rendered by your server", "html").code)
+    module.app.add_route("/", lambda _: form)
+    with serve(module.app) as url, world.at("app.example.com", url):
+        yield module
+
+
+def sign_in(context: BrowserContext, world: Published) -> None:
+    """Give the browser the cookie that says who somebody is."""
+    token = world.issuer.token(aud="spa")
+    context.add_cookies([{"name": "__Host-session", "value": token, "url": SERVICE}])
+
+
+def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
+    """One POST, and the browser is in the person's Vault; a refusal is an error that says why."""
+    code = sample("Plain", "js").code + "export { openVault };"
+    publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
+    page.goto(APP)
+
+    refused = "sample.openVault('expired').catch((error) => error.message)"
+    assert page.evaluate(refused) == "The access token is not valid."
+    page.evaluate("token => sample.openVault(token)", world.issuer.token())
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
+    expect(page.get_by_role("complementary")).to_contain_text("Ada Byron")
+
+
+def test_the_module_with_a_token(page: Page, world: Published, tmp_path: Path) -> None:
+    """It goes to the connector, or shows what a person understands."""
+    code = sample("With the module", "js").code
+    publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
+    page.goto(APP)
+    shown = "token => new Promise((show) => sample.connect(token, show))"
+
+    assert page.evaluate(shown, "expired") == "Please sign in again."
+    world.apideck.fail(faults.error(500), times=None)
+    assert page.evaluate(shown, world.issuer.token()) == NO_ANSWER
+    world.apideck.reset()
+    page.evaluate("token => sample.connect(token)", world.issuer.token())
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+
+
+def test_the_module_with_a_cookie(
+    page: Page, context: BrowserContext, world: Published, tmp_path: Path
+) -> None:
+    """Nothing but the cookie says who is calling; without it nobody is."""
+    code = sample("With the module", "js", 1).code
+    publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
+    page.goto(APP)
+
+    refused = "sample.connect().catch((error) => error.type)"
+    assert page.evaluate(refused) == "unauthenticated"
+    sign_in(context, world)
+    page.evaluate("() => sample.connect()")
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
+    assert [minted.consumer_id for minted in world.apideck.minted] == ["spa:acme"]
+
+
+def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> None:
+    """It opens the connector, says what is wrong, and works again after Back."""
+    main = """import { createRoot } from "react-dom/client";
+    import { VaultButton } from "./sample";
+    const connection = { unified_api: "accounting", service_id: "xero" };
+    const getAccessToken = async () => (await fetch("/token")).text();
+    createRoot(document.querySelector("main")).render(
+      <VaultButton {...{ getAccessToken, connection }}>Connect Xero</VaultButton>,
+    );"""
+    publish(world, tmp_path, sample("In React", "jsx").code, main, "<main></main>")
+    page.goto(APP)
+    button = page.get_by_role("button", name="Connect Xero")
+    world.apideck.fail(faults.error(500), times=None)
+
+    button.click()
+    expect(page.get_by_role("alert")).to_have_text(NO_ANSWER)
+    world.apideck.reset()
+    button.click()
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+    page.go_back()
+    button.click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+    assert len(world.apideck.minted) == 2
+
+
+@pytest.mark.usefixtures("server")
+def test_the_form_and_its_server(page: Page, context: BrowserContext, world: Published) -> None:
+    """Without any script the form leads to the person's Vault, past the page's own policy."""
+    context.add_cookies([{"name": "session", "value": "adas", "url": APP}])
+    page.goto(APP)
+
+    page.get_by_role("button", name="Manage integrations").click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
+    expect(page.get_by_role("complementary")).to_contain_text("Ada Byron")
+    world.apideck.fail(faults.error(500), times=None)
+    page.goto(APP)
+    page.get_by_role("button", name="Manage integrations").click()
+    expect(page.get_by_text(NO_ANSWER)).to_be_visible()
+
+
+@pytest.mark.parametrize("cookie", ["unknown", "old"])
+def test_the_forms_server_asks_strangers_to_sign_in(
+    page: Page, context: BrowserContext, server: ModuleType, cookie: str
+) -> None:
+    """Who is signed out is sent to the sign-in, and so is whose access token has expired."""
+    server.access_tokens["old"] = "expired"
+    context.add_cookies([{"name": "session", "value": cookie, "url": APP}])
+    page.goto(APP)
+
+    page.get_by_role("button", name="Manage integrations").click()
+
+    expect(page).to_have_url(f"{APP}/sign-in")
+
+
+@pytest.mark.usefixtures("server")
+def test_the_forms_server_refuses_foreign_forms(
+    page: Page, context: BrowserContext, world: Published
+) -> None:
+    """A form of another page mints nothing, though the cookie comes with it."""
+    context.add_cookies(
+        [{"name": "session", "value": "adas", "url": APP, "secure": True, "sameSite": "None"}]
+    )
+    form = sample("Rendered by your server", "html").code.replace('"/', f'"{APP}/')
+    world.sites.pages["https://evil.example/"] = HTMLResponse(form)
+    page.goto("https://evil.example")
+
+    page.get_by_role("button", name="Manage integrations").click()
+
+    expect(page.get_by_text("This form was not sent by our own page.")).to_be_visible()
+    assert world.apideck.requests == []
+
+
+@pytest.mark.parametrize(
+    ("query", "headline", "report"),
+    [
+        ("", "Welcome back.", ""),
+        ("authorizedConnection=xero", "Xero reports that it is connected.", ""),
+        ("authorizedConnection=evil", "Welcome back.", ""),
+        (
+            "error_type=x&error_message=<b>Refused</b>&service_id=quickbooks",
+            "QuickBooks was not connected.",
+            "<b>Refused</b>",
+        ),
+        ("error_message=No&service_id=Your bank", "The integration was not connected.", "No"),
+        (f"error_message={'x' * 300}", "The integration was not connected.", "x" * 200),
+    ],
+)
+def test_the_way_back(
+    page: Page, world: Published, tmp_path: Path, query: str, headline: str, report: str
+) -> None:
+    """The headline is one's own, what was reported stays text, and the address is clean."""
+    main = """import { showReturn } from "./sample";
+    showReturn(document.querySelector("h1"), document.querySelector("p"));"""
+    publish(world, tmp_path, sample("The way back", "js").code, main, "<h1></h1><p></p>")
+
+    page.goto(f"{APP}/return?{query}")
+
+    expect(page.get_by_role("heading")).to_have_text(headline)
+    expect(page.get_by_role("paragraph")).to_have_text(report)
+    expect(page).to_have_url(f"{APP}/return")

@@ -1,0 +1,90 @@
+"""The code samples of docs/frontend.md, as a frontend's own build would take them."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.responses import HTMLResponse, Response
+
+from tests.support.browser import PACKAGES
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "frontend.md"
+MODULE = ROOT / "deploy" / "local" / "demo" / "static" / "vault-session.js"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A fenced block: under which heading it stands, in which language, and what it says."""
+
+    heading: str
+    language: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.heading}, {self.language}"
+
+
+def samples() -> list[Sample]:
+    """Return every fenced block of the page, in order."""
+    found, heading = [], ""
+    parts = re.finditer(
+        r"^## (?P<heading>[^\n]+)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$",
+        PAGE.read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    for part in parts:
+        if part["heading"]:
+            heading = part["heading"]
+        else:
+            found.append(Sample(heading, part["language"], part["code"]))
+    return found
+
+
+def sample(heading: str, language: str, number: int = 0) -> Sample:
+    """Return one of them by its heading and language, the first there unless told."""
+    fitting = [one for one in samples() if (one.heading, one.language) == (heading, language)]
+    return fitting[number]
+
+
+def recommended_headers() -> dict[str, str]:
+    """Return the headers that the page says a page around the Vault should have."""
+    lines = sample("Headers of your pages", "http").code.splitlines()
+    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def html_page(body: str = "", *, headers: dict[str, str] | None = None) -> HTMLResponse:
+    """Return a page with its script, and with these headers, by default the recommended ones."""
+    content = f"<!doctype html><title>Ours</title>{body}<script type=module src=/main.js></script>"
+    return HTMLResponse(content, headers=headers or recommended_headers())
+
+
+def bundle(folder: Path, code: str, main: str) -> Response:
+    """Build a script, as a frontend's bundler does.
+
+    Args:
+        folder: an empty one.
+        code: the sample; `./sample` to what uses it. Beside it is `vault-session.js`.
+        main: what uses it.
+    """
+    (folder / "sample.jsx").write_text(code)
+    (folder / "main.jsx").write_text(main)
+    (folder / "vault-session.js").write_text(MODULE.read_text())
+    built = subprocess.run(
+        [
+            str(PACKAGES / ".bin" / "esbuild"),
+            "main.jsx",
+            "--bundle",
+            "--format=esm",
+            "--jsx=automatic",
+            '--define:process.env.NODE_ENV="production"',
+            "--log-level=error",
+        ],
+        cwd=folder,
+        env={**os.environ, "NODE_PATH": str(PACKAGES)},
+        check=True,
+        capture_output=True,
+    )
+    return Response(built.stdout, media_type="text/javascript")
