@@ -124,7 +124,7 @@ def test_the_browsers_back_button_finds_a_page_that_works(page: Page, stack: Dem
     page.get_by_role("button", name="Manage all").click()
     expect(page).to_have_url(re.compile(r"/session/"))
 
-    page.go_back()
+    page.go_back(wait_until="commit")
 
     button = page.locator("#manage")
     expect(button).to_have_text("Manage all")

@@ -132,7 +132,7 @@ def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> No
     world.apideck.reset()
     button.click()
     expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
-    page.go_back()
+    page.go_back(wait_until="commit")
     button.click()
 
     expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))

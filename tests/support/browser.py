@@ -45,7 +45,10 @@ def browser(*arguments: str) -> Iterator[Browser]:
     """
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=chromium(), args=[*_QUIET, *arguments]
+            executable_path=chromium(),
+            args=[*_QUIET, *arguments],
+            # People's browsers keep a page as it was for the Back button; so does this one.
+            ignore_default_args=["--disable-back-forward-cache"],
         )
         try:
             yield launched

@@ -21,7 +21,7 @@ class PageHeadersMiddleware:
             "cross-origin-opener-policy": "same-origin-allow-popups",
             "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
-            "cache-control": "no-store",
+            "cache-control": "no-cache",
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
