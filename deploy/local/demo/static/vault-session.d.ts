@@ -24,10 +24,6 @@ export interface VaultSessionOptions {
   credentials?: "include" | "same-origin";
   /** That header's name; `X-Vault-Session` unless the operator changed it. */
   csrfHeader?: string;
-  /** Seconds until a request is given up; 30 unless given. */
-  timeout?: number;
-  /** Waits for so many seconds; for tests. */
-  wait?: (seconds: number) => Promise<void>;
 }
 
 /** The way into the Vault. Treat it as a password: keep it in memory, never in storage. */
@@ -72,8 +68,9 @@ export class VaultSessionError extends Error {
 /**
  * Asks for a session, for `ApideckVault.open({ token: session_token })`.
  *
- * While a call is under way, another with the same options gets the same promise. After a 429 or
- * 503 whose Retry-After is at most five seconds it waits so long and asks once more.
+ * While a call is under way, another with the same options gets the same promise. Where
+ * the service says by Retry-After that it wants at most five seconds, it waits and asks once more.
+ * A request that is not answered within 30 seconds is given up.
  *
  * @throws {VaultSessionError}
  */
@@ -84,9 +81,4 @@ export function createVaultSession(options?: VaultSessionOptions): Promise<Vault
  *
  * @throws {VaultSessionError}
  */
-export function openVault(
-  options?: VaultSessionOptions & {
-    /** Goes to a URL; `location.assign` unless given. */
-    navigate?: (url: string) => void;
-  },
-): Promise<void>;
+export function openVault(options?: VaultSessionOptions): Promise<void>;
