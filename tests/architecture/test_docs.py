@@ -86,6 +86,14 @@ def test_every_sample_for_frontends_is_executed_by_a_test() -> None:
     assert {(*block, blocks[:i].count(block)) for i, block in enumerate(blocks)} == named
 
 
+def test_pictures_are_small_and_shown() -> None:
+    """Nobody waits for one, and none is kept that no page shows."""
+    pages = "".join(path.read_text() for path in PAGES)
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.stat().st_size < 100_000, picture.name
+        assert f"images/{picture.name}" in pages, picture.name
+
+
 def test_configurations_in_the_docs_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every TOML sample is a whole configuration once the key and the app id are there."""
     monkeypatch.setenv("APIDECK__API_KEY", "sk_live_0123456789")

@@ -1,0 +1,73 @@
+"""`make screenshots`: photographs the main states of the demo for the docs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.support.browser import browser, missing
+from tests.support.demo_stack import ROOT, DemoStack, demo_stack
+from tests.support.journeys import connect, go_home
+
+IMAGES = ROOT / "docs" / "images"
+WIDTH, HEIGHT = 1280, 800
+Shot = Callable[[Page, DemoStack], None]
+
+
+def settings(page: Page, stack: DemoStack) -> None:
+    """The settings page, with something connected."""
+    page.goto(stack.demo)
+    connect(page, "QuickBooks")
+    go_home(page)
+    expect(page.get_by_role("button", name="Manage QuickBooks")).to_be_visible()
+
+
+def vault(page: Page, stack: DemoStack) -> None:
+    """The Vault, as it opens for that person."""
+    settings(page, stack)
+    page.get_by_role("button", name="Manage all").click()
+    expect(page.get_by_role("button", name="Disconnect QuickBooks")).to_be_visible()
+
+
+def failure(page: Page, stack: DemoStack) -> None:
+    """The settings page while Apideck is down."""
+    page.goto(stack.demo)
+    stack.fail("close", times=None)
+    page.get_by_role("button", name="Connect Xero").click()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def way_back(page: Page, stack: DemoStack) -> None:
+    """The return page."""
+    page.goto(stack.demo)
+    connect(page, "Xero")
+
+
+SHOTS: dict[str, tuple[Shot, Literal["light", "dark"]]] = {
+    "settings": (settings, "light"),
+    "settings-dark": (settings, "dark"),
+    "vault": (vault, "light"),
+    "failure": (failure, "light"),
+    "return": (way_back, "light"),
+}
+
+
+def photograph(folder: Path) -> None:
+    """Write every picture into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size: ViewportSize = {"width": WIDTH, "height": HEIGHT}
+    with demo_stack() as stack, browser("--hide-scrollbars") as running:
+        for name, (shot, scheme) in SHOTS.items():
+            stack.reset()
+            with running.new_context(viewport=size, color_scheme=scheme) as context:
+                page = context.new_page()
+                shot(page, stack)
+                page.mouse.move(0, 0)
+                page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
+
+
+if __name__ == "__main__":
+    if missing():
+        raise SystemExit(missing())
+    photograph(IMAGES)
