@@ -105,7 +105,7 @@ def test_a_double_click_is_one_session(page: Page, stack: DemoStack) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/embedded.html"])
 def test_nothing_can_be_clicked_before_it_works(page: Page, stack: DemoStack, path: str) -> None:
-    """Until it is known who is signed in the button is off; then it is on."""
+    """Until it is known who is signed in, button and choice are off; then they are on."""
     held: list[Route] = []
     page.route("**/people", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
     with page.expect_request("**/people"):
@@ -113,9 +113,11 @@ def test_nothing_can_be_clicked_before_it_works(page: Page, stack: DemoStack, pa
     button = page.get_by_role("button", name=re.compile("Manage all|Open integrations"))
 
     expect(button).to_be_disabled()
+    expect(page.get_by_label("Signed in as")).to_be_disabled()
     held[0].continue_()
 
     expect(button).to_be_enabled()
+    expect(page.get_by_label("Signed in as")).to_be_enabled()
 
 
 def test_the_browsers_back_button_finds_a_page_that_works(page: Page, stack: DemoStack) -> None:

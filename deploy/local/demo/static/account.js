@@ -16,6 +16,7 @@ export async function startAccount(onChange) {
   people = await getJson(`${urls.issuer}/people`);
   select.append(...people.map((one) => new Option(`${one.name}, ${one.org_name}`, one.id)));
   select.value = sessionStorage.getItem(PERSON) ?? people[0].id;
+  select.disabled = false;
   select.addEventListener("change", () => {
     sessionStorage.setItem(PERSON, select.value);
     show(onChange);
