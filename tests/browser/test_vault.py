@@ -18,7 +18,7 @@ def test_it_refuses_to_be_framed(page: Page, stack: DemoStack) -> None:
     """The same page frames what does not mind; of the Vault it gets nothing."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Manage all").click()
-    expect(page.get_by_role("heading", name="Integrations")).to_be_visible()
+    expect(page.get_by_text("Session ends in")).to_be_visible()
     vault, framing = page.url, page.context.new_page()
     said: list[str] = []
     framing.on("console", lambda message: said.append(message.text))
