@@ -10,6 +10,7 @@ BENCH := $(VENV)/bench/bin/python
 NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+IMAGE ?= vault-bff:dev
 export DEMO_PORT_BASE ?= 8000
 
 .PHONY: help
@@ -56,6 +57,20 @@ bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to
 .PHONY: soak
 soak: $(VENV)/.runtime ## Load the service for five minutes, and see that nothing grows
 	PYTHONPATH=deploy/local $(BIN)/python -m benchmarks.soak $(ARGS)
+
+.PHONY: image
+image: ## Build the image with docker, podman or buildah, whichever answers
+	@for engine in docker podman buildah; do \
+	  $$engine info >/dev/null 2>&1 || continue; \
+	  exec env BUILDAH_FORMAT=docker $$engine build --tag $(IMAGE) \
+	    --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) $(ARGS) .; \
+	done; echo "make image needs docker, podman or buildah" >&2; exit 1
+
+.PHONY: node-modules
+node-modules: ## Install what some tests need from npm: an identity provider, a linter (needs Node.js)
+	npm ci --prefix tests/support/oidc_provider --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm ci --prefix tests/support/compose_lint --ignore-scripts --no-audit --no-fund --loglevel=error
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers

@@ -61,3 +61,12 @@ def test_strangers_are_unknown(issuer: DevelopmentIssuer) -> None:
     listed = httpx.get(f"{issuer.issuer}/people").json()
     assert {person["org_id"] for person in listed} == {"acme", "globex"}
     assert httpx.get(listed[0]["picture"]).headers["content-type"].startswith("image/svg")
+
+
+def test_in_a_container_it_listens_everywhere_and_is_itself_on_loopback() -> None:
+    """Told to listen on every address, it still issues under one that leads back to it."""
+    with DevelopmentIssuer().serve(host="0.0.0.0") as url:  # noqa: S104 - what this is about
+        document = httpx.get(f"{url}/.well-known/openid-configuration").json()
+
+    assert url.startswith("http://127.0.0.1:")
+    assert document["issuer"] == url

@@ -37,9 +37,9 @@ class Demo:
         )
 
     @contextlib.contextmanager
-    def serve(self, port: int = 0) -> Iterator[str]:
-        """Serve the application on loopback; yields its URL."""
-        with serve(self.app, port=port) as url:
+    def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
+        """Serve the application, by default on loopback; yields its URL."""
+        with serve(self.app, host=host, port=port) as url:
             yield url
 
     async def _config(self, _: Request) -> Response:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import uvicorn
 
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where a container is told to
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10
 
@@ -27,7 +28,7 @@ def serve(
 
     Args:
         app: an ASGI application.
-        host: the address to listen on.
+        host: the address to listen on; the URL of one that listens on all is on loopback.
         port: the port to listen on; 0 takes a free one.
         http: the HTTP implementation.
 
@@ -55,7 +56,8 @@ def serve(
     thread.start()
     try:
         _wait_for(server, thread)
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        named = "127.0.0.1" if host == ANY_ADDRESS else host
+        yield f"http://{named}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

@@ -44,9 +44,9 @@ class DevelopmentIssuer:
         self.opaque: dict[str, dict[str, Any]] = {}
 
     @contextlib.contextmanager
-    def serve(self, port: int = 0) -> Iterator[str]:
-        """Serve the issuer on loopback; yields its URL, which is also its `iss`."""
-        with serve(self.app, port=port) as url:
+    def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
+        """Serve the issuer, by default on loopback; yields its URL, which is also its `iss`."""
+        with serve(self.app, host=host, port=port) as url:
             self.issuer = url
             yield url
 

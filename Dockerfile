@@ -1,0 +1,54 @@
+# The service and nothing else: no build tools, no tests, no emulators. `make image` builds it.
+#
+# The base is pinned by version. To pin it by digest as well, so that not even a rebuilt tag changes
+# anything, build with --build-arg BASE=python:3.11.15-slim-trixie@sha256:…,
+# where the digest is what `docker buildx imagetools inspect` says of that tag.
+ARG BASE=python:3.11.15-slim-trixie
+
+FROM ${BASE} AS build
+WORKDIR /build
+COPY requirements.txt ./
+# Wheels only, so that no compiler is needed, and each with the hash that the lock file wants of it.
+# A mirror or proxy of yours goes into a pip.conf given as --secret id=pip.conf; no layer keeps it.
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python -m venv --without-pip /opt/venv \
+    && python -m pip --python /opt/venv/bin/python --disable-pip-version-check --no-cache-dir \
+        install --require-hashes --no-deps --only-binary :all: --requirement requirements.txt
+COPY app app
+# Compiled here, because the root file system is not writable where this runs.
+RUN python -m compileall -q --invalidation-mode unchecked-hash app
+
+FROM ${BASE}
+# What installs packages has no business where none are to be installed.
+RUN python -m pip --disable-pip-version-check uninstall --quiet --yes \
+    --root-user-action ignore pip setuptools wheel
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /build/app /srv/app
+COPY LICENSE /licenses/LICENSE
+WORKDIR /srv
+# The environment goes over the configuration file, so these two are not to be had from there.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    SERVER__HOST=0.0.0.0 \
+    SERVER__PORT=8000
+# By number, so that Kubernetes can tell that it is not root.
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Any answer shows that the process lives, also the 421 of SERVER__ALLOWED_HOSTS.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['SERVER__PORT']), timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status >= 500)"]
+ENTRYPOINT ["python", "-m", "app"]
+CMD ["serve"]
+
+# Last, so that a new revision rebuilds nothing else.
+ARG BASE
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Vault BFF" \
+    org.opencontainers.image.description="The server side of Apideck's Hosted Vault" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.base.name="${BASE}"

@@ -1,0 +1,139 @@
+"""Containers without a registry and without a daemon: podman, on a base made from Debian packages.
+
+Needs root, so that it works where nobody has subordinate ids. What it makes stays in one directory.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+BASE = "localhost/python-of-debian:1"
+IMAGE = "localhost/vault-bff:test"
+
+_TOOLS = ("podman", "runc", "mmdebstrap", "make")
+_PACKAGES = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates"
+_CA = Path("/etc/ssl/certs/ca-certificates.crt")
+# Works with cgroups of either version, without systemd, and under lowered limits.
+_CONFIGURATION = """[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+runtime = "runc"
+image_default_format = "v2s2"
+"""
+
+
+def missing() -> str | None:
+    """Return what is missing, with the command that would install it, or None when nothing is."""
+    if os.geteuid() != 0:
+        return "builds a container, which needs root here"
+    if absent := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        return f"needs {' '.join(absent)}: apt-get install {' '.join(absent)}"
+    return None
+
+
+class Engine:
+    """podman with storage of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        (home / "containers.conf").write_text(_CONFIGURATION)
+        (home / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{home}/images"\nrunroot = "{home}/run"\n'
+        )
+        (home / "bin").mkdir()
+        (home / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+        (home / "bin" / "docker").chmod(0o755)
+        self.environment = {
+            **os.environ,
+            # `make image` is to take podman, even where there is a docker.
+            "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
+            "CONTAINERS_CONF": str(home / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
+            "BUILDAH_ISOLATION": "chroot",
+        }
+
+    def run(self, *arguments: str, timeout: float = 60) -> str:
+        """Run a podman command, and return what it prints.
+
+        Raises:
+            AssertionError: with what it complains of, when it fails.
+        """
+        return self.command("podman", *arguments, timeout=timeout)
+
+    def command(self, *arguments: str, timeout: float = 60) -> str:
+        """Run any command that uses this podman, and return what it prints."""
+        ended = subprocess.run(
+            arguments,
+            check=False,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def make_base(self) -> None:
+        """Make an image with a Python and a pip, as the real base has them."""
+        tar = self._home / "base.tar"
+        trust = [f"--customize-hook=copy-in {_CA} {_CA.parent}"] if _CA.exists() else []
+        self.command(
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={_PACKAGES}",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            # pip is then its own master, and can remove itself, as in the real base.
+            '--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
+            '--customize-hook=chroot "$1" python3 -m pip install --quiet --ignore-installed'
+            " --root-user-action ignore --no-index --find-links /usr/share/python-wheels pip",
+            '--customize-hook=chroot "$1" dpkg --purge --force-depends python3-pip',
+            *trust,
+            "bookworm",
+            str(tar),
+            timeout=300,
+        )
+        self.run("import", "--quiet", str(tar), BASE, timeout=120)
+        tar.unlink()
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        """Return what an image says of itself."""
+        [described] = json.loads(self.run("image", "inspect", image))
+        return dict(described)
+
+    @contextmanager
+    def container(self, *options: str, image: str = IMAGE) -> Iterator[str]:
+        """Run a container as strictly as the manifests ask for; yields its id."""
+        strict = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--network=host")
+        no_new = "--security-opt=no-new-privileges"
+        started = self.run("run", "--detach", *strict, no_new, *options, image).strip()
+        try:
+            yield started
+        finally:
+            self.run("rm", "--force", "--time", "0", started)
+
+    def wait(self, container: str, seconds: float) -> int:
+        """Wait until a container has ended, and return its exit status."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = json.loads(self.run("inspect", container))[0]["State"]
+            if not state["Running"]:
+                return int(state["ExitCode"])
+            time.sleep(0.05)
+        raise AssertionError("the container did not end")
+
+    def remove_everything(self) -> None:
+        """Remove every container and image."""
+        self.run("rm", "--all", "--force", "--time", "0")
+        self.run("rmi", "--all", "--force", timeout=120)
+        subprocess.run(["umount", str(self._home / "images" / "overlay")], check=False)  # noqa: S607

@@ -1,0 +1,111 @@
+"""What the files under deploy/ say, read as the tools read them."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+OVERLAYS = tuple(sorted(path.name for path in (KUBERNETES / "overlays").iterdir()))
+CONFIG_FILE = "CONFIG_FILE"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Image:
+    """What containers of the image have unless somebody says otherwise."""
+
+    user: int
+    port: int
+    environment: Mapping[str, str]
+    entrypoint: str
+
+
+def image(file: str = "Dockerfile") -> Image:
+    """Return what the last stage of a Dockerfile declares."""
+    text = re.sub(r"\\\n", " ", (ROOT / file).read_text())
+    stage = text.rpartition("\nFROM ")[2]
+    instructions = dict(re.findall(r"^([A-Z]+) (.*)$", stage, re.MULTILINE))
+    pairs = [pair.partition("=") for pair in shlex.split(instructions["ENV"])]
+    return Image(
+        user=int(instructions["USER"].partition(":")[0]),
+        port=int(instructions["EXPOSE"].split()[0]),
+        environment={name: value for name, _, value in pairs},
+        entrypoint=instructions["ENTRYPOINT"],
+    )
+
+
+def compose() -> Json:
+    """Return the compose file, its anchors and merges resolved."""
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
+
+
+def no_kubectl() -> str | None:
+    """Return what is missing to render manifests, or None when nothing is."""
+    return None if shutil.which("kubectl") else "needs kubectl 1.27 or newer, to render manifests"
+
+
+def render(folder: Path) -> list[Json]:
+    """Return the manifests of a kustomization, as `kubectl apply -k` would send them."""
+    ended = subprocess.run(
+        ["kubectl", "kustomize", str(folder)],  # noqa: S607 - whichever the machine has
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    # What is deprecated is said on stderr.
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return list(yaml.safe_load_all(ended.stdout))
+
+
+def of_kind(manifests: list[Json], kind: str) -> Json:
+    """Return the one manifest of a kind."""
+    [found] = [manifest for manifest in manifests if manifest["kind"] == kind]
+    return found
+
+
+def container_of(manifests: list[Json]) -> Json:
+    """Return the one container of the Deployment."""
+    [container] = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def unknown_settings(names: Iterator[str] | list[str]) -> list[str]:
+    """Return those names that look like settings but are none."""
+    return [name for name in names if "__" in name and not _is_setting(name)]
+
+
+def _is_setting(name: str) -> bool:
+    group: Any = Settings
+    for part in name.lower().split("__"):
+        if group is None:
+            return False
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            if part not in group.model_fields:
+                return False
+            group = _inner(group.model_fields[part].annotation)
+        else:  # A table by name: any name will do.
+            group = group[0]
+    return True
+
+
+def _inner(annotation: Any) -> Any:
+    """Return the group of settings below a field, in a list when it is a table of such groups."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    groups = [group for argument in get_args(annotation) if (group := _inner(argument)) is not None]
+    if not groups:
+        return None
+    return groups if "dict" in str(annotation) else groups[0]
