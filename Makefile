@@ -98,6 +98,10 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 docs: $(VENV)/.dev ## Write the configuration reference and the OpenAPI document from the code
 	$(BIN)/python docs/reference.py
 
+.PHONY: dashboard
+dashboard: $(VENV)/.dev ## Write Grafana's dashboard.json from dashboard.toml
+	$(BIN)/python deploy/grafana/render.py
+
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants

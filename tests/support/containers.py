@@ -19,6 +19,7 @@ IMAGE = "localhost/vault-bff:test"
 
 _TOOLS = ("podman", "runc", "mmdebstrap", "make")
 _PACKAGES = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates"
+_UNREAD = ("doc", "locale", "man")
 _CA = Path("/etc/ssl/certs/ca-certificates.crt")
 # Works with cgroups of either version, without systemd, and under lowered limits.
 _CONFIGURATION = """[containers]
@@ -90,9 +91,9 @@ class Engine:
         self.command(
             "mmdebstrap",
             "--quiet",
-            "--variant=minbase",
+            "--variant=essential",
             f"--include={_PACKAGES}",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _UNREAD),
             # pip is then its own master, and can remove itself, as in the real base.
             '--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
             '--customize-hook=chroot "$1" python3 -m pip install --quiet --ignore-installed'

@@ -1,0 +1,68 @@
+"""Which metrics a query of Prometheus' asks for, and whether the service has them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import promql_parser
+from promql_parser import Expr, VectorSelector
+
+from app.observability.collectors import ApideckCollector, JwksCollector
+from app.observability.metrics import Metrics
+
+# What Prometheus itself adds to everything that it collects.
+TARGET = frozenset({"job", "namespace", "pod", "instance"})
+_PARTS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+
+
+def series() -> dict[str, frozenset[str]]:
+    """Return the labels of every series that the service has, by its name."""
+    metrics = Metrics()
+    metrics.registry.register(JwksCollector(dict))
+    metrics.registry.register(ApideckCollector(dict))
+    labels = _labels(metrics)
+    found = {"up": TARGET}
+    for family in metrics.registry.collect():
+        for suffix in _PARTS[family.type]:
+            bound = {"le"} if suffix == "_bucket" else set()
+            found[family.name + suffix] = TARGET | labels[family.name] | bound
+    return found
+
+
+def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
+    own = {one._name: one._labelnames for one in vars(metrics).values() if hasattr(one, "_name")}
+    states = [
+        family
+        for collector in (JwksCollector(dict), ApideckCollector(dict))
+        for family in collector.collect()
+    ]
+    read: dict[str, Any] = {family.name: getattr(family, "_labelnames", ()) for family in states}
+    return {name: frozenset(labels) for name, labels in {**own, **read}.items()}
+
+
+def selectors(query: str) -> Iterator[VectorSelector]:
+    """Yield every series that a query selects.
+
+    Raises:
+        ValueError: the query cannot be parsed.
+    """
+    found: list[VectorSelector] = []
+
+    def visit(expression: Expr) -> None:
+        if isinstance(expression, VectorSelector):
+            found.append(expression)
+
+    promql_parser.walk(promql_parser.parse(query), visit)
+    yield from found
+
+
+def unknown(query: str, known: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return the series, and the labels that select among them, which do not exist."""
+    faults = []
+    for selector in selectors(query):
+        name = selector.name or ""
+        if name not in known:
+            faults.append(name)
+            continue
+        wanted = {matcher.name for matcher in selector.matchers.matchers}
+        faults += [f"{name}{{{label}}}" for label in sorted(wanted - known[name])]
+    return faults
