@@ -11,6 +11,7 @@ NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 IMAGE ?= vault-bff:dev
+SBOM ?= sbom.json
 export DEMO_PORT_BASE ?= 8000
 
 .PHONY: help
@@ -101,6 +102,15 @@ docs: $(VENV)/.dev ## Write the configuration reference and the OpenAPI document
 .PHONY: dashboard
 dashboard: $(VENV)/.dev ## Write Grafana's dashboard.json from dashboard.toml
 	$(BIN)/python deploy/grafana/render.py
+
+.PHONY: sbom
+sbom: $(VENV)/.dev ## Write sbom.json: all that the image may hold of Python packages (CycloneDX)
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --validate --output-file $(SBOM)
+
+.PHONY: licenses
+licenses: $(VENV)/.dev ## Refuse a runtime package whose licence is not among those that may be
+	$(BIN)/pip-licenses --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
 
 .PHONY: clean
 clean: ## Remove everything that make made

@@ -14,7 +14,7 @@ from app.settings.sources import load_settings
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "tests" / "support" / "samples.py"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy/README.md"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -94,3 +94,20 @@ def test_the_runbook_names_only_metrics_and_settings_that_exist() -> None:
     """Nobody looks at night for what is not there."""
     assert set(re.findall(r"`(vault_bff_\w+)`", RUNBOOK)) <= set(series())
     assert unknown_settings(re.findall(r"`([A-Z]+__[A-Z_]+)`", RUNBOOK)) == []
+
+
+def test_the_operators_resource_holds_the_same_rules() -> None:
+    """The command in deploy/README.md makes a PrometheusRule of the file, whole and as it is."""
+    page = (ROOT / "deploy" / "README.md").read_text()
+    [command] = re.findall(r"^(\{ printf .*?; \}) \| kubectl", page, re.MULTILINE | re.DOTALL)
+    made = subprocess.run(
+        ["/bin/sh", "-c", command], check=True, cwd=ROOT, capture_output=True, text=True
+    )
+
+    resource = yaml.safe_load(made.stdout)
+
+    assert (resource["apiVersion"], resource["kind"]) == (
+        "monitoring.coreos.com/v1",
+        "PrometheusRule",
+    )
+    assert resource["spec"] == {"groups": GROUPS}
