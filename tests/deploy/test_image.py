@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support import containers
-from tests.support.containers import BASE, IMAGE, ROOT, Engine
+from tests.support.containers import IMAGE, ROOT, Engine
 from tests.support.http import bearer
 from tests.support.process import environment_for
 
@@ -31,17 +30,6 @@ def test_the_linter_finds_nothing(file: str) -> None:
 
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "hadolint ignore" not in (ROOT / file).read_text()
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Build the image with `make image` on a local base."""
-    engine = Engine(tmp_path_factory.mktemp("containers"))
-    engine.make_base()
-    arguments = f"ARGS=--quiet --build-arg=BASE={BASE}"
-    engine.command("make", "image", f"IMAGE={IMAGE}", arguments, timeout=300)
-    yield engine
-    engine.remove_everything()
 
 
 @built

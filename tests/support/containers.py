@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 BASE = "localhost/python-of-debian:1"
 IMAGE = "localhost/vault-bff:test"
+COMPOSE = Path(sys.executable).parent / "podman-compose"
 
-_TOOLS = ("podman", "runc", "mmdebstrap", "make")
-_PACKAGES = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates"
+_TOOLS = ("podman", "runc", "mmdebstrap", "iptables", "make")
+_PLUGINS = Path("/usr/lib/cni/bridge")
+_PACKAGES = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates,redis-server"
 _UNREAD = ("doc", "locale", "man")
 _CA = Path("/etc/ssl/certs/ca-certificates.crt")
 # Works with cgroups of either version, without systemd, and under lowered limits.
@@ -38,7 +41,7 @@ def missing() -> str | None:
         return "builds a container, which needs root here"
     if absent := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         return f"needs {' '.join(absent)}: apt-get install {' '.join(absent)}"
-    return None
+    return None if _PLUGINS.exists() else "needs apt-get install containernetworking-plugins"
 
 
 class Engine:
@@ -60,6 +63,7 @@ class Engine:
             "CONTAINERS_CONF": str(home / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
             "BUILDAH_ISOLATION": "chroot",
+            "BUILDAH_FORMAT": "docker",
         }
 
     def run(self, *arguments: str, timeout: float = 60) -> str:
@@ -107,6 +111,15 @@ class Engine:
         self.run("import", "--quiet", str(tar), BASE, timeout=120)
         tar.unlink()
 
+    def compose(self, *arguments: str | Path, timeout: float = 120) -> str:
+        """Run a command of podman-compose's over docker-compose.yml."""
+        file = str(ROOT / "docker-compose.yml")
+        return self.command(str(COMPOSE), "--file", file, *map(str, arguments), timeout=timeout)
+
+    def state(self, container: str) -> dict[str, Any]:
+        """Return what a container is doing."""
+        return dict(json.loads(self.run("inspect", container))[0]["State"])
+
     def inspect(self, image: str) -> dict[str, Any]:
         """Return what an image says of itself."""
         [described] = json.loads(self.run("image", "inspect", image))
@@ -127,7 +140,7 @@ class Engine:
         """Wait until a container has ended, and return its exit status."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            state = json.loads(self.run("inspect", container))[0]["State"]
+            state = self.state(container)
             if not state["Running"]:
                 return int(state["ExitCode"])
             time.sleep(0.05)
