@@ -47,9 +47,15 @@ screenshots: $(VENV)/.dev ## Photograph the demo for the docs (needs Chromium)
 	PYTHONPATH=.:deploy/local $(BIN)/python -m tests.support.screenshots
 
 .PHONY: node-modules
-node-modules: ## Install what tests need from npm: an identity provider, browser tools (needs Node.js)
+node-modules: ## Install what tests need from npm: an identity provider, browser tools, a linter
 	$(NPM) --prefix tests/support/oidc_provider
 	$(NPM) --prefix tests/support/browser
+	$(NPM) --prefix tests/support/compose_lint
+
+.PHONY: bench
+bench: $(VENV)/bench/.installed ## Compare the service with what people write in its place (some 15 minutes)
+	$(NPM) --prefix benchmarks/peers/node
+	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.compare $(ARGS)
 
 .PHONY: bench-transport
 bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck
@@ -67,11 +73,6 @@ image: ## Build the image with docker, podman or buildah, whichever answers
 	    --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
 	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) $(ARGS) .; \
 	done; echo "make image needs docker, podman or buildah" >&2; exit 1
-
-.PHONY: node-modules
-node-modules: ## Install what some tests need from npm: an identity provider, a linter (needs Node.js)
-	npm ci --prefix tests/support/oidc_provider --ignore-scripts --no-audit --no-fund --loglevel=error
-	npm ci --prefix tests/support/compose_lint --ignore-scripts --no-audit --no-fund --loglevel=error
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Style, types, layers
