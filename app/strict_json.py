@@ -38,7 +38,8 @@ def loads(data: bytes) -> Any:
         raise InvalidJSONError(_TOO_DEEP) from None
     except json.JSONDecodeError as error:
         raise InvalidJSONError(f"not JSON: {error.msg} at character {error.pos}") from None
-    _check_depth(value)
+    if text.count("{") + text.count("[") > MAX_DEPTH:  # Fewer cannot lie deeper.
+        _check_depth(value)
     if "\\u" in text:
         _check_surrogates(value)
     return value

@@ -243,12 +243,10 @@ class Competition:
         with upstream(self._upstream_port, scenario.delay) as url:
             for contestant in random.sample(field, len(field)):
                 run = Run(next(self._ports), url, self._issuer, self._folder)
-                with serving(contestant, run) as server:
+                with self._noted(name, contestant), serving(contestant, run) as server:
                     self.starts[contestant.name].append((server.ready_seconds, server.rss_mb()))
                     checked(run, self._tokens[0])
-                    result = measure(server, run, script, scenario)
-                self.results[name][contestant.name].append(result)
-                print(f"  {name} {contestant.name}: {result}", file=sys.stderr, flush=True)
+                    self._keep(name, contestant, measure(server, run, script, scenario))
 
     def pace(self, field: list[Contestant]) -> None:
         """Measure each at half of what it could do in a-64, with arrivals as chance has them."""
@@ -256,7 +254,7 @@ class Competition:
             for contestant in random.sample(field, len(field)):
                 capacity = median(self.results["a-64"][contestant.name], "per_second")
                 run = Run(next(self._ports), url, self._issuer, self._folder)
-                with serving(contestant, run) as server:
+                with self._noted("c-paced", contestant), serving(contestant, run) as server:
                     before = server.cpu_seconds()
                     seen = paced(run.port, self._tokens, capacity / 2, PACED.seconds)
                     cpu = server.cpu_seconds() - before
@@ -268,8 +266,21 @@ class Competition:
                         seen.errors,
                         server.rss_mb(),
                     )
-                self.results["c-paced"][contestant.name].append(result)
-                print(f"  c-paced {contestant.name}: {result}", file=sys.stderr, flush=True)
+                    self._keep("c-paced", contestant, result)
+
+    def _keep(self, name: str, contestant: Contestant, result: Result) -> None:
+        self.results[name][contestant.name].append(result)
+        print(f"  {name} {contestant.name}: {result}", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def _noted(self, name: str, contestant: Contestant) -> Iterator[None]:
+        """Go on without a contestant that breaks down, and say so."""
+        try:
+            yield
+        except (RuntimeError, OSError, AssertionError, httpx.HTTPError, ValueError) as error:
+            print(f"  {name} {contestant.name} broke down: {error!r}", file=sys.stderr, flush=True)
+        except subprocess.CalledProcessError as error:
+            print(f"  {name} {contestant.name} broke wrk: {error.stderr}", file=sys.stderr)
 
 
 def median(results: list[Result], what: str) -> float:

@@ -1,7 +1,7 @@
 """Not going on for somebody who has gone."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     """Return what the work comes to; cancel it when the caller hangs up first.
 
     The request's body must have been read: what a server reports next is that nobody is there.
@@ -18,13 +18,24 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         ClientDisconnect: the caller has hung up.
     """
-    working = asyncio.ensure_future(work)
+    working = asyncio.current_task()
+    assert working is not None  # noqa: S101 - a coroutine runs in a task
+    gone = False
+
+    def stop(_: asyncio.Future[Any]) -> None:
+        nonlocal gone
+        gone = True
+        working.cancel()
+
     watching = asyncio.ensure_future(request.receive())
+    watching.add_done_callback(stop)
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return await working
-        raise ClientDisconnect
+        return await work
+    except asyncio.CancelledError:
+        # As asyncio.timeout has it: cancelled by us alone, and by nobody else as well.
+        if gone and working.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in (working, watching):
-            task.cancel()
+        watching.remove_done_callback(stop)
+        watching.cancel()

@@ -1,16 +1,14 @@
-"""Asking again: when, how often, and after how long."""
+"""Asking again: when, how often, and after how long.
 
+Why this is no library: docs/adr/0010-retries.md.
+"""
+
+import asyncio
+import itertools
+import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_random_exponential,
-)
 
 from app.errors import ApideckError
 from app.settings.apideck import RetrySettings
@@ -58,10 +56,7 @@ class Retries:
             settings: how often, and after how long.
             note: is called before each attempt but the first.
         """
-        self._attempts = stop_after_attempt(settings.max_attempts)
-        self._jitter = wait_random_exponential(
-            settings.base_delay_seconds, max=settings.max_delay_seconds
-        )
+        self._settings = settings
         self._budget = RetryBudget(settings.budget_ratio, settings.budget_reserve)
         self._note = note
 
@@ -76,27 +71,26 @@ class Retries:
             ApideckError: the last attempt's, when there is to be no other.
         """
         self._budget.pay_in()
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_is_transient),
-            wait=self._delay,
-            # In this order: what is not asked again for another reason costs no budget.
-            stop=lambda state: (
-                self._attempts(state)
-                or stop_before_delay(deadline_seconds)(state)
-                or not self._budget.take_out()
-            ),
-            before_sleep=lambda _: self._note(),
-            reraise=True,
-        )
-        return await retrying(attempt)
+        deadline = time.monotonic() + deadline_seconds
+        for number in itertools.count(1):
+            try:
+                return await attempt()
+            except ApideckError as error:
+                delay = self._delay(number, error)
+                if (
+                    not error.transient
+                    or number >= self._settings.max_attempts
+                    or time.monotonic() + delay >= deadline
+                    # Last, so that what is not asked again anyway costs no budget.
+                    or not self._budget.take_out()
+                ):
+                    raise
+            self._note()
+            await asyncio.sleep(delay)
+        raise AssertionError  # Attempts are without end.
 
-    def _delay(self, state: RetryCallState) -> float:
-        error = None if state.outcome is None else state.outcome.exception()
-        chance = self._jitter(state)
-        asked = error.retry_after if isinstance(error, ApideckError) else None
+    def _delay(self, number: int, error: ApideckError) -> float:
+        longest = self._settings.base_delay_seconds * 2 ** (number - 1)
+        chance = random.uniform(0, min(longest, self._settings.max_delay_seconds))  # noqa: S311 - it keeps no secret
         # A little of chance on top: whoever was told the same second must not come all at once.
-        return chance if asked is None else asked + chance / 10
-
-
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, ApideckError) and error.transient
+        return chance if error.retry_after is None else error.retry_after + chance / 10

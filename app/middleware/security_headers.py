@@ -1,6 +1,5 @@
 """Puts on every answer the headers that keep it out of caches, sniffers and referrers."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -10,6 +9,8 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
 }
+_RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _RAW)
 
 
 class SecurityHeadersMiddleware:
@@ -23,7 +24,8 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                others = [one for one in message["headers"] if one[0] not in _NAMES]
+                message["headers"] = [*others, *_RAW]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -5,6 +5,7 @@ of libraries too, whose words nobody here chose.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from structlog.typing import EventDict, WrappedLogger
@@ -25,6 +26,11 @@ _SENSITIVE_TEXT = re.compile(
 _MAX_DEPTH = 6
 
 
+@lru_cache(maxsize=1024)  # Names come again with every line.
+def _is_sensitive(name: str) -> bool:
+    return _SENSITIVE_NAME.search(name) is not None
+
+
 class Redactor:
     """A structlog processor that takes out secrets by name, by shape, and by knowing them."""
 
@@ -40,7 +46,7 @@ class Redactor:
         return {name: self._field(name, value, _MAX_DEPTH) for name, value in event.items()}
 
     def _field(self, name: str, value: Any, depth: int) -> Any:
-        return REDACTED if _SENSITIVE_NAME.search(name) else self._value(value, depth)
+        return REDACTED if _is_sensitive(name) else self._value(value, depth)
 
     def _value(self, value: Any, depth: int) -> Any:
         if value is None or isinstance(value, bool | int | float):
