@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typing_extensions import is_typeddict
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -62,9 +63,9 @@ def table(group: type[BaseModel], prefix: str) -> str:
 def meaning(field: FieldInfo) -> str:
     """Return what a setting is for, with the fields of a table of Apideck's."""
     text = field.description or ""
-    keys = getattr(field.annotation, "__annotations__", {})
-    if not isinstance(field.annotation, type) or not keys:
+    if not is_typeddict(field.annotation):
         return text
+    keys = field.annotation.__annotations__  # type: ignore[union-attr]  # a TypedDict has them
     return f"{text} Its fields: {', '.join(f'`{key}`' for key in keys)}."
 
 
@@ -75,6 +76,8 @@ def default(field: FieldInfo) -> str:
         return "**required**"
     if value is None or value in ((), {}, ""):
         return "none"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()  # A default is no secret.
     shown = ", ".join(value) if isinstance(value, tuple) else str(value)
     return f"`{shown.lower() if isinstance(value, bool) else shown}`"
 
