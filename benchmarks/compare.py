@@ -21,7 +21,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -35,7 +37,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 60.0
-_SERVER_CORE, _LOAD_CORE = "0", "1"
+_SERVER_CORE, _LOAD_CORE = "0", str(max(os.sched_getaffinity(0)))
 _WARM_UP_SECONDS = 2
 _PEOPLE = 2000
 
@@ -64,6 +66,7 @@ SCENARIOS = {
     "b-1000": Scenario(0.3, 1000, 6),
     "b-4000": Scenario(0.3, 4000, 6),
 }
+PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
 
 
@@ -105,8 +108,8 @@ class Server:
 
     def rss_mb(self) -> float:
         """Return the memory that its processes have."""
-        status = (Path(f"/proc/{pid}/status").read_text() for pid in self._family())
-        return sum(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in status) / 1024  # type: ignore[index]  # every process has it
+        status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self._family())
+        return sum(map(int, re.findall(r"VmRSS:\s+(\d+)", status))) / 1024
 
     def _family(self) -> list[int]:
         children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
@@ -268,6 +271,28 @@ class Competition:
                     )
                     self._keep("c-paced", contestant, result)
 
+    def pair(self) -> None:
+        """Measure the service as two processes, each with a core that it shares with the load."""
+        script = lua(self._folder, self._tokens)
+        with upstream(self._upstream_port, 0.0) as url, contextlib.ExitStack() as stack:
+            runs = [Run(next(self._ports), url, self._issuer, self._folder) for _ in range(2)]
+            servers = [
+                stack.enter_context(serving(OURS, run, cores))
+                for run, cores in zip(runs, (_SERVER_CORE, _LOAD_CORE), strict=True)
+            ]
+            with ThreadPoolExecutor() as pool:
+                one_of = partial(measure, script=script, scenario=PAIR)
+                both = list(pool.map(one_of, servers, runs))
+        result = Result(
+            sum(one.per_second for one in both),
+            statistics.mean(one.cpu_ms for one in both),
+            statistics.mean(one.p50_ms for one in both),
+            max(one.p99_ms for one in both),
+            sum(one.errors for one in both),
+            sum(one.rss_mb for one in both),
+        )
+        self._keep("f-two-processes", OURS, result)
+
     def _keep(self, name: str, contestant: Contestant, result: Result) -> None:
         self.results[name][contestant.name].append(result)
         print(f"  {name} {contestant.name}: {result}", file=sys.stderr, flush=True)
@@ -354,6 +379,8 @@ def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
             played.pace(contestants.ALL)
         if not only or "e-features" in only:
             played.play("e-features", SCENARIOS["a-64"], [OURS, *FEATURES])
+        if not only or "f-two-processes" in only:
+            played.pair()
 
 
 def report(played: Competition) -> None:

@@ -1,0 +1,55 @@
+"""That nobody makes a request much dearer without noticing."""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.compare import Server, serving, upstream
+from benchmarks.contestants import MINIMAL, OURS, Contestant, Run
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer
+from tests.support.ports import free_ports
+
+REQUESTS = 1200
+AT_MOST = 10
+"""Times the CPU of the smallest server there can be; `make bench` measures about half of that."""
+
+
+async def ask(run: Run, tokens: list[str], count: int) -> None:
+    """Ask so often, sixteen at a time."""
+    turns = itertools.count()
+
+    async def caller(http: aiohttp.ClientSession) -> None:
+        while (turn := next(turns)) < count:
+            url = f"http://127.0.0.1:{run.port}/vault-session"
+            async with http.post(url, headers=bearer(tokens[turn % len(tokens)])) as answer:
+                await answer.read()
+                assert answer.status == 201
+
+    async with aiohttp.ClientSession() as http:
+        await asyncio.gather(*(caller(http) for _ in range(16)))
+
+
+async def cpu_of(contestant: Contestant, run: Run, tokens: list[str]) -> float:
+    """Return the CPU seconds that a server takes for all requests, once it is warm."""
+    server: Server
+    with serving(contestant, run) as server:
+        await ask(run, tokens, 200)
+        before = server.cpu_seconds()
+        await ask(run, tokens, REQUESTS)
+        return server.cpu_seconds() - before
+
+
+async def test_a_request_costs_a_few_times_what_it_must(
+    issuer: DevelopmentIssuer, tmp_path: Path
+) -> None:
+    """Verified, counted, logged and audited, it takes no more than ten times a bare proxy's CPU."""
+    tokens = [issuer.token(sub=f"person-{number}") for number in range(100)]
+    with upstream(free_ports(), 0.0) as url:
+        runs = [Run(free_ports(), url, issuer.issuer, tmp_path) for _ in range(2)]
+        least = await cpu_of(MINIMAL, runs[0], tokens)
+        ours = await cpu_of(OURS, runs[1], tokens)
+
+    assert ours / least <= AT_MOST
