@@ -57,9 +57,17 @@ bench: $(VENV)/bench/.installed ## Compare the service with what people write in
 	$(NPM) --prefix benchmarks/peers/node
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.compare $(ARGS)
 
+.PHONY: plot
+plot: $(VENV)/bench/.installed ## Draw what make bench measured
+	$(BENCH) -m benchmarks.plot
+
 .PHONY: bench-transport
 bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck
 	$(BENCH) -m benchmarks.transport $(ARGS)
+
+.PHONY: profile
+profile: $(VENV)/bench/.installed ## Show where a request's CPU goes, room by room
+	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.profile $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.runtime ## Load the service for five minutes, and see that nothing grows

@@ -13,8 +13,11 @@ from app.identity.build import build_issuer
 from app.identity.fetch import Fetcher
 from app.identity.introspection import Introspector
 from app.identity.whoami import WhoAmI
+from app.limits.build import build_store
+from app.limits.models import Limit, Rate, StoreFailedError
 from app.observability.observed import Observed
-from app.settings import Settings
+from app.settings import LimitSettings, Settings
+from app.settings.limits import MEMORY
 from app.transport import AiohttpTransport
 from app.vault import Session
 
@@ -47,7 +50,8 @@ async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
     """Ask, and yield a finding for each answer.
 
     Issuers are asked for their keys or about a token that is none, applications about a cookie that
-    is none, and Apideck for a session of a minute for each redirect target.
+    is none, a shared store of the limits to count, and Apideck for a session of a minute for each
+    redirect target.
 
     Raises:
         ConfigurationError: when a file with a secret cannot be read.
@@ -69,6 +73,8 @@ async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
         for name, application in settings.identity.applications.items():
             who = WhoAmI(application, fetcher)
             yield await _knows_nobody(f"IDENTITY__APPLICATIONS__{name.upper()}", who)
+        if settings.limits.store.get_secret_value() != MEMORY:
+            yield await _counts(settings.limits)
         for name, unify in settings.apideck.every_application().items():
             key = ApiKey(name, unify, lambda _: None)
             client = ApideckClient(name, settings.apideck, key, transport, observed)
@@ -85,6 +91,17 @@ async def _knows_nobody(about: str, source: Introspector | WhoAmI) -> Finding:
     except IdentityProviderUnavailableError as error:
         return Finding(about, well=False, detail=error.reason or error.detail)
     return Finding(about, well=False, detail="takes a made-up credential for somebody's")
+
+
+async def _counts(settings: LimitSettings) -> Finding:
+    store = build_store(settings)
+    try:
+        await store.admit([Limit("check", CONSUMER, Rate(1, 1))])
+    except StoreFailedError as error:
+        return Finding("LIMITS__STORE", well=False, detail=str(error))
+    finally:
+        await store.aclose()
+    return Finding("LIMITS__STORE", well=True, detail="counts")
 
 
 async def _mints(name: str, client: ApideckClient, target: str, uri: str | None) -> Finding:

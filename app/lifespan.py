@@ -22,14 +22,15 @@ from app.apideck.client import ApideckClient
 from app.apideck.keys import ApiKey
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity, client_secret
-from app.limits.memory import MemoryStore
-from app.limits.rates import RateLimits, Store
+from app.limits.build import build_store
+from app.limits.rates import RateLimits
 from app.observability.collectors import ApideckCollector, JwksCollector
 from app.observability.metrics import Metrics
 from app.observability.observed import Observed
 from app.observability.redaction import Redactor
 from app.sessions.service import SessionService
 from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
+from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
 from app.transport import AiohttpTransport
 from app.urls import origin_of
@@ -122,15 +123,11 @@ async def _open_limits(
     settings: LimitSettings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
 ) -> RateLimits:
     url = settings.store.get_secret_value()
-    store: Store = MemoryStore()
-    if url != "memory":
-        # Here, because whoever counts in memory should not wait for the import.
-        from app.limits.redis import RedisStore  # noqa: PLC0415
-
+    if url != MEMORY:
         redactor.learn(url)
         if password := urlsplit(url).password:
             redactor.learn(password)
-        store = RedisStore(url, settings.store_prefix, settings.store_timeout_seconds)
+    store = build_store(settings)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)
 

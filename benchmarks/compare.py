@@ -95,7 +95,7 @@ class Server:
     """A contestant that runs."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", ready_seconds: float) -> None:
-        self._pid = process.pid
+        self.pid = process.pid
         self.ready_seconds = ready_seconds
 
     def cpu_seconds(self) -> float:
@@ -112,8 +112,8 @@ class Server:
         return sum(map(int, re.findall(r"VmRSS:\s+(\d+)", status))) / 1024
 
     def _family(self) -> list[int]:
-        children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
-        return [self._pid, *map(int, children)]
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """`LIMITS__…`: how much is too much."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
@@ -10,12 +11,20 @@ RateText = Annotated[
     str,
     StringConstraints(pattern=r"^(unlimited|[1-9][0-9]{0,6}/(second|minute|hour|day))$"),
 ]
+MEMORY: Final = "memory"
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def _known_store(value: SecretStr) -> SecretStr:
-    if value.get_secret_value() != "memory" and not value.get_secret_value().startswith(_SCHEMES):
+    url = value.get_secret_value()
+    if url == MEMORY:
+        return value
+    if not url.startswith(_SCHEMES):
         raise ValueError("must be memory, or a URL that begins with redis://, rediss:// or unix://")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError("must be a URL with a port that is a number up to 65535") from None
     return value
 
 
@@ -42,7 +51,7 @@ class LimitSettings(Group):
     """Sessions that all callers together may ask for: per process with the store in memory, of all
     processes with a shared one."""
 
-    store: Annotated[SecretStr, AfterValidator(_known_store)] = SecretStr("memory")
+    store: Annotated[SecretStr, AfterValidator(_known_store)] = SecretStr(MEMORY)
     """Where requests are counted: `memory`, of each process by itself; or the URL of a Redis or
     Valkey that all processes share, such as `redis://:password@redis:6379/0`."""
 

@@ -145,6 +145,24 @@ async def test_an_issuer_is_asked_about_a_token_that_is_none(
     assert len(apideck.minted) == 2
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_shared_store_is_asked_to_count(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    redis_url: str,
+    unused_tcp_port: int,
+    there: bool,
+) -> None:
+    """One that is not there is found before it lets everybody through."""
+    store = redis_url if there else f"redis://:hunter2@127.0.0.1:{unused_tcp_port}/0"
+    limits = {"store": store, "store_timeout_seconds": 5}
+
+    found = await findings(settings_for(issuer.issuer, apideck_url, limits=limits))
+
+    assert found["LIMITS__STORE"].well is there
+    assert "hunter2" not in str(found["LIMITS__STORE"])
+
+
 def test_every_setting_is_shown_with_its_source_and_without_secrets(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

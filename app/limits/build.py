@@ -1,0 +1,17 @@
+"""Puts together where requests are counted, from its settings."""
+
+from app.limits.memory import MemoryStore
+from app.limits.rates import Store
+from app.settings import LimitSettings
+from app.settings.limits import MEMORY
+
+
+def build_store(settings: LimitSettings) -> Store:
+    """Build the store that the settings name; nothing is opened yet."""
+    url = settings.store.get_secret_value()
+    if url == MEMORY:
+        return MemoryStore()
+    # Here, because whoever counts in memory should not wait for the import.
+    from app.limits.redis import RedisStore  # noqa: PLC0415
+
+    return RedisStore(url, settings.store_prefix, settings.store_timeout_seconds)
