@@ -427,7 +427,9 @@ def main() -> None:
     issuer = DevelopmentIssuer()
     with issuer.serve(), tempfile.TemporaryDirectory() as folder:
         os.sched_setaffinity(0, {int(_LOAD_CORE)})
-        tokens = [issuer.token(sub=f"person-{number}") for number in range(_PEOPLE)]
+        tokens = [
+            issuer.token(sub=f"person-{number}", expires_in=86_400) for number in range(_PEOPLE)
+        ]
         played = Competition(chosen.port, issuer.issuer, tokens, Path(folder))
         play_all(played, chosen.rounds, chosen.only)
     report(played)

@@ -40,7 +40,9 @@ async def _paced(port: int, tokens: list[str], per_second: float, seconds: float
         started = time.perf_counter()
         headers = {"authorization": f"Bearer {chance.choice(tokens)}"}
         try:
-            async with http.post(url, headers=headers) as answer:
+            async with http.post(
+                url, headers=headers, skip_auto_headers=["Content-Type"]
+            ) as answer:
                 await answer.read()
                 good = answer.ok
         except aiohttp.ClientError:

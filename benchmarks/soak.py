@@ -203,7 +203,10 @@ def main() -> int:
     chosen = parser.parse_args()
     issuer = DevelopmentIssuer()
     with issuer.serve():
-        tokens = [issuer.token(sub=f"person-{n}", org_id=f"org-{n % 97}") for n in range(_PEOPLE)]
+        tokens = [
+            issuer.token(sub=f"person-{n}", org_id=f"org-{n % 97}", expires_in=86_400)
+            for n in range(_PEOPLE)
+        ]
         with running(issuer.issuer, chosen.port) as service:
             well = uvloop.run(soak(service, tokens, chosen.callers, chosen.seconds))
     return 0 if well else 1
