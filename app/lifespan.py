@@ -66,6 +66,7 @@ def lifespan_of(
                 "metrics": metrics,
                 "tracing": observed.tracing,
                 "jwks": identity.jwks,
+                "keyless": identity.keyless,
                 "apideck": apideck,
                 "shutdown": shutdown,
             }

@@ -27,6 +27,7 @@ class AppState(TypedDict):
     limits: RateLimits
     sessions: SessionService
     jwks: Mapping[str, Jwks]
+    keyless: bool
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
     metrics: Metrics

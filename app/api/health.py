@@ -21,13 +21,14 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
-    """Say whether callers of at least one issuer can be served.
+    """Say whether some callers can be served.
 
-    Apideck has no say: were it down, taking every replica out of service would help nobody. What
+    They are those of an issuer whose keys are at hand, and those who are told without keys. Apideck has no say: were it down, taking every replica out of service would help nobody. What
     is known of it is told all the same.
     """
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
-    ready = any(one.usable for one in issuers.values()) and not state["shutdown"].begun
+    some = state["keyless"] or any(one.usable for one in issuers.values())
+    ready = some and not state["shutdown"].begun
     if not ready:
         response.status_code = _UNAVAILABLE
     return {

@@ -30,10 +30,13 @@ class Identity:
     Attributes:
         authenticator: establishes who is calling.
         jwks: the keys of each issuer whose tokens are verified here, by the issuer's name.
+        keyless: whether there are callers who can be told without any of these keys, as by
+            introspection or by an application.
     """
 
     authenticator: Authenticator
     jwks: Mapping[str, Jwks]
+    keyless: bool
 
 
 def build_identity(
@@ -67,6 +70,7 @@ def build_identity(
     return Identity(
         Authenticator(sources, origins, settings.csrf_header),
         {issuer.name: issuer.jwks for issuer in issuers if issuer.introspector is None},
+        bool(settings.applications) or any(issuer.introspector for issuer in issuers),
     )
 
 

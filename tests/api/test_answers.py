@@ -200,6 +200,20 @@ async def test_readiness_follows_the_issuers_keys(
     assert answer.json()["issuers"]["main"]["keys"] == 3
 
 
+async def test_a_service_that_needs_no_keys_is_ready_without_any(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """Where every token is asked about, there is nothing to wait for."""
+    introspection = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
+    issuers = {"main": {"introspection": introspection}}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": issuers})
+    async with running(settings) as service:
+        answer = await service.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["issuers"] == {}
+
+
 @pytest.mark.parametrize(("switched_on", "status"), [(True, 200), (False, 404)])
 async def test_the_interactive_page_is_there_when_it_is_switched_on(
     issuer: DevelopmentIssuer, apideck_url: str, switched_on: bool, status: int
