@@ -1,6 +1,5 @@
 """Who is compared: how each is started, and what it needs."""
 
-import json
 import os
 import shutil
 import sys
@@ -134,11 +133,5 @@ FEATURES = [
         "tracing 100 %",
         TRACING__ENDPOINT="http://127.0.0.1:9/v1/traces",
         TRACING__SAMPLE_RATIO="1",
-    ),
-    service(
-        "introspection, cached",
-        IDENTITY__ISSUERS__MAIN__INTROSPECTION=json.dumps(
-            {"client_id": "vault-bff", "client_secret": "opens-nothing"}
-        ),
     ),
 ]

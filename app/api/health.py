@@ -23,8 +23,9 @@ async def livez() -> dict[str, str]:
 async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
     """Say whether some callers can be served.
 
-    They are those of an issuer whose keys are at hand, and those who are told without keys. Apideck has no say: were it down, taking every replica out of service would help nobody. What
-    is known of it is told all the same.
+    They are those of an issuer whose keys are at hand, and those who are told without keys. Apideck
+    has no say: were it down, taking every replica out of service would help nobody. What is known
+    of it is told all the same.
     """
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
     some = state["keyless"] or any(one.usable for one in issuers.values())
