@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.skips import CANNOT
+
 ROOT = Path(__file__).parent.parent.parent
 BASE = "localhost/python-of-debian:1"
 IMAGE = "localhost/vault-bff:test"
 COMPOSE = Path(sys.executable).parent / "podman-compose"
 
 _TOOLS = ("podman", "runc", "mmdebstrap", "iptables", "make")
+_NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "true")
 _PLUGINS = Path("/usr/lib/cni/bridge")
 _PACKAGES = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates,redis-server"
 _UNREAD = ("doc", "locale", "man")
@@ -41,7 +44,10 @@ def missing() -> str | None:
         return "builds a container, which needs root here"
     if absent := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         return f"needs {' '.join(absent)}: apt-get install {' '.join(absent)}"
-    return None if _PLUGINS.exists() else "needs apt-get install containernetworking-plugins"
+    if not _PLUGINS.exists():
+        return "needs apt-get install containernetworking-plugins"
+    isolated = subprocess.run(_NAMESPACES, check=False, capture_output=True).returncode == 0
+    return None if isolated else f"{CANNOT}: this machine lets nobody make namespaces"
 
 
 class Engine:
