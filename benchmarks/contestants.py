@@ -80,7 +80,6 @@ def service(name: str, **settings: str) -> Contestant:
             "SESSION__JOIN_IDENTICAL": "false",
             "LIMITS__PER_USER": "1000000/second",
             "LIMITS__TOTAL": "1000000/second",
-            "LIMITS__MAX_IN_FLIGHT": "5000",
             "SERVER__PORT": str(run.port),
             **settings,
         }
