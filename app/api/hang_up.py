@@ -20,12 +20,14 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     """
     working = asyncio.current_task()
     assert working is not None  # noqa: S101 - a coroutine runs in a task
-    gone = False
+    gone = over = False
 
     def stop(_: asyncio.Future[Any]) -> None:
         nonlocal gone
-        gone = True
-        working.cancel()
+        # It may be on its way already when the work ends; whoever answers then is let alone.
+        if not over:
+            gone = True
+            working.cancel()
 
     watching = asyncio.ensure_future(request.receive())
     watching.add_done_callback(stop)
@@ -37,5 +39,5 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
             raise ClientDisconnect from None
         raise
     finally:
-        watching.remove_done_callback(stop)
+        over = True
         watching.cancel()

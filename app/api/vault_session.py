@@ -31,7 +31,7 @@ async def create_vault_session(request: Request) -> Response:
     does not allow is refused and not dropped. Every refusal is a problem (RFC 9457), whose `type`
     resolves on this service.
     """
-    # Called and not declared: FastAPI's way of resolving dependencies costs as much as all of them.
+    # Called and not declared: resolving dependencies takes FastAPI a good part of a request's CPU.
     state, audit = await app_state(request), request.state.audit
     caller = await admitted_caller(request, state, audit)
     # After the caller, so that strangers get no byte of a body read, let alone parsed.

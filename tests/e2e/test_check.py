@@ -12,7 +12,7 @@ from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
 from tests.support.process import environment_for, start
-from tests.support.service import settings_for
+from tests.support.service import settings_for, settings_with_application
 
 HOME, ELSEWHERE = "https://app.example.com/home", "https://app.example.com/elsewhere"
 
@@ -106,24 +106,12 @@ async def test_an_application_is_asked_about_nobody(
     application = Application()
     application.status, application.sessions = status, sessions
     with application.serve() as whoami_url:
-        shop = {
-            "cookie": "app_session",
-            "whoami_url": whoami_url,
-            "consumer_prefix": "s-",
-            "claims": {"consumer_id": "org_id"},
-        }
-        settings = settings_for(
-            issuer.issuer,
-            apideck_url,
-            identity={
-                "issuers": {"main": {"consumer_prefix": "m-"}},
-                "applications": {"shop": shop},
-            },
-            cors={"allow_origins": ["https://app.example.com"]},
+        settings = settings_with_application(
+            issuer.issuer, apideck_url, whoami_url, "https://app.example.com"
         )
         found = await findings(settings)
 
-    assert found["IDENTITY__APPLICATIONS__SHOP"].well is well
+    assert found["IDENTITY__APPLICATIONS__RAILS"].well is well
 
 
 async def test_an_issuer_is_asked_about_a_token_that_is_none(

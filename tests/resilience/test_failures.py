@@ -24,7 +24,7 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
 from tests.support.fault_proxy import Conversation, FaultProxy, no_fault
 from tests.support.http import bearer, problem
-from tests.support.service import running, settings_for
+from tests.support.service import running, settings_for, settings_with_application
 
 
 @pytest.mark.parametrize(
@@ -107,20 +107,8 @@ async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
     application = Application()
     application.status = 500
     with application.serve() as whoami_url:
-        shop = {
-            "cookie": "app_session",
-            "whoami_url": whoami_url,
-            "consumer_prefix": "shop-",
-            "claims": {"consumer_id": "org_id"},
-        }
-        settings = settings_for(
-            issuer.issuer,
-            apideck_url,
-            identity={
-                "issuers": {"main": {"consumer_prefix": "main-"}},
-                "applications": {"shop": shop},
-            },
-            cors={"allow_origins": ["https://app.example.com"]},
+        settings = settings_with_application(
+            issuer.issuer, apideck_url, whoami_url, "https://app.example.com"
         )
         async with running(settings) as service:
             answers = [

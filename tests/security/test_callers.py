@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
 from tests.support.application import ADA, Application
 from tests.support.http import bearer, pointers, problem
-from tests.support.service import running, settings_for
+from tests.support.service import running, settings_for, settings_with_application
 
 INTROSPECTION = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 PAGE = {
@@ -168,20 +169,9 @@ def application() -> Any:
     return Application()
 
 
-def with_application(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) -> Any:
+def with_application(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) -> Settings:
     """Return settings of a service that believes an application's cookie."""
-    rails = {
-        "cookie": "app_session",
-        "whoami_url": whoami_url,
-        "consumer_prefix": "r-",
-        "claims": {"consumer_id": "org_id", "account_name": "org_name"},
-    }
-    return settings_for(
-        issuer.issuer,
-        apideck_url,
-        identity={"issuers": {"main": {"consumer_prefix": "m-"}}, "applications": {"rails": rails}},
-        cors={"allow_origins": [PAGE["origin"]]},
-    )
+    return settings_with_application(issuer.issuer, apideck_url, whoami_url, PAGE["origin"])
 
 
 async def test_an_applications_own_cookie_makes_a_caller(

@@ -44,6 +44,31 @@ def settings_for(issuer_url: str, apideck_url: str, **groups: Any) -> Settings:
     return Settings.model_validate(_over(base, groups))
 
 
+def settings_with_application(
+    issuer_url: str, apideck_url: str, whoami_url: str, page_origin: str
+) -> Settings:
+    """Return settings for a service that also believes an application's own session cookie.
+
+    Args:
+        issuer_url: the issuer's URL.
+        apideck_url: the emulator's URL.
+        whoami_url: what the application answers who somebody is at.
+        page_origin: the origin of pages that may send the cookie.
+    """
+    rails = {
+        "cookie": "app_session",
+        "whoami_url": whoami_url,
+        "consumer_prefix": "r-",
+        "claims": {"consumer_id": "org_id", "account_name": "org_name"},
+    }
+    return settings_for(
+        issuer_url,
+        apideck_url,
+        identity={"issuers": {"main": {"consumer_prefix": "m-"}}, "applications": {"rails": rails}},
+        cors={"allow_origins": [page_origin]},
+    )
+
+
 def _over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in more.items():
