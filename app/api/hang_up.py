@@ -40,4 +40,5 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
         raise
     finally:
         over = True
+        watching.remove_done_callback(stop)
         watching.cancel()
