@@ -12,9 +12,10 @@ LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_URL_LENGTH: Final = 2048
 
 _MAX_PORT = 65535
-_PATH_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
+# Runs of characters, and no way back into one: a session's URI has a thousand of them.
+_PATH_CHARACTERS = r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]++|%[0-9A-Fa-f]{2})"
 # To a browser, `.` and `..` as segments mean another path, in whatever spelling.
-_SEGMENT = rf"/(?!(?:\.|%2[Ee]){{1,2}}(?:[/?]|\Z)){_PATH_CHARACTER}*"
+_SEGMENT = rf"/(?!(?:\.|%2[Ee]){{1,2}}(?:[/?]|\Z)){_PATH_CHARACTERS}*+"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 # To a browser, a name that ends in a number is an IPv4 address: 127.1, 0x7f.1 and 2130706433 are
@@ -25,7 +26,7 @@ _URL = re.compile(
     rf"(?P<host>\[::1\]|{_OCTET}(?:\.{_OCTET}){{3}}|{_NAME})"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
     rf"(?P<path>(?:{_SEGMENT})+)?"
-    rf"(?P<query>\?(?:{_PATH_CHARACTER}|[/?])*)?"
+    rf"(?P<query>\?(?:{_PATH_CHARACTERS}|[/?])*+)?"
 )
 
 

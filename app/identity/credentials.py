@@ -14,7 +14,7 @@ MAX_CREDENTIAL_LENGTH = 8192
 """Characters of a credential that is looked at at all."""
 
 # RFC 6750 section 2.1: the scheme, one or more spaces, and a b64token; schemes ignore case.
-_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 # RFC 6265 section 4.1.1: a cookie-octet.
 _COOKIE_VALUE = re.compile(rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/=-]+")
