@@ -1,12 +1,13 @@
 """A kind of route that leaves one audit event behind, however the request ends."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+from starlette.routing import request_response
 
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, problem_type_of
 from app.errors import IdentityError, LimitError, RefusalError, VaultBffError
@@ -15,35 +16,41 @@ from app.state import AppState
 
 
 class AuditedRoute(APIRoute):
-    """Starts the audit record before anything else happens, and writes it after everything has."""
+    """Starts the audit record before anything else happens, and writes it after everything has.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler with the record around it."""
-        handle = super().get_route_handler()
+    FastAPI describes such a route, and Starlette calls it: its endpoint takes the request and makes
+    the response, so there is nothing to resolve, and resolving nothing costs a tenth of a request.
+    """
 
-        async def audited(request: Request) -> Response:
-            request.state.audit = AuditRecord()
-            try:
-                response = await handle(request)
-            except VaultBffError as error:
-                refused = isinstance(error, RefusalError | IdentityError | LimitError)
-                problem = problem_type_of(error).slug
-                _end(request, "refused" if refused else "failed", problem, error.reason)
-                raise
-            except HTTPException as error:
-                _end(request, "refused", BY_STATUS[error.status_code].slug)
-                raise
-            except (asyncio.CancelledError, ClientDisconnect):
-                _end(request, "abandoned")
-                raise
-            except Exception:
-                _end(request, "failed", INTERNAL_ERROR.slug)
-                raise
-            response.headers.update(getattr(request.state, "rate_limit", {}))
-            _end(request, "minted")
-            return response
+    def __init__(self, path: str, endpoint: Callable[..., Any], **description: Any) -> None:
+        super().__init__(path, endpoint, **description)
+        self.app = request_response(self._audited)
 
-        return audited
+    async def _audited(self, request: Request) -> Response:
+        request.state.audit = AuditRecord()
+        try:
+            response: Response = await self.endpoint(request)
+        except VaultBffError as error:
+            refused = isinstance(error, RefusalError | IdentityError | LimitError)
+            _end(
+                request,
+                "refused" if refused else "failed",
+                problem_type_of(error).slug,
+                error.reason,
+            )
+            raise
+        except HTTPException as error:
+            _end(request, "refused", BY_STATUS[error.status_code].slug)
+            raise
+        except (asyncio.CancelledError, ClientDisconnect):
+            _end(request, "abandoned")
+            raise
+        except Exception:
+            _end(request, "failed", INTERNAL_ERROR.slug)
+            raise
+        response.headers.update(getattr(request.state, "rate_limit", {}))
+        _end(request, "minted")
+        return response
 
 
 def _end(
