@@ -6,8 +6,7 @@ So requests, answers and errors are httpx's, and what moves them is not. Timeout
 at: whoever asks bounds the whole exchange with `asyncio.timeout`, every phase included.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import aiohttp
 import httpx
@@ -37,21 +36,25 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request whose body is in memory, and return the answer once its headers are here.
+        """Send a request, its body as a whole, and return the answer once its headers are here.
 
         Raises:
             httpx.ConnectError: there is no connection, or no trust in its certificate.
             httpx.NetworkError: the connection broke.
             httpx.RemoteProtocolError: the connection ended too early, or what came is not HTTP.
         """
-        with _httpx_errors(request):
+        body = await request.aread()
+        try:
             answer = await self._session.request(
                 request.method,
                 str(request.url),
-                headers=request.headers,
-                data=request.content or None,
+                # As pairs: httpx's Headers look for each name again when asked for its value.
+                headers=[(n.decode("latin-1"), v.decode("latin-1")) for n, v in request.headers.raw],
+                data=body or None,
                 allow_redirects=False,
             )
+        except aiohttp.ClientError as error:
+            raise _httpx_error(error, request) from error
         return httpx.Response(
             answer.status,
             headers=answer.raw_headers,
@@ -70,27 +73,28 @@ class _Body(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors(self._request):
+        try:
             async for chunk in self._answer.content.iter_any():
                 yield chunk
+        except aiohttp.ClientError as error:
+            raise _httpx_error(error, self._request) from error
 
     async def aclose(self) -> None:
         # Gives the connection back when all of it was read, and closes it otherwise.
         self._answer.release()
 
 
-@contextmanager
-def _httpx_errors(request: httpx.Request) -> Iterator[None]:
-    """Raise httpx's error for each of aiohttp's (which name hosts and files; ours name neither)."""
-    try:
-        yield
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(type(error).__name__, request=request) from error
-    except aiohttp.ServerDisconnectedError as error:
-        raise httpx.RemoteProtocolError("the server hung up", request=request) from error
-    except aiohttp.ClientConnectionError as error:
-        raise httpx.ReadError(type(error).__name__, request=request) from error
-    except aiohttp.ClientPayloadError as error:
-        raise httpx.RemoteProtocolError("the answer is cut short", request=request) from error
-    except aiohttp.ClientError as error:
-        raise httpx.RemoteProtocolError(type(error).__name__, request=request) from error
+def _httpx_error(error: aiohttp.ClientError, request: httpx.Request) -> httpx.TransportError:
+    """Return httpx's error for one of aiohttp's (which name hosts and files; ours name neither)."""
+    name = type(error).__name__
+    match error:
+        case aiohttp.ClientConnectorError():
+            return httpx.ConnectError(name, request=request)
+        case aiohttp.ServerDisconnectedError():
+            return httpx.RemoteProtocolError("the server hung up", request=request)
+        case aiohttp.ClientConnectionError():
+            return httpx.ReadError(name, request=request)
+        case aiohttp.ClientPayloadError():
+            return httpx.RemoteProtocolError("the answer is cut short", request=request)
+        case _:
+            return httpx.RemoteProtocolError(name, request=request)

@@ -1,6 +1,7 @@
 """One request to Apideck, and what its answer means."""
 
 import asyncio
+from typing import cast
 
 import httpx
 from opentelemetry.trace import Span, SpanKind
@@ -48,14 +49,17 @@ class Exchange:
             "server.address": self._url.host,
             "url.template": self._url.path,
         }
-        self._headers = {
-            "x-apideck-app-id": application.app_id,
-            "content-type": "application/json",
-            "accept": "application/json",
-            # Answers are small, and what is not compressed cannot be a decompression bomb.
-            "accept-encoding": "identity",
-            "user-agent": "vault-bff",
-        }
+        # Made once: of a request, making its URL and headers anew would be the dearest part.
+        self._headers = httpx.Headers(
+            {
+                "x-apideck-app-id": application.app_id,
+                "content-type": "application/json",
+                "accept": "application/json",
+                # Answers are small, and what is not compressed cannot be a decompression bomb.
+                "accept-encoding": "identity",
+                "user-agent": "vault-bff",
+            }
+        )
 
     async def create_session(
         self, consumer_id: str, body: bytes, timeout_seconds: float
@@ -79,13 +83,13 @@ class Exchange:
         self, consumer_id: str, body: bytes, timeout_seconds: float, span: Span
     ) -> MintedSession:
         key = self._key.current
-        headers = {
-            **self._headers,
-            "x-apideck-consumer-id": consumer_id,
-            "authorization": f"Bearer {key.get_secret_value()}",
-            **self._tracing.headers_to_apideck(),
-        }
-        request = httpx.Request("POST", self._url, headers=headers, content=body)
+        # With a stream httpx adds no header of its own; the transport knows host and length.
+        request = httpx.Request(
+            "POST", self._url, headers=self._headers, stream=httpx.ByteStream(body)
+        )
+        request.headers["x-apideck-consumer-id"] = consumer_id
+        request.headers["authorization"] = f"Bearer {key.get_secret_value()}"
+        request.headers.update(self._tracing.headers_to_apideck())
         response: httpx.Response | None = None
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -122,7 +126,8 @@ class Exchange:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise errors.invalid_answer("compressed, which was not asked for")
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        # The stream itself: what httpx counts and cuts to size on top is of no use here.
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):
             body += chunk
             if len(body) > self._max_bytes:
                 raise errors.invalid_answer("longer than max_response_bytes")
