@@ -15,6 +15,7 @@ from app.identity.fetch import Fetcher
 from app.identity.introspection import Introspector
 from app.identity.jwks import Jwks
 from app.identity.jwt import JwtVerifier
+from app.identity.remembered import RememberedCallers
 from app.identity.sources import ApplicationSource, Issuer, Source, TokenSource
 from app.identity.token_rules import TokenRules
 from app.identity.userinfo import UserInfo
@@ -62,7 +63,8 @@ def build_identity(
     for issuer in issuers:
         by_place[_place(issuer.settings.credential)].append(issuer)
     sources: dict[Place, Source] = {
-        place: TokenSource(together) for place, together in by_place.items()
+        place: TokenSource(together, RememberedCallers(settings.remembered_tokens))
+        for place, together in by_place.items()
     }
     for name, application in settings.applications.items():
         place = Place("cookie", application.cookie)

@@ -78,9 +78,9 @@ class Jwks:
             UnauthenticatedError: when the issuer has no such key.
             IdentityProviderUnavailableError: when that cannot be known just now.
         """
-        if not self.state().usable:
+        if not self._usable():
             await self.refresh_if_due()
-            if not self.state().usable:
+            if not self._usable():
                 raise self._unavailable()
         found = matching(self._keys, kid, algorithm)
         if found is None and (
@@ -98,11 +98,24 @@ class Jwks:
             )
         return found
 
+    def at_hand(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        """Return the key that a token's header names, as far as it is known without asking."""
+        return matching(self._keys, kid, algorithm) if self._usable() else None
+
+    def holds(self, key: PublicKey) -> bool:
+        """Tell whether a key is still the issuer's, and tokens can be verified with it."""
+        return key in self._keys and self._usable()
+
     def state(self) -> JwksState:
         """Return a snapshot for readiness and metrics."""
-        age = None if self._fetched_at is None else self._clock() - self._fetched_at
-        usable = bool(self._keys) and age is not None and age <= self._settings.jwks_max_age_seconds
-        return JwksState(len(self._keys), age, usable, self._error)
+        return JwksState(len(self._keys), self._age(), self._usable(), self._error)
+
+    def _age(self) -> float | None:
+        return None if self._fetched_at is None else self._clock() - self._fetched_at
+
+    def _usable(self) -> bool:
+        age = self._age()
+        return bool(self._keys) and age is not None and age <= self._settings.jwks_max_age_seconds
 
     async def refresh_if_due(self) -> None:
         """Fetch the keys when there are none that serve, or they are older than the refresh age."""

@@ -1,7 +1,7 @@
 """Public keys of an issuer: which of a JWK Set's members are fit to verify, and for what."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from joserfc import jwk
@@ -26,12 +26,14 @@ class PublicKey:
     Attributes:
         kid: its id in the set, where it has one (RFC 7517 section 4.5).
         algorithms: the algorithms it may be used with: those of its type, or its own `alg` alone.
+        thumbprint: tells the key itself from every other (RFC 7638).
         key: the key itself.
     """
 
     kid: str | None
     algorithms: frozenset[str]
-    key: jwk.Key
+    thumbprint: str
+    key: jwk.Key = field(compare=False)
 
 
 def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], int]:
@@ -74,7 +76,7 @@ def _public_key(member: Any) -> PublicKey | None:
     kid = member.get("kid")
     if not algorithms or not isinstance(kid, str | None):
         return None
-    return PublicKey(kid, algorithms, key)
+    return PublicKey(kid, algorithms, key.thumbprint(), key)
 
 
 def _verifies(member: dict[str, Any]) -> bool:

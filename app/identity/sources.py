@@ -9,6 +9,7 @@ from app.identity.claims import lacks_display_data, service_of, user_of
 from app.identity.introspection import Introspector
 from app.identity.jwks import Jwks
 from app.identity.models import Caller, Claims
+from app.identity.remembered import Proof, RememberedCallers
 from app.identity.token_rules import TokenRules, invalid
 from app.identity.userinfo import UserInfo
 from app.identity.whoami import WhoAmI
@@ -53,6 +54,17 @@ class Issuer:
             more = await self.userinfo.about(text, claims)
         return user_of(self.name, self.settings, claims, more)
 
+    def proof(self, token: jwt.UnverifiedToken) -> Proof | None:
+        """Return what the worth of a token depends on that proved a caller in this very moment.
+
+        None where an answer of the issuer's is part of it: that is remembered for as long as it
+        says itself, and where it was got.
+        """
+        if self.introspector is not None or self.userinfo is not None:
+            return None
+        key = self.jwks.at_hand(token.header.get("kid"), token.header["alg"])
+        return None if key is None else Proof(self.jwks, key, self.rules.until(token.claims))
+
     async def _claims(self, text: str, token: jwt.UnverifiedToken | None) -> Claims:
         if self.introspector is not None:
             return await self.introspector.verify(text)
@@ -64,14 +76,23 @@ class Issuer:
 class TokenSource:
     """Tokens at one place, of whichever of its issuers they are."""
 
-    def __init__(self, issuers: Iterable[Issuer]) -> None:
+    def __init__(self, issuers: Iterable[Issuer], remembered: RememberedCallers) -> None:
+        """Take whose tokens they may be, and what remembers callers of this place alone."""
         self._issuers = tuple(issuers)
+        self._remembered = remembered
         self._introspecting = next((one for one in self._issuers if one.introspector), None)
 
     async def caller(self, value: str) -> Caller:
         """Return the caller that a token proves."""
+        known = self._remembered.get(value)
+        if known is not None:
+            return known
         token = jwt.parse(value)
-        return await self._issuer_of(token).caller(value, token)
+        issuer = self._issuer_of(token)
+        caller = await issuer.caller(value, token)
+        if token is not None and (proof := issuer.proof(token)) is not None:
+            self._remembered.keep(value, caller, proof)
+        return caller
 
     def _issuer_of(self, token: jwt.UnverifiedToken | None) -> Issuer:
         # What the token says of itself only chooses whose rules and keys must hold for it. Keys of

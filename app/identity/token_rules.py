@@ -41,6 +41,12 @@ class TokenRules:
         self._check_delegation(claims)
         self._check_rights(claims)
 
+    def until(self, claims: Claims) -> float:
+        """Return until when claims that hold now will, without leeway; in seconds since 1970."""
+        expires: float = claims["exp"]
+        oldest = self._issuer.max_token_age_seconds
+        return expires if oldest is None else min(expires, claims["iat"] + oldest)
+
     def is_for(self, claims: Claims) -> bool:
         """Tell whether claims, verified or not, name this issuer and one of its audiences."""
         audience = claim(claims, self._issuer.audience_claim)

@@ -67,6 +67,10 @@ class IdentitySettings(Group):
     jwks_cooldown_seconds: Annotated[int, Field(ge=1, le=600)] = 30
     """Seconds between two fetches that an unknown key id may cause."""
 
+    remembered_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """Verified tokens whose callers are remembered, for each place that tokens come in: until one
+    expires or its key is withdrawn, it is not verified again. 0 remembers none."""
+
     fetch_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
     """Seconds that an issuer or an application has to answer."""
 
