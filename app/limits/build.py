@@ -1,7 +1,7 @@
 """Puts together where requests are counted, from its settings."""
 
+from app.limits.guarded import GuardedStore, Store
 from app.limits.memory import MemoryStore
-from app.limits.rates import Store
 from app.settings import LimitSettings
 from app.settings.limits import MEMORY
 
@@ -14,4 +14,5 @@ def build_store(settings: LimitSettings) -> Store:
     # Here, because whoever counts in memory should not wait for the import.
     from app.limits.redis import RedisStore  # noqa: PLC0415
 
-    return RedisStore(url, settings.store_prefix, settings.store_timeout_seconds)
+    timeout = settings.store_timeout_seconds
+    return GuardedStore(RedisStore(url, settings.store_prefix, timeout), timeout)

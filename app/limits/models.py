@@ -17,6 +17,10 @@ class StoreFailedError(Exception):
     """The store that counts does not do so just now."""
 
 
+class StoreNotAskedError(StoreFailedError):
+    """The store failed too often just before, and is left alone for a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """So many requests in so many seconds."""

@@ -1,35 +1,19 @@
 """How many sessions a caller may ask for, and all callers together, over time."""
 
-import asyncio
 import hashlib
-from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 
-from app.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
 from app.errors import OverloadedError, RateLimitedError
 from app.identity.models import Caller
-from app.limits.models import Limit, Rate, StoreFailedError, Verdict
+from app.limits.guarded import Store
+from app.limits.models import Limit, Rate, StoreFailedError, StoreNotAskedError, Verdict
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 
 logger = structlog.get_logger(__name__)
 
-_STORE = Thresholds(failure_rate=0.5, min_calls=5, window_seconds=5, open_seconds=1, probes=2)
 _RETRY_AFTER_SECONDS = 1
-
-
-class Store(Protocol):
-    """Where requests are counted."""
-
-    async def admit(self, limits: Sequence[Limit]) -> Verdict:
-        """Count one request for every limit, or for none when it is beyond any of them."""
-        ...
-
-    async def aclose(self) -> None:
-        """Let go of everything."""
-        ...
 
 
 class RateLimits:
@@ -49,10 +33,8 @@ class RateLimits:
         }
         self._total = Rate.parse(settings.total)
         self._open = settings.when_store_fails == "open"
-        self._timeout = settings.store_timeout_seconds
         self._store = store
         self._metrics = metrics
-        self._breaker = CircuitBreaker(_STORE)
         self._failing = False
 
     async def admit(self, caller: Caller) -> Verdict:
@@ -69,8 +51,8 @@ class RateLimits:
         if not limits:
             return Verdict(admitted=True, standings=())
         try:
-            verdict = await self._ask(limits)
-        except (StoreFailedError, CircuitOpenError, TimeoutError) as error:
+            verdict = await self._store.admit(limits)
+        except StoreFailedError as error:
             self._on_failure(error)
             return Verdict(admitted=True, standings=())
         if self._failing:
@@ -91,24 +73,19 @@ class RateLimits:
             limits.append(Limit("total", "all", self._total))
         return limits
 
-    async def _ask(self, limits: Sequence[Limit]) -> Verdict:
-        with self._breaker.call(lambda _: True):
-            async with asyncio.timeout(self._timeout):
-                return await self._store.admit(limits)
-
-    def _on_failure(self, error: Exception) -> None:
+    def _on_failure(self, error: StoreFailedError) -> None:
         self._metrics.limit_store_failures.inc()
-        if not isinstance(error, CircuitOpenError) and not self._failing:
+        if not isinstance(error, StoreNotAskedError) and not self._failing:
             self._failing = True
             logger.error(
                 "limit_store_failed",
-                error=type(error).__name__,
+                error=str(error),
                 requests="are let through" if self._open else "are refused",
             )
         if not self._open:
             raise OverloadedError(
                 "Sessions cannot be handed out just now; try again shortly.",
-                reason=f"the store of the rate limits has failed: {type(error).__name__}",
+                reason=f"the store of the rate limits has failed: {error}",
                 retry_after=_RETRY_AFTER_SECONDS,
             ) from None
 

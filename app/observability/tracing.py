@@ -7,7 +7,7 @@ Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _W3C = TraceContextTextMapPropagator()
 Attributes = Mapping[str, str | int]
+_NO_SPAN = nullcontext(INVALID_SPAN)
 
 
 class Tracing:
@@ -77,7 +78,6 @@ class Tracing:
             await asyncio.to_thread(self._provider.shutdown)
             self._provider = self._tracer = None
 
-    @contextmanager
     def span(
         self,
         name: str,
@@ -85,7 +85,7 @@ class Tracing:
         *,
         kind: SpanKind = SpanKind.INTERNAL,
         parent: Context | None = None,
-    ) -> Iterator[Span]:
+    ) -> AbstractContextManager[Span]:
         """Make a span around a piece of work; an error that ends it is noted by its class.
 
         Args:
@@ -95,22 +95,17 @@ class Tracing:
             parent: the context that it belongs to; the one around it where this is not given.
         """
         if self._tracer is None:
-            yield INVALID_SPAN
-            return
-        with self._tracer.start_as_current_span(
-            name,
-            context=parent,
-            kind=kind,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield span
-            except BaseException as error:
-                span.set_attribute("error.type", type(error).__name__)
-                span.set_status(StatusCode.ERROR)
-                raise
+            return _NO_SPAN
+        return _noting_errors(
+            self._tracer.start_as_current_span(
+                name,
+                context=parent,
+                kind=kind,
+                attributes=attributes,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+        )
 
     def headers_to_apideck(self) -> dict[str, str]:
         """Return what tells Apideck of the trace; nothing unless the operator asks for it."""
@@ -118,6 +113,17 @@ class Tracing:
         if self._tracer is not None and self._settings.tell_apideck:
             _W3C.inject(headers)
         return headers
+
+
+@contextmanager
+def _noting_errors(around: AbstractContextManager[Span]) -> Iterator[Span]:
+    with around as span:
+        try:
+            yield span
+        except BaseException as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(StatusCode.ERROR)
+            raise
 
 
 def context_of(headers: Mapping[str, str]) -> Context:
