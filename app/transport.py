@@ -49,7 +49,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 request.method,
                 str(request.url),
                 # As pairs: httpx's Headers look for each name again when asked for its value.
-                headers=[(n.decode("latin-1"), v.decode("latin-1")) for n, v in request.headers.raw],
+                headers=[
+                    (n.decode("latin-1"), v.decode("latin-1")) for n, v in request.headers.raw
+                ],
                 data=body or None,
                 allow_redirects=False,
             )

@@ -74,6 +74,7 @@ class ApideckClient:
         self._settings = settings
         self._key = key
         self._metrics = observed.metrics
+        self._seconds = observed.metrics.apideck_seconds.labels(name)
         self._exchange = Exchange(
             application, key, transport, observed.tracing, settings.max_response_bytes
         )
@@ -130,7 +131,7 @@ class ApideckClient:
             raise
         finally:
             self._metrics.apideck_requests.labels(self._name, outcome).inc()
-            self._metrics.apideck_seconds.labels(self._name).observe(time.perf_counter() - started)
+            self._seconds.observe(time.perf_counter() - started)
         return minted
 
     def _heard(self, account: Account | None) -> None:

@@ -89,7 +89,8 @@ class Exchange:
         )
         request.headers["x-apideck-consumer-id"] = consumer_id
         request.headers["authorization"] = f"Bearer {key.get_secret_value()}"
-        request.headers.update(self._tracing.headers_to_apideck())
+        if trace := self._tracing.headers_to_apideck():
+            request.headers.update(trace)
         response: httpx.Response | None = None
         try:
             async with asyncio.timeout(timeout_seconds):

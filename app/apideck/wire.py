@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from app import strict_json
 from app.vault import ConsumerMetadata, Session, Theme, VaultSettings
@@ -28,19 +29,24 @@ class InvalidAnswerError(ValueError):
     """The answer is not what Apideck documents; the message never quotes it."""
 
 
-class _Data(BaseModel):
+class _Data(TypedDict):
     session_uri: Annotated[str, StringConstraints(min_length=1)]
     session_token: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}$")
     ]
 
 
-class _Created(BaseModel):
+class _Created(TypedDict):
     data: _Data
 
 
-class _Claims(BaseModel):
+class _Claims(TypedDict):
     exp: Annotated[int, Field(gt=0, lt=253_402_300_800)]  # before the year 10000
+
+
+# Typed dictionaries, because a model would be made of each answer only to be thrown away.
+_CREATED: TypeAdapter[_Created] = TypeAdapter(_Created)
+_CLAIMS: TypeAdapter[_Claims] = TypeAdapter(_Claims)
 
 
 def session_body(session: Session) -> bytes:
@@ -59,15 +65,15 @@ def created(body: bytes) -> tuple[str, str, datetime]:
         InvalidAnswerError: when the answer is not of the documented form.
     """
     try:
-        data = _Created.model_validate(strict_json.loads(body), strict=True).data
-        payload = data.session_token.split(".")[1]
+        data = _CREATED.validate_python(strict_json.loads(body), strict=True)["data"]
+        payload = data["session_token"].split(".")[1]
         claims = strict_json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        expires = _Claims.model_validate(claims, strict=True).exp
+        expires = _CLAIMS.validate_python(claims, strict=True)["exp"]
     except strict_json.InvalidJSONError as error:
         raise InvalidAnswerError(str(error)) from None
     except (ValidationError, binascii.Error):
         raise InvalidAnswerError("not of the documented form") from None
-    return data.session_uri, data.session_token, datetime.fromtimestamp(expires, UTC)
+    return data["session_uri"], data["session_token"], datetime.fromtimestamp(expires, UTC)
 
 
 def failure(body: bytes) -> tuple[str | None, frozenset[str]]:

@@ -1,7 +1,7 @@
 """Gives every request an id: the caller's own where it can be trusted to be one, else a new one."""
 
 import re
-import uuid
+import secrets
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,7 +24,7 @@ class RequestIdMiddleware:
             await self.app(scope, receive, send)
             return
         sent = Headers(scope=scope).get(HEADER, "")
-        request_id = sent if _USABLE.fullmatch(sent) else uuid.uuid4().hex
+        request_id = sent if _USABLE.fullmatch(sent) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:

@@ -21,7 +21,8 @@ _SENSITIVE_TEXT = re.compile(
     r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*"  # a JSON Web Token, whole or cut
     r"|(?i:bearer|basic) +[A-Za-z0-9._~+/-]{4,}=*"  # the value of an Authorization header
     r"|sk_[A-Za-z]+_[A-Za-z0-9_-]+"  # an Apideck API key
-    r"|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"  # an e-mail address
+    # An e-mail address; looked for from the beginning of a word only, and once.
+    r"|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 )
 _MAX_DEPTH = 6
 _NUMBERS = (type(None), bool, int, float)
