@@ -2,9 +2,9 @@ import time
 
 import pytest
 
+from app.limits.guarded import Store
 from app.limits.memory import MemoryStore
 from app.limits.models import Limit, Rate, StoreFailedError
-from app.limits.rates import Store
 from app.limits.redis import RedisStore
 
 ADA = Limit("user", "ada", Rate(3, 3600))

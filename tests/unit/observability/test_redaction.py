@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.observability.redaction import REDACTED, Redactor
 
@@ -61,3 +63,40 @@ def test_what_is_nested_too_deeply_is_searched_as_text() -> None:
         value = [value]
 
     assert JWT not in str(redact(value=value))
+
+
+WORDS = st.sampled_from(
+    [
+        "ada",
+        "ada@acme.example",
+        "a@b",
+        "eyJhbGciOi.x.y",
+        "Bearer",
+        "bearer abcdef",
+        "sk_live_1",
+        "@",
+    ]
+) | st.text(max_size=8)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["event", "route", "subject", "status", "token", "email"]),
+        st.lists(WORDS, max_size=4).map("".join) | st.integers() | st.none() | st.lists(WORDS),
+    )
+)
+def test_one_look_at_a_line_overlooks_nothing(event: dict[str, Any]) -> None:
+    """What is found harmless as a whole has nothing to replace in any of its parts."""
+    redactor = Redactor()
+    redactor.learn("s3cr")
+
+    one_by_one = {name: redactor._field(name, value, 6) for name, value in event.items()}
+    assert redactor(None, "info", dict(event)) == one_by_one
+
+
+@pytest.mark.parametrize("before", ["", "x", "a.b", " ", "<", "\u00e9"])
+def test_an_address_is_found_wherever_it_begins(before: str) -> None:
+    """Looking from the beginning of a word only still finds every address."""
+    assert Redactor()(None, "info", {"event": f"{before}ada@acme.example"}) != {
+        "event": f"{before}ada@acme.example"
+    }

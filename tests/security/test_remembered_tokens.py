@@ -1,0 +1,245 @@
+"""Tokens that were verified once, and what must end that: time, a withdrawn key, another token."""
+
+from typing import Any
+
+import pytest
+
+from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
+from app.identity import jwt
+from app.identity.discovery import Discovery
+from app.identity.fetch import Fetcher
+from app.identity.jwks import Jwks
+from app.identity.keys import public_keys
+from app.identity.models import Caller
+from app.identity.remembered import RememberedCallers
+from app.identity.sources import Issuer, TokenSource
+from app.identity.token_rules import TokenRules
+from app.settings import IdentitySettings, IssuerSettings
+from emulators.issuer import DevelopmentIssuer
+
+HOUR = 3600
+ISSUED = 1_800_000_000
+"""When every token here is issued, and the clock begins."""
+
+
+class Network(Fetcher):
+    """Where the issuer's keys are had, unless it is down."""
+
+    def __init__(self, issuer: DevelopmentIssuer) -> None:
+        """Take whose keys."""
+        self._issuer = issuer
+        self.down = False
+
+    async def get_json(self, url: str, headers: dict[str, str] | None = None) -> Any:  # noqa: ARG002
+        """Answer with the keys that are published now."""
+        if self.down:
+            raise IdentityProviderUnavailableError("down", reason="down")
+        return {"keys": self._issuer.keys.published()}
+
+
+class World:
+    """One place for tokens, one issuer, and a clock for everything."""
+
+    def __init__(self, most: int = 100, **issuer_settings: Any) -> None:
+        self.issuer = DevelopmentIssuer()
+        settings = IssuerSettings(
+            issuer=self.issuer.issuer,
+            audience="vault-bff",
+            jwks_uri=f"{self.issuer.issuer}/jwks",
+            **issuer_settings,
+        )
+        self.now = float(ISSUED)
+        identity = IdentitySettings(issuers={"main": settings})
+        self.network = Network(self.issuer)
+        discovery = Discovery(settings, self.network)
+        self.jwks = Jwks("main", settings, identity, discovery, self.network, clock=self.clock)
+        self.publish()
+        rules = TokenRules(settings, self.clock)
+        verifier = jwt.JwtVerifier(settings, self.jwks, rules)
+        issuer = Issuer("main", settings, rules, self.jwks, verifier, None, None)
+        self.remembered = RememberedCallers(most, self.clock)
+        self.source = TokenSource([issuer], self.remembered)
+
+    def clock(self) -> float:
+        """Return the seconds on the clock."""
+        return self.now
+
+    def token(self, sub: str = "ada", expires_in: int = HOUR) -> str:
+        """Return a good token."""
+        return self.issuer.token(sub=sub, iat=ISSUED, exp=ISSUED + expires_in)
+
+    def publish(self) -> None:
+        """Have the service fetch the keys that the issuer publishes now."""
+        keys, left_out = public_keys({"keys": self.issuer.keys.published()})
+        self.jwks._replace(keys, left_out)
+
+    async def caller(self, token: str) -> Caller:
+        """Return whom a token proves."""
+        return await self.source.caller(token)
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the tokens whose signatures are verified from now on."""
+    seen: list[str] = []
+    verify = jwt.JwtVerifier.verify
+
+    async def noting(self: jwt.JwtVerifier, token: jwt.UnverifiedToken) -> Any:
+        seen.append(token.text)
+        return await verify(self, token)
+
+    monkeypatch.setattr(jwt.JwtVerifier, "verify", noting)
+    return seen
+
+
+async def test_a_token_that_comes_again_is_not_verified_again(verified: list[str]) -> None:
+    """The same caller comes of it, and each other token is looked at for itself."""
+    world = World()
+    ada, grace = world.token(sub="ada"), world.token(sub="grace")
+
+    first = [await world.caller(token) for token in (ada, grace)]
+    second = [await world.caller(token) for token in (ada, grace)]
+
+    assert [one.subject for one in second] == ["ada", "grace"]
+    assert first == second
+    assert verified == [ada, grace]
+
+
+async def test_an_expired_token_is_refused_however_well_it_is_known() -> None:
+    """Being remembered lengthens no token's life."""
+    world = World(leeway_seconds=0)
+    token = world.token()
+    await world.caller(token)
+
+    world.now = ISSUED + HOUR + 1
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token)
+    assert len(world.remembered) == 0
+
+
+async def test_a_token_that_has_grown_too_old_is_refused() -> None:
+    """The operator's bound on a token's age holds for one that is remembered, too."""
+    world = World(leeway_seconds=0, max_token_age_seconds=300)
+    token = world.token()
+    await world.caller(token)
+
+    world.now = ISSUED + 302
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token)
+
+
+async def test_leeway_is_given_by_the_rules_alone(verified: list[str]) -> None:
+    """Within the leeway a token is verified each time, as if it had never been seen."""
+    world = World(leeway_seconds=30)
+    token = world.token()
+    await world.caller(token)
+
+    world.now = ISSUED + HOUR + 10
+    for _ in range(2):
+        assert (await world.caller(token)).subject == "ada"
+
+    assert verified == [token] * 3
+
+
+async def test_a_withdrawn_key_takes_its_tokens_with_it() -> None:
+    """Once an issuer no longer publishes a key, what it signed is worth nothing, seen or not."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+
+    world.issuer.keys.rotate()
+    world.issuer.keys.retire()
+    world.publish()
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token)
+
+
+async def test_another_key_under_the_same_id_is_another_key() -> None:
+    """A key is known by what it is: replaced under its old id, it proves nothing any more."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+
+    old = world.issuer.keys.published()
+    world.issuer.keys.rotate()
+    world.issuer.keys.retire()
+    new = [
+        {**key, "kid": before["kid"]}
+        for key, before in zip(world.issuer.keys.published(), old, strict=True)
+    ]
+    keys, _ = public_keys({"keys": new})
+    world.jwks._replace(keys, 0)
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token)
+
+
+async def test_fetching_the_same_keys_anew_forgets_nobody(verified: list[str]) -> None:
+    """A refresh that changes nothing costs no verification."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+    world.publish()
+    await world.caller(token)
+
+    assert verified == [token]
+
+
+async def test_keys_beyond_their_hard_age_prove_nothing() -> None:
+    """When an issuer has been down for too long, those who were known get a 503 like all others."""
+    world = World()
+    token = world.token(expires_in=1_000_000)
+    await world.caller(token)
+
+    world.network.down = True
+    world.now = ISSUED + 86_401
+    with pytest.raises(IdentityProviderUnavailableError):
+        await world.caller(token)
+
+
+async def test_a_forged_token_is_not_mistaken_for_a_known_one() -> None:
+    """One character of the signature is enough to be a stranger."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+    other = "A" if token[-10] != "A" else "B"
+
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token[:-10] + other + token[-9:])
+
+
+async def test_made_up_tokens_evict_nobody(verified: list[str]) -> None:
+    """Only who proved something takes a place, and there are no more places than configured."""
+    world = World(most=3)
+    known = world.token(sub="ada")
+    await world.caller(known)
+    for number in range(10):
+        forged = world.token(sub=f"forged-{number}")[:-4] + "AAAA"
+        with pytest.raises(UnauthenticatedError):
+            await world.caller(forged)
+    verified.clear()
+    await world.caller(known)
+    assert verified == []
+
+    for number in range(10):
+        await world.caller(world.token(sub=f"person-{number}"))
+    assert len(world.remembered) == 3
+
+
+async def test_nobody_is_remembered_where_the_operator_says_so(verified: list[str]) -> None:
+    """With no places each token is verified every time."""
+    world = World(most=0)
+    token = world.token()
+    for _ in range(2):
+        await world.caller(token)
+
+    assert verified == [token, token]
+
+
+async def test_what_is_remembered_is_not_shown() -> None:
+    """A memory in a log line or a debugger's dump holds nobody's name, and no token."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+
+    assert repr(world.remembered._entries) == "<1 callers>"
+    assert token.encode() not in b"".join(world.remembered._entries)
