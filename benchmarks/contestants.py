@@ -3,12 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
+
 HERE = Path(__file__).parent
 NODE = HERE / "peers" / "node"
+_PAGE = "https://app.example.com"
 
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log /dev/null;
@@ -39,6 +42,25 @@ class Run:
     upstream: str
     issuer: str
     folder: Path
+    redis: str = ""
+
+
+Headers = Mapping[str, str]
+
+
+def bearer(token: str) -> Headers:
+    """Return the headers of a request with a token in Authorization."""
+    return {"authorization": f"Bearer {token}"}
+
+
+def cookie(token: str) -> Headers:
+    """Return the headers of a request with a token in a cookie, as a page of ours sends it."""
+    return {
+        "cookie": f"session={token}",
+        "origin": _PAGE,
+        "x-vault-session": "1",
+        "content-type": "application/json",
+    }
 
 
 @dataclass(frozen=True)
@@ -50,12 +72,16 @@ class Contestant:
         command: starts it.
         environment: what it is told beyond `PORT` and `UPSTREAM`.
         missing: what has to be installed first; None when nothing has.
+        headers: what a request carries, made of one token.
+        opaque: whether its tokens mean something to their issuer alone.
     """
 
     name: str
     command: Callable[[Run], list[str]]
     environment: Callable[[Run], dict[str, str]] = lambda _: {}
     missing: Callable[[], str | None] = field(default=lambda: None)
+    headers: Callable[[str], Headers] = bearer
+    opaque: bool = False
 
     def all_environment(self, run: Run) -> dict[str, str]:
         """Return the environment that it is started with."""
@@ -63,7 +89,13 @@ class Contestant:
         return {**os.environ, **own, **self.environment(run)}
 
 
-def service(name: str, **settings: str) -> Contestant:
+def service(
+    name: str,
+    headers: Callable[[str], Headers] = bearer,
+    *,
+    opaque: bool = False,
+    **settings: str,
+) -> Contestant:
     """Return the service itself, with everything on that is on by default.
 
     Limits are set so high that nobody meets them, but count. Joining a caller's identical requests
@@ -81,10 +113,11 @@ def service(name: str, **settings: str) -> Contestant:
             "LIMITS__PER_USER": "1000000/second",
             "LIMITS__TOTAL": "1000000/second",
             "SERVER__PORT": str(run.port),
-            **settings,
+            **{setting: value.replace("{redis}", run.redis) for setting, value in settings.items()},
         }
 
-    return Contestant(name, lambda _: [sys.executable, "-m", "app", "serve"], environment)
+    command = [sys.executable, "-m", "app", "serve"]
+    return Contestant(name, lambda _: command, environment, headers=headers, opaque=opaque)
 
 
 def _python(name: str) -> Contestant:
@@ -109,6 +142,7 @@ def _nginx(run: Run) -> list[str]:
 
 
 OURS = service("vault-bff")
+COLD = service("vault-bff, tokens cold", IDENTITY__REMEMBERED_TOKENS="0")
 MINIMAL = _python("starlette_aiohttp")
 PEERS = [
     _python("sdk_per_request"),
@@ -122,10 +156,25 @@ PEERS = [
         missing=lambda: None if shutil.which("nginx") else "apt-get install nginx-light",
     ),
 ]
-ALL = [OURS, *PEERS]
+ALL = [OURS, COLD, *PEERS]
 
 FEATURES = [
+    COLD,
     service("limits off", LIMITS__PER_USER="unlimited", LIMITS__TOTAL="unlimited"),
+    service("limits in Redis", LIMITS__STORE="{redis}"),
+    service(
+        "tokens in a cookie",
+        cookie,
+        IDENTITY__ISSUERS__MAIN__CREDENTIAL__COOKIE="session",
+        CORS__ALLOW_ORIGINS=f'["{_PAGE}"]',
+    ),
+    service(
+        "introspection, cached",
+        opaque=True,
+        IDENTITY__ISSUERS__MAIN__INTROSPECTION__CLIENT_ID=CLIENT_ID,
+        IDENTITY__ISSUERS__MAIN__INTROSPECTION__CLIENT_SECRET=CLIENT_SECRET,
+        IDENTITY__ISSUERS__MAIN__INTROSPECTION__CACHE_SECONDS="300",
+    ),
     service("log at error only", LOG__LEVEL="error"),
     service("tracing 1 %", TRACING__ENDPOINT="http://127.0.0.1:9/v1/traces"),
     service(

@@ -15,8 +15,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.compare import Scenario, lua, serving, upstream, wrk
 from benchmarks.contestants import OURS, Run
+from benchmarks.load import Scenario, lua, wrk
+from benchmarks.servers import serving, upstream
 from emulators.issuer import DevelopmentIssuer
 
 _FRAME = re.compile(r" \((app/[^:()]+):\d+\)")

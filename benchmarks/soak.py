@@ -1,8 +1,9 @@
 """Whether the service stays as it is: `make soak`.
 
 Many callers ask a real process for five minutes, some of them hang up, Apideck fails now and then;
-memory, tasks, sockets and files are looked at all the while. Ends with 1 when any of them grew, or
-when an answer was none of those that are due. docs/operations.md shows a run.
+memory, tasks, sockets and files are looked at all the while. Ends with 1 when memory, files or
+threads grew, when a task or a socket was left over once everybody had gone, or when an answer was
+none of those that are due. docs/operations.md shows a run.
 """
 
 import argparse
@@ -30,15 +31,16 @@ _THINK_SECONDS = 0.5
 _HANG_UP_SHARE = 0.05
 _SAMPLES = 60
 _SETTLE_SECONDS = 65.0
-_TOLERANCE = 1.1
-_ALLOWANCE = {"RSS MB": 4.0, "tasks": 50.0, "sockets": 50.0, "files": 50.0, "threads": 0.0}
-"""Growth that is still no growth, beyond a tenth: requests come and go while one counts."""
+_GROWING = {"RSS MB": 4.0, "files": 2.0, "threads": 0.0}
+"""What must not grow from the second quarter to the last one, and by how much it may."""
+_COMING_AND_GOING = {"tasks": 2.0, "sockets": 2.0}
+"""What is as much as there are requests, and must go with them; and how much may be left over."""
 _DUE = {201, 429, 502, 503, 504}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The process at one moment, by what `_ALLOWANCE` names."""
+    """The process at one moment, by what the two tables above name."""
 
     at_seconds: float
     of: dict[str, float]
@@ -169,7 +171,7 @@ async def _until_ready(http: aiohttp.ClientSession, url: str) -> None:
 def _report(
     answers: Counter[int | str], idle: Sample, samples: list[Sample], after: Sample
 ) -> bool:
-    names = list(_ALLOWANCE)
+    names = [*_GROWING, *_COMING_AND_GOING]
     print("| at | " + " | ".join(names) + " |")
     print("| --- |" + " ---: |" * len(names))
     quarter = max(len(samples) // 4, 1)
@@ -184,15 +186,22 @@ def _report(
     print(f"\nanswers: {dict(sorted(answers.items(), key=str))}")
     grown = [
         name
-        for name in names
-        if rows["quarter 4"][name] > rows["quarter 2"][name] * _TOLERANCE + _ALLOWANCE[name]
+        for name, allowed in _GROWING.items()
+        if rows["quarter 4"][name] > rows["quarter 2"][name] + allowed
+    ]
+    left = [
+        name
+        for name, allowed in _COMING_AND_GOING.items()
+        if after.of[name] > idle.of[name] + allowed
     ]
     undue = {one for one in answers if isinstance(one, int)} - _DUE
     for name in grown:
         print(f"grew: {name}")
+    for name in left:
+        print(f"left over: {name}")
     for status in undue:
         print(f"undue: {status}")
-    return not grown and not undue and answers[201] > 0
+    return not grown and not left and not undue and answers[201] > 0
 
 
 def main() -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.compare import Server, serving, upstream
 from benchmarks.contestants import MINIMAL, OURS, Contestant, Run
+from benchmarks.servers import Server, serving, upstream
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer
 from tests.support.ports import free_ports

@@ -1,0 +1,113 @@
+"""What a competition came to: tables, ratios, raw data, and what ran where."""
+
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.contestants import COLD, OURS, Contestant
+from benchmarks.load import Result
+
+Results = Mapping[str, Mapping[str, list[Result]]]
+Starts = Mapping[str, list[tuple[float, float]]]
+
+
+def median(results: list[Result], what: str) -> float:
+    """Return the median of one figure."""
+    return statistics.median(float(asdict(one)[what]) for one in results)
+
+
+def show(name: str, by_contestant: Mapping[str, list[Result]]) -> None:
+    """Print one scenario's table."""
+    print(f"\n### {name}\n")
+    print("| contestant | good/s | CPU ms each (min to max) | p50 ms | p99 ms | errors | RSS MB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for contestant, results in by_contestant.items():
+        cpu = [one.cpu_ms for one in results]
+        print(
+            f"| {contestant} | {median(results, 'per_second'):,.0f} "
+            f"| {statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f}) "
+            f"| {median(results, 'p50_ms'):,.0f} | {median(results, 'p99_ms'):,.0f} "
+            f"| {sum(one.errors for one in results)} | {median(results, 'rss_mb'):.0f} |"
+        )
+
+
+def ratios(results: Results, starts: Starts) -> Iterator[tuple[str, float]]:
+    """Yield the service's figures over each peer's, scenario by scenario, warm and cold."""
+    for name, by_contestant in results.items():
+        for us in (OURS, COLD):
+            if ours := by_contestant.get(us.name):
+                others = {one: by for one, by in by_contestant.items() if one != us.name}
+                for (what, contestant), ratio in _over(ours, others):
+                    yield f"{_named(name, us)}/{what}/{contestant}", ratio
+    for contestant, each in starts.items():
+        if contestant != OURS.name and OURS.name in starts:
+            for index, what in enumerate(("ready_seconds", "rest_rss_mb")):
+                ours_now = statistics.median(one[index] for one in starts[OURS.name])
+                theirs = statistics.median(one[index] for one in each)
+                yield f"d/{what}/{contestant}", ours_now / theirs
+
+
+def _over(
+    ours: list[Result], others: Mapping[str, list[Result]]
+) -> Iterator[tuple[tuple[str, str], float]]:
+    for contestant, results in others.items():
+        for what in ("cpu_ms", "per_second", "p99_ms"):
+            if theirs := median(results, what):
+                yield (what, contestant), median(ours, what) / theirs
+
+
+def _named(scenario: str, us: Contestant) -> str:
+    return f"{scenario}-cold" if us is COLD else scenario
+
+
+def versions() -> dict[str, str]:
+    """Return what ran where."""
+
+    def first_line(*command: str) -> str:
+        with contextlib.suppress(OSError):
+            out = subprocess.run(command, capture_output=True, text=True, check=False)
+            return (out.stdout + out.stderr).partition("\n")[0]
+        return "absent"
+
+    return {
+        "python": platform.python_version(),
+        "node": first_line("node", "--version"),
+        "nginx": first_line("nginx", "-v"),
+        "wrk": first_line("wrk", "-v").partition(" Copyright")[0],
+        "cpus": str(os.cpu_count()),
+        "kernel": platform.release().partition("-")[0],
+    }
+
+
+def report(results: Results, starts: Starts) -> None:
+    """Print everything."""
+    for name, by_contestant in results.items():
+        show(name, by_contestant)
+    print("\n### d: start and rest\n")
+    print("| contestant | ready after s | RSS MB |\n| --- | ---: | ---: |")
+    for contestant, each in starts.items():
+        ready, rest = (statistics.median(column) for column in zip(*each, strict=True))
+        print(f"| {contestant} | {ready:.2f} | {rest:.0f} |")
+    print()
+    for name, value in ratios(results, starts):
+        print(f"ratio {name} {value:.3f}")
+
+
+def keep(results: Results, starts: Starts, folder: Path) -> None:
+    """Write the raw data."""
+    folder.mkdir(exist_ok=True)
+    raw = {
+        "versions": versions(),
+        "results": {
+            name: {one: [asdict(result) for result in each] for one, each in by.items()}
+            for name, by in results.items()
+        },
+        "starts": starts,
+    }
+    (folder / "compare.json").write_text(json.dumps(raw, indent=1) + "\n")
