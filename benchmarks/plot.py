@@ -34,7 +34,7 @@ def main() -> None:
         bars = panel.barh(
             names,
             [medians[name] for name in names],
-            color=[_OURS if name == "vault-bff" else _OTHERS for name in names],
+            color=[_OURS if name.startswith("vault-bff") else _OTHERS for name in names],
         )
         panel.bar_label(bars, fmt="{:,.3g}" if what == "cpu_ms" else "{:,.0f}", padding=3)
         panel.set_xscale("log")
