@@ -185,8 +185,13 @@ class UnknownKids:
         return True
 
     def remember(self, kid: str | None) -> None:
-        """Ask no more for this id for a while, so that it leaves the next fetch to others."""
-        self._known[kid] = self._clock() + 2 * self._cooldown
+        """Ask no more for this id for a while, so that it leaves the next fetch to others.
+
+        Who comes with it meanwhile does not make it longer: its key may be published late.
+        """
+        now = self._clock()
+        if now >= self._known.get(kid, -math.inf):
+            self._known[kid] = now + 2 * self._cooldown
         self._known.move_to_end(kid)
         if len(self._known) > MAX_UNKNOWN_KIDS:
             self._known.popitem(last=False)
