@@ -7,13 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
 from app.identity.jwks import MAX_UNKNOWN_KIDS, Jwks
-from app.identity.keys import matching, public_keys
 from app.observability.metrics import Metrics
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.apideck import ApideckEmulator
@@ -255,77 +253,3 @@ async def test_an_explicit_jwks_uri_needs_no_discovery(issuer: DevelopmentIssuer
         await jwks.key(current(issuer), "RS256")
 
     assert issuer.counts == {"jwks": 1}
-
-
-RSA = dict(RSAKey.generate_key(2048).as_dict(private=False))
-
-
-def fit(**members: Any) -> list[frozenset[str]]:
-    """Return for which algorithms a key with these members is fit; nothing where it is not."""
-    spare = {**RSA, "kid": "spare"}
-    keys, _ = public_keys({"keys": [{**RSA, "kid": "it", **members}, spare]})
-    return [key.algorithms for key in keys if key.kid == "it"]
-
-
-def test_a_key_is_fit_for_the_algorithms_of_its_type_or_for_its_own() -> None:
-    """An `alg` of the key's own narrows it down to that one."""
-    assert fit() == [frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})]
-    assert fit(alg="PS256") == [frozenset({"PS256"})]
-    assert fit(use="sig", key_ops=["verify"]) != []
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"use": "enc"},
-        {"key_ops": ["encrypt"]},
-        {"alg": "RSA-OAEP"},
-        {"alg": 5},
-        {"kid": None, "kty": "oct", "k": "c2VjcmV0"},
-        {"kty": "oct", "k": "c2VjcmV0"},
-        {"kty": ["RSA"]},
-        {"kty": None},
-        {"key_ops": 5},
-        {"use": ["sig"]},
-        {"alg": ["RS256"]},
-        {"kid": 5},
-        {"n": "AQAB"},
-        {"n": 5},
-        {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
-        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
-        {"kty": "OKP", "crv": "X25519", "x": "AA"},
-    ],
-)
-def test_a_key_that_is_not_for_our_signatures_is_left_out(members: dict[str, Any]) -> None:
-    """Encryption keys, secrets, short keys, other curves and nonsense verify nothing."""
-    assert fit(**members) == []
-
-
-@pytest.mark.parametrize("jwks", [None, [], {}, {"keys": {}}, {"keys": []}, {"keys": [1]}])
-def test_what_is_no_key_set_is_refused(jwks: Any) -> None:
-    """A document without one usable key is no reason to forget those at hand."""
-    with pytest.raises(ValueError, match="JWK Set"):
-        public_keys(jwks)
-
-
-def test_a_symmetric_key_is_never_taken() -> None:
-    """A secret in a published set would let everybody sign."""
-    secret = OctKey.generate_key(256).as_dict(private=True)
-    with pytest.raises(ValueError, match="usable"):
-        public_keys({"keys": [secret]})
-
-
-def test_private_halves_are_dropped() -> None:
-    """An issuer that publishes too much does not make us keep it."""
-    keys, _ = public_keys({"keys": [ECKey.generate_key("P-256").as_dict(private=True)]})
-
-    assert not keys[0].key.is_private
-
-
-def test_a_token_without_a_key_id_is_judged_by_the_only_key_that_fits() -> None:
-    """One key that fits is used; of two, none: a token must not choose among keys."""
-    one, _ = public_keys({"keys": [RSA, ECKey.generate_key("P-256").as_dict(private=False)]})
-    two, _ = public_keys({"keys": [RSA, RSAKey.generate_key(2048).as_dict(private=False)]})
-
-    assert matching(one, None, "RS256") is one[0]
-    assert matching(two, None, "RS256") is None
