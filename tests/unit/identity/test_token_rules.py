@@ -1,0 +1,201 @@
+from typing import Any
+
+import pytest
+
+from app.errors import InsufficientScopeError, UnauthenticatedError
+from app.identity.token_rules import TokenRules
+from app.settings import IssuerSettings
+from tests.support.in_process import Clock, told
+
+NOW = 10_000.0
+LEEWAY = 30
+CLAIMS = {"iss": "https://id.example", "aud": "vault-bff", "sub": "ada", "exp": NOW + 60}
+
+
+def rules(**more: Any) -> TokenRules:
+    """Return the rules of an issuer with these settings."""
+    settings = {"issuer": "https://id.example", "audience": "vault-bff", **more}
+    return TokenRules(IssuerSettings.model_validate(settings), Clock(NOW))
+
+
+def services(**more: Any) -> TokenRules:
+    """Return the rules of an issuer of services."""
+    return rules(kind="services", grants={"job": ("*",)}, **more)
+
+
+def without(*names: str) -> dict[str, Any]:
+    """Return good claims without these."""
+    return {name: value for name, value in CLAIMS.items() if name not in names}
+
+
+GOOD_CHANGES: list[dict[str, Any]] = [
+    {},
+    {"aud": ["vault-bff"]},
+    {"aud": ["other", "vault-bff"]},
+    {"exp": NOW - LEEWAY + 1},
+    {"exp": NOW + 0.5},
+    {"nbf": NOW + LEEWAY},
+    {"nbf": 0},
+    {"iat": NOW + LEEWAY},
+    {"iat": 0},
+    {"act": {"sub": "support"}},
+]
+
+
+@pytest.mark.parametrize("changes", GOOD_CHANGES)
+def test_claims_that_keep_the_rules_hold(changes: dict[str, Any]) -> None:
+    """Clocks may differ by the leeway, in either direction."""
+    rules().check({**CLAIMS, **changes})
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({**CLAIMS, "iss": "https://id.example/"}, "iss is another issuer's"),
+        (without("iss"), "iss is another issuer's"),
+        (without("sub"), "sub is missing or not a string"),
+        ({**CLAIMS, "sub": ""}, "sub is missing or not a string"),
+        ({**CLAIMS, "sub": 5}, "sub is missing or not a string"),
+        (without("aud"), "aud does not name this service"),
+        ({**CLAIMS, "aud": "Vault-bff"}, "aud does not name this service"),
+        ({**CLAIMS, "aud": ["other"]}, "aud does not name this service"),
+        ({**CLAIMS, "aud": []}, "aud does not name this service"),
+        ({**CLAIMS, "aud": ["vault-bff", 5]}, "aud does not name this service"),
+        (without("exp"), "exp is missing"),
+        ({**CLAIMS, "exp": NOW - LEEWAY}, "it has expired"),
+        ({**CLAIMS, "nbf": NOW + LEEWAY + 1}, "it is not valid yet"),
+        ({**CLAIMS, "iat": NOW + LEEWAY + 1}, "it was issued in the future"),
+        *(
+            ({**CLAIMS, name: value}, f"{name} is not a number")
+            for name in ("exp", "nbf", "iat")
+            for value in ("9999999999", True, None)
+        ),
+        ({**CLAIMS, "act": None}, "act names no actor"),
+        ({**CLAIMS, "act": "support"}, "act names no actor"),
+        ({**CLAIMS, "act": {"sub": 5}}, "act names no actor"),
+        ({**CLAIMS, "act": {"iss": "support"}}, "act names no actor"),
+    ],
+)
+def test_claims_that_break_a_rule_are_refused(claims: dict[str, Any], reason: str) -> None:
+    """Every caller reads the same, so that nobody can feel their way; the operator reads which."""
+    with pytest.raises(UnauthenticatedError) as error:
+        rules().check(claims)
+
+    assert told(error.value) == ("The access token is not valid.", reason)
+    assert error.value.presented is True
+
+
+@pytest.mark.parametrize(
+    ("claims", "holds"),
+    [
+        ({"iat": NOW - 600 - LEEWAY}, True),
+        ({"iat": NOW - 600 - LEEWAY - 1}, False),
+        ({}, False),
+    ],
+)
+def test_a_token_can_be_too_old_although_it_has_not_expired(
+    claims: dict[str, Any], *, holds: bool
+) -> None:
+    """Where an age is configured, a token that does not say its own is too old as well."""
+    strict = rules(max_token_age_seconds=600)
+    if holds:
+        strict.check({**CLAIMS, **claims})
+        return
+    with pytest.raises(UnauthenticatedError) as error:
+        strict.check({**CLAIMS, **claims})
+    assert error.value.reason == "it is older than this issuer's tokens may be"
+
+
+def test_a_delegated_token_of_a_service_is_nobodys() -> None:
+    """Whether the subject's grant counts or the actor's is not guessed."""
+    services().check(CLAIMS)
+
+    with pytest.raises(UnauthenticatedError) as error:
+        services().check({**CLAIMS, "act": {"sub": "support"}})
+    assert error.value.reason == "a delegated token (act) of an issuer of services"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": "read"},
+        {"scope": "write read"},
+        {"scope": ["write", "read"]},
+        {"scp": "read write"},
+        {"scp": ["read"]},
+    ],
+)
+def test_a_required_scope_stands_in_scope_or_scp(claims: dict[str, Any]) -> None:
+    """Issuers spell it in four ways."""
+    rules(required_scope="read").check({**CLAIMS, **claims})
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"scope": "readonly"},
+        {"scope": "read,write"},
+        {"scope": "write", "scp": "read"},
+        {"scope": {"read": True}},
+        {"scope": None},
+        {"roles": ["read"]},
+    ],
+)
+def test_a_token_without_the_required_scope_lacks_a_right(claims: dict[str, Any]) -> None:
+    """`scope` comes first, words are whole, and the caller reads which scope it is."""
+    with pytest.raises(InsufficientScopeError) as error:
+        rules(required_scope="read").check({**CLAIMS, **claims})
+
+    assert told(error.value) == ("The access token lacks the scope read.", "missing scope read")
+
+
+def test_a_required_role_stands_where_the_operator_says() -> None:
+    """By default in `roles`; the caller reads which role it is."""
+    rules(required_role="mint").check({**CLAIMS, "roles": ["mint"]})
+    there = rules(required_role="mint", role_claim="/realm/roles")
+    there.check({**CLAIMS, "realm": {"roles": "see mint"}})
+
+    with pytest.raises(InsufficientScopeError) as error:
+        there.check({**CLAIMS, "roles": ["mint"]})
+    assert told(error.value) == ("The access token lacks the role mint.", "missing role mint")
+
+
+def test_a_scope_and_a_role_can_be_required_together() -> None:
+    """Either alone is too little."""
+    both = rules(required_scope="read", required_role="mint")
+    both.check({**CLAIMS, "scope": "read", "roles": ["mint"]})
+
+    for claims in ({"scope": "read"}, {"roles": ["mint"]}):
+        with pytest.raises(InsufficientScopeError):
+            both.check({**CLAIMS, **claims})
+
+
+def test_the_audience_can_stand_in_another_claim() -> None:
+    """Then `aud` means nothing, and what is missing is called by that claim's name."""
+    elsewhere = rules(audience_claim="/client/id", audience=("vault-bff", "vault"))
+    claims = {**without("aud"), "client": {"id": "vault"}}
+    elsewhere.check(claims)
+    assert elsewhere.is_for(claims)
+    assert not elsewhere.is_for(CLAIMS)
+
+    with pytest.raises(UnauthenticatedError) as error:
+        elsewhere.check(CLAIMS)
+    assert error.value.reason == "/client/id does not name this service"
+
+
+@pytest.mark.parametrize(
+    ("claims", "ours"),
+    [
+        ({"iss": "https://id.example", "aud": "vault-bff"}, True),
+        ({"iss": "https://id.example", "aud": ["other", "vault-bff"]}, True),
+        ({"iss": "https://id.example", "aud": "other"}, False),
+        ({"iss": "https://id.example"}, False),
+        ({"iss": "https://other.example", "aud": "vault-bff"}, False),
+        ({"aud": "vault-bff"}, False),
+        ({}, False),
+    ],
+)
+def test_a_token_is_for_an_issuer_if_both_names_fit(claims: dict[str, Any], *, ours: bool) -> None:
+    """Issuer and audience together choose whose rules a token is held against."""
+    assert rules().is_for(claims) is ours
