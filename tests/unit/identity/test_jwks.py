@@ -156,6 +156,26 @@ async def test_keys_beyond_their_hard_age_serve_nobody() -> None:
     assert len(network.asked) == 2
 
 
+async def test_a_key_at_hand_is_known_without_asking() -> None:
+    """Until the issuer withdraws it, or it is too old to serve."""
+    network, clock = Network({KEYS: RSA}), Clock()
+    jwks = keys(network, clock)
+    assert jwks.at_hand("one", "RS256") is None
+    key = await jwks.key("one", "RS256")
+    assert jwks.at_hand("one", "RS256") is key
+    assert jwks.at_hand("one", "ES256") is None
+    assert jwks.at_hand("two", "RS256") is None
+    assert jwks.holds(key)
+    clock.now += 86_401
+
+    assert jwks.at_hand("one", "RS256") is None
+    assert not jwks.holds(key)
+    network.answers[KEYS] = {"keys": [{**SECOND, "kid": "one"}]}
+    await jwks.refresh_if_due()
+    assert not jwks.holds(key)
+    assert len(network.asked) == 2
+
+
 async def test_a_rotation_is_noticed_and_logged_once() -> None:
     """A new key is fetched when it is first seen; an unchanged set is not worth a line."""
     network, clock = Network({KEYS: RSA}), Clock()
@@ -208,9 +228,11 @@ async def test_everybody_waits_for_a_fetch_under_way(begins: str) -> None:
     network.answers[KEYS] = slow
     request, background = (lambda: jwks.key("two", "RS256")), jwks.refresh_if_due
     first, then = (request, background) if begins == "request" else (background, request)
-    tasks = [asyncio.ensure_future(one()) for one in (first, then, request, background)]
-    for _ in range(10):
-        await asyncio.sleep(0)
+    tasks = []
+    for one in (first, then, request, background):
+        tasks.append(asyncio.ensure_future(one()))
+        for _ in range(10):
+            await asyncio.sleep(0)
     assert not any(task.done() for task in tasks)
     let.set()
     await asyncio.gather(*tasks)

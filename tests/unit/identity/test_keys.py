@@ -1,9 +1,10 @@
 from typing import Any
 
 import pytest
-from joserfc.jwk import ECKey, OctKey, OKPKey
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from app.identity.keys import MAX_KEYS, PublicKey, matching, public_keys
+from app.identity.keys import MAX_KEYS, MIN_RSA_BITS, PublicKey, matching, public_keys
 from emulators.issuer import DevelopmentIssuer
 
 # Making one takes a while, and the emulator's serves the whole process.
@@ -125,6 +126,16 @@ def test_a_key_may_have_no_id() -> None:
     [key], _ = public_keys({"keys": [{**RSA, "kid": None}]})
 
     assert key.kid is None
+
+
+def test_a_key_that_is_too_short_is_left_out() -> None:
+    """RFC 7518 section 3.3: an RSA key has 2048 bits or more, and the spare one has just those."""
+    with pytest.warns(SecurityWarning):
+        short = RSAKey.generate_key(1024).as_dict(private=False)
+    with pytest.warns(SecurityWarning):
+        assert fit(**short) == []
+
+    assert RSAKey.import_key(RSA).raw_value.key_size == MIN_RSA_BITS
 
 
 def test_a_set_is_read_up_to_a_greatest_number_of_keys() -> None:

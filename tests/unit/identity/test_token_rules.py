@@ -136,6 +136,7 @@ def test_a_required_scope_stands_in_scope_or_scp(claims: dict[str, Any]) -> None
         {},
         {"scope": "readonly"},
         {"scope": "read,write"},
+        {"scope": "write\tread"},
         {"scope": "write", "scp": "read"},
         {"scope": {"read": True}},
         {"scope": None},

@@ -33,6 +33,22 @@ def test_an_unknown_id_leaves_the_next_fetch_to_others() -> None:
     assert kids.may_be_new("b")
 
 
+def test_an_id_that_is_still_unknown_at_the_end_leaves_the_next_fetch_to_others_again() -> None:
+    """Who comes with it meanwhile changes nothing; who was let look for it in vain does."""
+    clock = Clock()
+    kids = UnknownKids(30, clock)
+    kids.remember("a")
+    clock.now += 30
+    kids.remember("a")
+    clock.now += 30
+    assert kids.may_be_new("a")
+    kids.remember("a")
+    clock.now += 59
+    assert not kids.may_be_new("a")
+    clock.now += 1
+    assert kids.may_be_new("a")
+
+
 def test_of_too_many_unknown_ids_the_oldest_is_forgotten() -> None:
     """One that was asked for again is not the oldest."""
     kids = UnknownKids(30, Clock())
