@@ -102,6 +102,7 @@ MALFORMED = "The credential is malformed."
         ("authorization", b"", BEARER, "not a bearer token"),
         ("authorization", b"abc", BEARER, "not a bearer token"),
         ("authorization", b"Bearer", BEARER, "not a bearer token"),
+        ("authorization", b"Bearerabc", BEARER, "not a bearer token"),
         ("authorization", b"Basic abc", BEARER, "not a bearer token"),
         ("authorization", b"Bearer a b", BEARER, "not a bearer token"),
         ("authorization", b"Bearer\tabc", BEARER, "not a bearer token"),
