@@ -26,6 +26,7 @@
     + ApideckUnavailableError           unreachable, or answering 5xx
     + ApideckTimeoutError               no answer within the deadline
     + ApideckInvalidResponseError       an answer that breaks Apideck's own contract
+  x ShuttingDownError                 the process ends before there is an answer
 
 Each carries two messages for two readers: `detail` tells the caller what to do; `reason` tells the
 operator what happened, goes to the log, and never holds a secret, a token or a person's data.
@@ -186,3 +187,7 @@ class ApideckTimeoutError(ApideckError):
 
 class ApideckInvalidResponseError(ApideckError):
     """Apideck's answer breaks its own contract."""
+
+
+class ShuttingDownError(VaultBffError):
+    """The process ends, and the time that requests in flight had for it is over."""

@@ -101,13 +101,18 @@ def _middleware(
             )
         )
     limits = settings.limits
-    stack.append(
+    return [
+        *stack,
+        Middleware(
+            LastResortMiddleware,
+            unexpected=problems.unexpected,
+            shutting_down=problems.shutting_down,
+        ),
         Middleware(
             LoadSheddingMiddleware,
             gate=Gate(limits.max_in_flight, limits.max_waiting, limits.max_wait_seconds),
             route=("POST", vault_session.PATH),
             metrics=metrics,
             refuse=problems.of,
-        )
-    )
-    return [*stack, Middleware(LastResortMiddleware, answer=problems.unexpected)]
+        ),
+    ]

@@ -9,10 +9,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.routing import request_response
 
-from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, problem_type_of
+from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, SHUTTING_DOWN, problem_type_of
 from app.errors import IdentityError, LimitError, RefusalError, VaultBffError
 from app.observability.audit import AuditRecord, Outcome
 from app.state import AppState
+
+_NO_TIME_LEFT = "the process was told to end, and SERVER__SHUTDOWN_GRACE_SECONDS are over"
 
 
 class AuditedRoute(APIRoute):
@@ -42,7 +44,13 @@ class AuditedRoute(APIRoute):
         except HTTPException as error:
             _end(request, "refused", BY_STATUS[error.status_code].slug)
             raise
-        except (asyncio.CancelledError, ClientDisconnect):
+        except asyncio.CancelledError:
+            if request.scope["state"]["shutdown"].begun:
+                _end(request, "failed", SHUTTING_DOWN.slug, _NO_TIME_LEFT)
+            else:
+                _end(request, "abandoned")
+            raise
+        except ClientDisconnect:
             _end(request, "abandoned")
             raise
         except Exception:

@@ -28,6 +28,7 @@ _OPERATOR = "Nothing that you can change helps; the operator of this service has
 _AGAIN = "Try again, after as many seconds as Retry-After says where it is given."
 
 INTERNAL_ERROR = ProblemType("internal-error", 500, "Internal error", _AGAIN)
+SHUTTING_DOWN = ProblemType("shutting-down", 503, "Shutting down", _AGAIN)
 INVALID_REQUEST = ProblemType(
     "invalid-request",
     422,
@@ -148,6 +149,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
     errors.ApideckInvalidResponseError: ProblemType(
         "apideck-invalid-response", 502, "Apideck's answer is invalid", _AGAIN
     ),
+    errors.ShuttingDownError: SHUTTING_DOWN,
 }
 """One row for each error that a request can end in; a test holds it complete."""
 

@@ -23,6 +23,7 @@ from app.api.problem_types import (
 from app.errors import (
     FieldError,
     InsufficientScopeError,
+    ShuttingDownError,
     UnauthenticatedError,
     VaultBffError,
 )
@@ -67,6 +68,11 @@ class Problems:
         """Return the answer to an error that nobody expected; it tells nothing but the id."""
         detail = "Something went wrong here. The request id finds it in the operator's log."
         return self.answer(INTERNAL_ERROR, detail, request_id)
+
+    def shutting_down(self, request_id: str) -> Response:
+        """Return the answer to whom the process has no more time for."""
+        detail = "This service is restarting; try again shortly."
+        return self.of(ShuttingDownError(detail, retry_after=1), request_id)
 
     def forbidden_preflight(self) -> Response:
         """Return the answer to a browser that asks on behalf of a page that may not call."""

@@ -1,5 +1,6 @@
-"""Answers what nothing else caught, inside the other middleware, so that those still apply."""
+"""Answers what nothing else did, inside the other middleware, so that those still apply."""
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -10,11 +11,24 @@ logger = structlog.get_logger(__name__)
 
 
 class LastResortMiddleware:
-    """Turns an exception that nobody expected into an answer, and logs where it came from."""
+    """Turns an exception that nobody expected, and the end of the process, into an answer."""
 
-    def __init__(self, app: ASGIApp, answer: Callable[[str], Response]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        unexpected: Callable[[str], Response],
+        shutting_down: Callable[[str], Response],
+    ) -> None:
+        """Take how to answer.
+
+        Args:
+            app: the rest of the application.
+            unexpected: makes the answer to a bug, from a request id.
+            shutting_down: makes the answer to whom there is no more time for, likewise.
+        """
         self.app = app
-        self._answer = answer
+        self._unexpected = unexpected
+        self._shutting_down = shutting_down
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and answer it where that raises."""
@@ -27,8 +41,14 @@ class LastResortMiddleware:
 
         try:
             await self.app(scope, receive, send_noting_start)
+        except asyncio.CancelledError:
+            # At the end of the grace the server cancels what is left, and whoever waits for it is
+            # told so; the task ends with that. Whoever else cancels means it.
+            if started or scope["type"] != "http" or not scope["state"]["shutdown"].begun:
+                raise
+            await self._shutting_down(scope["state"]["request_id"])(scope, receive, send)
         except Exception:
             if started or scope["type"] != "http":
                 raise  # Half an answer is out: only closing the connection tells the truth.
             logger.exception("unexpected_error")
-            await self._answer(scope["state"]["request_id"])(scope, receive, send)
+            await self._unexpected(scope["state"]["request_id"])(scope, receive, send)

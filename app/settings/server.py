@@ -51,7 +51,8 @@ class ServerSettings(Group):
     is told to end: as long as a load balancer takes to notice. In Kubernetes some 5."""
 
     shutdown_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
-    """Seconds that requests in flight have to finish once the process is told to end."""
+    """Seconds that requests in flight have to finish once the process is told to end. What is not
+    finished by then is answered with a 503, so let it be more than `APIDECK__DEADLINE_SECONDS`."""
 
 
 class CorsSettings(Group):

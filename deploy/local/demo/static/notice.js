@@ -14,6 +14,7 @@ const PASSING = new Set([
   "apideck-timeout",
   "apideck-invalid-response",
   "identity-provider-unavailable",
+  "shutting-down",
   "internal-error",
 ]);
 const place = document.querySelector("#notice");
