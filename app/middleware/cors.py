@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 ALLOWED_HEADERS = ("content-type", "x-request-id")
-EXPOSED_HEADERS = ("x-request-id", "retry-after")
+EXPOSED_HEADERS = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 MAX_AGE_SECONDS = 600
 
 

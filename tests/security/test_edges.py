@@ -37,7 +37,24 @@ async def test_pages_of_listed_origins_may_call(
         assert one.headers["access-control-allow-origin"] == ORIGIN
         assert "access-control-allow-credentials" not in one.headers
         assert "Origin" in one.headers["vary"]
-    assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+async def test_pages_may_read_what_tells_them_where_they_stand(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """A page of another origin sees the request's id, its limits, and when to ask again."""
+    cors = {"allow_origins": [ORIGIN]}
+    headers = {**bearer(issuer.token()), "origin": ORIGIN}
+    settings = settings_for(issuer.issuer, apideck_url, cors=cors, limits={"per_user": "1/hour"})
+    async with running(settings) as service:
+        answers = [await service.post("/vault-session", headers=headers) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 429]
+    told = {"x-request-id", "ratelimit", "ratelimit-policy"}
+    for answer, more in zip(answers, (set(), {"retry-after"}), strict=True):
+        exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+        assert exposed == {*told, "retry-after"}
+        assert {*told, *more} <= set(answer.headers)
 
 
 @pytest.mark.parametrize(
