@@ -198,6 +198,25 @@ async def test_no_connection_at_all_ends_with_the_deadline(
     assert apideck.requests == []
 
 
+async def test_a_deadline_that_is_shorter_than_an_attempt_ends_it(
+    issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
+) -> None:
+    """Of a long attempt the caller waits for as much as the deadline is, and there is no other."""
+    proxy.lasting = fault_proxy.black_hole
+    times = behind(proxy.url)
+    times["apideck"] |= {"deadline_seconds": 0.6, "attempt_timeout_seconds": 30}
+    async with running(settings_for(issuer.issuer, apideck_url, **times)) as service:
+        with promptly(15):
+            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        metrics = await counted(service)
+
+    assert problem(answer) == SLOW
+    assert metrics == {
+        'requests_total{application="default",outcome="Timeout"}': 1,
+        'retries_total{application="default"}': 0,
+    }
+
+
 async def test_many_callers_in_a_black_hole_all_hear_in_time(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, proxy: FaultProxy
 ) -> None:
