@@ -1,0 +1,67 @@
+"""What Apideck says of the operator's account: it is shown, and keeps no request back."""
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from emulators.apideck import ApideckEmulator, faults
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer, problem
+from tests.support.service import running, settings_for
+
+REQUESTS = 30
+
+
+@pytest.fixture
+def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
+    """Return settings with a breaker that two failures open."""
+    return settings_for(
+        issuer.issuer,
+        apideck_url,
+        apideck={"breaker": {"min_requests": 2}},
+        limits={"per_user": "unlimited"},
+    )
+
+
+async def shown(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
+    """Return breaker and account of /readyz, and the account's states that are 1 in the metrics."""
+    ready = (await service.get("/readyz")).json()["apideck"]["default"]
+    page = (await service.get("/metrics")).text
+    start = 'vault_bff_apideck_account_state{application="default",state="'
+    lines = [line for line in page.splitlines() if line.startswith(start)]
+    states = {line.removeprefix(start).split('"')[0] for line in lines if line.endswith(" 1.0")}
+    return ready["breaker"], ready["account"], states
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "account"),
+    [
+        (401, (502, "apideck-misconfigured"), "misconfigured"),
+        (402, (503, "apideck-quota-exhausted"), "quota-exhausted"),
+    ],
+)
+async def test_a_no_to_the_account_is_shown_and_opens_nothing(
+    settings: Settings,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    status: int,
+    answered: tuple[int, str],
+    account: str,
+) -> None:
+    """Each request reaches Apideck, however many are refused, and so the first good one is seen."""
+    apideck.fail(faults.error(status), times=REQUESTS)
+    async with running(settings) as service:
+        before = await shown(service)
+        answers = [
+            await service.post("/vault-session", headers=bearer(issuer.token()))
+            for _ in range(REQUESTS)
+        ]
+        refused = await shown(service)
+        minted = await service.post("/vault-session", headers=bearer(issuer.token()))
+        after = await shown(service)
+
+    assert {problem(answer) for answer in answers} == {answered}
+    assert minted.status_code == 201
+    assert len(apideck.requests) == REQUESTS + 1
+    assert before == after == ("closed", "ok", {"ok"})
+    assert refused == ("closed", account, {account})
