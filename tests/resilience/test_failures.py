@@ -3,26 +3,16 @@
 import asyncio
 import socket
 import time
-from pathlib import Path
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
-from app.apideck.client import ApideckClient
-from app.apideck.keys import ApiKey
 from app.errors import OverloadedError
 from app.limits.gate import Gate
-from app.observability.observed import Observed
-from app.settings.apideck import ApideckSettings, UnifyApplication
-from app.transport import AiohttpTransport
-from app.vault import Session
 from emulators.apideck import ApideckEmulator, faults
-from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Broken, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
-from tests.support.fault_proxy import Conversation, FaultProxy, no_fault
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for, settings_with_application
 
@@ -149,6 +139,27 @@ async def test_double_clicks_cost_one_session_and_never_join_two_people(
     assert len(apideck.minted) == 2
 
 
+async def test_a_caller_who_wants_two_things_at_once_gets_both(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """The same caller's different requests, each in flight with the other, are two sessions."""
+    apideck.fail(Slow(0.3), times=None)
+    targets = {name: f"https://app.example.com/{name}" for name in ("start", "end")}
+    settings = settings_for(issuer.issuer, apideck_url, session={"return_to": targets})
+    who = bearer(issuer.token())
+    async with running(settings) as service:
+        answers = await asyncio.gather(
+            *(
+                service.post("/vault-session", json={"return_to": one}, headers=who)
+                for one in targets
+            )
+        )
+
+    made = {minted.token: minted.session["redirect_uri"] for minted in apideck.minted}
+    assert [made[answer.json()["session_token"]] for answer in answers] == [*targets.values()]
+    assert len(apideck.requests) == 2
+
+
 async def test_a_caller_beyond_the_limit_is_told_where_they_stand(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
@@ -212,85 +223,6 @@ async def test_a_store_that_says_nothing_costs_its_small_timeout_and_soon_not_ev
     assert max(waited) < seconds + 1
     assert sum(one >= seconds for one in waited) <= 8
     assert "vault_bff_rate_limit_store_failures_total 20.0" in metrics
-
-
-async def test_each_issuer_can_have_its_own_unify_application(
-    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
-) -> None:
-    """The claim decides which application asks; one that is not allowed is refused."""
-    settings = settings_for(
-        issuer.issuer,
-        apideck_url,
-        apideck={"applications": {"eu": {"api_key": API_KEY, "app_id": "app-eu"}}},
-        identity={"issuers": {"main": {"apideck": {"claim": "region", "allowed": ["eu"]}}}},
-    )
-    async with running(settings) as service:
-        good = await service.post("/vault-session", headers=bearer(issuer.token(region="eu")))
-        bad = await service.post("/vault-session", headers=bearer(issuer.token(region="us")))
-
-    assert good.status_code == 201
-    assert [minted.app_id for minted in apideck.minted] == ["app-eu"]
-    assert problem(bad) == (403, "missing-claim")
-
-
-async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: Path) -> None:
-    """The last good key stays in use, and the log says why, without the content."""
-    file = tmp_path / "key"
-    learned: list[str] = []
-    file.write_text("sk_first_12345\n")
-    key = ApiKey("default", _application(file), learned.append)
-
-    file.write_text("two words")
-    with capture_logs() as logs:
-        await key.refresh()
-        await key.refresh()
-    assert key.current.get_secret_value() == "sk_first_12345"
-    assert key.fault is not None
-    assert [(line["event"], "words" in str(line)) for line in logs] == [("api_key_refused", False)]
-
-    file.write_text("sk_second_12345")
-    await key.refresh()
-    assert key.current.get_secret_value() == "sk_second_12345"
-    assert key.fault is None
-    assert learned == ["sk_first_12345", "sk_second_12345"]
-
-
-async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path: Path) -> None:
-    """Whoever was under way while the key changed, and was refused for it, still has a session."""
-    file = tmp_path / "key"
-    file.write_text("sk_old_opens-nothing")
-    emulator = ApideckEmulator(["sk_new_opens-nothing"])
-
-    async def change_the_key(it: Conversation) -> None:
-        file.write_text("sk_new_opens-nothing")
-        await key.refresh()
-        await no_fault(it)
-
-    with emulator.serve() as apideck_url:
-        async with FaultProxy(apideck_url).serve() as proxy, AiohttpTransport() as transport:
-            proxy.coming = [change_the_key]
-            settings = ApideckSettings(
-                api_key_file=file, app_id="app", base_url=proxy.url, vault_origins=(apideck_url,)
-            )
-            application = settings.every_application()["default"]
-            key = ApiKey("default", application, lambda _: None)
-            client = ApideckClient("default", settings, key, transport, Observed())
-            await client.create_session("acme", Session())
-
-    assert [seen.header("authorization") for seen in emulator.requests] == [
-        "Bearer sk_old_opens-nothing",
-        "Bearer sk_new_opens-nothing",
-    ]
-    assert len(emulator.minted) == 1
-
-
-def _application(file: Path) -> UnifyApplication:
-    return UnifyApplication(
-        api_key_file=file,
-        app_id="app",
-        base_url="https://unify.apideck.com",
-        vault_origins=("https://vault.apideck.com",),
-    )
 
 
 async def test_the_gate_has_few_wait_and_turns_the_rest_away() -> None:

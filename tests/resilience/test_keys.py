@@ -1,0 +1,183 @@
+"""Which key Apideck is asked with: each application's own, and the newest one of its file."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.apideck.client import ApideckClient
+from app.apideck.keys import ApiKey
+from app.observability.observed import Observed
+from app.settings.apideck import ApideckSettings, UnifyApplication
+from app.transport import AiohttpTransport
+from app.vault import Session
+from emulators.apideck import ApideckEmulator
+from emulators.apideck.emulator import API_KEY
+from emulators.issuer import DevelopmentIssuer
+from tests.support.fault_proxy import Conversation, FaultProxy, no_fault
+from tests.support.http import bearer, problem
+from tests.support.service import APP_ID, running, settings_for
+
+EU_KEY, NEXT_EU_KEY = "sk_eu_opens-nothing", "sk_eu-next_opens-nothing"
+OURS, EU = (APP_ID, f"Bearer {API_KEY}"), ("app-eu", f"Bearer {EU_KEY}")
+BY_CLAIM = {"apideck": {"claim": "region", "allowed": ["default", "eu"]}}
+
+
+@pytest.fixture
+def keyed() -> Iterator[tuple[ApideckEmulator, str]]:
+    """Run an emulator that knows a key of each application's; returns its URL as well."""
+    emulator = ApideckEmulator([API_KEY, EU_KEY, NEXT_EU_KEY])
+    with emulator.serve() as url:
+        yield emulator, url
+
+
+def asked(emulator: ApideckEmulator) -> list[tuple[str | None, str | None]]:
+    """Return as which application, and with which key, each request was made."""
+    return [
+        (seen.header("x-apideck-app-id"), seen.header("authorization"))
+        for seen in emulator.requests
+    ]
+
+
+async def test_a_claim_chooses_the_application_and_its_key(
+    issuer: DevelopmentIssuer, keyed: tuple[ApideckEmulator, str]
+) -> None:
+    """Each region is asked for with its own id and key, and one that is not allowed is refused."""
+    emulator, url = keyed
+    settings = settings_for(
+        issuer.issuer,
+        url,
+        apideck={"applications": {"eu": {"api_key": EU_KEY, "app_id": "app-eu"}}},
+        identity={"issuers": {"main": BY_CLAIM}},
+    )
+    async with running(settings) as service:
+        answers = [
+            await service.post("/vault-session", headers=bearer(issuer.token(region=region)))
+            for region in ("eu", "default", "us")
+        ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 403]
+    assert problem(answers[2]) == (403, "missing-claim")
+    assert asked(emulator) == [EU, OURS]
+
+
+async def test_an_issuer_chooses_the_application_and_its_key(
+    issuer: DevelopmentIssuer, keyed: tuple[ApideckEmulator, str]
+) -> None:
+    """People of one issuer are asked for with another id and key than those of the other."""
+    emulator, url = keyed
+    europe = {
+        "issuer": issuer.issuer,
+        "audience": "europe",
+        "consumer_prefix": "eu-",
+        "apideck": {"application": "eu"},
+    }
+    settings = settings_for(
+        issuer.issuer,
+        url,
+        apideck={"applications": {"eu": {"api_key": EU_KEY, "app_id": "app-eu"}}},
+        identity={"issuers": {"main": {"consumer_prefix": "main-"}, "europe": europe}},
+    )
+    async with running(settings) as service:
+        for audience in ("europe", "vault-bff"):
+            token = issuer.token(aud=audience)
+            answer = await service.post("/vault-session", headers=bearer(token))
+            assert answer.status_code == 201
+
+    assert asked(emulator) == [EU, OURS]
+
+
+async def test_the_key_of_one_application_is_rotated_alone(
+    issuer: DevelopmentIssuer,
+    keyed: tuple[ApideckEmulator, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new key in its file is used for it from then on, and for no other application."""
+    emulator, url = keyed
+    file = tmp_path / "key"
+    file.write_text(EU_KEY)
+    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    settings = settings_for(
+        issuer.issuer,
+        url,
+        apideck={"applications": {"eu": {"api_key_file": file, "app_id": "app-eu"}}},
+        identity={"issuers": {"main": BY_CLAIM}},
+        limits={"per_user": "unlimited"},
+    )
+    async with running(settings) as service:
+
+        async def ask(region: str) -> tuple[str | None, str | None]:
+            headers = bearer(issuer.token(region=region))
+            assert (await service.post("/vault-session", headers=headers)).status_code == 201
+            return asked(emulator)[-1]
+
+        assert [await ask("eu"), await ask("default")] == [EU, OURS]
+        file.write_text(NEXT_EU_KEY)
+        async with asyncio.timeout(20):
+            while await ask("eu") == EU:
+                pass
+        assert await ask("eu") == ("app-eu", f"Bearer {NEXT_EU_KEY}")
+        assert await ask("default") == OURS
+
+
+async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: Path) -> None:
+    """The last good key stays in use, and the log says why, without the content."""
+    file = tmp_path / "key"
+    learned: list[str] = []
+    file.write_text("sk_first_12345\n")
+    key = ApiKey("default", _application(file), learned.append)
+
+    file.write_text("two words")
+    with capture_logs() as logs:
+        await key.refresh()
+        await key.refresh()
+    assert key.current.get_secret_value() == "sk_first_12345"
+    assert key.fault is not None
+    assert [(line["event"], "words" in str(line)) for line in logs] == [("api_key_refused", False)]
+
+    file.write_text("sk_second_12345")
+    await key.refresh()
+    assert key.current.get_secret_value() == "sk_second_12345"
+    assert key.fault is None
+    assert learned == ["sk_first_12345", "sk_second_12345"]
+
+
+async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path: Path) -> None:
+    """Whoever was under way while the key changed, and was refused for it, still has a session."""
+    file = tmp_path / "key"
+    file.write_text("sk_old_opens-nothing")
+    emulator = ApideckEmulator(["sk_new_opens-nothing"])
+
+    async def change_the_key(it: Conversation) -> None:
+        file.write_text("sk_new_opens-nothing")
+        await key.refresh()
+        await no_fault(it)
+
+    with emulator.serve() as apideck_url:
+        async with FaultProxy(apideck_url).serve() as proxy, AiohttpTransport() as transport:
+            proxy.coming = [change_the_key]
+            settings = ApideckSettings(
+                api_key_file=file, app_id="app", base_url=proxy.url, vault_origins=(apideck_url,)
+            )
+            application = settings.every_application()["default"]
+            key = ApiKey("default", application, lambda _: None)
+            client = ApideckClient("default", settings, key, transport, Observed())
+            await client.create_session("acme", Session())
+
+    assert [seen.header("authorization") for seen in emulator.requests] == [
+        "Bearer sk_old_opens-nothing",
+        "Bearer sk_new_opens-nothing",
+    ]
+    assert len(emulator.minted) == 1
+
+
+def _application(file: Path) -> UnifyApplication:
+    return UnifyApplication(
+        api_key_file=file,
+        app_id="app",
+        base_url="https://unify.apideck.com",
+        vault_origins=("https://vault.apideck.com",),
+    )
