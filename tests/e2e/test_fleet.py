@@ -47,9 +47,9 @@ def environment(
     }
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
     """Wait for what the service does in a time of its own."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds):
         while True:
             answer = holds()
             if await answer if isinstance(answer, Awaitable) else answer:
@@ -169,7 +169,13 @@ async def test_a_key_is_rotated_under_load_and_nobody_notices(
             for _ in range(8):
                 callers.create_task(caller())
             await until(lambda: len(emulator.requests) > 16 and used(FIRST_KEY))
-            file.write_text(SECOND_KEY)
+            (tmp_path / "new").write_text(SECOND_KEY)
+            # In one step, as mounted secrets change: half a key is none, and would be reported.
+            (tmp_path / "new").replace(file)
+            await until(
+                lambda: emulator.requests[-1].header("authorization") == f"Bearer {SECOND_KEY}",
+                seconds=5,
+            )
             await until(lambda: used(SECOND_KEY))
             emulator.accepted = {f"Bearer {SECOND_KEY}"}
             file.write_text("two words")

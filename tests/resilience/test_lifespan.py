@@ -8,7 +8,11 @@ from structlog.testing import capture_logs
 from app.apideck.keys import ApiKey
 from app.limits.memory import MemoryStore
 from app.settings import Settings
-from tests.support.service import running
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.fault_proxy import FaultProxy
+from tests.support.http import bearer
+from tests.support.service import running, settings_for
 
 WORDS = "sk_live_of-an-exception"
 
@@ -54,3 +58,17 @@ async def test_a_failure_at_the_end_is_raised_without_its_words(
     assert WORDS not in str(raised.value)
     assert raised.value.__suppress_context__
     assert "lifespan_failed" in {line["event"] for line in logs}
+
+
+async def test_connections_to_apideck_end_with_the_service(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """One that was kept for the next request is closed once there is none to come."""
+    async with FaultProxy(apideck_url).serve() as proxy:
+        settings = settings_for(issuer.issuer, apideck_url, apideck={"base_url": proxy.url})
+        async with running(settings) as service:
+            await service.post("/vault-session", headers=bearer(issuer.token()))
+            assert proxy.open == len(apideck.minted) == 1
+        async with asyncio.timeout(20):
+            while proxy.open:  # noqa: ASYNC110 - it is for the network to say
+                await asyncio.sleep(0.01)

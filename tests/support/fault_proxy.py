@@ -178,6 +178,11 @@ class FaultProxy:
         self.connections = 0
         self.requests = 0
 
+    @property
+    def open(self) -> int:
+        """How many connections there are just now."""
+        return len(self._open)
+
     @asynccontextmanager
     async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["FaultProxy"]:
         """Serve on loopback for as long as the context lasts, in the loop that is running."""
