@@ -194,8 +194,13 @@ def test_nothing_planted_is_written_or_answered(
         assert all(world.canaries.session_token in place for place in belongs if body)
         rest = json.dumps(body) if body else answer.text
         assert world.canaries.seen_in(f"{rest} {answer.headers!r}") == set()
+    spans = b"".join(body for _, _, body in world.to_collector.requests)
+    assert b"verify credential" in spans
+    assert b"ApideckUnavailableError" in spans
+    assert world.canaries.seen_in(spans) == set()
     # A signed token cannot be a planted string, but each begins alike.
     assert "eyJ" not in out.read_text()
+    assert b"eyJ" not in spans
 
 
 def test_each_secret_is_sent_where_it_belongs_and_nowhere_else(
@@ -203,10 +208,13 @@ def test_each_secret_is_sent_where_it_belongs_and_nowhere_else(
 ) -> None:
     """The key goes to Apideck, a token to its issuer, a cookie to its application; no more."""
     environment = world.environment(unused_tcp_port)
-    with (tmp_path / "out").open("w") as output, serving(environment, into=(output, output)):
+    output = tmp_path / "out"
+    with output.open("w") as file, serving(environment, into=(file, file)) as process:
         for headers, body in world.callers().values():
             answer = httpx.post(url(environment, "/vault-session"), headers=headers, json=body)
             assert answer.status_code == 201
+        process.terminate()  # At its end it sends what spans it still has.
+        process.wait(timeout=15)
 
     canaries = world.canaries
     assert len(world.apideck.requests) == len(world.callers())
@@ -226,6 +234,10 @@ def test_each_secret_is_sent_where_it_belongs_and_nowhere_else(
     [(path, sent, content)] = world.to_application.requests
     assert sent["cookie"] == f"app_session={canaries.cookie}"
     assert canaries.seen_in(f"{path} {sent!r} {content!r}", but=["cookie"]) == set()
+    assert any(b"verify credential" in content for _, _, content in world.to_collector.requests)
+    for path, sent, content in world.to_collector.requests:
+        assert sent.pop("x-collector-key") == canaries.collector_key
+        assert canaries.seen_in(f"{path} {sent!r} {content!r}") == set()
 
 
 def crashes(log: str) -> int:

@@ -22,6 +22,7 @@ class Canaries:
     api_key: str = _planted("KEY")
     client_secret: str = _planted("CLIENT")
     store_password: str = _planted("STORE")
+    collector_key: str = _planted("COLLECTOR")
     session_token: str = _planted("SESSION")
     callers_token: str = _planted("TOKEN")
     bad_token: str = _planted("BAD")

@@ -10,11 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulators.apideck import ApideckEmulator, faults
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer import http as issuer_http
+from emulators.serving import serve
 from tests.support.application import Application
 from tests.support.canaries import Canaries
 from tests.support.http import bearer
@@ -61,8 +66,10 @@ class Planted:
     application: Application
     apideck_url: str
     whoami_url: str
+    traces_url: str
     to_issuer: Heard
     to_application: Heard
+    to_collector: Heard
 
     def person(self, **claims: Any) -> dict[str, Any]:
         """Return what is said of a person whose name and address are planted."""
@@ -126,6 +133,11 @@ class Planted:
             "cors": {"allow_origins": [ORIGIN]},
             # Nobody listens there: counting fails, and every request is let through all the same.
             "limits": {"store": f"redis://:{self.canaries.store_password}@127.0.0.1:1/0"},
+            "tracing": {
+                "endpoint": self.traces_url,
+                "headers": {"x-collector-key": self.canaries.collector_key},
+                "sample_ratio": 1,
+            },
             "log": {"level": "debug"},
         }
 
@@ -151,21 +163,29 @@ class Planted:
         self.apideck.fail(faults.data(session_token=token, session_uri=uri), times=None)
 
 
+async def _collect(request: Request) -> Response:
+    await request.body()
+    return Response()
+
+
 @contextmanager
 def planted() -> Iterator[Planted]:
     """Run everybody whom such a service talks to."""
     canaries = Canaries()
     issuer, apideck = DevelopmentIssuer(), ApideckEmulator([canaries.api_key])
     application = Application()
-    to_issuer, to_application = Heard(), Heard()
+    collector = Starlette(routes=[Route("/v1/traces", _collect, methods=["POST"])])
+    to_issuer, to_application, to_collector = Heard(), Heard(), Heard()
     issuer.app.add_middleware(Listening, heard=to_issuer)
     application.app.add_middleware(Listening, heard=to_application)
+    collector.add_middleware(Listening, heard=to_collector)
     proof = b64encode(f"{issuer_http.CLIENT_ID}:{canaries.client_secret}".encode()).decode()
     with ExitStack() as stack:
         stack.enter_context(patch.object(issuer_http, "_BASIC", f"Basic {proof}"))
         stack.enter_context(issuer.serve())
         apideck_url = stack.enter_context(apideck.serve())
         whoami_url = stack.enter_context(application.serve())
+        collector_url = stack.enter_context(serve(collector))
         world = Planted(
             canaries,
             issuer,
@@ -173,8 +193,10 @@ def planted() -> Iterator[Planted]:
             application,
             apideck_url,
             whoami_url,
+            f"{collector_url}/v1/traces",
             to_issuer,
             to_application,
+            to_collector,
         )
         person = world.person(sub="ada", org_id="acme")
         times = {**issuer.times(), "iss": issuer.issuer, "aud": "opaque"}
