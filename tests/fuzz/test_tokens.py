@@ -131,6 +131,7 @@ def test_a_header_that_was_changed_never_holds(algorithm: str, name: str, value:
 @example(header={}, claims={"org": [], "e/": {"0": "x"}})
 @example(header={}, claims={"org": {"id": "a", "names": {"-": 1}}})
 @example(header={}, claims={"exp": 1e308})
+@example(header={}, claims={"exp": 1})
 @example(header={"typ": "AT+JWT"}, claims={"act": {"sub": ""}})
 def test_whatever_an_issuer_signs_is_judged_without_a_crash(
     header: dict[str, Any], claims: dict[str, Any]
@@ -158,6 +159,16 @@ def test_whatever_an_issuer_signs_is_judged_without_a_crash(
     assert caller.consumer_id is not None
     assert caller.consumer_id.isascii()
     assert caller.consumer_id.isprintable()
+
+
+@given(header=json_values, claims=json_values)
+@example(header=[], claims={})
+@example(header={}, claims="iss")
+def test_parts_that_are_no_objects_are_an_error_of_ours(header: object, claims: object) -> None:
+    """Any JSON in place of header and claims is taken apart, or refused, and never a crash."""
+    segments = [encoded(json.dumps(part).encode()) for part in (header, claims)]
+
+    assert verified(".".join([*segments, "x"])) is None
 
 
 @given(raw=st.binary(max_size=200), place=st.sampled_from(["authorization", "header", "cookie"]))
