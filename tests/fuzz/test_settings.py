@@ -1,6 +1,7 @@
 """Settings from any environment: the process starts, or says what is wrong without quoting it."""
 
 import os
+import tempfile
 from unittest.mock import patch
 
 from hypothesis import example, given
@@ -36,11 +37,28 @@ texts = st.text(
      "null", "true", "1e999", "NaN", "0", "-1", "9" * 5000, '{"a": 1, "a": 2}', '"\\ud800"',
      f'{{"api_key": "{SECRET} {SECRET}"}}', f"redis://:{SECRET}@x", "[[[[", "٣"]
 )  # fmt: skip
+files = st.none() | st.binary(max_size=50) | st.lists(
+    st.sampled_from(
+        ["[apideck]", "[identity.issuers.main]", "[session.defaults.theme]", "[[apideck]]", "[log",
+         f'api_key = "{SECRET}"', f'app_id = "{SECRET} {SECRET}"', f'audience = ["{SECRET}", 1]',
+         f'level = """{SECRET}"', SECRET, f'typo.typo = "{SECRET}"', f"i = {{ x = '{SECRET}' }}",
+         "deadline_seconds = nan", "a = 1979-05-27T07:32:00Z", "port = 0x1f90", '"\\ud800" = 1',
+         f"custom_consumer_settings = {{ a = 1e400, b = [ '{SECRET}' ] }}", "é = 1", "a.b.c = {}"]
+    ),
+    max_size=5,
+).map("\n".join).map(str.encode)  # fmt: skip
 
 
-def loaded(environment: dict[str, str]) -> Settings | None:
-    """Return the settings of an environment, or None where they are refused."""
-    with patch.dict(os.environ, {**MINIMUM, **environment}, clear=True):
+def loaded(environment: dict[str, str], file: bytes | None) -> Settings | None:
+    """Return the settings of an environment and of a file, or None where they are refused."""
+    with (
+        tempfile.NamedTemporaryFile(suffix=".toml") as named,
+        patch.dict(os.environ, {**MINIMUM, **environment}, clear=True),
+    ):
+        if file is not None:
+            named.write(file)
+            named.flush()
+            os.environ["CONFIG_FILE"] = named.name
         try:
             return load_settings()
         except ConfigurationError as error:
@@ -50,15 +68,22 @@ def loaded(environment: dict[str, str]) -> Settings | None:
     return None
 
 
-@given(environment=st.dictionaries(st.sampled_from(NAMES), texts, max_size=4))
-@example(environment={})
-@example(environment={"SESSION": "[" * 100_000})
-@example(environment={"SESSION__DEFAULTS__CUSTOM_CONSUMER_SETTINGS": '{"x": ' + "9" * 4400 + "}"})
-@example(environment={"APIDECK": f'{{"api_key": "{SECRET} {SECRET}"}}'})
-@example(environment={"SERVER__TRUSTED_PROXIES": '["10.0.0.1/99"]'})
-def test_any_environment_is_settings_or_a_list_of_faults(environment: dict[str, str]) -> None:
+@given(environment=st.dictionaries(st.sampled_from(NAMES), texts, max_size=4), file=files)
+@example(environment={}, file=None)
+@example(environment={}, file=b"\xff")
+@example(environment={}, file=f'[apideck]\napi_key = "{SECRET}'.encode())
+@example(environment={"SESSION": "[" * 100_000}, file=None)
+@example(
+    environment={"SESSION__DEFAULTS__CUSTOM_CONSUMER_SETTINGS": '{"x": ' + "9" * 4400 + "}"},
+    file=None,
+)
+@example(environment={"APIDECK": f'{{"api_key": "{SECRET} {SECRET}"}}'}, file=None)
+@example(environment={"SERVER__TRUSTED_PROXIES": '["10.0.0.1/99"]'}, file=None)
+def test_any_environment_is_settings_or_a_list_of_faults(
+    environment: dict[str, str], file: bytes | None
+) -> None:
     """There is no third way to end, and a dump of what was read shows no secret."""
-    settings = loaded(environment)
+    settings = loaded(environment, file)
 
     if settings is not None:
         assert SECRET not in repr(settings.apideck)
