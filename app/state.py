@@ -7,6 +7,7 @@ from typing import TypedDict
 from app.apideck.client import ApideckClient
 from app.identity.authenticator import Authenticator
 from app.identity.jwks import Jwks
+from app.limits.gate import Gate
 from app.limits.rates import RateLimits
 from app.observability.metrics import Metrics
 from app.observability.tracing import Tracing
@@ -23,6 +24,7 @@ class Shutdown:
 class AppState(TypedDict):
     """The state of the running service."""
 
+    gate: Gate
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService

@@ -1,7 +1,7 @@
 """A kind of route that leaves one audit event behind, however the request ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from fastapi import HTTPException, Request, Response
@@ -10,11 +10,12 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import request_response
 
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, SHUTTING_DOWN, problem_type_of
-from app.errors import IdentityError, LimitError, RefusalError, VaultBffError
+from app.errors import VaultBffError
 from app.observability.audit import AuditRecord, Outcome
 from app.state import AppState
 
-_NO_TIME_LEFT = "the process was told to end, and SERVER__SHUTDOWN_GRACE_SECONDS are over"
+_SERVER_ERROR = 500
+_NO_TIME_LEFT = "the process ended, SERVER__SHUTDOWN_GRACE_SECONDS after it was told to"
 
 
 class AuditedRoute(APIRoute):
@@ -25,21 +26,30 @@ class AuditedRoute(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **description: Any) -> None:
+        """Take what FastAPI's own route takes.
+
+        Raises:
+            TypeError: something is declared that FastAPI would have to resolve, such as a check of
+                who is calling. It would be described, and would not happen.
+        """
         super().__init__(path, endpoint, **description)
+        declared = self.dependant
+        if declared.dependencies or declared.query_params or declared.body_params:
+            raise TypeError("an audited route calls what it needs, and declares nothing")
         self.app = request_response(self._audited)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what FastAPI calls where it is asked to call the route itself."""
+        return self._audited
 
     async def _audited(self, request: Request) -> Response:
         request.state.audit = AuditRecord()
         try:
             response: Response = await self.endpoint(request)
         except VaultBffError as error:
-            refused = isinstance(error, RefusalError | IdentityError | LimitError)
-            _end(
-                request,
-                "refused" if refused else "failed",
-                problem_type_of(error).slug,
-                error.reason,
-            )
+            problem = problem_type_of(error)
+            outcome: Outcome = "refused" if problem.status < _SERVER_ERROR else "failed"
+            _end(request, outcome, problem.slug, error.reason)
             raise
         except HTTPException as error:
             _end(request, "refused", BY_STATUS[error.status_code].slug)

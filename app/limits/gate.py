@@ -3,6 +3,8 @@
 import asyncio
 
 from app.errors import OverloadedError
+from app.observability.metrics import Metrics
+from app.settings import LimitSettings
 
 _RETRY_AFTER_SECONDS = 1
 
@@ -14,21 +16,16 @@ class Gate:
     goes to requests that still can be answered.
     """
 
-    def __init__(self, capacity: int, max_waiting: int, max_wait_seconds: float) -> None:
-        """Take how many, and how long.
+    def __init__(self, settings: LimitSettings, metrics: Metrics) -> None:
+        self._places = asyncio.Semaphore(settings.max_in_flight)
+        self._max_waiting = settings.max_waiting
+        self._max_wait = settings.max_wait_seconds
+        self._shed = metrics.shed
+        self._waiting = 0
+        metrics.waiting.set_function(lambda: self._waiting)
 
-        Args:
-            capacity: requests inside at the same time.
-            max_waiting: requests that may wait outside, first come, first served.
-            max_wait_seconds: how long each of them waits at most.
-        """
-        self._places = asyncio.Semaphore(capacity)
-        self._max_waiting = max_waiting
-        self._max_wait = max_wait_seconds
-        self.waiting = 0
-
-    async def enter(self) -> None:
-        """Come in, perhaps after a wait.
+    async def __aenter__(self) -> None:
+        """Come in, perhaps after a wait; first come, first served.
 
         Raises:
             OverloadedError: there is no place, and none became free in time.
@@ -36,25 +33,25 @@ class Gate:
         if not self._places.locked():
             await self._places.acquire()
             return
-        if self.waiting >= self._max_waiting:
-            raise _overloaded("as many requests wait as may")
-        self.waiting += 1
+        if self._waiting >= self._max_waiting:
+            raise self._refusal("as many requests wait as may")
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._max_wait):
                 await self._places.acquire()
         except TimeoutError:
-            raise _overloaded(f"no place became free within {self._max_wait:g} s") from None
+            raise self._refusal(f"no place became free within {self._max_wait:g} s") from None
         finally:
-            self.waiting -= 1
+            self._waiting -= 1
 
-    def leave(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Leave, and let the next one in."""
         self._places.release()
 
-
-def _overloaded(reason: str) -> OverloadedError:
-    return OverloadedError(
-        "There are too many requests just now; try again shortly.",
-        reason=reason,
-        retry_after=_RETRY_AFTER_SECONDS,
-    )
+    def _refusal(self, reason: str) -> OverloadedError:
+        self._shed.inc()
+        return OverloadedError(
+            "There are too many requests just now; try again shortly.",
+            reason=reason,
+            retry_after=_RETRY_AFTER_SECONDS,
+        )

@@ -2,15 +2,18 @@ import json
 
 import httpx
 import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from structlog.testing import capture_logs
 
 from app import errors
+from app.api.audited import AuditedRoute
 from app.api.problem_types import ALL, BY_ERROR
 from app.errors import ConfigurationError, VaultBffError
+from app.observability.metrics import Metrics
 from app.settings import Settings
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
-from tests.support.service import running, settings_for
+from tests.support.service import running, settings_for, with_state
 
 
 def leaves(error: type[VaultBffError]) -> set[type[VaultBffError]]:
@@ -163,6 +166,53 @@ async def test_a_refusal_is_audited_with_its_reason(service: httpx.AsyncClient) 
     audit = next(line for line in logs if line["event"] == "vault_session_refused")
     assert (audit["problem"], audit["log_level"]) == ("unauthenticated", "warning")
     assert audit["reason"] not in answer.text
+
+
+@pytest.mark.parametrize("down", ["issuer", "store"])
+async def test_what_others_are_to_blame_for_is_audited_as_a_failure(
+    issuer: DevelopmentIssuer, apideck_url: str, unused_tcp_port: int, down: str
+) -> None:
+    """Of an issuer or a store that is down, a 503 says that nobody was refused for a reason."""
+    store = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    limits = {"store": store, "when_store_fails": "closed"} if down == "store" else {}
+    issuer.fault = "down" if down == "issuer" else None
+    with capture_logs() as logs:
+        async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
+            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert answer.status_code == 503
+    [audit] = [line["event"] for line in logs if line["event"].startswith("vault_session_")]
+    assert audit == "vault_session_failed"
+
+
+async def test_an_audited_route_is_audited_however_it_is_mounted() -> None:
+    """FastAPI has two ways to call a route, and each leaves the event behind."""
+    router = APIRouter(route_class=AuditedRoute)
+
+    @router.post("/session")
+    async def endpoint(_: Request) -> Response:
+        return Response("made")
+
+    app = FastAPI()
+    app.include_router(router)
+    transport = httpx.ASGITransport(with_state(app, {"metrics": Metrics()}))
+    with capture_logs() as logs:
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            answer = await client.post("/session")
+
+    assert answer.text == "made"
+    assert [line["event"] for line in logs] == ["vault_session_minted"]
+
+
+def test_an_audited_route_refuses_what_would_not_happen() -> None:
+    """A check that is declared as a dependency would be described, and never made."""
+    router = APIRouter(route_class=AuditedRoute)
+
+    with pytest.raises(TypeError):
+
+        @router.post("/session", dependencies=[Depends(lambda: None)])
+        async def endpoint(_: Request) -> Response:
+            return Response()
 
 
 async def test_probes_are_quiet(service: httpx.AsyncClient) -> None:

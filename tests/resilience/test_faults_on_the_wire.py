@@ -17,8 +17,8 @@ from tests.support.fault_proxy import Fault, FaultProxy, once_good
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
 
-ATTEMPT_SECONDS = 0.3
-DEADLINE_SECONDS = 3.0
+ATTEMPT_SECONDS = 1.0
+DEADLINE_SECONDS = 5.0
 SOON = DEADLINE_SECONDS + 2.0
 """Seconds within which a caller must have an answer: the deadline, and what a busy machine adds."""
 

@@ -427,8 +427,9 @@ async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
                 assert answer.status_code == 201
             # What was begun for a request and is cancelled takes one more turn of the loop to end;
             # by way of it the walk would come to this very test.
-            while asyncio.all_tasks() - before:  # noqa: ASYNC110 - there is no event for that
-                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                while asyncio.all_tasks() - before:  # noqa: ASYNC110 - there is no event for that
+                    await asyncio.sleep(0)
             idle = reachable(roots)
             world.apideck.reset()
             world.apideck.fail(Broken("hang"), times=None)
@@ -436,8 +437,9 @@ async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
                 asyncio.create_task(client.post("/vault-session", headers=headers, json=body))
                 for headers, body in world.callers().values()
             ]
-            while len(world.apideck.requests) < len(asking):  # noqa: ASYNC110 - another thread's
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                while len(world.apideck.requests) < len(asking):  # noqa: ASYNC110 - another thread's
+                    await asyncio.sleep(0.01)
             busy = [one for one in reachable(roots) if type(one).__module__.startswith("app.")]
             shown = showing(world, idle), showing(world, busy)
             held = set().union(*(world.canaries.seen_in(x) for x in idle if isinstance(x, str)))
