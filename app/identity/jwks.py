@@ -102,10 +102,6 @@ class Jwks:
         """Return the key that a token's header names, as far as it is known without asking."""
         return matching(self._keys, kid, algorithm) if self._usable() else None
 
-    def holds(self, key: PublicKey) -> bool:
-        """Tell whether a key is still the issuer's, and tokens can be verified with it."""
-        return key in self._keys and self._usable()
-
     def state(self) -> JwksState:
         """Return a snapshot for readiness and metrics."""
         return JwksState(len(self._keys), self._age(), self._usable(), self._error)

@@ -62,8 +62,11 @@ class Issuer:
         """
         if self.introspector is not None or self.userinfo is not None:
             return None
-        key = self.jwks.at_hand(token.header.get("kid"), token.header["alg"])
-        return None if key is None else Proof(self.jwks, key, self.rules.until(token.claims))
+        kid, algorithm = token.header.get("kid"), token.header["alg"]
+        key = self.jwks.at_hand(kid, algorithm)
+        if key is None:
+            return None
+        return Proof(self.jwks, kid, algorithm, key, self.rules.until(token.claims))
 
     async def _claims(self, text: str, token: jwt.UnverifiedToken | None) -> Claims:
         if self.introspector is not None:

@@ -1,8 +1,10 @@
 """Tokens that were verified once, and what must end that: time, a withdrawn key, another token."""
 
+import json
 from typing import Any
 
 import pytest
+from joserfc.jwk import RSAKey
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity import jwt
@@ -16,7 +18,9 @@ from app.identity.sources import Issuer, TokenSource
 from app.identity.token_rules import TokenRules
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
+from tests.support.signing import parts, signed
 
+ANOTHER = RSAKey.generate_key(2048)
 HOUR = 3600
 ISSUED = 1_800_000_000
 """When every token here is issued, and the clock begins."""
@@ -28,13 +32,18 @@ class Network(Fetcher):
     def __init__(self, issuer: DevelopmentIssuer) -> None:
         """Take whose keys."""
         self._issuer = issuer
+        self.first: list[dict[str, Any]] = []
         self.down = False
 
     async def get_json(self, url: str, headers: dict[str, str] | None = None) -> Any:  # noqa: ARG002
         """Answer with the keys that are published now."""
         if self.down:
             raise IdentityProviderUnavailableError("down", reason="down")
-        return {"keys": self._issuer.keys.published()}
+        return self.published()
+
+    def published(self) -> dict[str, Any]:
+        """Return the issuer's keys, behind those that it publishes first."""
+        return {"keys": [*self.first, *self._issuer.keys.published()]}
 
 
 class World:
@@ -70,7 +79,7 @@ class World:
 
     def publish(self) -> None:
         """Have the service fetch the keys that the issuer publishes now."""
-        keys, left_out = public_keys({"keys": self.issuer.keys.published()})
+        keys, left_out = public_keys(self.network.published())
         self.jwks._replace(keys, left_out)
 
     async def caller(self, token: str) -> Caller:
@@ -171,6 +180,45 @@ async def test_another_key_under_the_same_id_is_another_key() -> None:
     world.jwks._replace(keys, 0)
     with pytest.raises(UnauthenticatedError):
         await world.caller(token)
+
+
+async def test_a_key_that_is_no_longer_the_only_one_proves_nothing_without_a_name() -> None:
+    """A token that names no key is refused as soon as two would fit it, seen or not."""
+    world = World()
+    _, payload = parts(world.issuer, "RS256")
+    claims = {**json.loads(payload), "iat": ISSUED, "exp": ISSUED + HOUR}
+    nameless = json.dumps({"alg": "RS256", "typ": "at+jwt"}).encode()
+    token = signed(world.issuer, nameless, json.dumps(claims).encode(), algorithm="RS256")
+    await world.caller(token)
+
+    world.network.first = [ANOTHER.as_dict(private=False, kid="another")]
+    world.publish()
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token)
+
+
+async def test_two_keys_of_one_name_are_chosen_from_in_their_order() -> None:
+    """Once another key stands first under a token's id, that one is asked, seen or not."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+
+    ours = world.issuer.keys.signing_key("RS256").kid
+    world.network.first = [ANOTHER.as_dict(private=False, kid=ours)]
+    world.publish()
+    with pytest.raises(UnauthenticatedError):
+        await world.caller(token)
+
+
+async def test_what_has_expired_is_forgotten_when_the_next_one_comes() -> None:
+    """Names and addresses of those who came once are not kept for the life of the process."""
+    world = World(leeway_seconds=30)
+    await world.caller(world.token("ada", expires_in=60))
+    await world.caller(world.token("grace", expires_in=120))
+    world.now = ISSUED + 70
+    await world.caller(world.token("otto"))
+
+    assert {caller.subject for caller, _ in world.remembered._entries.values()} == {"grace", "otto"}
 
 
 async def test_fetching_the_same_keys_anew_forgets_nobody(verified: list[str]) -> None:
