@@ -18,8 +18,9 @@ _DNS_SECONDS = 30
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Carries requests over pooled HTTP/1.1 connections, as many as there are requests in flight.
 
-    It follows no redirect, keeps no cookie, decodes no content, reads no environment variable and
-    asks nothing twice. It has to be made where an event loop runs.
+    It follows no redirect, keeps no cookie, decodes no content and reads no environment variable.
+    It asks nothing twice but a GET, once, when its connection breaks before there is an answer
+    (RFC 9110 section 9.2.2). It has to be made where an event loop runs.
     """
 
     def __init__(self) -> None:

@@ -17,12 +17,12 @@ _SENSITIVE_NAME = re.compile(
     r"|e-?mail|(account|user)_name|metadata",
     re.IGNORECASE,
 )
+# An e-mail address; looked for from the beginning of a word only, and once.
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _SENSITIVE_TEXT = re.compile(
     r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*"  # a JSON Web Token, whole or cut
     r"|(?i:bearer|basic) +[A-Za-z0-9._~+/-]{4,}=*"  # the value of an Authorization header
     r"|sk_[A-Za-z]+_[A-Za-z0-9_-]+"  # an Apideck API key
-    # An e-mail address; looked for from the beginning of a word only, and once.
-    r"|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 )
 _MAX_DEPTH = 6
 _NUMBERS = (type(None), bool, int, float)
@@ -67,8 +67,10 @@ class Redactor:
             text = "\n".join(words)
         except TypeError:  # Something else than words is among them.
             return False
-        return _SENSITIVE_TEXT.search(text) is None and not any(
-            secret in text for secret in self._known
+        return (
+            _ADDRESS.search(text) is None
+            and _SENSITIVE_TEXT.search(text) is None
+            and not any(secret in text for secret in self._known)
         )
 
     def _field(self, name: str, value: Any, depth: int) -> Any:
@@ -88,4 +90,5 @@ class Redactor:
     def _text(self, text: str) -> str:
         for secret in self._known:
             text = text.replace(secret, REDACTED)
-        return _SENSITIVE_TEXT.sub(REDACTED, text)
+        # Addresses first: what is left of a word that begins like a token is no word any more.
+        return _SENSITIVE_TEXT.sub(REDACTED, _ADDRESS.sub(REDACTED, text))

@@ -140,6 +140,16 @@ async def closes_in_body(it: Conversation) -> None:
     await it.writer.drain()
 
 
+async def breaks_off_chunks(it: Conversation) -> None:
+    """Send a chunk, then what is none, and stay connected."""
+    await it.answer()
+    it.writer.write(b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n{"data\r\n')
+    await it.writer.drain()
+    await asyncio.sleep(0.1)  # So that it does not come with the head.
+    it.writer.write(b"no length\r\n")
+    await it.request()
+
+
 async def drips_body(it: Conversation) -> None:
     """Send the body byte by byte."""
     head, _, body = (await it.answer()).partition(HEAD_END)

@@ -38,9 +38,11 @@ async def transport() -> AsyncIterator[AiohttpTransport]:
         yield transport
 
 
-async def ask(transport: AiohttpTransport, url: str, seconds: float = 5) -> httpx.Response:
+async def ask(
+    transport: AiohttpTransport, url: str, seconds: float = 5, method: str = "POST"
+) -> httpx.Response:
     """Ask for a session, and read all of the answer."""
-    request = httpx.Request("POST", f"{url}/vault/sessions", headers=HEADERS, content=b"{}")
+    request = httpx.Request(method, f"{url}/vault/sessions", headers=HEADERS, content=b"{}")
     async with asyncio.timeout(seconds):
         response = await transport.handle_async_request(request)
         try:
@@ -78,6 +80,19 @@ async def test_a_broken_exchange_is_an_exception_of_httpx(
     assert type(raised.value) is exception
     assert raised.value.request.method == "POST"
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(("method", "connections"), [("POST", 1), ("GET", 2)])
+async def test_only_what_may_be_repeated_is_asked_for_twice(
+    transport: AiohttpTransport, proxy: FaultProxy, method: str, connections: int
+) -> None:
+    """A connection that breaks is no reason to send a POST again, and for a GET it is one, once."""
+    proxy.lasting = fault_proxy.closes_after_request
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await ask(transport, proxy.url, method=method)
+
+    assert proxy.requests == connections
 
 
 @pytest.mark.parametrize(
@@ -138,7 +153,13 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_connect_error(
 
 
 @pytest.mark.parametrize(
-    "fault", [fault_proxy.black_hole, fault_proxy.drips_head, fault_proxy.drips_body]
+    "fault",
+    [
+        fault_proxy.black_hole,
+        fault_proxy.drips_head,
+        fault_proxy.drips_body,
+        fault_proxy.breaks_off_chunks,
+    ],
 )
 async def test_giving_up_closes_the_connection(
     transport: AiohttpTransport, proxy: FaultProxy, fault: Fault

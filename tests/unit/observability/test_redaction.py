@@ -94,6 +94,14 @@ def test_one_look_at_a_line_overlooks_nothing(event: dict[str, Any]) -> None:
     assert redactor(None, "info", dict(event)) == one_by_one
 
 
+@pytest.mark.parametrize(
+    "before", ["sk_live_abc.", "eyJabcdef+", "Bearer abcd%", "Basic dXNlcg.", "hunter2-hunter2+"]
+)
+def test_an_address_is_found_behind_what_looks_like_a_secret(before: str) -> None:
+    """One secret taken out does not leave half of an address behind."""
+    assert "acme" not in redact(event=f"{before}jane@acme.example")["event"]
+
+
 @pytest.mark.parametrize("before", ["", "x", "a.b", " ", "<", "\u00e9"])
 def test_an_address_is_found_wherever_it_begins(before: str) -> None:
     """Looking from the beginning of a word only still finds every address."""
