@@ -39,12 +39,12 @@ SCENARIOS = {
     "a-1": Scenario(0.0, 1, 3),
     "a-64": Scenario(0.0, 64, 4),
     "a-256": Scenario(0.0, 256, 4),
-    "b-1000": Scenario(0.3, 1000, 6),
-    "b-4000": Scenario(0.3, 4000, 6),
+    "b-1000": Scenario(0.3, 1000, 8),
+    "b-4000": Scenario(0.3, 4000, 8),
 }
 PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
-SHARES = {"a quarter": 0.25, "half": 0.5, "three quarters": 0.75, "three times": 3.0}
+SHARES = {"a quarter": 0.25, "half": 0.5, "three quarters": 0.75}
 """Of what the service can do in a-64: how often it is asked in the scenario c-shares."""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from benchmarks.contestants import Headers, Run, bearer
 from benchmarks.servers import LOAD_CORE, Server
 
 _WARM_UP_SECONDS = 2
+_REST_SECONDS = 1.5
+"""Between warming up and measuring, for what was under way when the first broke off."""
 PEOPLE = 2000
 
 
@@ -112,6 +115,7 @@ end
 def measure(server: Server, run: Run, script: Path, scenario: Scenario) -> Result:
     """Warm up, then load and count."""
     wrk(run, script, scenario.connections, _WARM_UP_SECONDS)
+    time.sleep(_REST_SECONDS)
     before = server.cpu_seconds()
     seen = wrk(run, script, scenario.connections, scenario.seconds)
     cpu = server.cpu_seconds() - before
