@@ -9,6 +9,9 @@ const OWN_WORDS = {
 // What time may mend. Of the rest, trying again would only annoy.
 const PASSING = new Set([
   "network",
+  "rate-limited",
+  "overloaded",
+  "request-timeout",
   "apideck-rate-limited",
   "apideck-unavailable",
   "apideck-timeout",
