@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.apideck import wire
 from app.errors import RefusalError
 from app.identity.models import Caller
-from app.sessions.models import SessionRequest
+from app.sessions.models import SessionPlan, SessionRequest
 from app.sessions.policy import plan_session
 from app.settings import SessionDefaults, SessionSettings
 from app.settings.session import PERMISSIONS
@@ -157,6 +157,15 @@ def seeded(test: Callable[..., None]) -> Callable[..., None]:
     return test
 
 
+def planned(asking: tuple[Caller, dict[str, Any], SessionSettings]) -> SessionPlan | None:
+    """Return what is planned for who asks, or None where it is refused."""
+    caller, request, rules = asking
+    try:
+        return plan_session(caller, cast("SessionRequest", request), rules)
+    except RefusalError:
+        return None
+
+
 def may(caller: Caller, rules: SessionSettings, field: str) -> bool:
     """Tell whether a caller may set a field, by the definition of the setting."""
     permitted = rules.users_may_set if caller.kind == "user" else rules.services_may_set
@@ -170,9 +179,8 @@ def test_nothing_is_sent_that_nobody_allowed(
 ) -> None:
     """Each part of what is sent is the operator's, or the caller's and theirs to say."""
     caller, request, rules = asking
-    try:
-        plan = plan_session(caller, cast("SessionRequest", request), rules)
-    except RefusalError:
+    plan = planned(asking)
+    if plan is None:
         return
 
     sent = cast("dict[str, Any]", plan.session)
@@ -210,10 +218,9 @@ def test_what_is_not_refused_is_sent_as_it_was_asked_for(
     asking: tuple[Caller, dict[str, Any], SessionSettings],
 ) -> None:
     """Nothing that a caller asks for is dropped, or becomes something else, without a word."""
-    caller, request, rules = asking
-    try:
-        plan = plan_session(caller, cast("SessionRequest", request), rules)
-    except RefusalError:
+    caller, request, _ = asking
+    plan = planned(asking)
+    if plan is None:
         return
 
     sent = cast("dict[str, Any]", plan.session)
