@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks import contestants
-from benchmarks.contestants import FEATURES, MINIMAL, OURS, Contestant, Run
+from benchmarks.contestants import COLD, FEATURES, MINIMAL, OURS, Contestant, Run
 from benchmarks.load import PEOPLE, Result, Scenario, checked, lua, measure
 from benchmarks.paced import paced
 from benchmarks.report import keep, median, report
@@ -42,9 +42,10 @@ SCENARIOS = {
     "b-1000": Scenario(0.3, 1000, 8),
     "b-4000": Scenario(0.3, 4000, 8),
 }
+OVERLOAD = Scenario(0.0, 8000, 8)
 PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
-SHARES = {"a quarter": 0.25, "half": 0.5, "three quarters": 0.75}
+SHARES = {"a quarter": 0.25, "three quarters": 0.75}
 """Of what the service can do in a-64: how often it is asked in the scenario c-shares."""
 
 
@@ -68,7 +69,7 @@ class Competition:
         with upstream(self._upstream_port, scenario.delay) as url:
             for contestant in random.sample(field, len(field)):
                 tokens = self._opaque if contestant.opaque else self._tokens
-                script = lua(self._folder, tokens[: scenario.tokens], contestant.headers)
+                script = lua(self._folder, tokens, contestant.headers)
                 run = self._run(url)
                 with self._noted(name, contestant), serving(contestant, run) as server:
                     self.starts[contestant.name].append((server.ready_seconds, server.rss_mb()))
@@ -152,7 +153,8 @@ def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
         print(f"round {number + 1}", file=sys.stderr, flush=True)
         for name, scenario in SCENARIOS.items():
             if not only or name in only:
-                played.play(name, scenario, contestants.ALL)
+                cold = [COLD] if name == "a-64" else []
+                played.play(name, scenario, [*contestants.ALL, *cold])
         if not only or "c-paced" in only:
             played.pace(contestants.ALL)
         if not only or "c-shares" in only:
@@ -161,6 +163,8 @@ def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
             played.play("e-features", SCENARIOS["a-64"], [OURS, *FEATURES])
         if not only or "f-two-processes" in only:
             played.pair()
+        if not only or "g-overload" in only:
+            played.play("g-overload", OVERLOAD, [OURS, MINIMAL])
 
 
 @contextlib.contextmanager

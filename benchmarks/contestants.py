@@ -113,11 +113,15 @@ def service(
             "LIMITS__PER_USER": "1000000/second",
             "LIMITS__TOTAL": "1000000/second",
             "SERVER__PORT": str(run.port),
-            **{setting: value.replace("{redis}", run.redis) for setting, value in settings.items()},
+            **{setting: _filled(value, run) for setting, value in settings.items()},
         }
 
     command = [sys.executable, "-m", "app", "serve"]
     return Contestant(name, lambda _: command, environment, headers=headers, opaque=opaque)
+
+
+def _filled(value: str, run: Run) -> str:
+    return value.replace("{redis}", run.redis).replace("{upstream}", run.upstream)
 
 
 def _python(name: str) -> Contestant:
@@ -134,6 +138,11 @@ def _no_node() -> str | None:
     return None if installed else f"npm ci --prefix {NODE.relative_to(HERE.parent)}"
 
 
+def _node(name: str) -> Contestant:
+    file = str(NODE / f"{name}.mjs")
+    return Contestant(f"node-{name}", lambda _: ["node", file], missing=_no_node)
+
+
 def _nginx(run: Run) -> list[str]:
     upstream = run.upstream.removeprefix("http://")
     file = run.folder / "nginx.conf"
@@ -148,7 +157,8 @@ PEERS = [
     _python("sdk_per_request"),
     _python("sdk_shared"),
     _python("fastapi_httpx"),
-    Contestant("node-sdk", lambda _: ["node", str(NODE / "server.mjs")], missing=_no_node),
+    _node("sdk"),
+    _node("undici"),
     MINIMAL,
     Contestant(
         "nginx",
@@ -156,7 +166,7 @@ PEERS = [
         missing=lambda: None if shutil.which("nginx") else "apt-get install nginx-light",
     ),
 ]
-ALL = [OURS, COLD, *PEERS]
+ALL = [OURS, *PEERS]
 
 FEATURES = [
     COLD,
@@ -176,10 +186,7 @@ FEATURES = [
         IDENTITY__ISSUERS__MAIN__INTROSPECTION__CACHE_SECONDS="300",
     ),
     service("log at error only", LOG__LEVEL="error"),
-    service("tracing 1 %", TRACING__ENDPOINT="http://127.0.0.1:9/v1/traces"),
-    service(
-        "tracing 100 %",
-        TRACING__ENDPOINT="http://127.0.0.1:9/v1/traces",
-        TRACING__SAMPLE_RATIO="1",
-    ),
+    # The upstream takes spans, too, as it takes everything.
+    service("tracing 1 %", TRACING__ENDPOINT="{upstream}/v1/traces"),
+    service("tracing 100 %", TRACING__ENDPOINT="{upstream}/v1/traces", TRACING__SAMPLE_RATIO="1"),
 ]

@@ -26,13 +26,11 @@ class Scenario:
         delay: seconds that the upstream takes.
         connections: how many are open at once; each has one request under way.
         seconds: how long is measured.
-        tokens: how many different credentials are used.
     """
 
     delay: float
     connections: int
     seconds: int
-    tokens: int = PEOPLE
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class Result:
         p50_ms: half of the answers took no longer.
         p99_ms: 99 of 100 took no longer.
         errors: answers of another status, and broken or late ones.
+        wrong: of the answers to the warm-up, each of which is looked at, those without a session.
         rss_mb: memory of the server's processes at the end.
     """
 
@@ -54,6 +53,7 @@ class Result:
     p99_ms: float
     errors: int
     rss_mb: float
+    wrong: int = 0
 
 
 def checked(run: Run, headers: Headers) -> None:
@@ -65,12 +65,14 @@ def checked(run: Run, headers: Headers) -> None:
     assert body.get("session_token", "").count(".") == 2 or body["data"]["session_token"]
 
 
-def wrk(run: Run, script: Path, connections: int, seconds: int) -> dict[str, float]:
-    """Load for so long, and return what wrk says."""
+def wrk(
+    run: Run, script: Path, connections: int, seconds: int, *, look: bool = False
+) -> dict[str, float]:
+    """Load for so long, look at each answer's body where asked to, and return what wrk says."""
     threads = "1"
     command = ["taskset", "-c", LOAD_CORE, "wrk", "-t", threads, "-c", str(connections)]
     command += ["-d", f"{seconds}s", "--timeout", "20s", "-s", str(script)]
-    command += [f"http://127.0.0.1:{run.port}/vault-session"]
+    command += [f"http://127.0.0.1:{run.port}/vault-session", "--", "look" if look else ""]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found: dict[str, float] = json.loads(out[out.index("{") :])
     return found
@@ -100,12 +102,23 @@ function request()
   requests[at] = requests[at] or made(tokens[at])
   return requests[at]
 end
+local threads = {{}}
+function setup(thread) threads[#threads + 1] = thread end
+function init(arguments)
+  wrong = 0
+  -- Asked for each answer, which costs wrk so much that only warming up does it.
+  if arguments[1] == "look" then
+    function response(status, _, body)
+      if status < 400 and not body:find('"session_token"', 1, true) then wrong = wrong + 1 end
+    end
+  end
+end
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format(
-    '{{"requests": %d, "seconds": %f, "errors": %d, "p50": %f, "p99": %f}}',
+    '{{"requests": %d, "seconds": %f, "errors": %d, "p50": %f, "p99": %f, "wrong": %d}}',
     summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, threads[1]:get("wrong")))
 end
 """
     )
@@ -114,7 +127,7 @@ end
 
 def measure(server: Server, run: Run, script: Path, scenario: Scenario) -> Result:
     """Warm up, then load and count."""
-    wrk(run, script, scenario.connections, _WARM_UP_SECONDS)
+    looked = wrk(run, script, scenario.connections, _WARM_UP_SECONDS, look=True)
     time.sleep(_REST_SECONDS)
     before = server.cpu_seconds()
     seen = wrk(run, script, scenario.connections, scenario.seconds)
@@ -127,4 +140,5 @@ def measure(server: Server, run: Run, script: Path, scenario: Scenario) -> Resul
         seen["p99"],
         int(seen["errors"]),
         server.rss_mb(),
+        int(looked["wrong"]),
     )

@@ -31,9 +31,16 @@ def main() -> None:
             for name, rounds in results[scenario].items()
         }
         names = sorted(medians, key=lambda name: medians[name], reverse=what == "cpu_ms")
+        rounds = [[one[what] for one in results[scenario][name]] for name in names]
         bars = panel.barh(
             names,
             [medians[name] for name in names],
+            # From the worst round to the best one.
+            xerr=[
+                [medians[name] - min(each) for name, each in zip(names, rounds, strict=True)],
+                [max(each) - medians[name] for name, each in zip(names, rounds, strict=True)],
+            ],
+            error_kw={"ecolor": "#57534e", "elinewidth": 1, "capsize": 2},
             color=[_OURS if name.startswith("vault-bff") else _OTHERS for name in names],
         )
         panel.bar_label(bars, fmt="{:,.3g}" if what == "cpu_ms" else "{:,.0f}", padding=3)

@@ -2,7 +2,8 @@
 
 py-spy looks at the service two hundred times a second while wrk loads it, and each look is put down
 to the innermost frame of the service's own on the stack: what a library does for a room is that
-room's cost, and what no room asked for is the framework's.
+room's cost, and what no room asked for is the framework's. Some libraries are counted once more by
+themselves, whichever room they work for.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.contestants import OURS, Run
-from benchmarks.load import Scenario, lua, wrk
+from benchmarks.load import PEOPLE, Scenario, lua, wrk
 from benchmarks.servers import serving, upstream
 from emulators.issuer import DevelopmentIssuer
 
@@ -38,6 +39,9 @@ _ROOMS = {
 }
 
 
+_LIBRARIES = ("aiohttp", "httpx", "prometheus_client", "structlog", "starlette", "fastapi")
+
+
 def owner(stack: str) -> str:
     """Return the room that a look at the stack is put down to."""
     for frame in reversed(stack.split(";")):
@@ -52,7 +56,7 @@ def profile(scenario: Scenario, port: int, raw: Path) -> float:
     """Load the service while it is looked at; returns its CPU in milliseconds a request."""
     issuer = DevelopmentIssuer()
     with issuer.serve(), tempfile.TemporaryDirectory() as folder:
-        tokens = [issuer.token(sub=f"person-{number}") for number in range(scenario.tokens)]
+        tokens = [issuer.token(sub=f"person-{number}") for number in range(PEOPLE)]
         script = lua(Path(folder), tokens)
         with upstream(port, scenario.delay) as url:
             run = Run(port + 1, url, issuer.issuer, Path(folder))
@@ -86,13 +90,21 @@ def main() -> None:
         scenario = Scenario(chosen.delay, chosen.connections, _SECONDS)
         cpu_ms = profile(scenario, chosen.port, raw)
         looks: Counter[str] = Counter()
+        libraries: Counter[str] = Counter()
         for line in raw.read_text().splitlines():
             stack, _, count = line.rpartition(" ")
             looks[owner(stack)] += int(count)
+            # The innermost frame alone: everything is within the framework's.
+            libraries.update(
+                {one: int(count) for one in _LIBRARIES if f" ({one}/" in stack.rpartition(";")[2]}
+            )
     print(f"{cpu_ms:.2f} ms of CPU a request; {looks.total()} looks\n")
     print("| room | share |\n| --- | ---: |")
     for room, count in looks.most_common():
         print(f"| {room} | {100 * count / looks.total():.1f} % |")
+    print("\n| library, by itself | share |\n| --- | ---: |")
+    for library, count in libraries.most_common():
+        print(f"| {library} | {100 * count / looks.total():.1f} % |")
 
 
 if __name__ == "__main__":

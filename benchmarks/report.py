@@ -8,13 +8,23 @@ import statistics
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.contestants import COLD, OURS, Contestant
+from benchmarks.contestants import COLD, NODE, OURS, Contestant
 from benchmarks.load import Result
 
 Results = Mapping[str, Mapping[str, list[Result]]]
 Starts = Mapping[str, list[tuple[float, float]]]
+
+
+_BETWEEN = {
+    "b/per_second/4000 over 1000 connections": ("b-4000", "b-1000"),
+    "f/per_second/two processes over one": ("f-two-processes", "a-64"),
+    "g/per_second/overload over capacity": ("g-overload", "a-64"),
+}
+"""The service over itself: name, the scenario, and what it is held against."""
+_PACKAGES = ("fastapi", "starlette", "uvicorn", "aiohttp", "httpx", "apideck-unify")
 
 
 def median(results: list[Result], what: str) -> float:
@@ -33,7 +43,8 @@ def show(name: str, by_contestant: Mapping[str, list[Result]]) -> None:
             f"| {contestant} | {median(results, 'per_second'):,.0f} "
             f"| {statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f}) "
             f"| {median(results, 'p50_ms'):,.0f} | {median(results, 'p99_ms'):,.0f} "
-            f"| {sum(one.errors for one in results)} | {median(results, 'rss_mb'):.0f} |"
+            f"| {sum(one.errors + one.wrong for one in results)} "
+            f"| {median(results, 'rss_mb'):.0f} |"
         )
 
 
@@ -45,6 +56,10 @@ def ratios(results: Results, starts: Starts) -> Iterator[tuple[str, float]]:
                 others = {one: by for one, by in by_contestant.items() if one != us.name}
                 for (what, contestant), ratio in _over(ours, others):
                     yield f"{_named(name, us)}/{what}/{contestant}", ratio
+    for name, (over, under) in _BETWEEN.items():
+        if results.get(over, {}).get(OURS.name) and results.get(under, {}).get(OURS.name):
+            ours = (median(results[one][OURS.name], "per_second") for one in (over, under))
+            yield name, next(ours) / next(ours)
     for contestant, each in starts.items():
         if contestant != OURS.name and OURS.name in starts:
             for index, what in enumerate(("ready_seconds", "rest_rss_mb")):
@@ -75,7 +90,11 @@ def versions() -> dict[str, str]:
             return (out.stdout + out.stderr).partition("\n")[0]
         return "absent"
 
+    locked = json.loads((NODE / "package-lock.json").read_text())["packages"]
+    wanted = locked[""]["dependencies"]
     return {
+        **{package: version(package) for package in _PACKAGES},
+        **{package: locked[f"node_modules/{package}"]["version"] for package in wanted},
         "python": platform.python_version(),
         "node": first_line("node", "--version"),
         "nginx": first_line("nginx", "-v"),

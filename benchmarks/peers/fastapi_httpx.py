@@ -1,4 +1,4 @@
-"""FastAPI with one httpx client for all requests, its limits taken off."""
+"""FastAPI with one httpx client for all requests, as it comes."""
 
 import os
 from typing import Any
@@ -14,11 +14,7 @@ HEADERS = {
 }
 
 app = FastAPI()
-client = httpx.AsyncClient(
-    headers=HEADERS,
-    timeout=30,
-    limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-)
+client = httpx.AsyncClient(headers=HEADERS)
 
 
 @app.post("/vault-session", status_code=201)
