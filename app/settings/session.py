@@ -33,11 +33,21 @@ PERMISSIONS = frozenset(
     ]
 )
 """Every field that a caller can be allowed to set: `theme` is all of it, `theme.logo` one of it."""
+SERVICES_ONLY = frozenset(["consumer_metadata"])
+"""Those of them that a user cannot: their own is in their identity."""
 
 
 def _permission(value: str) -> str:
     if value not in PERMISSIONS:
         raise ValueError("names no field that a caller can be allowed to set")
+    return value
+
+
+def _users_permission(value: str) -> str:
+    if value in SERVICES_ONLY:
+        raise ValueError(
+            f"must not name {value}: what a user may say of themselves is in the claims"
+        )
     return value
 
 
@@ -54,6 +64,7 @@ def _free(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Permission = Annotated[str, AfterValidator(_permission)]
+UsersPermission = Annotated[Permission, AfterValidator(_users_permission)]
 RedirectUri = Annotated[str, AfterValidator(web_url)]
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
@@ -85,7 +96,7 @@ class SessionSettings(Group):
     defaults: SessionDefaults = SessionDefaults()
     """What lies underneath every session."""
 
-    users_may_set: tuple[Permission, ...] = (
+    users_may_set: tuple[UsersPermission, ...] = (
         "return_to",
         "redirect_uri",
         "connection",

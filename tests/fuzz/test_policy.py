@@ -1,6 +1,6 @@
 """The session policy under any request, any settings: what it sends is what it may, and no more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import orjson
@@ -14,7 +14,7 @@ from app.identity.models import Caller
 from app.sessions.models import SessionPlan, SessionRequest
 from app.sessions.policy import plan_session
 from app.settings import SessionDefaults, SessionSettings
-from app.settings.session import PERMISSIONS
+from app.settings.session import PERMISSIONS, SERVICES_ONLY
 from app.vault import KNOWN_UNIFIED_APIS, ConsumerMetadata, session_minutes
 
 TARGETS = {"home": "https://app.example.com/home", "other": "https://app.example.com/other?a=b"}
@@ -79,7 +79,11 @@ callers = st.sampled_from(
         Caller("service", "robots", "stranger", None),
     ]
 )
-permissions = st.just(EVERYTHING) | st.lists(st.sampled_from(EVERYTHING), unique=True).map(tuple)
+
+
+def permissions(of: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
+    """Return all or some of them."""
+    return st.just(tuple(of)) | st.lists(st.sampled_from(of), unique=True).map(tuple)
 
 
 @st.composite
@@ -99,8 +103,8 @@ def settings(draw: st.DrawFn) -> SessionSettings:
                 "theme": draw(themes),
                 "custom_consumer_settings": draw(free),
             },
-            "users_may_set": draw(permissions),
-            "services_may_set": draw(permissions),
+            "users_may_set": draw(permissions(sorted(PERMISSIONS - SERVICES_ONLY))),
+            "services_may_set": draw(permissions(EVERYTHING)),
             "max_session_length": longest,
         }
     )
@@ -280,6 +284,12 @@ def test_free_settings_that_are_no_json_stop_the_start(value: object) -> None:
     """TOML has values that JSON has not; every request would fail for them, or change them."""
     with pytest.raises(ValueError, match="JSON"):
         SessionDefaults(custom_consumer_settings={"x": [value]})
+
+
+def test_what_only_services_may_set_is_granted_to_no_user() -> None:
+    """Found by chance: granted, a user's metadata was not refused, and not sent either."""
+    with pytest.raises(ValueError, match="must not name consumer_metadata"):
+        SessionSettings(users_may_set=("return_to", "consumer_metadata"))
 
 
 def test_free_settings_that_are_too_large_stop_the_start() -> None:
