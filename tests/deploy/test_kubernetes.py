@@ -25,7 +25,7 @@ from tests.support.deployment import (
 )
 
 pytestmark = pytest.mark.skipif(
-    deployment.no_kubectl() is not None, reason=deployment.no_kubectl() or ""
+    not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer"
 )
 
 VERSIONS = ("1.31", "1.37")
