@@ -7,8 +7,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from app.api.body import MAX_BODY_BYTES
 from app.api.health import router as health
 from app.api.metrics_page import router as metrics_page
+from app.bounded_http import MAX_HEAD_BYTES
 from app.settings import Settings
 from app.settings.sources import load_settings
 from tests.support import deployment
@@ -33,6 +35,15 @@ FOLDERS = ("base", *(f"overlays/{name}" for name in OVERLAYS))
 # The operator's own types are in no package; these are the fields of them that are used here.
 MONITOR_FIELDS = {"endpoints", "selector"}
 ENDPOINT_FIELDS = {"port", "path", "interval", "scrapeTimeout"}
+
+# What a process takes, seen on one and rounded up: 80 MB at rest and 20 for ten thousand remembered
+# tokens; for a request with a small head and no body, 55 KB in flight, and 25 while it waits.
+AT_REST = 100_000_000
+IN_FLIGHT, WAITING = 60_000, 30_000
+# Left for connections on which nothing is asked, of 7 KB each.
+SPARE = 0.25
+# Answers that a process is good for in a second when a core is all its own, rounded up.
+PER_SECOND = 1000
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -139,6 +150,34 @@ def test_pods_have_the_time_that_the_service_takes_to_end(
     taken = server.shutdown_delay_seconds + server.shutdown_grace_seconds
     assert taken < pod["terminationGracePeriodSeconds"]
     assert settings.apideck.deadline_seconds < server.shutdown_grace_seconds
+
+
+def test_memory_lasts_for_every_request_that_is_let_in(
+    manifests: list[Json], settings: Settings
+) -> None:
+    """The largest requests on every place, and in every wait, leave a quarter of the limit."""
+    limits = settings.limits
+    brought = MAX_HEAD_BYTES + MAX_BODY_BYTES
+    taken = (
+        AT_REST
+        + limits.max_in_flight * (IN_FLIGHT + brought)
+        + limits.max_waiting * (WAITING + brought)
+    )
+    memory = container_of(manifests)["resources"]["limits"]["memory"]
+    assert taken <= (1 - SPARE) * int(memory.removesuffix("Mi")) * 2**20
+
+
+def test_no_more_may_wait_than_can_be_answered_meanwhile(settings: Settings) -> None:
+    """Who waits has a chance: the others would take memory and be refused in the end."""
+    assert settings.limits.max_waiting <= PER_SECOND * settings.limits.max_wait_seconds
+
+
+def test_pods_are_added_once_they_use_half_a_core(manifests: list[Json]) -> None:
+    """The autoscaler counts in shares of what a pod asks for, and docs/operations.md in cores."""
+    [metric] = of_kind(manifests, "HorizontalPodAutoscaler")["spec"]["metrics"]
+    assert metric["resource"]["name"] == "cpu"
+    assert container_of(manifests)["resources"]["requests"]["cpu"] == "1"
+    assert metric["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
 
 
 def test_selectors_meet_the_pods_and_nothing_names_what_is_not_there(
