@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 HEAD_END = b"\r\n\r\n"
 DRIP_SECONDS = 0.02
+_BACKLOG = 2048
+"""Connections that may come in one turn of the loop: none is to be tried anew a second later."""
 
 
 class Conversation:
@@ -196,7 +198,7 @@ class FaultProxy:
     @asynccontextmanager
     async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["FaultProxy"]:
         """Serve on loopback for as long as the context lasts, in the loop that is running."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", ssl=tls)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", ssl=tls, backlog=_BACKLOG)
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:

@@ -1,8 +1,9 @@
 """That whatever happens on the wire reaches the rooms as httpx's own exception."""
 
 import asyncio
+import resource
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import httpx
@@ -13,7 +14,7 @@ from app.transport import AiohttpTransport
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from tests.support import fault_proxy
-from tests.support.fault_proxy import Fault, FaultProxy, once_good
+from tests.support.fault_proxy import Conversation, Fault, FaultProxy, once_good
 
 HEADERS = {
     "authorization": f"Bearer {API_KEY}",
@@ -29,6 +30,15 @@ async def proxy(apideck: ApideckEmulator, apideck_url: str) -> AsyncIterator[Fau
     assert apideck.requests == []
     async with FaultProxy(apideck_url).serve() as proxy:
         yield proxy
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process have both ends of a thousand connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture
@@ -190,3 +200,27 @@ async def test_connections_are_used_again(transport: AiohttpTransport, proxy: Fa
 
     assert proxy.connections == 1
     assert proxy.requests == 10
+
+
+@pytest.mark.usefixtures("many_files")
+async def test_a_thousand_requests_are_in_flight_at_once(
+    transport: AiohttpTransport, proxy: FaultProxy
+) -> None:
+    """None waits for another and none fails; the next thousand use the same connections."""
+    all_are_here = asyncio.Barrier(1000)
+
+    async def answers_late(it: Conversation) -> None:
+        while True:
+            await it.request()
+            await all_are_here.wait()
+            await asyncio.sleep(0.3)
+            it.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    proxy.lasting = answers_late
+    for _ in range(2):
+        asked = (ask(transport, proxy.url, seconds=25) for _ in range(1000))
+        answers = await asyncio.gather(*asked)
+        assert [(one.status_code, one.content) for one in answers] == [(200, b"{}")] * 1000
+
+    assert proxy.requests == 2000
+    assert proxy.connections == 1000
