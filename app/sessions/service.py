@@ -87,7 +87,7 @@ def _blame(error: ApideckError, plan: SessionPlan) -> ApideckError:
     callers = sorted(
         own
         for own in plan.callers_own
-        if any(own == field or own.startswith(f"{field}/") for field in error.fields)
+        if any(_within(own, field) or _within(field, own) for field in error.fields)
     )
     if not callers:
         return error
@@ -96,3 +96,8 @@ def _blame(error: ApideckError, plan: SessionPlan) -> ApideckError:
         reason=error.reason,
         errors=[FieldError(pointer, "Apideck refuses this value.") for pointer in callers],
     )
+
+
+def _within(part: str, whole: str) -> bool:
+    """Tell whether one JSON Pointer leads to what another does, or into it."""
+    return f"{part}/".startswith(f"{whole}/")

@@ -192,6 +192,31 @@ async def test_a_field_of_the_callers_own_that_apideck_refuses_is_named(
     assert "too large" not in answer.text
 
 
+async def test_a_part_of_what_a_service_supplied_as_a_whole_is_its_own(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """An address that Apideck refuses is the service's to mend that sent it; a claim is not."""
+    robots = {
+        "issuer": issuer.issuer,
+        "audience": "services",
+        "kind": "services",
+        "grants": {"onboarding": ["acme"]},
+    }
+    apideck.fail(faults.error(400, {"consumer_metadata.email": "is no address"}), times=None)
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"robots": robots}})
+    async with running(settings) as service:
+        of_service = await service.post(
+            "/vault-session",
+            json={"consumer_id": "acme", "consumer_metadata": {"email": "ada"}},
+            headers=bearer(issuer.service_token(aud="services")),
+        )
+        of_user = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert problem(of_service) == (422, "apideck-rejected-request")
+    assert pointers(of_service) == ["/consumer_metadata"]
+    assert problem(of_user) == REFUSED
+
+
 async def test_a_revoked_key_is_the_operators_trouble(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator
 ) -> None:
