@@ -4,8 +4,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,9 +19,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.faults import Broken
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
-from tests.support.process import environment_for, serving, url
-
-PATIENT_SECONDS = 30
+from tests.support.process import PATIENT_SECONDS, environment_for, serving, until, url
 
 
 @pytest.fixture
@@ -45,14 +41,6 @@ def ask(environment: dict[str, str], token: str) -> httpx.Response:
     """Ask for a session, and wait for as long as it takes."""
     there = url(environment, "/vault-session")
     return httpx.post(there, headers=bearer(token), timeout=PATIENT_SECONDS)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for what the service does in a time of its own."""
-    deadline = time.monotonic() + PATIENT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def ended(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:

@@ -9,19 +9,23 @@ import gc
 import inspect
 import json
 import logging
+import re
 import subprocess
 import threading
 import time
 import traceback
 import types
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
+from app.api.problem_types import ALL
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.observability.redaction import Redactor
@@ -33,8 +37,10 @@ from tests.support.canaries import Canaries
 from tests.support.crashing import AT_THE_END, AT_THE_START, IN_REQUESTS, IN_THE_BACKGROUND
 from tests.support.http import bearer
 from tests.support.planted import ORIGIN, Planted, planted
-from tests.support.process import serving, start, url
-from tests.support.service import with_state
+from tests.support.ports import free_ports
+from tests.support.process import serving, start, until, url
+from tests.support.raw import exchange
+from tests.support.service import laid_over, with_state
 
 
 @pytest.fixture
@@ -131,6 +137,14 @@ def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
     for content in refused_bodies(world.canaries):
         answers.append(client.post("/vault-session", headers=typed, content=content))
         assert answers[-1].status_code in {403, 413, 422}, answers[-1].text
+    words = world.canaries.words
+    untyped = {**signed, "content-type": f"text/{words}"}
+    answers.append(client.post("/vault-session", headers=untyped, content=words))
+    answers.append(client.delete("/vault-session", params={words: words}))
+    # What a service supplied itself is its own to mend.
+    world.apideck.fail(faults.error(400, {"consumer_metadata.email": words}))
+    headers, body = ask["service"]
+    answers.append(client.post("/vault-session", headers=headers, json=body))
     answers += failing_others(client, world)
     paths = (
         "/livez",
@@ -167,26 +181,124 @@ def failing_others(client: httpx.Client, world: Planted) -> list[httpx.Response]
     return answers
 
 
-def test_nothing_planted_is_written_or_answered(
-    world: Planted, unused_tcp_port: int, tmp_path: Path
-) -> None:
-    """Through every success and failure, at debug level, each secret stays where it belongs."""
-    environment = world.environment(unused_tcp_port)
-    out, err = tmp_path / "out", tmp_path / "err"
+def strict(canaries: Canaries) -> dict[str, Any]:
+    """Return settings of a service that has room for one, and knows one host, scope and grant."""
+    return {
+        "apideck": {
+            # What Apideck does not answer is to last until the process ends.
+            "deadline_seconds": 60,
+            "attempt_timeout_seconds": 60,
+            "applications": {"brittle": {"api_key": canaries.api_key, "app_id": "brittle"}},
+            "breaker": {"min_requests": 1, "open_seconds": 300},
+        },
+        "identity": {
+            "issuers": {
+                "main": {"claims": {"consumer_id": "org_id"}},
+                "spa": {"apideck": {"application": "brittle"}},
+                "robots": {"required_scope": "vault:sessions", "grants": {"onboarding": ["acme"]}},
+            }
+        },
+        "limits": {"store": "memory", "per_user": "1/day", "max_in_flight": 1, "max_waiting": 0},
+        "server": {
+            "allowed_hosts": ["127.0.0.1"],
+            "receive_timeout_seconds": 1,
+            "shutdown_grace_seconds": 1,
+        },
+    }
+
+
+def by_hand(client: httpx.Client, request: bytes) -> httpx.Response:
+    """Send what no library would, and return the answer."""
+    data = exchange(client.base_url.port or 0, request).data
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    return httpx.Response(int(status.split()[1]), headers=headers, content=body)
+
+
+def provoke(
+    client: httpx.Client, world: Planted, process: "subprocess.Popen[str]"
+) -> list[httpx.Response]:
+    """Meet all that a strict service adds, and in the end its end; return the answers."""
+    canaries, ask = world.canaries, world.callers()
+    words = canaries.words
+    service, consumer = ask["service"]
+    start = b"POST /vault-session HTTP/1.1\r\nHost: service\r\nX-Words: "
+
+    def post(headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
+        return client.post("/vault-session", headers=headers, json=body)
+
+    answers = [
+        *(post(*ask["signed token"]) for _ in range(2)),
+        post(bearer(world.issuer.token(org_id=canaries.name)), {}),
+        post(bearer(world.issuer.service_token(aud="services", scope=words)), consumer),
+        post(service, {**consumer, "consumer_id": words}),
+        post({"host": words}, {}),
+        by_hand(client, f"{canaries}\r\n\r\n".encode()),
+        by_hand(client, start + words.encode() * 3000 + b"\r\n\r\n"),
+        by_hand(client, start + words.encode()),
+    ]
+    # It opens the breaker, so that the second attempt is not made.
+    world.apideck.fail(faults.error(503, str(canaries)), times=None)
+    answers.append(post(*ask["token in a cookie"]))
+    world.apideck.reset()
+    world.apideck.fail(Broken("hang"), times=None)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(post, service, consumer)
+        until(lambda: len(world.apideck.requests) == 1)
+        answers.append(post(*ask["opaque token"]))
+        process.terminate()
+        answers.append(waiting.result())
+    return answers
+
+
+@contextmanager
+def watched(
+    world: Planted, folder: Path, **groups: Any
+) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
+    """Run the service until its end, and look at all that it wrote; yields a client of its."""
+    environment = world.environment(free_ports(), **groups)
+    out, err = folder / "out", folder / "err"
     with (
-        out.open("w") as stdout,
-        err.open("w") as stderr,
+        out.open("a") as stdout,
+        err.open("a") as stderr,
         serving(environment, into=(stdout, stderr)) as process,
     ):
-        with httpx.Client(base_url=url(environment, ""), timeout=5) as client:
-            answers = drive(client, world)
+        with httpx.Client(base_url=url(environment, ""), timeout=30) as client:
+            yield client, process
         process.terminate()
         process.wait(timeout=15)
-
     assert err.read_text() == ""
     assert '"level":"debug"' in out.read_text()
-    assert "limit_store_failed" in out.read_text()
     assert world.canaries.seen_in(out.read_text()) == set()
+    # A signed token cannot be a planted string, but each begins alike.
+    assert "eyJ" not in out.read_text()
+
+
+def problems(answers: list[httpx.Response]) -> set[tuple[int, str]]:
+    """Return the status and the slug of every problem among the answers."""
+    return {
+        (answer.status_code, answer.json()["type"].rpartition("/")[2])
+        for answer in answers
+        if answer.headers.get("content-type") == "application/problem+json"
+    }
+
+
+BUG = (500, "internal-error")
+"""What no request can bring about: test_a_crash_in_a_request_quotes_nothing looks at it."""
+
+
+def test_nothing_planted_is_written_or_answered(world: Planted, tmp_path: Path) -> None:
+    """Through every success and failure, at debug level, each secret stays where it belongs."""
+    with watched(world, tmp_path) as (client, _):
+        answers = drive(client, world)
+    with watched(world, tmp_path, **strict(world.canaries)) as (client, process):
+        answers += provoke(client, world, process)
+
+    assert problems(answers) | {BUG} == {(one.status, one.slug) for one in ALL}
+    log = (tmp_path / "out").read_text()
+    for event in ("limit_store_failed", "Apideck was not asked"):
+        assert event in log
     for answer in answers:
         # The token is the answer to a success, in its two fields; it is nowhere else.
         body = answer.json() if answer.status_code == 201 else {}
@@ -198,9 +310,38 @@ def test_nothing_planted_is_written_or_answered(
     assert b"verify credential" in spans
     assert b"ApideckUnavailableError" in spans
     assert world.canaries.seen_in(spans) == set()
-    # A signed token cannot be a planted string, but each begins alike.
-    assert "eyJ" not in out.read_text()
     assert b"eyJ" not in spans
+
+
+def test_the_store_hears_of_nobody(world: Planted, redis_url: str, tmp_path: Path) -> None:
+    """What counts requests is sent digests and numbers, and not who asked or with what."""
+    prefix = f"leaks-{time.monotonic_ns()}"
+    store = {"store": redis_url, "store_prefix": prefix, "store_timeout_seconds": 5}
+    settings = laid_over(strict(world.canaries), {"limits": {**store, "total": "1000/day"}})
+    with Redis.from_url(redis_url) as redis, redis.monitor() as monitor:
+        with watched(world, tmp_path, **settings) as (client, process):
+            for headers, body in world.callers().values():
+                answer = client.post("/vault-session", headers=headers, json=body)
+                assert answer.status_code == 201
+            met = problems(provoke(client, world, process))
+        redis.echo("the end")
+        sent = list(iter(lambda: monitor.next_command()["command"], "ECHO the end"))
+
+    assert (429, "rate-limited") in met
+    assert "limit_store_failed" not in (tmp_path / "out").read_text()
+    keys = {word for line in sent for word in line.split() if prefix in word}
+    counted = {key.split(":")[1] for key in keys}
+    assert counted == {"user", "service", "total"}
+    assert len(keys) == len(world.callers()) + 1
+    for key in keys:
+        assert re.fullmatch(rf"\{{{prefix}\}}:(total:all|(user|service):[0-9a-f]{{64}})", key)
+    everything = "\n".join(sent)
+    assert world.canaries.seen_in(everything) == set()
+    assert "eyJ" not in everything
+    # A digest may well spell a name.
+    rest = re.sub(r"[0-9a-f]{40,64}", "", everything)
+    for identity in ("ada", "acme", "onboarding", world.issuer.issuer, world.whoami_url):
+        assert identity not in rest
 
 
 def test_each_secret_is_sent_where_it_belongs_and_nowhere_else(
@@ -274,6 +415,7 @@ def test_a_crash_in_a_request_quotes_nothing(
     """An exception that quotes every secret is logged by its place, whoever catches it."""
     with crashing(world, unused_tcp_port, tmp_path, "") as (environment, output, _):
         client = httpx.Client(base_url=url(environment, ""))
+        answers = []
         for place in IN_REQUESTS:
             before = crashes(output.read_text())
             at = f"{place} app.identity.jwt:parse" if "unexpected" in place else place
@@ -284,10 +426,12 @@ def test_a_crash_in_a_request_quotes_nothing(
                     answer = client.post("/vault-session", headers=headers, json=body)
                 except httpx.TransportError:
                     continue  # There was nothing left that could answer.
+                answers.append(answer)
                 belongs = ["session_token"] if answer.status_code == 201 else []
                 shown = answer.text + repr(answer.headers)
                 assert world.canaries.seen_in(shown, but=belongs) == set(), place
             assert crashes(output.read_text()) > before, place
+        assert BUG in problems(answers)
         (tmp_path / "at").write_text("")
         headers, body = world.callers()["signed token"]
         assert client.post("/vault-session", headers=headers, json=body).status_code == 201

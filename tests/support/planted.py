@@ -23,6 +23,7 @@ from emulators.serving import serve
 from tests.support.application import Application
 from tests.support.canaries import Canaries
 from tests.support.http import bearer
+from tests.support.service import laid_over
 
 ORIGIN = "https://app.example.com"
 
@@ -94,8 +95,12 @@ class Planted:
             ),
         }
 
-    def settings(self) -> dict[str, Any]:
-        """Return the service's settings as plain data."""
+    def settings(self, **groups: Any) -> dict[str, Any]:
+        """Return the service's settings as plain data.
+
+        Args:
+            groups: further settings by group, laid over these.
+        """
         client = {"client_id": issuer_http.CLIENT_ID, "client_secret": self.canaries.client_secret}
         places: dict[str, dict[str, Any]] = {
             "main": {},
@@ -118,7 +123,7 @@ class Planted:
             "whoami_url": self.whoami_url,
             "consumer_prefix": "rails-",
         }
-        return {
+        base = {
             "apideck": {
                 "api_key": self.canaries.api_key,
                 "app_id": "app",
@@ -140,13 +145,14 @@ class Planted:
             },
             "log": {"level": "debug"},
         }
+        return laid_over(base, groups)
 
-    def environment(self, port: int) -> dict[str, str]:
+    def environment(self, port: int, **groups: Any) -> dict[str, str]:
         """Return the same settings as the environment of a process."""
-        groups = self.settings().items()
+        settings = self.settings(**groups).items()
         return {
             **os.environ,
-            **{name.upper(): json.dumps(group) for name, group in groups},
+            **{name.upper(): json.dumps(group) for name, group in settings},
             "SERVER__PORT": str(port),
         }
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ from emulators.apideck.emulator import API_KEY
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 15
+PATIENT_SECONDS = 30
 
 
 def environment_for(issuer_url: str, apideck_url: str, port: int) -> dict[str, str]:
@@ -87,3 +88,11 @@ def serving(environment: dict[str, str], **how: Any) -> Iterator["subprocess.Pop
 def url(environment: dict[str, str], path: str) -> str:
     """Return a URL of the running service."""
     return f"http://127.0.0.1:{environment['SERVER__PORT']}{path}"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what the service does in a time of its own."""
+    deadline = time.monotonic() + PATIENT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

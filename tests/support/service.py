@@ -41,7 +41,7 @@ def settings_for(issuer_url: str, apideck_url: str, **groups: Any) -> Settings:
         },
         "session": {"return_to": {"home": HOME}},
     }
-    return Settings.model_validate(_over(base, groups))
+    return Settings.model_validate(laid_over(base, groups))
 
 
 def settings_with_application(
@@ -69,12 +69,13 @@ def settings_with_application(
     )
 
 
-def _over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def laid_over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with further ones laid over them, group by group."""
     merged = dict(base)
     for name, value in more.items():
         below = merged.get(name)
         both = isinstance(value, dict) and isinstance(below, dict)
-        merged[name] = _over(below, value) if both and below is not None else value
+        merged[name] = laid_over(below, value) if both and below is not None else value
     return merged
 
 
