@@ -1,9 +1,7 @@
 """Every fault below HTTP: what the caller gets and when, what Apideck saw, what the metrics say."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support import fault_proxy
 from tests.support.fault_proxy import Fault, FaultProxy, once_good
 from tests.support.http import bearer, problem
+from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for
 
 ATTEMPT_SECONDS = 1.0
@@ -94,25 +93,6 @@ def behind(url: str) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def promptly(seconds: float = SOON) -> Iterator[None]:
-    """Hold that something took no longer."""
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < seconds
-
-
-async def counted(service: httpx.AsyncClient) -> dict[str, float]:
-    """Return what the metrics say of requests to Apideck, by sample."""
-    page = (await service.get("/metrics")).text
-    samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
-    return {
-        name.removeprefix("vault_bff_apideck_"): float(value)
-        for name, _, value in samples
-        if name.startswith(("vault_bff_apideck_requests_total", "vault_bff_apideck_retries_total"))
-    }
-
-
 def by_fault(row: Row) -> str:
     """Return a row's name."""
     return row.fault.__name__
@@ -129,7 +109,7 @@ async def test_a_fault_that_lasts(
     """The caller is told in time, and Apideck is asked so often and no more."""
     proxy.lasting = row.fault
 
-    with promptly():
+    with promptly(SOON):
         answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(answer) == row.lasting
@@ -148,7 +128,7 @@ async def test_a_fault_that_passes(
     """The caller has a session after one more attempt, and never knows."""
     proxy.coming = [row.fault]
 
-    with promptly():
+    with promptly(SOON):
         answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert answer.status_code == 201
@@ -177,7 +157,7 @@ async def test_a_kept_connection_that_has_died_costs_the_caller_nothing(
     proxy.coming = [once_good(fault)]
     await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    with promptly():
+    with promptly(SOON):
         answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert answer.status_code == 201
@@ -191,7 +171,7 @@ async def test_no_connection_at_all_ends_with_the_deadline(
     with fault_proxy.never_accepts() as url:
         settings = settings_for(issuer.issuer, apideck_url, **behind(url))
         async with running(settings) as service:
-            with promptly():
+            with promptly(SOON):
                 answer = await service.post("/vault-session", headers=bearer(issuer.token()))
             metrics = await counted(service)
 
@@ -226,7 +206,7 @@ async def test_many_callers_in_a_black_hole_all_hear_in_time(
     proxy.lasting = fault_proxy.black_hole
     tokens = [issuer.token(sub=f"person-{number}") for number in range(100)]
 
-    with promptly():
+    with promptly(SOON):
         answers = await asyncio.gather(
             *(service.post("/vault-session", headers=bearer(token)) for token in tokens)
         )
