@@ -18,6 +18,7 @@ from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.fault_proxy import Conversation, FaultProxy, no_fault
 from tests.support.http import bearer, problem
+from tests.support.measured import counted
 from tests.support.service import APP_ID, running, settings_for
 
 EU_KEY, NEXT_EU_KEY = "sk_eu_opens-nothing", "sk_eu-next_opens-nothing"
@@ -143,6 +144,49 @@ async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: P
     assert key.current.get_secret_value() == "sk_second_12345"
     assert key.fault is None
     assert learned == ["sk_first_12345", "sk_second_12345"]
+
+
+async def test_a_key_outlives_its_file_and_follows_it_when_it_is_back(
+    issuer: DevelopmentIssuer,
+    keyed: tuple[ApideckEmulator, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file that is gone costs no request, and is in metrics and log; a new one counts at once."""
+    emulator, url = keyed
+    file = tmp_path / "key"
+    file.write_text(EU_KEY)
+    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    only = {"api_key": None, "api_key_file": file}
+    with capture_logs() as logs:
+        async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
+
+            async def becomes(failing: int) -> None:
+                sample = {'key_file_failing{application="default"}': failing}
+                async with asyncio.timeout(20):
+                    while await counted(service, "key_file_failing") != sample:  # noqa: ASYNC110 - files have no event
+                        await asyncio.sleep(0.01)
+
+            async def ask() -> str | None:
+                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+                assert answer.status_code == 201
+                return emulator.requests[-1].header("authorization")
+
+            await becomes(0)
+            file.unlink()
+            await becomes(1)
+            assert await ask() == f"Bearer {EU_KEY}"
+            assert (await service.get("/readyz")).status_code == 200
+            # In one step, so that nobody finds it empty.
+            (tmp_path / "next").write_text(NEXT_EU_KEY)
+            (tmp_path / "next").replace(file)
+            await becomes(0)
+            assert await ask() == f"Bearer {NEXT_EU_KEY}"
+
+    told = [line for line in logs if line["event"].startswith("api_key_")]
+    assert [line["event"] for line in told] == ["api_key_refused", "api_key_changed"]
+    assert told[0]["fault"] == "No such file or directory"
+    assert told[0]["log_level"] == "error"
 
 
 async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path: Path) -> None:
