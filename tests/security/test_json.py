@@ -159,7 +159,7 @@ async def test_a_flawed_session_token_of_apidecks_is_a_502(
     assert problem(answer) == (502, "apideck-invalid-response")
 
 
-DOORS = ["introspection", "whoami", "keys"]
+DOORS = ["introspection", "whoami", "keys", "discovery"]
 
 
 @CORPUS
@@ -172,12 +172,13 @@ async def test_a_flawed_document_of_an_issuers_is_a_503(
     door: str,
     flaw: str,
 ) -> None:
-    """Introspection, the application's word, and the key set: what is flawed proves nobody."""
+    """Introspection, whoami, key set and discovery document: what is flawed proves nobody."""
     saying, url = saying_server
     asking = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "endpoint": f"{url}/asked"}
     main = {
         "introspection": {"introspection": asking},
         "keys": {"jwks_uri": f"{url}/jwks"},
+        "discovery": {"issuer": url},
         "whoami": {"consumer_prefix": "m-"},
     }[door]
     rails = {"cookie": "app", "whoami_url": f"{url}/whoami", "consumer_prefix": "r-"}
@@ -189,12 +190,14 @@ async def test_a_flawed_document_of_an_issuers_is_a_503(
     headers = {
         "introspection": bearer("opaque"),
         "keys": bearer(issuer.token()),
+        "discovery": bearer(issuer.token(iss=url)),
         "whoami": {**page, "content-type": "application/json"},
     }[door]
     good = {
         "introspection": b'{"active":true,"iss":"%s","aud":"vault-bff","sub":"ada","org_id":"acme",'
         b'"exp":%d}' % (issuer.issuer.encode(), time.time() + 600),
         "keys": key_set(issuer),
+        "discovery": f'{{"issuer":"{url}","jwks_uri":"{issuer.issuer}/jwks"}}'.encode(),
         "whoami": b'{"sub":"ada"}',
     }[door]
     settings = settings_for(issuer.issuer, apideck_url, identity=identity)
@@ -209,3 +212,28 @@ async def test_a_flawed_document_of_an_issuers_is_a_503(
 
     assert problem(answer) == (503, "identity-provider-unavailable")
     assert apideck.requests == []
+
+
+@CORPUS
+async def test_a_flawed_userinfo_adds_nothing(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    saying_server: tuple[Saying, str],
+    flaw: str,
+) -> None:
+    """What is only shown is done without: the session is minted, with what the token says."""
+    saying, url = saying_server
+    main = {"userinfo": True, "userinfo_endpoint": f"{url}/userinfo"}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": main}})
+    headers = bearer(issuer.token(omit=["name"]))
+    good = b'{"sub":"ada","name":"Ada Lovelace"}'
+
+    for body in (good, FLAWS[flaw](good)):
+        saying.body = body
+        async with running(settings) as service:
+            assert (await service.post("/vault-session", headers=headers)).status_code == 201
+
+    with_it, without_it = (minted.session["consumer_metadata"] for minted in apideck.minted)
+    assert with_it == {**without_it, "user_name": "Ada Lovelace"}
+    assert "user_name" not in without_it
