@@ -6,8 +6,9 @@ Every answer says for whom it is, because the emulator's session token holds in 
 import asyncio
 import json
 import random
+import time
 from base64 import urlsafe_b64decode
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,6 @@ from tests.support.application import Application
 from tests.support.http import bearer
 from tests.support.service import APP_ID, running, settings_for
 
-REQUESTS = 3000
 AT_ONCE = 120
 TENANTS = 12
 QUOTA = 1000
@@ -104,7 +104,19 @@ def application() -> Application:
     return Application()
 
 
-def settings_of(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) -> Settings:
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return settings of a place to count, of each kind."""
+    if request.param == "memory":
+        return {"store": "memory"}
+    prefix = f"isolation-{time.monotonic_ns()}"
+    url = request.getfixturevalue("redis_url")
+    return {"store": url, "store_prefix": prefix, "store_timeout_seconds": 5}
+
+
+def settings_of(
+    issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str, store: dict[str, Any]
+) -> Settings:
     """Return settings with every cache, and with limits that tell each caller their count."""
     claims = {"consumer_id": "org_id", "account_name": "org_name", "image": None}
     own = {
@@ -146,7 +158,7 @@ def settings_of(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) ->
             "fetch_timeout_seconds": 30,
         },
         cors={"allow_origins": [ORIGIN]},
-        limits={"per_user": f"{QUOTA}/day", "per_service": f"{QUOTA}/day"},
+        limits={"per_user": f"{QUOTA}/day", "per_service": f"{QUOTA}/day", **store},
     )
 
 
@@ -155,6 +167,11 @@ def said(answer: httpx.Response) -> dict[str, Any]:
     payload = answer.json()["session_token"].split(".")[1]
     claims: dict[str, Any] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims
+
+
+def left(answer: httpx.Response) -> int:
+    """Return how many more sessions an answer says its caller may ask for."""
+    return int(answer.headers["ratelimit"].partition(";r=")[2].partition(";")[0])
 
 
 def check(one: One, answer: httpx.Response) -> None:
@@ -181,23 +198,32 @@ async def interleaved(
     return await asyncio.gather(*map(asked, order))
 
 
+@pytest.mark.parametrize(
+    # Fewer across a network, where each takes longer.
+    ("store", "requests"),
+    [("memory", 3000), ("redis", 600)],
+    indirect=["store"],
+)
 async def test_no_answer_reaches_another_caller(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
     application: Application,
+    store: dict[str, Any],
+    requests: int,
+    verified: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of thousands of interleaved requests each is answered, counted and logged as its caller's."""
+    """Of very many interleaved requests each is answered, counted and logged as its caller's."""
     assert apideck.requests == []
     for number in range(24):
         monkeypatch.setitem(PEOPLE, f"person{number}", person(number))
     chance = random.Random(20260131)  # noqa: S311 - an order that can be repeated
     callers = crowd(issuer, application)
     # In pairs, as double clicks come; twice over, so that the caches are cold and then warm.
-    order = [one for one in chance.choices(callers, k=REQUESTS // 2) for _ in range(2)]
+    order = [one for one in chance.choices(callers, k=requests // 2) for _ in range(2)]
     with application.serve() as whoami_url:
-        settings = settings_of(issuer, apideck_url, whoami_url)
+        settings = settings_of(issuer, apideck_url, whoami_url, store)
         merge = structlog.contextvars.merge_contextvars
         with capture_logs(processors=[merge]) as logs:
             async with running(settings) as service:
@@ -218,17 +244,21 @@ async def test_no_answer_reaches_another_caller(
         assert subjects[answer.headers["x-request-id"]] == (one.subject or None)
         if one.consumer:
             assert owners.setdefault(answer.json()["session_token"], one) is one
-            count = answer.headers["ratelimit"].partition(";r=")[2].partition(";")[0]
-            remaining[f"{one.label} {one.subject}"].append(int(count))
+            remaining[f"{one.label} {one.subject}"].append(left(answer))
     # Each was counted alone: nobody's requests took from another's quota, and none went uncounted.
     for counts in remaining.values():
         assert sorted(counts, reverse=True) == list(range(QUOTA - 1, QUOTA - 1 - len(counts), -1))
     # The caches and the joining were at work, or this would have shown nothing.
     minted = sum(1 for one, _ in answers if one.consumer)
     assert len(owners) < minted
-    assert len(application.seen) < sum(1 for one, _ in answers if one.label == "cookie")
-    assert issuer.counts["introspection"] < sum(1 for one, _ in answers if one.label == "opaque")
-    assert issuer.counts["userinfo"] < sum(1 for one, _ in answers if one.label == "userinfo")
+    asked = Counter(one.label for one, _ in answers)
+    assert len(application.seen) < asked["cookie"]
+    assert issuer.counts["introspection"] < asked["opaque"]
+    assert issuer.counts["userinfo"] < asked["userinfo"]
+    looked_at = Counter(bearer(token)["authorization"] for token in verified)
+    for label in ("signed", "service"):
+        theirs = {one.headers["authorization"] for one, _ in answers if one.label == label}
+        assert sum(looked_at[token] for token in theirs) < asked[label]
 
 
 async def test_who_hangs_up_leaves_nothing_behind_for_others(
@@ -236,6 +266,7 @@ async def test_who_hangs_up_leaves_nothing_behind_for_others(
     apideck_url: str,
     apideck: ApideckEmulator,
     application: Application,
+    store: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Requests that end in the middle neither end nor answer anybody else's."""
@@ -247,7 +278,7 @@ async def test_who_hangs_up_leaves_nothing_behind_for_others(
     order = [one for one in chance.choices(callers, k=300) for _ in range(2)]
 
     with application.serve() as whoami_url:
-        async with running(settings_of(issuer, apideck_url, whoami_url)) as service:
+        async with running(settings_of(issuer, apideck_url, whoami_url, store)) as service:
 
             async def ask(one: One) -> httpx.Response | None:
                 asking = service.post("/vault-session", headers=one.headers, json=one.body)
@@ -261,6 +292,10 @@ async def test_who_hangs_up_leaves_nothing_behind_for_others(
 
     gone = [answer for answer in answers if answer is None]
     assert 0 < len(gone) < len(order)
+    counts = defaultdict[str, list[int]](list)
     for one, answer in zip(order, answers, strict=True):
         if answer is not None:
             check(one, answer)
+            counts[f"{one.label} {one.subject}"].append(left(answer))
+    # Each count was told once: what was counted for one who had gone was told to nobody else.
+    assert all(len(set(told)) == len(told) for told in counts.values())

@@ -87,20 +87,6 @@ class World:
         return await self.source.caller(token)
 
 
-@pytest.fixture
-def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the tokens whose signatures are verified from now on."""
-    seen: list[str] = []
-    verify = jwt.JwtVerifier.verify
-
-    async def noting(self: jwt.JwtVerifier, token: jwt.UnverifiedToken) -> Any:
-        seen.append(token.text)
-        return await verify(self, token)
-
-    monkeypatch.setattr(jwt.JwtVerifier, "verify", noting)
-    return seen
-
-
 async def test_a_token_that_comes_again_is_not_verified_again(verified: list[str]) -> None:
     """The same caller comes of it, and each other token is looked at for itself."""
     world = World()
