@@ -12,6 +12,7 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Dribble, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, pointers, problem
+from tests.support.measured import promptly
 from tests.support.service import running, settings_for
 
 ELSEWHERE = "https://vault.apideck.com.evil.example/session/x"
@@ -19,15 +20,29 @@ UNREADABLE = (502, "apideck-invalid-response")
 REFUSED = (502, "apideck-rejected-request")
 MISCONFIGURED = (502, "apideck-misconfigured")
 DOWN = (503, "apideck-unavailable")
+SLOW = (504, "apideck-timeout")
+DEADLINE_SECONDS = 1.5
+FAR_SECONDS = 60
+"""A deadline beyond what any test waits for."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, and what comes of it."""
+    """A fault, and what comes of it.
+
+    Attributes:
+        name: what it is called.
+        fault: what happens, each time.
+        problem: what the caller is answered: with the deadline where it is that Apideck is slow,
+            and at once otherwise.
+        attempts: requests that Apideck sees.
+        retry_after: the seconds after which the caller is told to come again.
+    """
 
     name: str
     fault: Fault
     problem: tuple[int, str]
+    attempts: int = 1
     retry_after: str | None = None
 
 
@@ -39,11 +54,12 @@ CASES = [
     Case("403", faults.error(403), REFUSED),
     Case("404", faults.error(404), MISCONFIGURED),
     Case("422", faults.error(422), REFUSED),
-    Case("429", faults.rate_limited(), (503, "apideck-rate-limited")),
-    Case("429 in seconds", faults.rate_limited("7"), (503, "apideck-rate-limited"), "7"),
+    Case("429", faults.rate_limited(), (503, "apideck-rate-limited"), 3),
+    Case("429 in seconds", faults.rate_limited("70"), (503, "apideck-rate-limited"), 1, "70"),
     Case("500", faults.error(500), DOWN),
-    Case("503 with seconds", faults.error(503, retry_after="3"), DOWN, "3"),
-    Case("HTML 502", faults.html(502), DOWN),
+    Case("503", faults.error(503), DOWN, 3),
+    Case("503 with seconds", faults.error(503, retry_after="70"), DOWN, 1, "70"),
+    Case("HTML 502", faults.html(502), DOWN, 3),
     Case("empty 500", faults.Answer(500), DOWN),
     Case("empty 200", faults.whole(b""), UNREADABLE),
     Case("200 of null", faults.whole(b"null"), UNREADABLE),
@@ -65,33 +81,45 @@ CASES = [
     Case("script", faults.data(session_uri="javascript:alert(1)"), UNREADABLE),
     Case("redirect", faults.redirect("http://127.0.0.1:1/"), MISCONFIGURED),
     Case("redirect 302", faults.redirect("https://unify.apideck.com/", 302), MISCONFIGURED),
-    Case("reset", Broken("reset"), DOWN),
-    Case("closed", Broken("close"), DOWN),
+    Case("reset", Broken("reset"), DOWN, 3),
+    Case("closed", Broken("close"), DOWN, 3),
     Case("cut in the middle", Broken("cut"), DOWN),
-    Case("hang", Broken("hang"), (504, "apideck-timeout")),
-    Case("slow", Slow(5), (504, "apideck-timeout")),
-    Case("dribble", Dribble(0.05), (504, "apideck-timeout")),
+    Case("hang", Broken("hang"), SLOW),
+    Case("slow", Slow(5), SLOW),
+    Case("dribble", Dribble(0.05), SLOW),
 ]
 
 
 @pytest.fixture
-def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
-    """Return settings with a deadline that tests can afford."""
-    quick = {"deadline_seconds": 1.5, "retries": {"base_delay_seconds": 0.001}}
+def settings(
+    issuer: DevelopmentIssuer, apideck_url: str, request: pytest.FixtureRequest
+) -> Settings:
+    """Return settings with a deadline that tests can afford, or one that nobody waits for."""
+    quick = {
+        "deadline_seconds": getattr(request, "param", DEADLINE_SECONDS),
+        "attempt_timeout_seconds": 60,
+        "retries": {"base_delay_seconds": 0.001},
+    }
     return settings_for(issuer.issuer, apideck_url, apideck=quick)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    ("case", "settings"),
+    [(case, DEADLINE_SECONDS if case.problem == SLOW else FAR_SECONDS) for case in CASES],
+    indirect=["settings"],
+    ids=[case.name for case in CASES],
+)
 async def test_each_outcome_is_one_problem(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, case: Case
 ) -> None:
     """The caller gets a problem without a word of Apideck's, the operator a reason and an id."""
     apideck.fail(case.fault, times=None)
 
-    with capture_logs() as logs:
+    with capture_logs() as logs, promptly(FAR_SECONDS / 2):
         answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(answer) == case.problem
+    assert len(apideck.requests) == case.attempts
     assert answer.headers.get("retry-after") == case.retry_after
     assert "limit" not in answer.text.replace("rate-limited", "").replace("rate limit", "")
     audit = next(line for line in logs if line["event"] == "vault_session_failed")
@@ -122,6 +150,7 @@ async def test_a_connection_closed_right_after_it_was_accepted_is_unavailable(
     answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(answer) == DOWN
+    assert apideck.requests == []
 
 
 async def test_retry_after_as_a_date_is_passed_on_in_seconds(

@@ -17,6 +17,7 @@ from emulators.apideck.faults import Broken, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
 from tests.support.http import bearer, problem
+from tests.support.measured import counted
 from tests.support.service import running, settings_for, settings_with_application
 
 
@@ -42,6 +43,8 @@ async def test_a_failure_that_passes_costs_the_caller_nothing(
 
     assert answer.status_code == 201
     assert len(apideck.minted) == 1
+    assert len(apideck.requests) == 2
+    assert await counted(service, "retries_total") == {'retries_total{application="default"}': 1}
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 404, 422, 500])
