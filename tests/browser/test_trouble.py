@@ -5,8 +5,12 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from demo.__main__ import Demo
+from emulators.apideck import ApideckEmulator
+from emulators.apideck.emulator import API_KEY
+from emulators.issuer import DevelopmentIssuer
 from tests.support.demo_stack import DemoStack, demo_stack
-from tests.support.journeys import NOBODY, sign_in
+from tests.support.journeys import NOBODY, card, sign_in, state
 
 LATER = "Integrations cannot be opened just now; try again shortly."
 
@@ -136,3 +140,39 @@ def test_a_sign_in_that_is_not_there_is_said(page: Page, stack: DemoStack) -> No
 
     expect(page.get_by_text("Acme Inc. works with")).to_be_visible()
     expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_not_knowing_what_is_connected_is_said(page: Page, stack: DemoStack) -> None:
+    """No card claims anything, each still leads to the Vault, and trying again mends it."""
+    page.route("**/connections", lambda route: route.abort("connectionrefused"))
+    page.goto(stack.demo)
+
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("What is connected could not be loaded.")
+    expect(state(page, "Xero")).to_have_text("Not known just now")
+    expect(card(page, "Xero").get_by_role("button", name="Open Xero")).to_be_enabled()
+    page.unroute_all()
+    alert.get_by_role("button", name="Try again").click()
+
+    expect(state(page, "Xero")).to_have_text("Not connected")
+    expect(alert).to_be_empty()
+
+
+def test_apideck_that_does_not_tell_what_is_connected_is_said(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Apideck refuses the demo's server, the page has its sentence; then it recovers."""
+    apideck, issuer = ApideckEmulator(["another key"]), DevelopmentIssuer()
+    with apideck.serve() as apideck_url, issuer.serve() as issuer_url:
+        monkeypatch.setenv("APIDECK_URL", apideck_url)
+        monkeypatch.setenv("ISSUER_URL", issuer_url)
+        with Demo().serve() as demo:
+            page.goto(demo)
+
+            alert = page.get_by_role("alert")
+            expect(alert).to_contain_text("It cannot be found out just now what is connected.")
+            expect(state(page, "Xero")).to_have_text("Not known just now")
+            apideck.accepted.add(f"Bearer {API_KEY}")
+            alert.get_by_role("button", name="Try again").click()
+
+            expect(state(page, "Xero")).to_have_text("Not connected")

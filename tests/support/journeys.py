@@ -16,6 +16,11 @@ def card(page: Page, name: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
 
 
+def state(page: Page, name: str) -> Locator:
+    """Return what a card of the demo's says of its connector."""
+    return card(page, name).locator(".state")
+
+
 def connect(page: Page, name: str) -> None:
     """Connect in the Vault, starting from the demo, as far as the return page."""
     page.get_by_role("button", name=f"Connect {name}").click()

@@ -9,16 +9,24 @@ const picture = document.querySelector("#picture");
 
 let people = [];
 let urls = {};
+let chosen = "";
 
-/** Finds out who can sign in, and calls `onChange(person)` now and at every change. */
-export async function startAccount(onChange) {
+/** Finds out who can sign in and who is signed in, on a page that lets nobody choose. */
+export async function loadAccount() {
   urls = await getJson("/config.json");
   people = await getJson(`${urls.issuer}/people`);
+  chosen = sessionStorage.getItem(PERSON) ?? people[0].id;
+}
+
+/** Does the same on a page with a choice; calls `onChange(person)` now and at every change. */
+export async function startAccount(onChange) {
+  await loadAccount();
   select.append(...people.map((one) => new Option(`${one.name}, ${one.org_name}`, one.id)));
-  select.value = sessionStorage.getItem(PERSON) ?? people[0].id;
+  select.value = chosen;
   select.disabled = false;
   select.addEventListener("change", () => {
-    sessionStorage.setItem(PERSON, select.value);
+    chosen = select.value;
+    sessionStorage.setItem(PERSON, chosen);
     show(onChange);
   });
   show(onChange);
@@ -26,15 +34,19 @@ export async function startAccount(onChange) {
 
 /** The person who is signed in, or undefined. */
 export function signedIn() {
-  return people.find((person) => person.id === select.value);
+  return people.find((person) => person.id === chosen);
 }
 
 /** Where Vault BFF is, and as whom to call it: what `vault-session.js` wants to know. */
 export async function vaultAccess() {
   const url = `${urls.service}/vault-session`;
-  if (!signedIn()) return { url };
-  const answer = await getJson(`${urls.issuer}/token?person=${encodeURIComponent(select.value)}`);
-  return { url, token: answer.access_token };
+  return signedIn() ? { url, token: await accessToken() } : { url };
+}
+
+/** The access token of whoever is signed in. */
+export async function accessToken() {
+  const answer = await getJson(`${urls.issuer}/token?person=${encodeURIComponent(chosen)}`);
+  return answer.access_token;
 }
 
 export function focusSignIn() {

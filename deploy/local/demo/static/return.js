@@ -1,8 +1,9 @@
 // The way back. What stands in the query came over a URL that anybody can write: it is shown as
 // text, never as a link, nothing is believed on the strength of it, and the headline is ours.
 
-import { nameOf } from "./connectors.js";
-import { rememberConnected, returnFrom } from "./memory.js";
+import { loadAccount } from "./account.js";
+import { readConnections } from "./connections.js";
+import { GROUPS, nameOf } from "./connectors.js";
 
 const MAX_SHOWN = 200;
 const REPORTED = {
@@ -14,7 +15,6 @@ const REPORTED = {
 };
 
 const query = new URLSearchParams(location.search);
-const orgId = returnFrom();
 const connected = query.get("authorizedConnection");
 const failed = ["error_type", "error_message"].some((name) => query.has(name));
 
@@ -22,14 +22,24 @@ if (failed) {
   const name = nameOf(query.get("service_id")) ?? "The integration";
   show("bad", `${name} was not connected`, "Nothing has changed. You can try again.");
   report();
-} else if (orgId && nameOf(connected)) {
-  // Only for a visit that began in this tab: a foreign link must not put words in our mouth.
-  rememberConnected(orgId, connected);
-  show("good", `${nameOf(connected)} is connected`, "Fieldnotes begins to sync in a moment.");
+} else if (nameOf(connected)) {
+  sayIfConnected(connected);
 }
 
 // Nothing of it stays in the address bar, the history, or a Referer.
 history.replaceState(null, "", location.pathname);
+
+/** Says that it is connected where our server says so: a link must not put words in our mouth. */
+async function sayIfConnected(serviceId) {
+  try {
+    await loadAccount();
+    const stateOf = await readConnections();
+    if (!GROUPS.some((group) => stateOf(group.unified_api, serviceId) === "connected")) return;
+    show("good", `${nameOf(serviceId)} is connected`, "Fieldnotes begins to sync in a moment.");
+  } catch {
+    // Then it is just "Welcome back"; the settings page says what cannot be loaded.
+  }
+}
 
 function show(kind, headline, next) {
   document.querySelector("#sign").classList.add(kind);

@@ -1,23 +1,30 @@
 // The settings page: one card for each connector, and a click that leads to the Vault.
 
-import { signedIn, startAccount, vaultAccess } from "./account.js";
+import { startAccount, vaultAccess } from "./account.js";
 import { isBusy, setBusy, setIdle } from "./busy.js";
+import { readConnections } from "./connections.js";
 import { GROUPS } from "./connectors.js";
-import { connectedOf, depart } from "./memory.js";
 import { clearNotice, showNotice } from "./notice.js";
 import { openVault } from "./vault-session.js";
 
+const STATES = {
+  loading: { words: "Checking…", verb: "Open" },
+  unknown: { words: "Not known just now", verb: "Open" },
+  connected: { words: "Connected", verb: "Manage" },
+  disabled: { words: "Disabled", verb: "Manage" },
+  none: { words: "Not connected", verb: "Connect" },
+};
 const greeting = document.querySelector("#greeting");
 const manage = document.querySelector("#manage");
+const cards = [];
+let asked = 0;
 
 async function go(button, name, request) {
   if (isBusy(button)) return;
   clearNotice();
   setBusy(button, `Opening ${name}`);
   try {
-    const access = await vaultAccess();
-    if (signedIn()) depart(signedIn().org_id);
-    await openVault({ ...access, request });
+    await openVault({ ...(await vaultAccess()), request });
     // The button stays busy: the browser is on its way.
   } catch (error) {
     setIdle(button);
@@ -31,37 +38,63 @@ function draw(person) {
     ? `Connect the systems that ${person.org_name} works with.`
     : "You are signed out.";
   manage.disabled = false;
-  const connected = connectedOf(person?.org_id ?? "");
-  const groups = GROUPS.map((group) => drawGroup(group, connected));
-  document.querySelector("#groups").replaceChildren(...groups);
+  cards.length = 0;
+  document.querySelector("#groups").replaceChildren(...GROUPS.map(drawGroup));
+  refresh();
 }
 
-function drawGroup({ unified_api, title, connectors }, connected) {
+function drawGroup({ unified_api, title, connectors }) {
   const group = copyOf("#group");
   group.querySelector("h2").textContent = title;
-  const cards = connectors.map((connector) =>
-    drawCard(connector, unified_api, connected.has(connector.service_id)),
-  );
-  group.querySelector("ul").append(...cards);
+  group.querySelector("ul").append(...connectors.map((one) => drawCard(one, unified_api)));
   return group;
 }
 
-function drawCard({ service_id, name, purpose }, unified_api, isConnected) {
+function drawCard({ service_id, name, purpose }, unified_api) {
   const card = copyOf("#card");
-  const button = card.querySelector("button");
-  const state = card.querySelector(".state");
   card.dataset.service = service_id;
   card.querySelector(".tile").textContent = name[0];
   card.querySelector("h3").textContent = name;
   card.querySelector("p").textContent = purpose;
-  state.textContent = isConnected ? "Connected" : "Not connected";
-  state.classList.toggle("on", isConnected);
-  button.textContent = isConnected ? "Manage" : "Connect";
-  button.setAttribute("aria-label", `${button.textContent} ${name}`);
+  const button = card.querySelector("button");
   button.addEventListener("click", () =>
     go(button, name, { connection: { unified_api, service_id } }),
   );
+  cards.push({ card, name, unified_api, service_id });
+  showState(cards.at(-1), "loading");
   return card;
+}
+
+function showState({ card, name }, state) {
+  const { words, verb } = STATES[state];
+  const shown = card.querySelector(".state");
+  const button = card.querySelector("button");
+  shown.textContent = words;
+  shown.classList.toggle("on", state === "connected");
+  button.disabled = state === "loading";
+  if (isBusy(button)) return; // a button that opens something says so until it has
+  button.textContent = verb;
+  button.setAttribute("aria-label", `${verb} ${name}`);
+}
+
+async function refresh() {
+  const mine = ++asked;
+  // Meanwhile somebody else may have signed in: what was asked for another is not for them.
+  const isCurrent = () => mine === asked;
+  try {
+    const stateOf = await readConnections();
+    if (!isCurrent()) return;
+    for (const one of cards) showState(one, stateOf(one.unified_api, one.service_id) ?? "none");
+  } catch (error) {
+    if (!isCurrent()) return;
+    for (const one of cards) showState(one, "unknown");
+    showNotice(error, refreshAgain);
+  }
+}
+
+function refreshAgain() {
+  clearNotice();
+  refresh();
 }
 
 function copyOf(template) {
@@ -79,4 +112,6 @@ async function start() {
 }
 
 manage.addEventListener("click", () => go(manage, "your integrations", {}));
+// With the browser's Back button the page may come back as it was left, before the Vault.
+addEventListener("pageshow", (event) => event.persisted && refreshAgain());
 start();

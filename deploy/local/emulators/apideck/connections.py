@@ -1,4 +1,4 @@
-"""`GET /vault/connections`, by which a page of the application shows what is connected."""
+"""`GET /vault/connections`, by which an application knows what is connected."""
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
