@@ -213,6 +213,7 @@ def test_a_person_who_embeds_stays_on_the_page(page: Page, stack: DemoStack) -> 
     button.click()
 
     dialog = page.get_by_role("dialog", name="Vault JS would open here")
+    expect(dialog).to_be_visible()
     [minted] = stack.minted()
     expect(dialog).to_contain_text(f"{minted['token'][:12]}… ({len(minted['token'])} characters)")
     assert "redirect_uri" not in minted["session"]
