@@ -37,6 +37,14 @@ _EXAMPLES = {
         "consumer_metadata": {"account_name": "Acme Inc.", "email": "ada@acme.example"},
     },
 }
+# What each type that names fields says of one, by the type's slug and status.
+_FAULTS = {
+    ("invalid-request", 422): ("/connection/service_id", "This field is required."),
+    ("field-not-permitted", 403): ("/theme/logo", "You may not set this."),
+    ("redirect-not-allowed", 403): ("/return_to", "No redirect target has this name."),
+    ("consumer-not-granted", 403): ("/consumer_id", "Outside the grant of this service account."),
+    ("apideck-rejected-request", 422): ("/theme/logo", "Apideck refuses this value."),
+}
 _HEADERS: Mapping[str, dict[str, Any]] = {
     "Retry-After": {
         "description": "Seconds after which asking again makes sense, where anybody knows.",
@@ -164,9 +172,9 @@ def _example(problem: ProblemType, problems: Problems) -> dict[str, Any]:
         "detail": problem.remedy,
         "request_id": "1f0c9a5e7b3d4c2f8a6e0d9b7c5a3f1e",
     }
-    if "`errors`" in problem.remedy:
-        fault = {"pointer": "/connection/service_id", "detail": "This field is required."}
-        return {**example, "errors": [fault]}
+    if fault := _FAULTS.get((problem.slug, problem.status)):
+        pointer, detail = fault
+        return {**example, "errors": [{"pointer": pointer, "detail": detail}]}
     return example
 
 

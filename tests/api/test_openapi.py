@@ -16,10 +16,10 @@ from app.api.problems import Problems
 from app.errors import FieldError, UnauthenticatedError, VaultBffError
 from app.main import create_app
 from app.settings import Settings
-from emulators.apideck import ApideckEmulator
+from emulators.apideck import ApideckEmulator, faults
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer
-from tests.support.service import settings_for
+from tests.support.service import running, settings_for
 
 ROOT = Path(__file__).parent.parent.parent
 PATH = "/vault-session"
@@ -124,6 +124,47 @@ def test_every_example_is_as_described(document: dict[str, Any]) -> None:
         Draft202012Validator(schema).validate(example["value"])
     with pytest.raises(ValidationError):
         Draft202012Validator(schema).validate({"consumer": "acme"})
+
+
+@pytest.mark.parametrize(
+    ("slug", "status", "body"),
+    [
+        ("invalid-request", 422, {"connection": {"unified_api": "accounting"}}),
+        ("field-not-permitted", 403, {"theme": {"logo": "https://x.example/l.png"}}),
+        ("redirect-not-allowed", 403, {"return_to": "nowhere"}),
+        ("consumer-not-granted", 403, {"consumer_id": "globex"}),
+        ("apideck-rejected-request", 422, {"theme": {"logo": "https://x.example/l.png"}}),
+    ],
+)
+async def test_an_example_names_a_field_as_the_service_does(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    slug: str,
+    status: int,
+    body: dict[str, Any],
+) -> None:
+    """Whoever reads what is wrong with which field reads what the service would have said."""
+    main: dict[str, Any] = {}
+    session: dict[str, Any] = {}
+    token = issuer.token()
+    if slug == "consumer-not-granted":
+        main = {"kind": "services", "grants": {"onboarding": ["acme"]}}
+        token = issuer.service_token()
+    if slug == "apideck-rejected-request":
+        session = {"users_may_set": ["theme"]}
+        apideck.fail(faults.error(400, {"theme.logo": "is too large"}))
+    settings = settings_for(
+        issuer.issuer, apideck_url, identity={"issuers": {"main": main}}, session=session
+    )
+
+    async with running(settings) as service:
+        answer = await service.post(PATH, json=body, headers=bearer(token))
+
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}")
+    responses = create_app(settings).openapi()["paths"][PATH]["post"]["responses"]
+    content = responses[str(status)]["content"]["application/problem+json"]
+    assert content["examples"][slug]["value"]["errors"] == answer.json()["errors"]
 
 
 def test_every_problem_of_the_operation_is_in_it(document: dict[str, Any]) -> None:
