@@ -1,0 +1,180 @@
+"""The interactive page of the API, as `SERVER__DOCS=true` serves it.
+
+It loads Swagger UI from a CDN; here npm's package of the same answers in the CDN's place.
+"""
+
+import json
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from app.api.problem_types import ALL
+from app.sessions.models import SessionRequest
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.browser import PACKAGES, missing_packages
+from tests.support.ports import free_ports
+from tests.support.process import environment_for, serving, url
+
+pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
+
+UI = PACKAGES / "swagger-ui-dist"
+# The pictures and the script that FastAPI's page names, by their path without the version.
+ELSEWHERE = {
+    "/npm/swagger-ui-dist@5/swagger-ui-bundle.js": UI / "swagger-ui-bundle.js",
+    "/npm/swagger-ui-dist@5/swagger-ui.css": UI / "swagger-ui.css",
+    "/img/favicon.png": UI / "favicon-32x32.png",
+}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[DevelopmentIssuer]:
+    """Run an issuer."""
+    issuer = DevelopmentIssuer()
+    with issuer.serve():
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
+    """Run a service that takes every kind of credential; returns the page's URL."""
+    main, gateway, web = (f"IDENTITY__ISSUERS__{name}" for name in ("MAIN", "GATEWAY", "WEB"))
+    with ApideckEmulator().serve() as apideck_url:
+        environment = {
+            **environment_for(issuer.issuer, apideck_url, free_ports()),
+            f"{main}__CLAIMS__CONSUMER_ID": "org_id",
+            f"{main}__CONSUMER_PREFIX": "main:",
+            f"{gateway}__ISSUER": "https://gateway.example",
+            f"{gateway}__AUDIENCE": "x",
+            f"{gateway}__CREDENTIAL__HEADER": "X-Assertion",
+            f"{gateway}__CONSUMER_PREFIX": "gateway:",
+            f"{web}__ISSUER": "https://web.example",
+            f"{web}__AUDIENCE": "x",
+            f"{web}__CREDENTIAL__COOKIE": "__Host-session",
+            f"{web}__CONSUMER_PREFIX": "web:",
+            "CORS__ALLOW_ORIGINS": '["https://app.example.com"]',
+            "SERVER__DOCS": "true",
+        }
+        with serving(environment):
+            yield url(environment, "/docs")
+
+
+@pytest.fixture
+def operation(page: Page, api_page: str) -> Locator:
+    """Open the page, and the one operation on it; returns all of that."""
+    page.route(re.compile(r"^https:"), from_package)
+    page.goto(api_page)
+    page.get_by_role("button", name="Create a Vault session").click()
+    shown = page.locator(".opblock")
+    expect(shown).to_have_count(1)
+    return shown
+
+
+def from_package(route: Route) -> None:
+    """Answer out of npm's package what the page asks of others; fails what is not in it."""
+    path: Path | None = ELSEWHERE.get(urlsplit(route.request.url).path)
+    if path is None:
+        route.abort()
+    else:
+        route.fulfill(path=path)
+
+
+def expect_example(shown: Locator, value: object) -> None:
+    """Expect an example to be the one that is shown beside a schema."""
+    code = shown.get_by_role("tabpanel", name="Example Value").locator("code")
+    expect(code).to_have_text(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def test_a_person_reads_what_the_operation_does(page: Page, operation: Locator) -> None:
+    """The page names the service, and its one operation says what it does."""
+    expect(page.get_by_role("heading", name="Vault BFF")).to_be_visible()
+    expect(operation).to_contain_text("Create a Vault session")
+    expect(operation).to_contain_text("say where to send their browser.")
+    expect(operation).to_contain_text("Every refusal is a problem (RFC 9457)")
+
+
+def test_a_person_finds_every_field_of_the_request(operation: Locator) -> None:
+    """Each is described where it is unfolded, with what is required in it; others are refused."""
+    body = operation.locator(".opblock-section-request-body")
+    expect(body).to_contain_text("Optional, and so is every field. At most 16 KiB")
+
+    body.get_by_role("tab", name="Schema").click()
+
+    fields = body.get_by_role("tabpanel", name="Schema")
+    for name in typing.get_type_hints(SessionRequest):
+        expect(fields.get_by_role("button", name=name, exact=True)).to_be_visible()
+    expect(fields).to_contain_text("Additional propertiesforbidden")
+    fields.get_by_role("button", name="connection", exact=True).click()
+    expect(fields).to_contain_text("Open this connector directly instead of the list.")
+    fields.get_by_role("button", name="service_id*").click()
+    expect(fields).to_contain_text("Such as quickbooks.")
+
+
+def test_a_person_chooses_an_example_of_a_request(operation: Locator) -> None:
+    """Its purposes are named in words, and the example changes with the choice."""
+    body = operation.locator(".opblock-section-request-body")
+    expect_example(body, {})
+    choice = body.get_by_role("combobox").last
+
+    choice.select_option("straight to one connector")
+
+    connection = {"unified_api": "accounting", "service_id": "quickbooks"}
+    expect_example(body, {"return_to": "settings", "connection": connection})
+
+
+def test_a_person_finds_every_problem_by_its_status(operation: Locator) -> None:
+    """Each status names its problems, and each of them can be chosen and read."""
+    # No path is unknown here, and no method another.
+    problems = [one for one in ALL if one.status not in {404, 405}]
+    statuses = sorted({201, *(one.status for one in problems)})
+    expect(operation.locator("tr.response .response-col_status")).to_have_text(
+        [str(status) for status in statuses]
+    )
+
+    for problem in problems:
+        row = operation.locator(f"tr.response[data-code='{problem.status}']")
+        expect(row.locator(".response-col_description")).to_contain_text(problem.title)
+        row.get_by_role("combobox").last.select_option(problem.slug)
+        code = row.get_by_role("tabpanel", name="Example Value").locator("code")
+        expect(code).to_contain_text(f'"type": "/problems/{problem.slug}"')
+        expect(code).to_contain_text(f'"title": "{problem.title}"')
+
+
+@pytest.mark.usefixtures("operation")
+def test_a_person_sees_the_ways_to_authorize(page: Page) -> None:
+    """Every kind of credential that the settings name is explained, each with where it goes."""
+    page.get_by_role("button", name="Authorize").click()
+
+    ways = page.locator(".dialog-ux .auth-container")
+    for way, said in (
+        ("bearer", "An access token of a person or a service (RFC 6750)."),
+        ("header-X-Assertion", "as a gateway sends its signed assertion."),
+        ("cookie-__Host-session", "The cookie of somebody who is signed in"),
+        ("notFromAForm", "Needed with a cookie."),
+    ):
+        shown = ways.filter(has=page.get_by_role("heading", name=way))
+        expect(shown).to_contain_text(said)
+    expect(ways).to_have_count(4)
+
+
+def test_a_person_tries_it_out(page: Page, operation: Locator, issuer: DevelopmentIssuer) -> None:
+    """With a token given, a click mints a session; without one it shows the problem."""
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    live = operation.locator(".live-responses-table")
+    expect(live).to_contain_text("401")
+    expect(live).to_contain_text("/problems/unauthenticated")
+
+    page.get_by_role("button", name="Authorize").click()
+    page.get_by_label("auth-bearer-value").fill(issuer.token())
+    page.get_by_role("button", name="Apply credentials").first.click()
+    page.get_by_role("button", name="Close").first.click()
+    operation.get_by_role("button", name="Execute").click()
+
+    expect(live).to_contain_text("201")
+    expect(live).to_contain_text("session_token")
