@@ -43,7 +43,7 @@ IN_FLIGHT, WAITING = 60_000, 30_000
 # Left for connections on which nothing is asked, of 7 KB each.
 SPARE = 0.25
 # Answers that a process is good for in a second when a core is all its own, rounded up.
-PER_SECOND = 1000
+PER_SECOND = 2000
 
 
 @pytest.fixture(params=OVERLAYS)
