@@ -1,11 +1,15 @@
 """The manifests, as `kubectl apply -k` would send them."""
 
+import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from app.api.body import MAX_BODY_BYTES
 from app.api.health import router as health
@@ -13,10 +17,12 @@ from app.api.metrics_page import router as metrics_page
 from app.bounded_http import MAX_HEAD_BYTES
 from app.settings import Settings
 from app.settings.sources import load_settings
+from emulators.issuer import DevelopmentIssuer
 from tests.support import deployment
 from tests.support.deployment import (
     KUBERNETES,
     OVERLAYS,
+    ROOT,
     Json,
     compose,
     container_of,
@@ -25,6 +31,7 @@ from tests.support.deployment import (
     render,
     unknown_settings,
 )
+from tests.support.service import running, settings_for
 
 pytestmark = pytest.mark.skipif(
     not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer"
@@ -136,6 +143,33 @@ def test_probes_ask_what_the_service_answers(manifests: list[Json]) -> None:
     assert {probe["path"] for probe in paths.values()} == {"/livez"} <= routes
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
     assert "/readyz" in routes
+
+
+async def test_the_patch_for_allowed_hosts_lets_probes_in(
+    tmp_path: Path, issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """Who asks for the pod's address, as probes do, is served, and the host; no other is."""
+    page = (ROOT / "deploy" / "README.md").read_text()
+    [patch] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    folder = shutil.copytree(KUBERNETES, tmp_path / "kubernetes") / "overlays" / "production"
+    file = folder / "kustomization.yaml"
+    overlay = yaml.safe_load(file.read_text())
+    overlay["patches"] += yaml.safe_load(patch)
+    file.write_text(yaml.safe_dump(overlay))
+
+    added = container_of(render(folder))["env"][-2:]
+    assert added[0] == {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    assert added[1]["name"] == "SERVER__ALLOWED_HOSTS"
+    # As Kubernetes does with a variable that was named before.
+    hosts = json.loads(added[1]["value"].replace("$(POD_IP)", "10.1.2.3"))
+
+    settings = settings_for(issuer.issuer, apideck_url, server={"allowed_hosts": hosts})
+    async with running(settings) as service:
+        answered = {
+            host: (await service.get("/livez", headers={"host": host})).status_code
+            for host in ("10.1.2.3:8000", "vault.example.com", "10.1.2.4:8000")
+        }
+    assert list(answered.values()) == [200, 200, 421]
 
 
 def test_pods_have_the_time_that_the_service_takes_to_end(
