@@ -3,7 +3,8 @@
 Every way is measured alone in a process of its own, in several rounds of shuffled order: with 64 in
 flight against an upstream that answers at once, with 1,000 in flight against one that takes 300 ms
 (which only the CPU limits), and with arrivals paced at 1,000 a second against the same, which shows
-what a way adds while the CPU suffices. docs/adr/0006-transport.md rests on it.
+what a way adds while the CPU suffices; and with 400 a second against one that takes 2.5 s, where
+1,000 are in flight and the CPU suffices, too. docs/adr/0006-transport.md rests on it.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -159,7 +160,8 @@ class Scenario:
 
     Attributes:
         delay_seconds: how long the upstream takes.
-        in_flight: requests at the same time, each followed by another; and how many warm up.
+        in_flight: requests at the same time, each followed by another; and how many warm up. With
+            paced arrivals, about how many there are at the same time.
         seconds: how long is measured.
         per_second: requests that arrive in a second, whatever became of the last ones; None where
             each follows another.
@@ -175,6 +177,7 @@ SCENARIOS = {
     "at-once-64": Scenario(0.0, 64, 3.0),
     "300ms-1000": Scenario(0.3, 1000, 6.0),
     "300ms-paced": Scenario(0.3, 300, 6.0, per_second=1000),
+    "2500ms-paced": Scenario(2.5, 1000, 8.0, per_second=400),
 }
 
 
@@ -188,7 +191,7 @@ class Result:
         p50_ms: half of the answers took no longer.
         p99_ms: 99 of 100 answers took no longer.
         errors: what did not come to a 200; of paced arrivals, what was not there two seconds after
-            the last of them.
+            the last of them was due.
     """
 
     per_second: float
@@ -229,7 +232,7 @@ async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Resul
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             tasks.add(asyncio.create_task(one(post)))
             due += chance.expovariate(per_second)
-        _, late = await asyncio.wait(tasks, timeout=_PATIENCE_SECONDS)
+        _, late = await asyncio.wait(tasks, timeout=scenario.delay_seconds + _PATIENCE_SECONDS)
         for task in late:
             task.cancel()
         errors += len(late)
@@ -270,9 +273,12 @@ def upstream(port: int, delay_seconds: float) -> Iterator[str]:
         process.communicate()
 
 
-def compete(rounds: int, port: int) -> Iterator[tuple[str, dict[str, list[Result]]]]:
+def compete(
+    scenarios: Iterable[str], rounds: int, port: int
+) -> Iterator[tuple[str, dict[str, list[Result]]]]:
     """Yield each scenario's results by contestant."""
-    for name, scenario in SCENARIOS.items():
+    for name in scenarios:
+        scenario = SCENARIOS[name]
         results: dict[str, list[Result]] = {contestant: [] for contestant in CONTESTANTS}
         with upstream(port, scenario.delay_seconds) as url:
             for _ in range(rounds):
@@ -306,13 +312,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--port", type=int, default=8690)
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--scenario", choices=SCENARIOS, help=argparse.SUPPRESS)
+    parser.add_argument("--scenario", choices=SCENARIOS, help="this one alone")
     parser.add_argument("--url", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if chosen.contestant is None:
-        for name, results in compete(chosen.rounds, chosen.port):
+        scenarios = [chosen.scenario] if chosen.scenario else SCENARIOS
+        for name, results in compete(scenarios, chosen.rounds, chosen.port):
             show(name, results)
         return
     contestant, scenario = CONTESTANTS[chosen.contestant], SCENARIOS[chosen.scenario]
