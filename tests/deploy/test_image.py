@@ -13,12 +13,14 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support import containers
-from tests.support.containers import IMAGE, ROOT, Engine
+from tests.support.containers import BASE, IMAGE, ROOT, Engine
 from tests.support.http import bearer
 from tests.support.process import environment_for
 
 DOCKERFILES = ("Dockerfile", "deploy/local/Dockerfile")
 NEEDED = containers.missing()
+# Half as much again as deploy/README.md says that it is.
+MAX_ADDED_BYTES = 140_000_000
 built = pytest.mark.skipif(NEEDED is not None, reason=NEEDED or "")
 
 
@@ -48,6 +50,14 @@ def test_the_image_says_what_it_is(engine: Engine) -> None:
     assert config["Labels"]["org.opencontainers.image.version"] == version
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert len(config["Labels"]["org.opencontainers.image.revision"]) == 40
+
+
+@built
+def test_the_image_adds_little_to_its_base(engine: Engine) -> None:
+    """What our layers hold has a bound, so that nothing large gets in unnoticed."""
+    added = engine.inspect(IMAGE)["Size"] - engine.inspect(BASE)["Size"]
+
+    assert 0 < added < MAX_ADDED_BYTES, f"{added / 1e6:.0f} MB"
 
 
 @built
