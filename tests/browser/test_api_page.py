@@ -24,7 +24,7 @@ from tests.support.process import environment_for, serving, url
 pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
 
 UI = PACKAGES / "swagger-ui-dist"
-# The pictures and the script that FastAPI's page names, by their path without the version.
+# What FastAPI's page asks of others, by its path, and where the package has the same.
 ELSEWHERE = {
     "/npm/swagger-ui-dist@5/swagger-ui-bundle.js": UI / "swagger-ui-bundle.js",
     "/npm/swagger-ui-dist@5/swagger-ui.css": UI / "swagger-ui.css",
