@@ -73,6 +73,22 @@ async def test_a_withdrawn_key_takes_its_tokens_with_it() -> None:
     world.publish()
     with pytest.raises(UnauthenticatedError):
         await world.caller(token)
+    assert len(world.remembered) == 0
+
+
+async def test_a_token_that_names_its_key_is_known_whatever_else_is_published(
+    verified: list[str],
+) -> None:
+    """A second key that would fit as well makes no difference to who names one."""
+    world = World()
+    token = world.token()
+    await world.caller(token)
+
+    world.network.first = [ANOTHER.as_dict(private=False, kid="another")]
+    world.publish()
+    await world.caller(token)
+
+    assert verified == [token]
 
 
 async def test_another_key_under_the_same_id_is_another_key() -> None:
