@@ -53,7 +53,7 @@ node-modules: ## Install what tests need from npm: an identity provider, browser
 	$(NPM) --prefix tests/support/compose_lint
 
 .PHONY: bench
-bench: $(VENV)/bench/.installed ## Compare the service with what people write in its place (some 40 minutes)
+bench: $(VENV)/bench/.installed ## Compare the service with what people write in its place (some 45 minutes)
 	$(NPM) --prefix benchmarks/peers/node
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.compare $(ARGS)
 

@@ -153,7 +153,7 @@ class _Server(uvicorn.Server):
 def _spare_the_collector() -> None:
     """Have the garbage collector look at what requests leave, seldom, and at nothing older.
 
-    With a thousand requests in flight it took a quarter of all CPU otherwise: docs/performance.md.
+    docs/performance.md says what it took with a thousand requests in flight otherwise.
     """
     gc.collect()
     gc.freeze()
