@@ -327,7 +327,7 @@ def main() -> None:
     # As the service has it (app/__main__.py): the collector's pauses are not the transport's.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(200_000, 10, 10)
     print(json.dumps(asdict(uvloop.run(measure(contestant, chosen.url, scenario)))))
 
 
