@@ -8,8 +8,9 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import cast
 
 import structlog
 import uvicorn
@@ -18,6 +19,8 @@ from app.api.problems import Problems
 from app.apideck.keys import read_api_key
 from app.bounded_http import Refusal, bounded
 from app.check import CONSUMER, ask_everybody
+from app.crowded_http import Acceptor
+from app.door import Door
 from app.errors import ConfigurationError
 from app.identity.build import client_secret
 from app.main import create_app
@@ -94,9 +97,11 @@ def serve(settings: Settings) -> None:
     shutdown = Shutdown()
     server = settings.server
     _allow_many_files()
+    problems = Problems(server.public_url)
+    door = Door(settings, problems)
     config = uvicorn.Config(
         create_app(settings, redactor, shutdown),
-        http=bounded(server.receive_timeout_seconds, _refusal(settings)),
+        http=bounded(server.receive_timeout_seconds, _refusal(problems), door),
         host=server.host,
         port=server.port,
         backlog=_BACKLOG,
@@ -114,12 +119,14 @@ def serve(settings: Settings) -> None:
     # ending on request is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    _Server(config, shutdown, server.shutdown_delay_seconds).run()
+    try:
+        _Server(config, shutdown, server.shutdown_delay_seconds).run()
+    finally:
+        door.tell()
 
 
-def _refusal(settings: Settings) -> Refusal:
+def _refusal(problems: Problems) -> Refusal:
     """Return what makes the answers that no middleware sees, because there is no request yet."""
-    problems = Problems(settings.server.public_url)
 
     def refusal(status: int) -> tuple[Mapping[str, str], bytes]:
         answer = problems.unreadable(status)
@@ -129,17 +136,29 @@ def _refusal(settings: Settings) -> Refusal:
 
 
 class _Server(uvicorn.Server):
-    """A server that is not ready for a while before it ends, so that nobody is sent to it."""
+    """A server that accepts all who come, and is not ready for a while before it ends."""
 
     def __init__(self, config: uvicorn.Config, shutdown: Shutdown, delay_seconds: float) -> None:
         super().__init__(config)
+        self._acceptors: list[Acceptor] = []
         self._shutdown = shutdown
         self._delay = delay_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve; what is there by then stays, and needs no looking at."""
         await super().startup(sockets)
+        listening = [one.fileno() for server in self.servers for one in server.sockets]
+        self._acceptors = [Acceptor(one, self._protocol) for one in listening]
         _spare_the_collector()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody any more, and finish what is in flight."""
+        for acceptor in self._acceptors:
+            await acceptor.aclose()
+        # Before uvicorn cancels what is left then, and those who wait would come into a ruin.
+        grace = self.config.timeout_graceful_shutdown or 0
+        asyncio.get_running_loop().call_later(grace, self.lifespan.state["gate"].close)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Be ready no longer, and end after the delay; at once when told a second time."""
@@ -148,6 +167,13 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().call_later(self._delay, super().handle_exit, sig, frame)
         else:
             super().handle_exit(sig, frame)
+
+    def _protocol(self) -> asyncio.Protocol:
+        # As uvicorn makes those of the connections that uvloop accepts.
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 def _spare_the_collector() -> None:

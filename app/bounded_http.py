@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from app.crowded_http import CrowdedProtocol, Door
 
 MAX_HEAD_BYTES: Final = 32_768
 """Bytes of a request's line and headers; the longest credential is a quarter of that."""
@@ -24,7 +24,7 @@ class _HeadError(Exception):
     """The head of the request is not to be had as it is."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(CrowdedProtocol):
     """One connection. Subclasses say for how long, and how a refusal looks."""
 
     seconds: float
@@ -125,19 +125,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         self._stop_waiting()
-        headers, body = type(self).refusal(status)
-        own = {**headers, "content-length": str(len(body)), "connection": "close"}
-        lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in own.items()]
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
-        self.transport.close()
+        self.write((status, *type(self).refusal(status)), last=True)
 
 
-def bounded(seconds: float, refusal: Refusal) -> type[BoundedProtocol]:
+def bounded(seconds: float, refusal: Refusal, door: Door) -> type[BoundedProtocol]:
     """Return the protocol of connections on which a request has so long to arrive.
 
     Args:
         seconds: from its first byte, or from the connection's beginning, to its last byte.
         refusal: makes the answer to a request that cannot be read.
+        door: says which requests need a place.
     """
-    bounds = {"seconds": seconds, "refusal": staticmethod(refusal)}
+    bounds = {"seconds": seconds, "refusal": staticmethod(refusal), "door": door}
     return type("Bounded", (BoundedProtocol,), bounds)

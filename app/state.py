@@ -1,8 +1,9 @@
 """What a request may reach: opened by the lifespan, handed to every request."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from app.apideck.client import ApideckClient
 from app.identity.authenticator import Authenticator
@@ -34,3 +35,13 @@ class AppState(TypedDict):
     shutdown: Shutdown
     metrics: Metrics
     tracing: Tracing
+
+
+def came(scope: Mapping[str, Any]) -> float:
+    """Return when a request came, by `time.perf_counter`: before it waited for a place, if it did.
+
+    Args:
+        scope: the request's ASGI scope.
+    """
+    noted: float | None = scope.get("state", {}).get("came")
+    return time.perf_counter() if noted is None else noted

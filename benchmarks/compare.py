@@ -42,7 +42,7 @@ SCENARIOS = {
     "b-1000": Scenario(0.3, 1000, 8),
     "b-4000": Scenario(0.3, 4000, 8),
 }
-OVERLOAD = Scenario(0.0, 8000, 8)
+OVERLOAD = {"g-overload": Scenario(0.0, 8000, 8), "g-beyond": Scenario(0.0, 12_000, 8)}
 PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
 SHARES = {"a quarter": 0.25, "three quarters": 0.75}
@@ -163,8 +163,9 @@ def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
             played.play("e-features", SCENARIOS["a-64"], [OURS, *FEATURES])
         if not only or "f-two-processes" in only:
             played.pair()
-        if not only or "g-overload" in only:
-            played.play("g-overload", OVERLOAD, [OURS, MINIMAL])
+        for name, scenario in OVERLOAD.items():
+            if not only or name in only:
+                played.play(name, scenario, [OURS, MINIMAL])
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ _BETWEEN = {
     "b/per_second/4000 over 1000 connections": ("b-4000", "b-1000"),
     "f/per_second/two processes over one": ("f-two-processes", "a-64"),
     "g/per_second/overload over capacity": ("g-overload", "a-64"),
+    "g/per_second/beyond overload over capacity": ("g-beyond", "a-64"),
 }
 """The service over itself: name, the scenario, and what it is held against."""
 _PACKAGES = ("fastapi", "starlette", "uvicorn", "aiohttp", "httpx", "apideck-unify")

@@ -12,7 +12,7 @@ from starlette.routing import request_response
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, SHUTTING_DOWN, problem_type_of
 from app.errors import VaultBffError
 from app.observability.audit import AuditRecord, Outcome
-from app.state import AppState
+from app.state import AppState, came
 
 _SERVER_ERROR = 500
 _NO_TIME_LEFT = "the process ended, SERVER__SHUTDOWN_GRACE_SECONDS after it was told to"
@@ -43,7 +43,7 @@ class AuditedRoute(APIRoute):
         return self._audited
 
     async def _audited(self, request: Request) -> Response:
-        request.state.audit = AuditRecord()
+        request.state.audit = AuditRecord(started=came(request.scope))
         try:
             response: Response = await self.endpoint(request)
         except VaultBffError as error:

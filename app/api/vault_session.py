@@ -33,10 +33,9 @@ async def create_vault_session(request: Request) -> Response:
     """
     # Called and not declared: resolving dependencies takes FastAPI a good part of a request's CPU.
     state, audit = await app_state(request), request.state.audit
-    async with state["gate"]:
-        caller = await admitted_caller(request, state, audit)
-        # After the caller, so that strangers get no byte of a body read, let alone parsed.
-        asked = await read_session_request(request)
-        link = await unless_gone(request, state["sessions"].mint(caller, asked, audit))
+    caller = await admitted_caller(request, state, audit)
+    # After the caller, so that strangers get no byte of a body read, let alone parsed.
+    asked = await read_session_request(request)
+    link = await unless_gone(request, state["sessions"].mint(caller, asked, audit))
     answer = VaultSession.of(link).model_dump_json()
     return Response(answer, _CREATED, media_type="application/json")

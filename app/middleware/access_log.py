@@ -5,6 +5,8 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.state import came
+
 logger = structlog.get_logger("access")
 
 ABANDONED = 499
@@ -24,7 +26,7 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started = came(scope)
         status = ABANDONED
 
         async def send_noting_status(message: Message) -> None:

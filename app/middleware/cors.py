@@ -1,6 +1,6 @@
 """Cross-origin requests: Starlette's own middleware, with refusals in the service's own form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -10,6 +10,23 @@ from starlette.types import ASGIApp
 ALLOWED_HEADERS = ("content-type", "x-request-id")
 EXPOSED_HEADERS = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 MAX_AGE_SECONDS = 600
+
+
+def cors_headers(origin: str, allowed: Collection[str], *, cookies: bool) -> dict[str, str]:
+    """Return the headers of an answer that the middleware does not see.
+
+    Args:
+        origin: of the page that asks; empty for whoever is none.
+        allowed: the origins whose pages may read the answer; the middleware is there if any is.
+        cookies: whether these may have the browser send cookies along.
+    """
+    headers = {"vary": "Origin"} if allowed else {}
+    if origin in allowed:
+        headers["access-control-allow-origin"] = origin
+        headers["access-control-expose-headers"] = ", ".join(EXPOSED_HEADERS)
+        if cookies:
+            headers["access-control-allow-credentials"] = "true"
+    return headers
 
 
 class ExactOriginsMiddleware(CORSMiddleware):

@@ -28,6 +28,7 @@ class AuditRecord:
         target: name of the redirect target.
         connection: the connector that is opened directly, as `unified_api/service_id`.
         apideck_request_id: Apideck's own id of the call.
+        started: when the request came, by `time.perf_counter`.
     """
 
     caller_kind: str | None = None
@@ -38,7 +39,7 @@ class AuditRecord:
     target: str | None = None
     connection: str | None = None
     apideck_request_id: str | None = None
-    _started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.perf_counter)
 
     def write(
         self, outcome: Outcome, *, problem: str | None = None, reason: str | None = None
@@ -63,5 +64,5 @@ class AuditRecord:
             apideck_request_id=self.apideck_request_id,
             problem=problem,
             reason=reason,
-            duration_ms=round((time.perf_counter() - self._started) * 1000, 2),
+            duration_ms=round((time.perf_counter() - self.started) * 1000, 2),
         )

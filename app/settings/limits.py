@@ -34,10 +34,9 @@ class LimitSettings(Group):
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Requests for a session that one process works on at the same time."""
 
-    max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 4000
-    """Requests that may wait for one of these places; more are refused at once. No more than a
-    process can answer in `LIMITS__MAX_WAIT_SECONDS`: those beyond would take memory and wait in
-    vain."""
+    max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 8000
+    """Requests that may wait for one of these places; more are refused at once. One that waits
+    takes memory for what it brought, and no CPU; one that is refused often comes again at once."""
 
     max_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 2.0
     """Seconds that a request waits for a place before it is refused."""

@@ -6,12 +6,7 @@ import time
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
-from app.errors import OverloadedError
-from app.limits.gate import Gate
-from app.observability.metrics import Metrics
-from app.settings import LimitSettings
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
@@ -234,53 +229,3 @@ async def test_a_store_that_says_nothing_costs_its_small_timeout_and_soon_not_ev
     assert max(waited) < seconds + 1
     assert sum(one >= seconds for one in waited) <= 8
     assert "vault_bff_rate_limit_store_failures_total 20.0" in metrics
-
-
-async def test_the_gate_has_few_wait_and_turns_the_rest_away() -> None:
-    """One inside, one waiting, a third refused at once; and a place that is left is taken."""
-    metrics = Metrics()
-    limits = LimitSettings(max_in_flight=1, max_waiting=1, max_wait_seconds=30)
-    gate = Gate(limits, metrics)
-    await gate.__aenter__()
-    waiting = asyncio.create_task(gate.__aenter__())
-    await asyncio.sleep(0)
-
-    assert metrics.registry.get_sample_value("vault_bff_requests_waiting") == 1
-    with pytest.raises(OverloadedError):
-        await gate.__aenter__()
-    await gate.__aexit__()
-    await waiting
-
-    assert metrics.registry.get_sample_value("vault_bff_requests_waiting") == 0
-    assert metrics.registry.get_sample_value("vault_bff_requests_shed_total") == 1
-
-
-async def test_who_finds_no_place_is_told_so_and_is_in_every_record(
-    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
-) -> None:
-    """A request that is shed is a failure of its route's, with an audit event like every other."""
-    apideck.fail(Broken("hang"), times=None)
-    limits = {"max_in_flight": 1, "max_waiting": 0}
-    with capture_logs() as logs:
-        async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
-            ask = service.post("/vault-session", headers=bearer(issuer.token()))
-            inside = asyncio.create_task(ask)
-            async with asyncio.timeout(20):
-                while not apideck.requests:  # noqa: ASYNC110 - a server in another thread gets them
-                    await asyncio.sleep(0.01)
-            answer = await service.post("/vault-session", headers=bearer(issuer.token("otto")))
-            metrics = (await service.get("/metrics")).text
-            inside.cancel()
-            await asyncio.gather(inside, return_exceptions=True)
-
-    assert problem(answer) == (503, "overloaded")
-    assert answer.headers["retry-after"] == "1"
-    assert len(apideck.requests) == 1
-    [audit] = [line for line in logs if line["event"] == "vault_session_failed"]
-    assert audit["problem"] == "overloaded"
-    for sample in (
-        'http_requests_total{method="POST",route="/vault-session",status="503"} 1.0',
-        'sessions_total{caller_kind="unknown",outcome="failed",problem="overloaded"} 1.0',
-        "requests_shed_total 1.0",
-    ):
-        assert f"vault_bff_{sample}" in metrics

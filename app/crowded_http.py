@@ -1,0 +1,146 @@
+"""HTTP of a process that more is asked of than it can do: uvicorn's own, with a gate before it.
+
+What cannot be served has to cost next to nothing, or refusing takes the CPU of those who could be
+served. So a request that finds no place waits here, before anything is made of it but its head,
+and is answered from here where it finds none in time.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+_ACCEPTED_AT_ONCE = 512
+
+Answer = tuple[int, Mapping[str, str], bytes]
+"""Status, headers and body."""
+
+
+class Door(Protocol):
+    """Says who needs a place, and what to tell whom there is none for."""
+
+    def guards(self, scope: Mapping[str, Any]) -> bool:
+        """Tell whether a request needs a place."""
+
+    def answer(self, scope: Mapping[str, Any], reason: str) -> Answer:
+        """Return the answer to a request that there is no place for."""
+
+
+@dataclass(slots=True)
+class _Visitor:
+    """A request that waits for the gate's word."""
+
+    connection: "CrowdedProtocol"
+    cycle: RequestResponseCycle
+    app: ASGI3Application
+
+    def start(self) -> bool:
+        if self.cycle.disconnected:
+            return False
+        self.connection.begin(self.cycle, self._inside)
+        return True
+
+    def refuse(self, reason: str) -> None:
+        if not self.cycle.disconnected:
+            self.connection.refuse(self.cycle, reason)
+
+    async def _inside(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            scope["state"]["gate"].leave()
+
+
+class CrowdedProtocol(HttpToolsProtocol):
+    """One connection. Subclasses say which door it leads to."""
+
+    door: Door
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # uvicorn calls this once a request's head is there and those before it have their answers.
+        if self.door.guards(cycle.scope):
+            cycle.scope["state"]["came"] = time.perf_counter()
+            self.app_state["gate"].come(_Visitor(self, cycle, app))
+        else:
+            self.begin(cycle, app)
+
+    def begin(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Have the application work on a request."""
+        super()._start_asgi_task(cycle, app)
+
+    def refuse(self, cycle: RequestResponseCycle, reason: str) -> None:
+        """Answer a request in place of the application; another may follow on the connection."""
+        self.write(self.door.answer(cycle.scope, reason), last=not cycle.keep_alive)
+        cycle.response_started = cycle.response_complete = True
+        cycle.on_response()
+
+    def write(self, answer: Answer, *, last: bool) -> None:
+        """Write an answer that the application knows nothing of.
+
+        Args:
+            answer: status, headers and body.
+            last: whether the connection ends with it.
+        """
+        status, headers, body = answer
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
+        lines.append(b"connection: close\r\n\r\n" if last else b"\r\n")
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, body]))
+        if last:
+            self.transport.close()
+
+
+class Acceptor:
+    """Takes every connection that has come, as often as the event loop looks.
+
+    uvloop takes one each time (libuv/libuv#3696). A turn of a busy loop takes half a second; a
+    probe that comes after a few hundred others would wait for minutes, and the process be killed.
+    """
+
+    def __init__(self, listening: int, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Begin.
+
+        Args:
+            listening: descriptor of a socket that listens; it stays the caller's.
+            protocol: makes what serves a connection.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(fileno=socket.dup(listening))
+        self._socket.settimeout(0)
+        self._protocol = protocol
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop.add_reader(self._socket, self._accept)
+
+    async def aclose(self) -> None:
+        """Take no more; who was taken has a connection once this returns."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, _address = self._socket.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made = self._loop.connect_accepted_socket(self._protocol, connection)
+            task = self._loop.create_task(made)
+            self._tasks.add(task)
+            task.add_done_callback(self._made)
+
+    def _made(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # Whoever is gone already needs no connection.

@@ -1,0 +1,85 @@
+"""What needs a place, and what is told those whom there is none for."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from app.api.problem_types import problem_type_of
+from app.api.problems import Problems
+from app.api.vault_session import PATH
+from app.crowded_http import Answer
+from app.errors import OverloadedError
+from app.middleware.cors import cors_headers
+from app.middleware.request_id import HEADER, request_id_of
+from app.middleware.security_headers import HEADERS
+from app.observability.metrics import Metrics
+from app.settings import Settings
+from app.state import came
+
+logger = structlog.get_logger("audit")
+
+_RETRY_AFTER_SECONDS = 1
+_TELL_SECONDS = 1.0
+_ORIGIN, _REQUEST_ID = b"origin", HEADER.encode()
+
+
+class Door:
+    """Counts whom it turns away, and tells of them together, once a second.
+
+    A line of log, or two, for each of them would cost more than the refusal itself, and these are
+    what there are thousands of when the CPU is short.
+    """
+
+    def __init__(self, settings: Settings, problems: Problems) -> None:
+        self._problems = problems
+        self._origins = frozenset(settings.cors.allow_origins)
+        self._cookies = settings.identity.uses_cookies
+        self._error = OverloadedError(
+            "There are too many requests just now; try again shortly.",
+            retry_after=_RETRY_AFTER_SECONDS,
+        )
+        self._metrics: Metrics | None = None
+        self._untold: dict[str, int] = {}
+
+    def guards(self, scope: Mapping[str, Any]) -> bool:
+        """Tell whether a request needs a place: those for a session do."""
+        return bool(scope["path"] == PATH and scope["method"] == "POST")
+
+    def answer(self, scope: Mapping[str, Any], reason: str) -> Answer:
+        """Return the answer to a request that there is no place for.
+
+        The middleware sees none of it, so their headers are put on here.
+        """
+        self._count(scope["state"]["metrics"], reason)
+        # Each by itself: how long they waited is another time for each.
+        seconds = time.perf_counter() - came(scope)
+        scope["state"]["metrics"].request_seconds.labels(PATH).observe(seconds)
+        # The first of each name, as the middleware has it.
+        sent = dict(reversed(scope["headers"]))
+        request_id = request_id_of(sent.get(_REQUEST_ID, b"").decode("latin-1"))
+        origin = sent.get(_ORIGIN, b"").decode("latin-1")
+        cors = cors_headers(origin, self._origins, cookies=self._cookies)
+        answer = self._problems.of(self._error, request_id)
+        headers = {**answer.headers, **HEADERS, **cors, HEADER: request_id}
+        return answer.status_code, headers, bytes(answer.body)
+
+    def tell(self) -> None:
+        """Write what was not told yet."""
+        untold, self._untold = self._untold, {}
+        problem = problem_type_of(self._error)
+        for reason, number in untold.items():
+            assert self._metrics is not None  # noqa: S101 - set where it is counted
+            self._metrics.requests.labels("POST", PATH, problem.status).inc(number)
+            self._metrics.sessions.labels("failed", "unknown", problem.slug).inc(number)
+            logger.warning(
+                "vault_sessions_turned_away", count=number, problem=problem.slug, reason=reason
+            )
+
+    def _count(self, metrics: Metrics, reason: str) -> None:
+        self._metrics = metrics
+        if not self._untold:
+            asyncio.get_running_loop().call_later(_TELL_SECONDS, self.tell)
+        self._untold[reason] = self._untold.get(reason, 0) + 1
