@@ -15,6 +15,7 @@ from typing import cast
 import structlog
 import uvicorn
 
+from app.api.body import MAX_BODY_BYTES
 from app.api.problems import Problems
 from app.apideck.keys import read_api_key
 from app.bounded_http import Refusal, bounded
@@ -101,7 +102,7 @@ def serve(settings: Settings) -> None:
     door = Door(settings, problems)
     config = uvicorn.Config(
         create_app(settings, redactor, shutdown),
-        http=bounded(server.receive_timeout_seconds, _refusal(problems), door),
+        http=bounded(server.receive_timeout_seconds, MAX_BODY_BYTES, _refusal(problems), door),
         host=server.host,
         port=server.port,
         backlog=_BACKLOG,

@@ -14,6 +14,9 @@ from app.crowded_http import CrowdedProtocol, Door
 MAX_HEAD_BYTES: Final = 32_768
 """Bytes of a request's line and headers; the longest credential is a quarter of that."""
 
+MAX_PIPELINED: Final = 100
+"""Requests on one connection that wait for those before them; hardly a client sends two."""
+
 BAD_REQUEST, REQUEST_TIMEOUT, HEAD_TOO_LARGE = 400, 408, 431
 
 Refusal = Callable[[int], tuple[Mapping[str, str], bytes]]
@@ -28,6 +31,7 @@ class BoundedProtocol(CrowdedProtocol):
     """One connection. Subclasses say for how long, and how a refusal looks."""
 
     seconds: float
+    body_bytes: int
     refusal: Refusal
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,6 +64,11 @@ class BoundedProtocol(CrowdedProtocol):
                 return
         if self._receiving:
             self._wait()
+        elif self._is_idle() and self.timeout_keep_alive_task is None:
+            # What came was the rest of a request that has its answer, or nothing at all.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_message_begin(self) -> None:
         """Begin to count."""
@@ -89,7 +98,15 @@ class BoundedProtocol(CrowdedProtocol):
         self._in_head = False
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
             raise _HeadError
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _HeadError
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep no more of a body than somebody would read, and one byte to tell that it is more."""
+        if not self._is_idle():
+            body = body[: self.body_bytes + 1 - len(self.cycle.body)]
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait no longer: it is all here."""
@@ -100,6 +117,9 @@ class BoundedProtocol(CrowdedProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, not ours
         """Answer what is not HTTP, or too much of it."""
         self._refuse(self._status)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -128,13 +148,19 @@ class BoundedProtocol(CrowdedProtocol):
         self.write((status, *type(self).refusal(status)), last=True)
 
 
-def bounded(seconds: float, refusal: Refusal, door: Door) -> type[BoundedProtocol]:
+def bounded(seconds: float, body_bytes: int, refusal: Refusal, door: Door) -> type[BoundedProtocol]:
     """Return the protocol of connections on which a request has so long to arrive.
 
     Args:
         seconds: from its first byte, or from the connection's beginning, to its last byte.
+        body_bytes: the most that anybody reads of a body; of a longer one, so much is there.
         refusal: makes the answer to a request that cannot be read.
         door: says which requests need a place.
     """
-    bounds = {"seconds": seconds, "refusal": staticmethod(refusal), "door": door}
+    bounds = {
+        "seconds": seconds,
+        "body_bytes": body_bytes,
+        "refusal": staticmethod(refusal),
+        "door": door,
+    }
     return type("Bounded", (BoundedProtocol,), bounds)

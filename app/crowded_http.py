@@ -19,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.errors import VaultBffError
+
 _ACCEPTED_AT_ONCE = 512
 
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -31,11 +33,14 @@ class Door(Protocol):
     def guards(self, scope: Mapping[str, Any]) -> bool:
         """Tell whether a request needs a place."""
 
-    def answer(self, scope: Mapping[str, Any], reason: str) -> Answer:
+    def answer(self, scope: Mapping[str, Any], error: VaultBffError) -> Answer:
         """Return the answer to a request that there is no place for."""
 
+    def note_gone(self, scope: Mapping[str, Any]) -> None:
+        """Take note of a caller who hung up before there was a place."""
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class _Visitor:
     """A request that waits for the gate's word."""
 
@@ -44,14 +49,23 @@ class _Visitor:
     app: ASGI3Application
 
     def start(self) -> bool:
-        if self.cycle.disconnected:
+        if self._is_gone():
             return False
         self.connection.begin(self.cycle, self._inside)
         return True
 
-    def refuse(self, reason: str) -> None:
-        if not self.cycle.disconnected:
-            self.connection.refuse(self.cycle, reason)
+    def refuse(self, error: VaultBffError) -> bool:
+        if self._is_gone():
+            return False
+        self.connection.refuse(self.cycle, error)
+        return True
+
+    def _is_gone(self) -> bool:
+        # uvicorn tells the newest request of a connection only that its caller hung up.
+        if not (self.cycle.disconnected or self.connection.transport.is_closing()):
+            return False
+        self.connection.door.note_gone(self.cycle.scope)
+        return True
 
     async def _inside(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -66,12 +80,20 @@ class CrowdedProtocol(HttpToolsProtocol):
     """One connection. Subclasses say which door it leads to."""
 
     door: Door
+    _visitor: _Visitor | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        super().connection_lost(exc)
+        if self._visitor is not None and self.app_state["gate"].forget(self._visitor):
+            self.door.note_gone(self._visitor.cycle.scope)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn calls this once a request's head is there and those before it have their answers.
         if self.door.guards(cycle.scope):
             cycle.scope["state"]["came"] = time.perf_counter()
-            self.app_state["gate"].come(_Visitor(self, cycle, app))
+            self._visitor = _Visitor(self, cycle, app)
+            self.app_state["gate"].come(self._visitor)
         else:
             self.begin(cycle, app)
 
@@ -79,9 +101,13 @@ class CrowdedProtocol(HttpToolsProtocol):
         """Have the application work on a request."""
         super()._start_asgi_task(cycle, app)
 
-    def refuse(self, cycle: RequestResponseCycle, reason: str) -> None:
+    def refuse(self, cycle: RequestResponseCycle, error: VaultBffError) -> None:
         """Answer a request in place of the application; another may follow on the connection."""
-        self.write(self.door.answer(cycle.scope, reason), last=not cycle.keep_alive)
+        # Whoever was to be told to send the body may, or may not, send it now: it has no end.
+        last = not cycle.keep_alive or cycle.waiting_for_100_continue
+        self.write(self.door.answer(cycle.scope, error), last=last)
+        if self.flow.write_paused:
+            self.transport.abort()  # They ask and ask, and read no answer.
         cycle.response_started = cycle.response_complete = True
         cycle.on_response()
 

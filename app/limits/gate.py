@@ -1,11 +1,21 @@
 """How many requests are worked on at the same time, and what becomes of the others."""
 
 import asyncio
-from collections import deque
-from typing import Protocol
+import math
+from collections import OrderedDict
+from typing import Final, Protocol
 
+from app.errors import OverloadedError, ShuttingDownError, VaultBffError
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
+
+_SENT_AWAY_AT_ONCE: Final = 200
+_RETRY_AFTER_SECONDS: Final = 1
+_ENDS: Final = ShuttingDownError(
+    "This service is restarting; try again shortly.",
+    reason="the process ends",
+    retry_after=_RETRY_AFTER_SECONDS,
+)
 
 
 class Visitor(Protocol):
@@ -14,8 +24,8 @@ class Visitor(Protocol):
     def start(self) -> bool:
         """Begin; whoever began says `leave` at the end. Returns False if nobody asks any more."""
 
-    def refuse(self, reason: str) -> None:
-        """Tell the caller that there is no place."""
+    def refuse(self, error: VaultBffError) -> bool:
+        """Tell the caller that there is no place. Returns False if nobody asks any more."""
 
 
 class Gate:
@@ -30,8 +40,10 @@ class Gate:
         self._settings = settings
         self._shed = metrics.shed
         self._inside = 0
-        self._waiting: deque[tuple[float, Visitor]] = deque()
+        # Since when each waits; not a dict, which is slow to find its first after many are gone.
+        self._waiting: OrderedDict[Visitor, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         metrics.waiting.set_function(lambda: len(self._waiting))
 
     def come(self, visitor: Visitor) -> None:
@@ -41,43 +53,64 @@ class Gate:
         `LIMITS__MAX_WAITING` others waiting, at once.
         """
         loop = asyncio.get_running_loop()
-        if self._inside < self._settings.max_in_flight:
+        if self._closed:
+            loop.call_soon(self._refuse, visitor, _ENDS)
+        elif self._inside < self._settings.max_in_flight:
             self._inside += visitor.start()
         elif len(self._waiting) < self._settings.max_waiting:
-            self._waiting.append((loop.time(), visitor))
+            self._waiting[visitor] = loop.time()
             self._watch(loop)
         else:
             # Not from here: what is behind it on its connection would come before this returns.
-            loop.call_soon(self._refuse, visitor, "as many requests wait as may")
+            loop.call_soon(self._refuse, visitor, _overloaded("as many requests wait as may"))
 
     def leave(self) -> None:
         """Give a place back, to the next who waits for one."""
         self._inside -= 1
-        while self._waiting and self._inside < self._settings.max_in_flight:
-            self._inside += self._waiting.popleft()[1].start()
+        while self._waiting and self._inside < self._settings.max_in_flight and not self._closed:
+            self._inside += self._waiting.popitem(last=False)[0].start()
+
+    def forget(self, visitor: Visitor) -> bool:
+        """Have one wait no longer, because nobody asks any more; tell whether they did wait."""
+        return self._waiting.pop(visitor, None) is not None
 
     def close(self) -> None:
-        """Refuse all who wait: there will be no more places."""
-        while self._waiting:
-            self._refuse(self._waiting.popleft()[1], "the process ends")
+        """Refuse all who wait, and all who come: there will be no more places."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._send_away(asyncio.get_running_loop())
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._waiting:
-            first, _ = self._waiting[0]
-            at = first + self._settings.max_wait_seconds
+            due = self._first_came() + self._settings.max_wait_seconds
+            at = loop.time() if self._closed else due
             self._timer = loop.call_at(at, self._send_away, loop)
 
     def _send_away(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         longest = self._settings.max_wait_seconds
-        before = loop.time() - longest
-        late = []
-        while self._waiting and self._waiting[0][0] <= before:
-            late.append(self._waiting.popleft()[1])
-        self._watch(loop)
-        for visitor in late:
-            self._refuse(visitor, f"no place became free within {longest:g} s")
+        before = math.inf if self._closed else loop.time() - longest
+        late = _overloaded(f"no place became free within {longest:g} s")
+        try:
+            # Not all in one turn of the loop, which others wait for.
+            for _ in range(_SENT_AWAY_AT_ONCE):
+                if not self._waiting or self._first_came() > before:
+                    break
+                self._refuse(self._waiting.popitem(last=False)[0], _ENDS if self._closed else late)
+        finally:
+            self._watch(loop)  # Whatever befell one of them, the others have their turn.
 
-    def _refuse(self, visitor: Visitor, reason: str) -> None:
-        self._shed.inc()
-        visitor.refuse(reason)
+    def _first_came(self) -> float:
+        return next(iter(self._waiting.values()))
+
+    def _refuse(self, visitor: Visitor, error: VaultBffError) -> None:
+        self._shed.inc(visitor.refuse(error) and error is not _ENDS)
+
+
+def _overloaded(reason: str) -> OverloadedError:
+    return OverloadedError(
+        "There are too many requests just now; try again shortly.",
+        reason=reason,
+        retry_after=_RETRY_AFTER_SECONDS,
+    )

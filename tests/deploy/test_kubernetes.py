@@ -10,7 +10,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from app.api.body import MAX_BODY_BYTES
 from app.api.health import router as health
@@ -190,11 +189,10 @@ def test_memory_lasts_for_every_request_that_is_let_in(
 ) -> None:
     """The largest requests on every place, and in every wait, leave a quarter of the limit."""
     limits = settings.limits
-    # Who waits may have sent as much as uvicorn takes before somebody reads.
     taken = (
         AT_REST
         + limits.max_in_flight * (IN_FLIGHT + MAX_HEAD_BYTES + MAX_BODY_BYTES)
-        + limits.max_waiting * (WAITING + MAX_HEAD_BYTES + HIGH_WATER_LIMIT)
+        + limits.max_waiting * (WAITING + MAX_HEAD_BYTES + MAX_BODY_BYTES)
     )
     memory = container_of(manifests)["resources"]["limits"]["memory"]
     assert taken <= (1 - SPARE) * int(memory.removesuffix("Mi")) * 2**20

@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -68,10 +68,10 @@ class Crowded:
             b"GET /metrics HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\r\n"
         ).data
 
-    def abandoned(self) -> int:
-        """Return how many requests were begun whose callers hung up."""
-        found = re.findall(rb'outcome="abandoned".*} (\d+)', self.metrics())
-        return sum(map(int, found))
+    def abandoned(self, caller_kind: str) -> int:
+        """Return how many callers of a kind hung up."""
+        kind = f'sessions_total{{caller_kind="{caller_kind}",outcome="abandoned"'.encode()
+        return sum(map(int, re.findall(kind + rb".*} (\d+)", self.metrics())))
 
 
 def parsed(answer: Answered) -> tuple[dict[str, str], dict[str, object]]:
@@ -206,7 +206,7 @@ def test_a_body_that_comes_while_its_request_waits_is_read_when_it_is_its_turn(
 
 def test_who_waits_and_hangs_up_takes_no_place(crowded: Crowded) -> None:
     """The next who came has it instead."""
-    before = crowded.abandoned()
+    inside_before, waiting_before = crowded.abandoned("user"), crowded.abandoned("unknown")
     with crowded.taken() as inside:
         with crowded.waiting(crowded.post + END):
             pass
@@ -215,8 +215,8 @@ def test_who_waits_and_hangs_up_takes_no_place(crowded: Crowded) -> None:
         answer = crowded.send(crowded.post, END)
 
     assert answer.statuses == [201]
-    # The one inside.
-    assert crowded.abandoned() == before + 1
+    assert crowded.abandoned("user") == inside_before + 1
+    until(lambda: crowded.abandoned("unknown") == waiting_before + 1)
 
 
 def test_requests_in_a_row_are_answered_in_their_order(crowded: Crowded) -> None:
@@ -233,17 +233,87 @@ def test_requests_in_a_row_are_answered_in_their_order(crowded: Crowded) -> None
     assert served.statuses == [201, 201]
 
 
-def test_hundreds_in_a_row_are_each_refused(crowded: Crowded) -> None:
+def test_many_in_a_row_are_each_refused(crowded: Crowded) -> None:
     """And the connection serves on."""
     with connect(crowded.port) as connection:
         with crowded.full():
-            connection.sendall((POST + END) * 1500)
+            connection.sendall((POST + END) * 90)
             refused = received(connection, quiet_seconds=1)
         connection.sendall(crowded.post + END)
         served = received(connection)
 
-    assert refused.statuses == [503] * 1500
+    assert refused.statuses == [503] * 90
     assert served.statuses == [201]
+
+
+def test_no_connection_has_hundreds_wait_behind_each_other(crowded: Crowded) -> None:
+    """Who sends that many at once is no client, and is hung up on."""
+    with crowded.taken() as inside:
+        answer = crowded.send((crowded.post + END) * 200)
+        inside.close()
+
+    assert answer.closed
+    assert set(answer.statuses) <= {400}
+
+
+def test_who_asks_and_asks_and_reads_no_answer_is_hung_up_on(crowded: Crowded) -> None:
+    """Or their answers would fill the memory."""
+    with crowded.full(), socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", crowded.port))
+        with pytest.raises(ConnectionError):
+            connection.sendall((POST + END) * 100_000)
+
+
+def test_what_nobody_would_read_of_a_body_is_not_kept(crowded: Crowded) -> None:
+    """However much comes while its request waits; the answer is the same."""
+    head = b"Content-Type: application/json\r\nContent-Length: 10000000\r\n\r\n"
+    with crowded.taken() as inside, crowded.waiting(crowded.post + head) as connection:
+        # All of it is taken though nobody reads.
+        connection.sendall(b" " * 10_000_000)
+        inside.close()
+        answer = received(connection)
+
+    assert answer.statuses == [413]
+
+
+def test_a_refused_connection_is_closed_when_nothing_more_comes(alone: World) -> None:
+    """Even when the body came after the answer to it."""
+    with serving({**alone[2], "SERVER__KEEP_ALIVE_SECONDS": "1"}):
+        crowded = Crowded(alone)
+        with crowded.full(), connect(crowded.port) as connection:
+            connection.sendall(crowded.post + b"Content-Length: 5\r\n\r\n")
+            refused = received(connection)
+            connection.sendall(b"{    ")
+            after = received(connection)
+
+    assert refused.statuses == [503]
+    assert not refused.closed
+    assert after == Answered(b"", closed=True)
+
+
+def test_one_who_breaks_http_costs_the_others_nothing(alone: World) -> None:
+    """They get their answers, and nothing is minted for who is gone."""
+    patience = {"LIMITS__MAX_WAITING": "9", "LIMITS__MAX_WAIT_SECONDS": "1"}
+    with serving({**alone[2], **patience}) as process:
+        crowded = Crowded(alone)
+        with crowded.taken() as inside, ExitStack() as stack:
+            crowded.send((crowded.post + END) * 2, b"\x00\r\n\r\n")
+            others = [stack.enter_context(connect(crowded.port)) for _ in range(3)]
+            for other in others:
+                other.sendall(crowded.post + END)
+            answers = [received(other).statuses for other in others]
+            crowded.send((crowded.post + END) * 2, b"\x00\r\n\r\n")
+            inside.close()
+        until(lambda: b"vault_bff_requests_waiting 0.0" in crowded.metrics())
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+
+    assert answers == [[503]] * 3
+    assert len(crowded.apideck.minted) == 0
+    assert "Exception" not in out
+    assert err == ""
 
 
 @pytest.mark.parametrize(
@@ -282,6 +352,8 @@ def test_there_is_no_way_around_the_gate(crowded: Crowded, target: bytes) -> Non
         upgrading = crowded.send(asking, b"Connection: upgrade\r\nUpgrade: h2c\r\n", END)
 
     assert (plain.statuses, expecting.statuses, upgrading.statuses) == ([503], [503], [503])
+    # Whether a body follows, nobody can know.
+    assert expecting.closed
 
 
 def test_everything_else_is_served_while_there_is_no_place(crowded: Crowded) -> None:
@@ -356,8 +428,7 @@ def test_who_waits_for_longer_than_the_grace_lasts_is_told_so(alone: World) -> N
             out, err = process.communicate(timeout=20)
 
     assert [answer.statuses for answer in answers] == [[503], [503]]
-    assert b"/problems/overloaded" in answers[0].data
-    assert b"/problems/shutting-down" in answers[1].data
+    assert all(b"/problems/shutting-down" in answer.data for answer in answers)
     assert "the process ends" in out
     assert len(crowded.apideck.requests) == asked
     assert err == ""

@@ -94,7 +94,9 @@ def test_who_waits_for_a_place_beyond_the_grace_is_told_the_same(
 
     assert [problem(answer) for answer in answers] == [(503, "shutting-down")] * 2
     access = [event["status"] for event in events if event["event"] == "http_request"]
-    assert access.count(503) == 2
+    told = [event for event in events if event["event"] == "vault_sessions_turned_away"]
+    assert access.count(503) == 1
+    assert [(event["count"], event["problem"]) for event in told] == [(1, "shutting-down")]
     assert len(apideck.requests) == 1
 
 

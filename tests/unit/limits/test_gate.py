@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from app.errors import VaultBffError
 from app.limits.gate import Gate
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
@@ -26,6 +27,7 @@ class Visitor:
 
     def __init__(self, *, gone: bool = False) -> None:
         self.became = "waits"
+        self.broken = ""
         self._gone = gone
 
     def start(self) -> bool:
@@ -33,9 +35,13 @@ class Visitor:
         self.became = "gone" if self._gone else "inside"
         return not self._gone
 
-    def refuse(self, reason: str) -> None:
-        """Be refused."""
-        self.became = reason
+    def refuse(self, error: VaultBffError) -> bool:
+        """Be refused, unless nobody asks any more."""
+        reason = error.reason or ""
+        self.became = "gone" if self._gone else reason
+        if reason == self.broken:
+            raise RuntimeError
+        return not self._gone
 
 
 class Scene:
@@ -163,5 +169,84 @@ def test_who_comes_and_is_gone_already_takes_no_place() -> None:
     async def scenario(scene: Scene) -> None:
         await scene.come(9, gone=True)
         assert became(await scene.come(3)) == ["inside", "inside", "waits"]
+
+    played(scenario)
+
+
+def test_who_hangs_up_makes_room_for_another_to_wait() -> None:
+    """At once; and it is no matter whether the place came first."""
+
+    async def scenario(scene: Scene) -> None:
+        [inside, _] = await scene.come(2)
+        [first, second] = await scene.come(2)
+        assert scene.gate.forget(first)
+        assert not scene.gate.forget(first)
+        assert not scene.gate.forget(inside)
+        [third, fourth] = await scene.come(2)
+        assert became([second, third, fourth]) == ["waits", "waits", FULL]
+        scene.gate.leave()
+        await scene.later(2.1)
+        assert became([first, second, third]) == ["waits", "inside", LATE]
+
+    played(scenario)
+
+
+def test_one_that_breaks_costs_the_others_nothing() -> None:
+    """Those who came with it are told all the same."""
+
+    async def scenario(scene: Scene) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        await scene.come(2)
+        broken, other = await scene.come(2)
+        broken.broken = LATE
+        await scene.later(2.1)
+        assert became([broken, other]) == [LATE, LATE]
+
+    played(scenario)
+
+
+def test_who_is_gone_is_not_counted_as_refused() -> None:
+    """Nobody was."""
+
+    async def scenario(scene: Scene) -> None:
+        await scene.come(2)
+        await scene.come(2, gone=True)
+        await scene.later(2.1)
+        assert scene.seen("waiting") == 0
+        assert scene.seen("shed_total") == 0
+
+    played(scenario)
+
+
+def test_a_gate_that_is_closed_lets_nobody_in() -> None:
+    """Who waits is refused, and so is who comes; and a place that is left stays empty."""
+
+    async def scenario(scene: Scene) -> None:
+        await scene.come(2)
+        waiting = await scene.come(2)
+        scene.gate.close()
+        coming = await scene.come(1)
+        scene.gate.leave()
+        coming += await scene.come(1)
+        assert became([*waiting, *coming]) == ["the process ends"] * 4
+
+    played(scenario)
+
+
+def test_thousands_are_not_refused_in_one_turn() -> None:
+    """Somebody else has theirs in between; and all of them are refused."""
+
+    async def scenario(scene: Scene) -> None:
+        gate = Gate(LimitSettings(max_in_flight=1, max_waiting=999), scene.metrics)
+        visitors = [Visitor() for _ in range(1000)]
+        for visitor in visitors:
+            gate.come(visitor)
+        gate.close()
+        at_once = became(visitors).count("the process ends")
+        await scene.later(0)
+        assert 0 < at_once < 999
+        await scene.later(0)
+        await scene.later(0)
+        assert became(visitors).count("the process ends") == 999
 
     played(scenario)
