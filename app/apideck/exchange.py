@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, SpanKind
 from app.apideck import errors, wire
 from app.apideck.keys import ApiKey
 from app.apideck.models import MintedSession
-from app.errors import ApideckError
+from app.errors import ApideckError, ApideckInvalidResponseError
 from app.observability.tracing import Tracing
 from app.settings.apideck import UnifyApplication
 from app.urls import origin_of
@@ -96,7 +96,10 @@ class Exchange:
             async with asyncio.timeout(timeout_seconds):
                 response = await self._transport.handle_async_request(request)
                 span.set_attribute("http.response.status_code", response.status_code)
-                return self._session(response, await self._read(response))
+                if response.status_code != _OK:
+                    said = await self._what_it_says(response)
+                    raise errors.refusal(response.status_code, response.headers, said)
+                return self._session(consumer_id, response, await self._read(response))
         except TimeoutError:
             raise errors.too_slow(timeout_seconds, answered=response is not None) from None
         except httpx.HTTPError as error:
@@ -112,16 +115,33 @@ class Exchange:
             if response is not None:
                 await response.aclose()
 
-    def _session(self, response: httpx.Response, body: bytes) -> MintedSession:
-        if response.status_code != _OK:
-            raise errors.refusal(response.status_code, response.headers, body)
+    def _session(self, consumer_id: str, response: httpx.Response, body: bytes) -> MintedSession:
+        """Return the session that an answer holds.
+
+        The attack: an answer to somebody else's request, which a proxy or a cache in between mixed
+        up. Whoever got it would have another customer's connections.
+        """
         try:
-            uri, token, expires_at = wire.created(body)
+            made = wire.created(body)
         except wire.InvalidAnswerError as error:
             raise errors.invalid_answer(str(error)) from None
-        if origin_of(uri) not in self._vault_origins:
+        if made.consumer_id not in {None, consumer_id}:
+            raise errors.invalid_answer("a session of another consumer than was asked for")
+        if origin_of(made.session_uri) not in self._vault_origins:
             raise errors.invalid_answer("a session_uri on a host that is no configured Vault")
-        return MintedSession(uri, token, expires_at, response.headers.get("request-id"))
+        return MintedSession(
+            made.session_uri,
+            made.session_token,
+            made.expires_at,
+            response.headers.get("request-id"),
+        )
+
+    async def _what_it_says(self, response: httpx.Response) -> bytes:
+        """Return the body of a refusal; nothing of one that cannot be read, for the status can."""
+        try:
+            return await self._read(response)
+        except (ApideckInvalidResponseError, httpx.HTTPError):
+            return b""
 
     async def _read(self, response: httpx.Response) -> bytes:
         if response.headers.get("content-encoding", "identity") != "identity":

@@ -7,7 +7,7 @@ import binascii
 import re
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 import orjson
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -42,6 +42,23 @@ class _Created(TypedDict):
 
 class _Claims(TypedDict):
     exp: Annotated[int, Field(gt=0, lt=253_402_300_800)]  # before the year 10000
+    consumer_id: NotRequired[str]
+
+
+class Created(NamedTuple):
+    """What a 200 holds.
+
+    Attributes:
+        session_uri: where the browser goes.
+        session_token: the token by itself.
+        expires_at: when it ends, in UTC.
+        consumer_id: whose it says it is; None where it does not say.
+    """
+
+    session_uri: str
+    session_token: str
+    expires_at: datetime
+    consumer_id: str | None
 
 
 # Typed dictionaries, because a model would be made of each answer only to be thrown away.
@@ -54,12 +71,12 @@ def session_body(session: Session) -> bytes:
     return orjson.dumps(session)
 
 
-def created(body: bytes) -> tuple[str, str, datetime]:
-    """Return `session_uri`, `session_token` and the moment it expires, out of a 200.
+def created(body: bytes) -> Created:
+    """Return what a 200 holds.
 
-    Apideck's answer does not say when the session ends; its token does. The signature cannot be
-    checked, as only Apideck has the key, and need not be: the token came from Apideck over TLS,
-    and nothing is allowed on the strength of it.
+    Apideck's answer does not say when the session ends, nor whose it is; its token does both. The
+    signature cannot be checked, as only Apideck has the key, and need not be: the token came from
+    Apideck over TLS, and nothing is allowed on the strength of it.
 
     Raises:
         InvalidAnswerError: when the answer is not of the documented form.
@@ -68,12 +85,17 @@ def created(body: bytes) -> tuple[str, str, datetime]:
         data = _CREATED.validate_python(strict_json.loads(body), strict=True)["data"]
         payload = data["session_token"].split(".")[1]
         claims = strict_json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        expires = _CLAIMS.validate_python(claims, strict=True)["exp"]
+        claims = _CLAIMS.validate_python(claims, strict=True)
     except strict_json.InvalidJSONError as error:
         raise InvalidAnswerError(str(error)) from None
     except (ValidationError, binascii.Error):
         raise InvalidAnswerError("not of the documented form") from None
-    return data["session_uri"], data["session_token"], datetime.fromtimestamp(expires, UTC)
+    return Created(
+        data["session_uri"],
+        data["session_token"],
+        datetime.fromtimestamp(claims["exp"], UTC),
+        claims.get("consumer_id"),
+    )
 
 
 def failure(body: bytes) -> tuple[str | None, frozenset[str]]:

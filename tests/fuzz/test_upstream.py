@@ -73,13 +73,14 @@ dates = st.tuples(
 def test_any_bytes_are_a_session_or_no_answer(body: bytes) -> None:
     """What is read has the documented form; everything else is one error, which quotes nothing."""
     try:
-        uri, token, expires = wire.created(body)
+        uri, token, expires, consumer_id = wire.created(body)
     except wire.InvalidAnswerError as error:
         assert len(str(error)) < 200  # noqa: PT017 - one of two good ends
         return
     assert uri
     assert re.fullmatch(r"([A-Za-z0-9_-]+\.){2}[A-Za-z0-9_-]+", token)
     assert expires.tzinfo is not None
+    assert isinstance(consumer_id, str | None)
 
 
 @given(

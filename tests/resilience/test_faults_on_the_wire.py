@@ -59,8 +59,7 @@ ROWS = [
     Row(fault_proxy.resets_in_body, DOWN, "Unavailable", 1, minted=True),
     Row(fault_proxy.closes_in_body, DOWN, "Unavailable", 1, minted=True),
     Row(fault_proxy.drips_body, SLOW, "Timeout", 1, minted=True),
-    # aiohttp's parser says nothing of a broken chunk to who waits for the next one.
-    Row(fault_proxy.breaks_off_chunks, SLOW, "Timeout", 1, minted=True),
+    Row(fault_proxy.breaks_off_chunks, DOWN, "Unavailable", 1, minted=True),
 ]
 
 

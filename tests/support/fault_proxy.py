@@ -159,6 +159,23 @@ async def drips_body(it: Conversation) -> None:
     await it.drip(body)
 
 
+def answers_twice(now: asyncio.Event) -> Fault:
+    """Return a fault that says the first answer once more, unasked, and then passes everything on.
+
+    Args:
+        now: when it is to be said; what waits a moment longer than that has it.
+    """
+
+    async def fault(it: Conversation) -> None:
+        answer = await it.answer()
+        it.writer.write(answer)
+        await now.wait()
+        it.writer.write(answer)
+        await no_fault(it)
+
+    return fault
+
+
 def once_good(then: Fault) -> Fault:
     """Return a fault that comes with the second request on a connection that was kept alive."""
 

@@ -1,9 +1,12 @@
 """That whatever happens on the wire reaches the rooms as httpx's own exception."""
 
 import asyncio
+import gc
 import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import httpx
@@ -62,6 +65,11 @@ async def ask(
     return response
 
 
+def files() -> int:
+    """Return how many this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
 @pytest.mark.parametrize(
     ("fault", "exception"),
     [
@@ -75,6 +83,7 @@ async def ask(
         (fault_proxy.contradicts_itself, httpx.RemoteProtocolError),
         (fault_proxy.resets_in_body, httpx.RemoteProtocolError),
         (fault_proxy.closes_in_body, httpx.RemoteProtocolError),
+        (fault_proxy.breaks_off_chunks, httpx.RemoteProtocolError),
     ],
 )
 async def test_a_broken_exchange_is_an_exception_of_httpx(
@@ -132,6 +141,12 @@ async def test_a_refused_connection_is_a_connect_error(
         await ask(transport, f"http://127.0.0.1:{unused_tcp_port}")
 
 
+async def test_a_name_that_can_be_none_is_a_connect_error(transport: AiohttpTransport) -> None:
+    """A label of a host name has at most 63 characters (RFC 1035 section 2.3.4)."""
+    with pytest.raises(httpx.ConnectError):
+        await ask(transport, f"http://{'x' * 64}.example")
+
+
 async def test_a_name_that_does_not_exist_is_a_connect_error(transport: AiohttpTransport) -> None:
     """The name `invalid` exists nowhere (RFC 6761 section 6.4)."""
     with pytest.raises(httpx.ConnectError):
@@ -162,13 +177,36 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_connect_error(
     assert apideck.requests == []
 
 
+async def test_giving_up_over_tls_leaves_no_file_open() -> None:
+    """Nobody waits for the farewell of a server that says nothing any more."""
+    tls, trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.configure_trust(trust)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def shake_hands() -> ssl.SSLSocket:
+            return tls.wrap_socket(listening.accept()[0], server_side=True)
+
+        async with AiohttpTransport(trust) as transport:
+            url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+            asking = asyncio.create_task(ask(transport, url, seconds=20))
+            with await asyncio.to_thread(shake_hands):
+                before = files()
+                asking.cancel()
+                async with asyncio.timeout(10):
+                    while files() == before:  # noqa: ASYNC110 - files have no event
+                        await asyncio.sleep(0.01)
+
+    assert asking.cancelled()
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         fault_proxy.black_hole,
         fault_proxy.drips_head,
         fault_proxy.drips_body,
-        fault_proxy.breaks_off_chunks,
     ],
 )
 async def test_giving_up_closes_the_connection(
@@ -193,6 +231,21 @@ async def test_a_connection_that_is_never_made_ends_with_the_callers_patience(
         await ask(transport, url, seconds=0.2)
 
 
+async def test_a_connection_on_which_too_much_came_is_not_used_again(
+    transport: AiohttpTransport, proxy: FaultProxy
+) -> None:
+    """The attack: what came unasked is read as the answer to the next request."""
+    now = asyncio.Event()
+    proxy.coming = [fault_proxy.answers_twice(now)]
+    first = await ask(transport, proxy.url)
+    now.set()
+    await asyncio.sleep(0.1)
+    second = await ask(transport, proxy.url)
+
+    assert first.json()["data"] != second.json()["data"]
+    assert proxy.connections == 2
+
+
 async def test_connections_are_used_again(transport: AiohttpTransport, proxy: FaultProxy) -> None:
     """Ten requests, one after the other, need one connection."""
     for _ in range(10):
@@ -200,6 +253,42 @@ async def test_connections_are_used_again(transport: AiohttpTransport, proxy: Fa
 
     assert proxy.connections == 1
     assert proxy.requests == 10
+
+
+async def test_of_a_connection_that_breaks_after_its_answers_nothing_is_said(
+    transport: AiohttpTransport, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their bodies come after their heads, and once it breaks nobody waits for any of them."""
+    head_is_here = asyncio.Event()
+
+    async def brings_bodies_late(it: Conversation) -> None:
+        for _ in range(3):
+            head, end, body = (await it.answer()).partition(fault_proxy.HEAD_END)
+            it.writer.write(head + end)
+            await head_is_here.wait()
+            head_is_here.clear()
+            it.writer.write(body)
+        await it.request()
+        it.reset()
+
+    async def three_times() -> None:
+        for _ in range(3):
+            request = httpx.Request("POST", f"{proxy.url}/vault/sessions", headers=HEADERS)
+            response = await transport.handle_async_request(request)
+            head_is_here.set()
+            assert b"session_token" in await response.aread()
+
+    proxy.coming = [brings_bodies_late]
+    await three_times()
+    with pytest.raises(httpx.ReadError):
+        await ask(transport, proxy.url)
+    await transport.aclose()
+    await asyncio.sleep(0)
+    # asyncio tells of an error that nobody looked at when its future goes.
+    gc.collect()
+
+    assert proxy.connections == 1
+    assert caplog.records == []
 
 
 @pytest.mark.usefixtures("many_files")

@@ -38,11 +38,19 @@ def test_nulls_of_the_free_part_are_sent_and_nothing_is_added() -> None:
 
 def test_a_created_session_tells_where_and_until_when() -> None:
     """The end of the session is read from its token."""
-    uri, session_token, expires_at = wire.created(answer())
+    made = wire.created(answer())
 
-    assert uri == "https://vault.apideck.com/session/x"
-    assert session_token == token()
-    assert expires_at == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+    assert made.session_uri == "https://vault.apideck.com/session/x"
+    assert made.session_token == token()
+    assert made.expires_at == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+    assert made.consumer_id is None
+
+
+def test_a_created_session_tells_whose_it_is() -> None:
+    """Where its token does."""
+    body = answer(session_token=token({"exp": 1_800_000_000, "consumer_id": "acme"}))
+
+    assert wire.created(body).consumer_id == "acme"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,7 @@ def test_a_created_session_tells_where_and_until_when() -> None:
         answer(session_token=token([])),
         answer(session_token=token({"exp": "1800000000"})),
         answer(session_token=token({"exp": True})),
+        answer(session_token=token({"exp": 1_800_000_000, "consumer_id": None})),
         answer(session_token=token({"exp": -1})),
         answer(session_token=token({"exp": 10**15})),
     ],
