@@ -79,7 +79,8 @@ class ApideckClient:
             application, key, transport, observed.tracing, settings.max_response_bytes
         )
         self._breaker = CircuitBreaker(_thresholds(settings.breaker))
-        self._retries = Retries(settings.retries, self._metrics.apideck_retries.labels(name).inc)
+        self._retries = Retries(settings.retries)
+        self._retried = observed.metrics.apideck_retries.labels(name)
         self._account: Account = "ok"
 
     def state(self) -> UpstreamState:
@@ -104,19 +105,17 @@ class ApideckClient:
         seconds = self._settings.deadline_seconds
         deadline = time.monotonic() + seconds
 
-        async def attempt() -> MintedSession:
+        async def attempt(number: int) -> MintedSession:
             left = min(self._settings.attempt_timeout_seconds, deadline - time.monotonic())
-            return await self._attempt(consumer_id, body, left)
+            try:
+                with self._breaker.call(_is_failure):
+                    self._retried.inc(number > 1)
+                    return await self._counted(consumer_id, body, left)
+            except CircuitOpenError as error:
+                self._metrics.apideck_not_asked.labels(self._name).inc()
+                raise errors.not_asked(error.retry_after) from None
 
         return await self._retries.run(attempt, seconds)
-
-    async def _attempt(self, consumer_id: str, body: bytes, seconds: float) -> MintedSession:
-        try:
-            with self._breaker.call(_is_failure):
-                return await self._counted(consumer_id, body, seconds)
-        except CircuitOpenError as error:
-            self._metrics.apideck_not_asked.labels(self._name).inc()
-            raise errors.not_asked(error.retry_after) from None
 
     async def _counted(self, consumer_id: str, body: bytes, seconds: float) -> MintedSession:
         started = time.perf_counter()
@@ -127,7 +126,8 @@ class ApideckClient:
             self._heard("ok")
         except ApideckError as error:
             outcome = type(error).__name__.removeprefix("Apideck").removesuffix("Error")
-            self._heard(_ACCOUNT.get(type(error)))
+            if not error.transient:  # What may pass says nothing of the account.
+                self._heard(_ACCOUNT.get(type(error)))
             raise
         finally:
             self._metrics.apideck_requests.labels(self._name, outcome).inc()

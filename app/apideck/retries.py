@@ -49,22 +49,16 @@ class RetryBudget:
 class Retries:
     """Runs one job in as many attempts as the settings, the deadline and the budget allow."""
 
-    def __init__(self, settings: RetrySettings, note: Callable[[], None]) -> None:
-        """Take when to ask again.
-
-        Args:
-            settings: how often, and after how long.
-            note: is called before each attempt but the first.
-        """
+    def __init__(self, settings: RetrySettings) -> None:
+        """Take how often to ask again, and after how long."""
         self._settings = settings
         self._budget = RetryBudget(settings.budget_ratio, settings.budget_reserve)
-        self._note = note
 
-    async def run(self, attempt: Callable[[], Awaitable[T]], deadline_seconds: float) -> T:
+    async def run(self, attempt: Callable[[int], Awaitable[T]], deadline_seconds: float) -> T:
         """Return what the first attempt that goes well returns.
 
         Args:
-            attempt: one attempt. It has to end by the deadline by itself.
+            attempt: one attempt, given its number from 1. It has to end by the deadline by itself.
             deadline_seconds: the job's time, from now; no attempt begins after it.
 
         Raises:
@@ -73,19 +67,22 @@ class Retries:
         self._budget.pay_in()
         deadline = time.monotonic() + deadline_seconds
         for number in itertools.count(1):
+            began = time.monotonic()
             try:
-                return await attempt()
+                return await attempt(number)
             except ApideckError as error:
                 delay = self._delay(number, error)
+                # Whoever can be told when to come again is not kept for an attempt that the
+                # deadline would cut off.
+                needs = 0.0 if error.retry_after is None else time.monotonic() - began
                 if (
                     not error.transient
                     or number >= self._settings.max_attempts
-                    or time.monotonic() + delay >= deadline
+                    or time.monotonic() + delay + needs >= deadline
                     # Last, so that what is not asked again anyway costs no budget.
                     or not self._budget.take_out()
                 ):
                     raise
-            self._note()
             await asyncio.sleep(delay)
         raise AssertionError  # Attempts are without end.
 

@@ -1,5 +1,7 @@
 """What Apideck says of the operator's account: it is shown, and keeps no request back."""
 
+import gzip
+
 import httpx
 import pytest
 
@@ -31,6 +33,45 @@ async def shown(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
     lines = [line for line in page.splitlines() if line.startswith(start)]
     states = {line.removeprefix(start).split('"')[0] for line in lines if line.endswith(" 1.0")}
     return ready["breaker"], ready["account"], states
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        faults.Answer(401, gzip.compress(b"{}"), {"content-encoding": "gzip"}),
+        faults.Answer(401, b"x" * 100_000),
+    ],
+    ids=["compressed", "endless"],
+)
+async def test_a_no_is_one_whatever_it_is_said_in(
+    settings: Settings,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    words: faults.Answer,
+) -> None:
+    """The status tells, though nobody can read the rest; the breaker has no part in it."""
+    apideck.fail(words, times=None)
+    async with running(settings) as service:
+        answers = [
+            await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(5)
+        ]
+        seen = await shown(service)
+
+    assert {problem(answer) for answer in answers} == {(502, "apideck-misconfigured")}
+    assert len(apideck.requests) == 5
+    assert seen == ("closed", "misconfigured", {"misconfigured"})
+
+
+async def test_a_failure_that_may_pass_is_asked_again_whatever_it_is_said_in(
+    settings: Settings, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """A gateway that compresses its 503 unasked is a gateway that says 503."""
+    apideck.fail(faults.Answer(503, gzip.compress(b"down"), {"content-encoding": "gzip"}))
+    async with running(settings) as service:
+        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+
+    assert answer.status_code == 201
+    assert len(apideck.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,11 @@ async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path
             application = settings.every_application()["default"]
             key = ApiKey("default", application, lambda _: None)
             client = ApideckClient("default", settings, key, transport, Observed())
-            await client.create_session("acme", Session())
+            with capture_logs() as logs:
+                await client.create_session("acme", Session())
+
+    # It was the old one that was refused, and nobody need be woken for it.
+    assert [line["event"] for line in logs] == ["api_key_changed"]
 
     assert [seen.header("authorization") for seen in emulator.requests] == [
         "Bearer sk_old_opens-nothing",

@@ -142,6 +142,28 @@ async def test_a_retry_after_beyond_the_deadline_is_not_waited_for(
     assert len(apideck.requests) == 1
 
 
+async def test_who_can_be_told_when_to_come_is_not_kept_for_an_attempt_that_is_cut_off(
+    client: ApideckClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one like the last would outlast the deadline, the caller hears of the Retry-After."""
+    attempts: list[float] = []
+
+    async def too_many(_: Exchange, __: str, ___: bytes, seconds: float) -> MintedSession:
+        attempts.append(seconds)
+        clock.now += 8
+        error = ApideckRateLimitedError("", retry_after=20)
+        error.transient = True
+        raise error
+
+    monkeypatch.setattr(Exchange, "create_session", too_many)
+    with pytest.raises(ApideckRateLimitedError):
+        await client.create_session("acme", Session())
+
+    # At 0 and 28; the third would begin at 56, and end after the minute.
+    assert len(attempts) == 2
+    assert clock.now < 1000 + DEADLINE_SECONDS
+
+
 async def test_who_is_told_the_same_second_does_not_come_at_the_same_moment(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator
 ) -> None:
@@ -157,11 +179,11 @@ async def test_who_is_told_the_same_second_does_not_come_at_the_same_moment(
 async def test_chance_picks_each_delay_from_nothing_to_twice_the_last_bound(clock: Clock) -> None:
     """Over many failures the delays fill each range, up to the longest, and no two are the same."""
     settings = RetrySettings(max_attempts=5, max_delay_seconds=0.3, budget_reserve=1000)
-    retries = Retries(settings, lambda: None)
+    retries = Retries(settings)
     failure = ApideckUnavailableError("")
     failure.transient = True
 
-    async def attempt() -> None:
+    async def attempt(_: int) -> None:
         raise failure
 
     for _ in range(50):

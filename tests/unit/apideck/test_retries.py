@@ -43,11 +43,12 @@ def test_quiet_times_save_up_no_more_than_the_reserve() -> None:
 async def test_what_is_not_asked_again_costs_no_budget() -> None:
     """After many failures that do not pass, one that may is still asked again."""
     settings = RetrySettings(base_delay_seconds=0.001, budget_ratio=0, budget_reserve=1)
-    noted: list[None] = []
-    retries = Retries(settings, lambda: noted.append(None))
+    attempts: list[int] = []
+    retries = Retries(settings)
     failure = ApideckUnavailableError("")
 
-    async def attempt() -> None:
+    async def attempt(number: int) -> None:
+        attempts.append(number)
         raise failure
 
     for transient in (False, False, True, True):
@@ -55,4 +56,4 @@ async def test_what_is_not_asked_again_costs_no_budget() -> None:
         with pytest.raises(ApideckUnavailableError):
             await retries.run(attempt, 60)
 
-    assert len(noted) == 1
+    assert attempts == [1, 1, 1, 2, 1]
