@@ -14,7 +14,7 @@ from app.crowded_http import CrowdedProtocol, Door
 MAX_HEAD_BYTES: Final = 32_768
 """Bytes of a request's line and headers; the longest credential is a quarter of that."""
 
-MAX_PIPELINED: Final = 100
+MAX_PIPELINED: Final = 8
 """Requests on one connection that wait for those before them; hardly a client sends two."""
 
 BAD_REQUEST, REQUEST_TIMEOUT, HEAD_TOO_LARGE = 400, 408, 431
@@ -28,7 +28,10 @@ class _HeadError(Exception):
 
 
 class BoundedProtocol(CrowdedProtocol):
-    """One connection. Subclasses say for how long, and how a refusal looks."""
+    """One connection. Subclasses say for how long, and how a refusal looks.
+
+    An answer has as long to be taken as a request has to come.
+    """
 
     seconds: float
     body_bytes: int
@@ -37,6 +40,7 @@ class BoundedProtocol(CrowdedProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
         self._in_head = self._receiving = False
         self._head_bytes = self._hosts = 0
         self._status = BAD_REQUEST
@@ -49,14 +53,46 @@ class BoundedProtocol(CrowdedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
+        self._stop_taking()
+        # uvicorn leaves this one running for a connection that broke, with all that hangs on it.
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for a caller to take what was answered, but not for ever."""
+        super().pause_writing()
+        self._have_it_taken()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_taking()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or end."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._have_it_taken()
+
+    def shutdown(self) -> None:
+        """End once the request in flight has its answer."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self._have_it_taken()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End: nothing was asked for long enough."""
+        super().timeout_keep_alive_handler()
+        self._have_it_taken()
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is more than a head may be."""
+        in_body = self._receiving and not self._in_head
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_head:
+        if self._in_head and not in_body:  # Else a part of it is of the body before.
             # The parser says nothing of a header before it is whole.
             self._head_bytes += len(data)
             if self._head_bytes > 2 * MAX_HEAD_BYTES:
@@ -101,6 +137,10 @@ class BoundedProtocol(CrowdedProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _HeadError
         super().on_headers_complete()
+        if self.expect_100_continue:
+            # Whoever is answered before being told to go on may send the body, or not: what follows
+            # could be either (RFC 9110 section 10.1.1).
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Keep no more of a body than somebody would read, and one byte to tell that it is more."""
@@ -142,10 +182,22 @@ class BoundedProtocol(CrowdedProtocol):
         else:
             # Nothing was asked yet; or the handler has the head, and hears that nobody is there.
             self.transport.close()
+            self._have_it_taken()
 
     def _refuse(self, status: int) -> None:
         self._stop_waiting()
         self.write((status, *type(self).refusal(status)), last=True)
+        self._have_it_taken()
+
+    def _have_it_taken(self) -> None:
+        """End the connection, should what was written not be taken in time."""
+        if self._taking is None and self.transport.get_write_buffer_size():
+            self._taking = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
 
 def bounded(seconds: float, body_bytes: int, refusal: Refusal, door: Door) -> type[BoundedProtocol]:

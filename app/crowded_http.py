@@ -61,7 +61,6 @@ class _Visitor:
         return True
 
     def _is_gone(self) -> bool:
-        # uvicorn tells the newest request of a connection only that its caller hung up.
         if not (self.cycle.disconnected or self.connection.transport.is_closing()):
             return False
         self.connection.door.note_gone(self.cycle.scope)
@@ -83,10 +82,26 @@ class CrowdedProtocol(HttpToolsProtocol):
     _visitor: _Visitor | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any more, and leave nothing behind that holds on to itself.
+
+        The garbage collector comes seldom, and strangers would fill the memory with what is left.
+        """
         super().connection_lost(exc)
-        if self._visitor is not None and self.app_state["gate"].forget(self._visitor):
-            self.door.note_gone(self._visitor.cycle.scope)
+        visitor, self._visitor = self._visitor, None
+        if visitor is not None:
+            # uvicorn tells the newest request of a connection only that its caller hung up.
+            visitor.cycle.disconnected = not visitor.cycle.response_complete
+            visitor.cycle.message_event.set()
+            if self.app_state["gate"].forget(visitor):
+                self.door.note_gone(visitor.cycle.scope)
+                _let_go(visitor.cycle)
+        for cycle, _ in self.pipeline:
+            _let_go(cycle)
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request."""
+        self._visitor = None
+        super().on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn calls this once a request's head is there and those before it have their answers.
@@ -103,13 +118,12 @@ class CrowdedProtocol(HttpToolsProtocol):
 
     def refuse(self, cycle: RequestResponseCycle, error: VaultBffError) -> None:
         """Answer a request in place of the application; another may follow on the connection."""
-        # Whoever was to be told to send the body may, or may not, send it now: it has no end.
-        last = not cycle.keep_alive or cycle.waiting_for_100_continue
-        self.write(self.door.answer(cycle.scope, error), last=last)
+        self.write(self.door.answer(cycle.scope, error), last=not cycle.keep_alive)
         if self.flow.write_paused:
             self.transport.abort()  # They ask and ask, and read no answer.
         cycle.response_started = cycle.response_complete = True
         cycle.on_response()
+        _let_go(cycle)
 
     def write(self, answer: Answer, *, last: bool) -> None:
         """Write an answer that the application knows nothing of.
@@ -125,6 +139,11 @@ class CrowdedProtocol(HttpToolsProtocol):
         self.transport.write(b"".join([STATUS_LINE[status], *lines, body]))
         if last:
             self.transport.close()
+
+
+def _let_go(cycle: RequestResponseCycle) -> None:
+    """Take from a request that nobody works on what leads back to its connection."""
+    cycle.on_response = lambda: None
 
 
 class Acceptor:

@@ -53,7 +53,9 @@ class Door:
 
     def guards(self, scope: Mapping[str, Any]) -> bool:
         """Tell whether a request needs a place: those for a session do."""
-        return bool(scope["path"] == PATH and scope["method"] == "POST")
+        # Starlette's patterns end with `$`, which is before a last line feed, too.
+        path: str = scope["path"].removesuffix("\n")
+        return path == PATH and scope["method"] == "POST"
 
     def answer(self, scope: Mapping[str, Any], error: VaultBffError) -> Answer:
         """Return the answer to a request that there is no place for.

@@ -1,7 +1,6 @@
 """How many requests are worked on at the same time, and what becomes of the others."""
 
 import asyncio
-import math
 from collections import OrderedDict
 from typing import Final, Protocol
 
@@ -39,6 +38,8 @@ class Gate:
     def __init__(self, settings: LimitSettings, metrics: Metrics) -> None:
         self._settings = settings
         self._shed = metrics.shed
+        self._full = _overloaded("as many requests wait as may")
+        self._late = _overloaded(f"no place became free within {settings.max_wait_seconds:g} s")
         self._inside = 0
         # Since when each waits; not a dict, which is slow to find its first after many are gone.
         self._waiting: OrderedDict[Visitor, float] = OrderedDict()
@@ -62,12 +63,12 @@ class Gate:
             self._watch(loop)
         else:
             # Not from here: what is behind it on its connection would come before this returns.
-            loop.call_soon(self._refuse, visitor, _overloaded("as many requests wait as may"))
+            loop.call_soon(self._refuse, visitor, self._full)
 
     def leave(self) -> None:
         """Give a place back, to the next who waits for one."""
         self._inside -= 1
-        while self._waiting and self._inside < self._settings.max_in_flight and not self._closed:
+        while self._waiting and self._inside < self._settings.max_in_flight:
             self._inside += self._waiting.popitem(last=False)[0].start()
 
     def forget(self, visitor: Visitor) -> bool:
@@ -79,25 +80,25 @@ class Gate:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._send_away(asyncio.get_running_loop())
+        waiting, self._waiting = self._waiting, OrderedDict()
+        for visitor in waiting:
+            # All in the next turn of the loop: there may not be many more.
+            asyncio.get_running_loop().call_soon(self._refuse, visitor, _ENDS)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._waiting:
             due = self._first_came() + self._settings.max_wait_seconds
-            at = loop.time() if self._closed else due
-            self._timer = loop.call_at(at, self._send_away, loop)
+            self._timer = loop.call_at(due, self._send_away, loop)
 
     def _send_away(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        longest = self._settings.max_wait_seconds
-        before = math.inf if self._closed else loop.time() - longest
-        late = _overloaded(f"no place became free within {longest:g} s")
+        before = loop.time() - self._settings.max_wait_seconds
         try:
             # Not all in one turn of the loop, which others wait for.
             for _ in range(_SENT_AWAY_AT_ONCE):
                 if not self._waiting or self._first_came() > before:
                     break
-                self._refuse(self._waiting.popitem(last=False)[0], _ENDS if self._closed else late)
+                self._refuse(self._waiting.popitem(last=False)[0], self._late)
         finally:
             self._watch(loop)  # Whatever befell one of them, the others have their turn.
 

@@ -241,12 +241,26 @@ def test_thousands_are_not_refused_in_one_turn() -> None:
         visitors = [Visitor() for _ in range(1000)]
         for visitor in visitors:
             gate.come(visitor)
-        gate.close()
-        at_once = became(visitors).count("the process ends")
-        await scene.later(0)
+        await scene.later(2.1)
+        at_once = became(visitors).count(LATE)
+        for _ in range(3):
+            await scene.later(0)
         assert 0 < at_once < 999
-        await scene.later(0)
-        await scene.later(0)
-        assert became(visitors).count("the process ends") == 999
+        assert became(visitors).count(LATE) == 999
+
+    played(scenario)
+
+
+def test_a_gate_that_is_closed_has_refused_thousands_in_a_turn() -> None:
+    """What comes after it may be the end of everything."""
+
+    async def scenario(scene: Scene) -> None:
+        gate = Gate(LimitSettings(max_in_flight=1, max_waiting=4999), scene.metrics)
+        visitors = [Visitor() for _ in range(5000)]
+        for visitor in visitors:
+            gate.come(visitor)
+        gate.close()
+        await asyncio.sleep(0)
+        assert became(visitors).count("the process ends") == 4999
 
     played(scenario)
