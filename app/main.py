@@ -102,6 +102,7 @@ def _middleware(
     stack.append(
         Middleware(
             LastResortMiddleware,
+            metrics=metrics,
             unexpected=problems.unexpected,
             shutting_down=problems.shutting_down,
         )

@@ -7,6 +7,8 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.observability.metrics import Metrics
+
 logger = structlog.get_logger(__name__)
 
 
@@ -16,6 +18,7 @@ class LastResortMiddleware:
     def __init__(
         self,
         app: ASGIApp,
+        metrics: Metrics,
         unexpected: Callable[[str], Response],
         shutting_down: Callable[[str], Response],
     ) -> None:
@@ -23,10 +26,12 @@ class LastResortMiddleware:
 
         Args:
             app: the rest of the application.
+            metrics: is told of every bug.
             unexpected: makes the answer to a bug, from a request id.
             shutting_down: makes the answer to whom there is no more time for, likewise.
         """
         self.app = app
+        self._bugs = metrics.unexpected_errors
         self._unexpected = unexpected
         self._shutting_down = shutting_down
 
@@ -50,5 +55,6 @@ class LastResortMiddleware:
         except Exception:
             if started or scope["type"] != "http":
                 raise  # Half an answer is out: only closing the connection tells the truth.
+            self._bugs.inc()
             logger.exception("unexpected_error")
             await self._unexpected(scope["state"]["request_id"])(scope, receive, send)

@@ -9,6 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 # Around the hundred milliseconds that Apideck takes, up to the longest deadline.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+# The route that the objectives are about, by the name that it has where it is served.
+_SESSIONS = "/vault-session"
+
 
 class Metrics:
     """Every metric of one application; several applications in a process do not share them."""
@@ -44,9 +47,15 @@ class Metrics:
             ("outcome", "caller_kind", "problem"),
             registry=self.registry,
         )
+        self.unexpected_errors = Counter(
+            "vault_bff_unexpected_errors",
+            "Requests that ended in a bug, on any route",
+            registry=self.registry,
+        )
         self._count_limits()
         self._count_identity()
         self._count_apideck()
+        self._begin_at_zero()
 
     def _count_limits(self) -> None:
         self.shed = Counter(
@@ -105,6 +114,18 @@ class Metrics:
             ("application",),
             registry=self.registry,
         )
+
+    def _begin_at_zero(self) -> None:
+        """Make the series with labels that alerts are about, before anything is counted.
+
+        Prometheus knows a series from the first value that it sees on: one that begins with 1 has
+        not grown, and the first failure of each process would be none.
+        """
+        for status in (201, 500, 502, 503, 504):
+            self.requests.labels("POST", _SESSIONS, status)
+        self.request_seconds.labels(_SESSIONS)
+        for policy in ("user", "service", "total"):
+            self.rate_limited.labels(policy)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -1,6 +1,9 @@
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.api.problem_types import ALL
+from app.api.vault_session import PATH
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator, faults
 from emulators.issuer import DevelopmentIssuer
@@ -46,6 +49,41 @@ async def test_what_came_of_requests_is_counted(
     assert found["vault_bff_http_requests_in_flight", ()] == 1
     unknown = (("method", "other"), ("route", "none"), ("status", "404"))
     assert found["vault_bff_http_requests_total", unknown] == 1
+
+
+async def test_what_alerts_watch_begins_at_zero(service: httpx.AsyncClient) -> None:
+    """Prometheus sees the first failure of a process as one more, and not as how it began."""
+    found = await samples(service)
+
+    failures = {one.status for one in ALL if one.status >= 500}
+    for status in (201, *failures):
+        labels = (("method", "POST"), ("route", PATH), ("status", str(status)))
+        assert found["vault_bff_http_requests_total", labels] == 0
+    assert found["vault_bff_http_request_duration_seconds_count", (("route", PATH),)] == 0
+    for policy in ("user", "service", "total"):
+        assert found["vault_bff_rate_limited_total", (("policy", policy),)] == 0
+    assert found["vault_bff_unexpected_errors_total", ()] == 0
+    assert found["vault_bff_requests_shed_total", ()] == 0
+    assert found["vault_bff_rate_limit_store_failures_total", ()] == 0
+
+
+async def test_a_bug_is_counted_whatever_was_asked_for(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in a request for a session, and one in a probe, are two."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("app.sessions.service.plan_session", fail)
+    monkeypatch.setattr("app.api.health._upstream", fail)
+    answers = [
+        await service.post("/vault-session", headers=bearer(issuer.token())),
+        await service.get("/readyz"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert (await samples(service))["vault_bff_unexpected_errors_total", ()] == 2
 
 
 async def test_the_state_of_each_issuers_keys_is_visible(

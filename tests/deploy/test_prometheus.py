@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
+from emulators.issuer import DevelopmentIssuer
 from tests.support.deployment import ROOT, unknown_settings
-from tests.support.promql import series, unknown
+from tests.support.promql import matches, selectors, series, unknown
+from tests.support.service import running, settings_for
 
 FOLDER = ROOT / "deploy" / "prometheus"
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -60,6 +63,23 @@ def test_every_query_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]
     known = series() | dict.fromkeys(RECORDS, frozenset({"namespace", "job"}))
 
     assert unknown(rule["expr"], known) == []
+
+
+async def test_what_alerts_count_is_there_before_it_happens(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """A series that begins with 1 has not grown: of each, a new process shows what is still 0."""
+    async with running(settings_for(issuer.issuer, apideck_url)) as service:
+        text = (await service.get("/metrics")).text
+    shown = [
+        {"__name__": sample.name, **sample.labels}
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    ]
+    for rule in RULES:
+        for one in selectors(rule["expr"]):
+            if re.search(r"_(total|count|bucket)$", one.name or ""):
+                assert any(matches(one, labels) for labels in shown), (rule, one)
 
 
 def test_a_metric_or_label_that_does_not_exist_is_noticed() -> None:

@@ -1,10 +1,11 @@
 """Which metrics a query of Prometheus' asks for, and whether the service has them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import promql_parser
-from promql_parser import Expr, VectorSelector
+from promql_parser import Expr, Matcher, MatchOp, VectorSelector
 
 from app.observability.collectors import ApideckCollector, JwksCollector
 from app.observability.metrics import Metrics
@@ -66,3 +67,21 @@ def unknown(query: str, known: Mapping[str, frozenset[str]]) -> list[str]:
         wanted = {matcher.name for matcher in selector.matchers.matchers}
         faults += [f"{name}{{{label}}}" for label in sorted(wanted - known[name])]
     return faults
+
+
+def matches(selector: VectorSelector, labels: Mapping[str, str]) -> bool:
+    """Tell whether a selector selects a series, as far as that is the service's own say."""
+    return selector.name == labels["__name__"] and all(
+        _meets(matcher, labels.get(matcher.name, ""))
+        for matcher in selector.matchers.matchers
+        if matcher.name not in TARGET
+    )
+
+
+def _meets(matcher: Matcher, value: str) -> bool:
+    found = (
+        re.fullmatch(matcher.value, value) is not None
+        if matcher.op in (MatchOp.Re, MatchOp.NotRe)
+        else matcher.value == value
+    )
+    return found == (matcher.op in (MatchOp.Re, MatchOp.Equal))
