@@ -34,7 +34,7 @@ def promtool(*arguments: str) -> None:
         cwd=FOLDER,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
