@@ -48,11 +48,14 @@ class ServerSettings(Group):
 
     shutdown_delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
     """Seconds that the process goes on serving, but says on `/readyz` that it is not ready, once it
-    is told to end: as long as a load balancer takes to notice. In Kubernetes some 5."""
+    is told to end: as long as a load balancer takes to notice. With 0 the port closes at the same
+    moment. In Kubernetes some 5."""
 
     shutdown_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
-    """Seconds that requests in flight have to finish once the process is told to end. What is not
-    finished by then is answered with a 503, so let it be more than `APIDECK__DEADLINE_SECONDS`."""
+    """Seconds that requests in flight have to finish, once the port is closed: they begin after
+    `SERVER__SHUTDOWN_DELAY_SECONDS`, so give the process the sum of both, and a little more. What
+    is not finished by then is answered with a 503, so let it be more than
+    `APIDECK__DEADLINE_SECONDS`."""
 
 
 class CorsSettings(Group):
