@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -286,6 +287,36 @@ def test_secrets_come_from_a_directory_and_from_nowhere_else(manifests: list[Jso
     assert secret["defaultMode"] == 0o440
     assert "APIDECK__API_KEY'" not in text
     assert not [manifest for manifest in manifests if manifest["kind"] == "Secret"]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+def test_the_runbooks_commands_change_one_field_of_the_secret(tmp_path: Path) -> None:
+    """A new key leaves the store of the limits as it is, and another store leaves the key."""
+    page = (ROOT / "docs" / "runbook.md").read_text()
+    commands = re.findall(
+        r"^  (kubectl create secret .*?/dev/stdin)$", page, re.MULTILINE | re.DOTALL
+    )
+    before = {"apideck-api-key": "b2xk", "limits-store": "b2xk"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vault-bff"}}
+    (tmp_path / "secret.yaml").write_text(yaml.safe_dump({**secret, "data": before}))
+    (tmp_path / "apideck-api-key").write_text("new")
+
+    changed = []
+    for command in commands:
+        here = command.replace(
+            "-n vault-bff patch secret vault-bff", "patch --local -f secret.yaml"
+        )
+        made = subprocess.run(
+            ["/bin/sh", "-c", f"{here} -o yaml"],
+            check=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        data = yaml.safe_load(made.stdout)["data"]
+        changed.append({name: data[name] for name in data if data[name] != before.get(name)})
+        assert data.keys() == before.keys()
+    assert changed == [{"apideck-api-key": "bmV3"}, {"limits-store": "bWVtb3J5"}]
 
 
 def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]) -> None:
