@@ -12,46 +12,79 @@ from emulators.apideck.faults import Broken, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
 from tests.support.http import bearer, problem
-from tests.support.measured import counted
+from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for, settings_with_application
+
+SOON = 5.0
+"""Seconds, half of the deadline: nobody who is answered by then has waited for it."""
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "outcome"),
     [
-        faults.error(503),
-        faults.html(502),
-        faults.error(504),
-        faults.rate_limited("0"),
-        Broken("reset"),
-        Broken("close"),
+        (faults.error(503), "Unavailable"),
+        (faults.html(502), "Unavailable"),
+        (faults.error(504), "Unavailable"),
+        (faults.rate_limited("0"), "RateLimited"),
+        (Broken("reset"), "Unavailable"),
+        (Broken("close"), "Unavailable"),
     ],
     ids=["503", "502", "504", "429", "reset", "close"],
 )
 async def test_a_failure_that_passes_costs_the_caller_nothing(
-    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: Fault
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    fault: Fault,
+    outcome: str,
 ) -> None:
-    """One such failure is asked again, and the caller gets a session."""
+    """One such failure is asked again soon, and the caller gets a session."""
     apideck.fail(fault, times=1)
 
-    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+    with promptly(SOON):
+        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert answer.status_code == 201
     assert len(apideck.minted) == 1
     assert len(apideck.requests) == 2
-    assert await counted(service, "retries_total") == {'retries_total{application="default"}': 1}
+    assert await counted(service) == {
+        f'requests_total{{application="default",outcome="{outcome}"}}': 1,
+        'requests_total{application="default",outcome="Minted"}': 1,
+        'retries_total{application="default"}': 1,
+    }
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 404, 422, 500])
+@pytest.mark.parametrize(
+    ("status", "answered", "outcome"),
+    [
+        (400, (502, "apideck-rejected-request"), "RejectedRequest"),
+        (401, (502, "apideck-misconfigured"), "Misconfigured"),
+        (402, (503, "apideck-quota-exhausted"), "QuotaExhausted"),
+        (404, (502, "apideck-misconfigured"), "Misconfigured"),
+        (422, (502, "apideck-rejected-request"), "RejectedRequest"),
+        (500, (503, "apideck-unavailable"), "Unavailable"),
+    ],
+)
 async def test_other_answers_are_asked_for_once(
-    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, status: int
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    status: int,
+    answered: tuple[int, str],
+    outcome: str,
 ) -> None:
-    """A no is a no, and a 500 may have done something."""
+    """A no is a no, and a 500 may have done something: the caller hears of either at once."""
     apideck.fail(faults.error(status), times=None)
 
-    await service.post("/vault-session", headers=bearer(issuer.token()))
+    with promptly(SOON):
+        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
+    assert problem(answer) == answered
     assert len(apideck.requests) == 1
+    assert await counted(service) == {
+        f'requests_total{{application="default",outcome="{outcome}"}}': 1,
+        'retries_total{application="default"}': 0,
+    }
 
 
 async def test_a_retry_after_beyond_the_deadline_is_told_to_the_caller_at_once(
