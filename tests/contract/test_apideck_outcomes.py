@@ -69,6 +69,7 @@ CASES = [
     Case("404", faults.error(404), MISCONFIGURED),
     Case("422", faults.error(422), REFUSED),
     Case("429", faults.rate_limited(), RATE_LIMITED, 3),
+    Case("429 at once", faults.rate_limited("0"), RATE_LIMITED, 3, "1"),
     Case("429 in seconds", faults.rate_limited("70"), RATE_LIMITED, 1, "70"),
     Case("500", faults.error(500), DOWN),
     Case("503", faults.error(503), DOWN, 3),

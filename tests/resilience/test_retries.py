@@ -24,6 +24,7 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
+from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for
 
 DEADLINE_SECONDS = 60
@@ -162,6 +163,37 @@ async def test_who_can_be_told_when_to_come_is_not_kept_for_an_attempt_that_is_c
     # At 0 and 28; the third would begin at 56, and end after the minute.
     assert len(attempts) == 2
     assert clock.now < 1000 + DEADLINE_SECONDS
+
+
+@pytest.mark.parametrize("retry_after", [None, "7"], ids=["without-retry-after", "with-one"])
+async def test_a_429_that_lasts_is_asked_three_times(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    clock: Clock,
+    retry_after: str | None,
+) -> None:
+    """After three attempts the caller hears that it is too much, and when to come again."""
+    apideck.fail(faults.rate_limited(retry_after), times=None)
+    settings = settings_for(
+        issuer.issuer, apideck_url, apideck={"deadline_seconds": DEADLINE_SECONDS}
+    )
+    async with running(settings) as service:
+        with promptly(5):
+            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        metrics = await counted(service)
+
+    assert problem(answer) == (503, "apideck-rate-limited")
+    assert answer.headers.get("retry-after") == retry_after
+    assert len(apideck.requests) == 3
+    assert apideck.minted == []
+    assert metrics == {
+        'requests_total{application="default",outcome="RateLimited"}': 3,
+        'retries_total{application="default"}': 2,
+    }
+    asked_for, chance = (0, 0.2) if retry_after is None else (float(retry_after), 2 * LITTLE)
+    assert len(clock.slept) == 2
+    assert all(asked_for <= slept <= asked_for + chance for slept in clock.slept)
 
 
 async def test_who_is_told_the_same_second_does_not_come_at_the_same_moment(
