@@ -11,6 +11,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Dribble, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
+from tests.support.behind import asked
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for
@@ -120,14 +121,6 @@ def quick(deadline_seconds: float) -> dict[str, Any]:
         "deadline_seconds": deadline_seconds,
         "attempt_timeout_seconds": 60,
         "retries": {"base_delay_seconds": 0.001},
-    }
-
-
-def asked(attempts: int, outcome: str) -> dict[str, float]:
-    """Return what the metrics say when one caller's attempts all ended like this."""
-    return {
-        f'requests_total{{application="default",outcome="{outcome}"}}': attempts,
-        'retries_total{application="default"}': attempts - 1,
     }
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import pytest
@@ -11,15 +10,11 @@ import pytest
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support import fault_proxy
+from tests.support.behind import SOON, asked, behind
 from tests.support.fault_proxy import Fault, FaultProxy, once_good
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for
-
-ATTEMPT_SECONDS = 1.0
-DEADLINE_SECONDS = 5.0
-SOON = DEADLINE_SECONDS + 2.0
-"""Seconds within which a caller must have an answer: the deadline, and what a busy machine adds."""
 
 DOWN = (503, "apideck-unavailable")
 SLOW = (504, "apideck-timeout")
@@ -80,18 +75,6 @@ async def service(
         yield client
 
 
-def behind(url: str) -> dict[str, Any]:
-    """Return the settings of a service that asks this URL."""
-    return {
-        "apideck": {
-            "base_url": url,
-            "deadline_seconds": DEADLINE_SECONDS,
-            "attempt_timeout_seconds": ATTEMPT_SECONDS,
-            "retries": {"base_delay_seconds": 0.001},
-        }
-    }
-
-
 def by_fault(row: Row) -> str:
     """Return a row's name."""
     return row.fault.__name__
@@ -114,10 +97,7 @@ async def test_a_fault_that_lasts(
     assert problem(answer) == row.lasting
     assert proxy.connections == row.attempts
     assert len(apideck.minted) == row.attempts * row.minted
-    assert await counted(service) == {
-        f'requests_total{{application="default",outcome="{row.outcome}"}}': row.attempts,
-        'retries_total{application="default"}': row.attempts - 1,
-    }
+    assert await counted(service) == asked(row.attempts, row.outcome)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.attempts > 1], ids=by_fault)
@@ -140,43 +120,49 @@ async def test_a_fault_that_passes(
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "outcome"),
     [
-        fault_proxy.closes_after_accept,
-        fault_proxy.resets_after_accept,
-        fault_proxy.resets_after_request,
-        fault_proxy.black_hole,
+        (fault_proxy.closes_after_accept, None),
+        (fault_proxy.resets_after_accept, None),
+        (fault_proxy.resets_after_request, "Unavailable"),
+        (fault_proxy.black_hole, "Timeout"),
     ],
     ids=["closed", "reset", "reset-on-use", "half-open"],
 )
 async def test_a_kept_connection_that_has_died_costs_the_caller_nothing(
-    service: httpx.AsyncClient, issuer: DevelopmentIssuer, proxy: FaultProxy, fault: Fault
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    proxy: FaultProxy,
+    fault: Fault,
+    outcome: str | None,
 ) -> None:
-    """Whether the other side said so, or vanished without a word, a new connection is made."""
+    """A new one is made: at once where the other side said so, and for a retry where it did not."""
     proxy.coming = [once_good(fault)]
     await service.post("/vault-session", headers=bearer(issuer.token()))
+    if outcome is None:
+        await end_of_connections(proxy)
 
     with promptly(SOON):
         answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert answer.status_code == 201
     assert proxy.connections == 2
+    assert len(apideck.minted) == 2
+    failed = asked(1, outcome) if outcome else {}
+    assert await counted(service) == failed | {
+        'requests_total{application="default",outcome="Minted"}': 2,
+        'retries_total{application="default"}': 1 if outcome else 0,
+    }
 
 
-async def test_no_connection_at_all_ends_with_the_deadline(
-    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
-) -> None:
-    """A firewall that drops everything costs the caller no more than the deadline."""
-    with fault_proxy.never_accepts() as url:
-        settings = settings_for(issuer.issuer, apideck_url, **behind(url))
-        async with running(settings) as service:
-            with promptly(SOON):
-                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
-            metrics = await counted(service)
-
-    assert problem(answer) == SLOW
-    assert metrics['requests_total{application="default",outcome="Timeout"}'] == 3
-    assert apideck.requests == []
+async def end_of_connections(proxy: FaultProxy) -> None:
+    """Wait until the proxy has ended each connection, and its other end had turns to hear of it."""
+    async with asyncio.timeout(20):
+        while proxy.open:  # noqa: ASYNC110 - the proxy has no event for it
+            await asyncio.sleep(0.01)
+    for _ in range(10):
+        await asyncio.sleep(0.01)
 
 
 async def test_a_deadline_that_is_shorter_than_an_attempt_ends_it(
@@ -184,31 +170,45 @@ async def test_a_deadline_that_is_shorter_than_an_attempt_ends_it(
 ) -> None:
     """Of a long attempt the caller waits for as much as the deadline is, and there is no other."""
     proxy.lasting = fault_proxy.black_hole
-    times = behind(proxy.url)
-    times["apideck"] |= {"deadline_seconds": 0.6, "attempt_timeout_seconds": 30}
+    times = behind(proxy.url, deadline_seconds=0.6, attempt_timeout_seconds=30)
     async with running(settings_for(issuer.issuer, apideck_url, **times)) as service:
-        with promptly(15):
+        with promptly(0.6 + 2):
             answer = await service.post("/vault-session", headers=bearer(issuer.token()))
         metrics = await counted(service)
 
     assert problem(answer) == SLOW
-    assert metrics == {
-        'requests_total{application="default",outcome="Timeout"}': 1,
-        'retries_total{application="default"}': 0,
-    }
+    assert (proxy.connections, proxy.requests) == (1, 1)
+    assert metrics == asked(1, "Timeout")
 
 
 async def test_many_callers_in_a_black_hole_all_hear_in_time(
-    service: httpx.AsyncClient, issuer: DevelopmentIssuer, proxy: FaultProxy
+    issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> None:
-    """A hundred at once are answered in time, most of them without Apideck being asked again."""
+    """A hundred at once wait for an attempt or two, and who comes after them is told at once."""
     proxy.lasting = fault_proxy.black_hole
-    tokens = [issuer.token(sub=f"person-{number}") for number in range(100)]
+    settings = settings_for(
+        issuer.issuer, apideck_url, **behind(proxy.url, breaker={"open_seconds": 300})
+    )
+    async with running(settings) as service:
 
-    with promptly(SOON):
-        answers = await asyncio.gather(
-            *(service.post("/vault-session", headers=bearer(token)) for token in tokens)
-        )
+        async def ask(count: int) -> set[tuple[int, str]]:
+            tokens = [issuer.token(sub=f"person-{number}") for number in range(count)]
+            with promptly(SOON):
+                answers = await asyncio.gather(
+                    *(service.post("/vault-session", headers=bearer(token)) for token in tokens)
+                )
+            return {problem(answer) for answer in answers}
 
-    assert {problem(answer) for answer in answers} <= {SLOW, DOWN}
-    assert proxy.requests <= 100 * 1.1 + 10
+        first = await ask(100)
+        before = proxy.requests
+        second = await ask(50)
+        names = ("requests_total", "retries_total", "not_asked_total", "breaker_state")
+        metrics = await counted(service, *names)
+
+    assert SLOW in first <= {SLOW, DOWN}
+    assert second == {DOWN}
+    assert proxy.requests == before <= 100 * 1.1 + 10
+    assert metrics['requests_total{application="default",outcome="Timeout"}'] == before
+    assert metrics['retries_total{application="default"}'] <= 100 * 0.1 + 10
+    assert metrics['not_asked_total{application="default"}'] >= 50
+    assert metrics['breaker_state{application="default"}'] == 2

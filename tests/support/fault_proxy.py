@@ -213,9 +213,13 @@ class FaultProxy:
         return len(self._open)
 
     @asynccontextmanager
-    async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["FaultProxy"]:
+    async def serve(
+        self, tls: ssl.SSLContext | None = None, *, port: int = 0
+    ) -> AsyncIterator["FaultProxy"]:
         """Serve on loopback for as long as the context lasts, in the loop that is running."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", ssl=tls, backlog=_BACKLOG)
+        server = await asyncio.start_server(
+            self._connected, "127.0.0.1", port, ssl=tls, backlog=_BACKLOG
+        )
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
