@@ -1,4 +1,5 @@
-from contextlib import suppress
+import asyncio
+from contextlib import AbstractContextManager, suppress
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_it_opens_at_a_rate_of_failures_although_some_calls_go_well(
     assert error.value.retry_after == 5
 
 
+def test_one_failure_among_many_calls_opens_nothing(
+    breaker: CircuitBreaker,
+) -> None:
+    """Below the rate it stays closed, however full the window is."""
+    call(breaker, fails=True)
+    for _ in range(20):
+        call(breaker, fails=False)
+        assert state(breaker) == "closed"
+
+
 def test_failures_beyond_the_window_are_forgotten(breaker: CircuitBreaker, clock: Clock) -> None:
     """A failure an hour, all night long, opens nothing."""
     for _ in range(50):
@@ -92,3 +103,95 @@ def test_probes_that_go_well_close_it_and_one_that_fails_opens_it_again(
     call(breaker, fails=False)
 
     assert state(breaker) == "closed"
+
+
+def opened(breaker: CircuitBreaker) -> None:
+    """Fail until it is open."""
+    while state(breaker) == "closed":
+        call(breaker, fails=True)
+
+
+def cancelled(breaker: CircuitBreaker) -> None:
+    """Make one call whose caller leaves before it ends."""
+    with pytest.raises(asyncio.CancelledError), breaker.call(lambda _: True):
+        raise asyncio.CancelledError
+
+
+def test_a_probe_that_is_cancelled_makes_room_for_the_next_and_says_nothing(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    """It neither opens it again nor counts towards closing it."""
+    opened(breaker)
+    clock.now = 5
+
+    for _ in range(3):
+        cancelled(breaker)
+        assert state(breaker) == "half-open"
+    call(breaker, fails=False)
+    cancelled(breaker)
+    assert state(breaker) == "half-open"
+    call(breaker, fails=False)
+
+    assert state(breaker) == "closed"
+
+
+def test_a_call_that_is_cancelled_says_nothing_while_all_is_well(breaker: CircuitBreaker) -> None:
+    """Callers who leave make no rate: neither of failures, nor of calls that went well."""
+    for _ in range(50):
+        cancelled(breaker)
+    for fails in (True, False, True):
+        call(breaker, fails=fails)
+    assert state(breaker) == "closed"
+
+    call(breaker, fails=True)
+
+    assert state(breaker) == "open"
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_call_from_before_it_opened_says_nothing_after(
+    breaker: CircuitBreaker, clock: Clock, fails: bool
+) -> None:
+    """Who began earlier and ends while it probes neither frees a probe, nor opens or closes it."""
+    before = [breaker.call(lambda _: True) for _ in range(4)]
+    for one in before:
+        one.__enter__()
+    opened(breaker)
+    clock.now = 5
+
+    with breaker.call(lambda _: True):
+        for one in before:
+            end(one, fails=fails)
+            assert state(breaker) == "half-open"
+        with pytest.raises(CircuitOpenError):
+            call(breaker, fails=False)
+    assert state(breaker) == "half-open"
+    call(breaker, fails=False)
+
+    assert state(breaker) == "closed"
+
+
+def test_a_call_from_before_it_opened_does_not_count_once_it_is_closed_again(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    """Failures of an outage that is over do not open it anew."""
+    before = [breaker.call(lambda _: True) for _ in range(4)]
+    for one in before:
+        one.__enter__()
+    opened(breaker)
+    clock.now = 5
+    for _ in range(2):
+        call(breaker, fails=False)
+
+    for one in before:
+        end(one, fails=True)
+
+    assert state(breaker) == "closed"
+
+
+def end(one: AbstractContextManager[None], *, fails: bool) -> None:
+    """End a call that was begun before."""
+    if fails:
+        assert not one.__exit__(OSError, OSError(), None)
+    else:
+        one.__exit__(None, None, None)
