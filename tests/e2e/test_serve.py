@@ -22,8 +22,9 @@ from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Broken, Slow
 from emulators.issuer import DevelopmentIssuer
 from emulators.serving import serve
+from tests.support import raw
 from tests.support.http import bearer
-from tests.support.process import environment_for, serving, start, url
+from tests.support.process import environment_for, serving, start, until, url
 
 
 @pytest.fixture
@@ -95,19 +96,32 @@ def test_a_caller_who_hangs_up_ends_the_request_to_apideck(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
 ) -> None:
-    """Nobody waits for an answer that nobody will read, and the log has it as abandoned."""
+    """Nobody waits for an answer that nobody will read; log and metrics have it as abandoned."""
     apideck.fail(Broken("hang"), times=None)
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(url(environment, "/vault-session"), headers=bearer(issuer.token()), timeout=0.5)
-    deadline = time.monotonic() + 3
-    while not apideck.state.disconnects and time.monotonic() < deadline:
-        time.sleep(0.01)
+    authorization = bearer(issuer.token())["authorization"]
+    with raw.connect(int(environment["SERVER__PORT"])) as caller:
+        caller.sendall(
+            b"POST /vault-session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+            b"Authorization: %s\r\n\r\n" % authorization.encode()
+        )
+        until(lambda: len(apideck.requests) == 1)
+    until(lambda: apideck.disconnects == 1)
+    counted = (
+        'apideck_requests_total{application="default",outcome="Abandoned"} 1.0',
+        'http_requests_total{method="POST",route="/vault-session",status="499"} 1.0',
+        'sessions_total{caller_kind="user",outcome="abandoned",problem="none"} 1.0',
+        "http_requests_in_flight 1.0",
+    )
+    metrics = url(environment, "/metrics")
+    until(lambda: all(f"\nvault_bff_{one}\n" in httpx.get(metrics).text for one in counted))
     server.send_signal(signal.SIGTERM)
     out, err = server.communicate(timeout=15)
 
-    assert apideck.state.disconnects == 1
     assert len(apideck.requests) == 1
-    assert "vault_session_abandoned" in {json.loads(line)["event"] for line in out.splitlines()}
+    events = {event["event"]: event for event in map(json.loads, out.splitlines())}
+    assert events["vault_session_abandoned"]["subject"] == "ada"
+    assert events["vault_session_abandoned"]["problem"] is None
+    assert events["http_request"]["status"] == 499
     assert err == ""
 
 

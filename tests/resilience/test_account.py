@@ -4,6 +4,7 @@ import gzip
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator, faults
@@ -89,20 +90,30 @@ async def test_a_no_to_the_account_is_shown_and_opens_nothing(
     answered: tuple[int, str],
     account: str,
 ) -> None:
-    """Each request reaches Apideck, however many are refused, and so the first good one is seen."""
+    """Each request reaches Apideck, so the first good one is seen; the log has either turn once."""
     apideck.fail(faults.error(status), times=REQUESTS)
-    async with running(settings) as service:
-        before = await shown(service)
-        answers = [
-            await service.post("/vault-session", headers=bearer(issuer.token()))
-            for _ in range(REQUESTS)
-        ]
-        refused = await shown(service)
-        minted = await service.post("/vault-session", headers=bearer(issuer.token()))
-        after = await shown(service)
+    with capture_logs() as logs:
+        async with running(settings) as service:
+            before = await shown(service)
+            answers = [
+                await service.post("/vault-session", headers=bearer(issuer.token()))
+                for _ in range(REQUESTS)
+            ]
+            refused = await shown(service)
+            minted = await service.post("/vault-session", headers=bearer(issuer.token()))
+            after = await shown(service)
 
     assert {problem(answer) for answer in answers} == {answered}
     assert minted.status_code == 201
     assert len(apideck.requests) == REQUESTS + 1
     assert before == after == ("closed", "ok", {"ok"})
     assert refused == ("closed", account, {account})
+    assert [line for line in logs if line["event"] == "apideck_account_changed"] == [
+        {
+            "event": "apideck_account_changed",
+            "log_level": level,
+            "application": "default",
+            "state": state,
+        }
+        for level, state in (("error", account), ("info", "ok"))
+    ]
