@@ -1,6 +1,7 @@
 import time
 
 import pytest
+from redis.asyncio import Redis
 
 from app.limits.guarded import Store
 from app.limits.memory import MemoryStore
@@ -51,6 +52,23 @@ async def test_two_processes_share_one_count(redis_url: str) -> None:
         await one.aclose()
 
     assert sum(admitted) == 5
+
+
+async def test_each_request_is_one_round_trip(redis_url: str) -> None:
+    """However many limits there are, Redis is asked for one script, which does all the rest."""
+    store = RedisStore(redis_url, f"test-{time.monotonic_ns()}", timeout_seconds=5)
+    await store.admit([ADA, TOTAL])  # Connects, and has the script loaded.
+    async with Redis.from_url(redis_url) as observer:
+        await observer.config_resetstat()
+        for _ in range(2):
+            assert (await store.admit([ADA, TOTAL])).admitted
+        asked = await observer.info("commandstats")
+    await store.aclose()
+
+    calls = {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in asked.items()}
+    calls.pop("config|resetstat")
+    in_the_script = {"time": 2, "get": 4, "set": 4}
+    assert calls == {"evalsha": 2, **in_the_script}
 
 
 async def test_a_store_that_is_not_there_has_failed(unused_tcp_port: int) -> None:
