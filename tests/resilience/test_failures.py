@@ -1,8 +1,6 @@
 """What the service does when Apideck, its callers or its settings misbehave."""
 
 import asyncio
-import socket
-import time
 
 import httpx
 import pytest
@@ -218,47 +216,3 @@ async def test_a_caller_beyond_the_limit_is_told_where_they_stand(
     assert answers[0].headers["ratelimit-policy"] == '"user";q=2;w=3600'
     assert 1790 < int(answers[2].headers["retry-after"]) <= 1800
     assert len(apideck.requests) == 2
-
-
-@pytest.mark.parametrize(("choice", "status"), [("open", 201), ("closed", 503)])
-async def test_a_store_that_is_down_follows_the_operators_choice(
-    issuer: DevelopmentIssuer,
-    apideck: ApideckEmulator,
-    apideck_url: str,
-    unused_tcp_port: int,
-    choice: str,
-    status: int,
-) -> None:
-    """Requests are let through uncounted, or refused and nothing is minted."""
-    limits = {"store": f"redis://127.0.0.1:{unused_tcp_port}/0", "when_store_fails": choice}
-    async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
-
-    assert answer.status_code == status
-    assert len(apideck.minted) == (status == 201)
-
-
-async def test_a_store_that_says_nothing_costs_its_small_timeout_and_soon_not_even_that(
-    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
-) -> None:
-    """A few callers wait for that long, the others not at all, and all of them have a session."""
-    seconds = 0.4
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        limits = {
-            "store": f"redis://127.0.0.1:{silent.getsockname()[1]}/0",
-            "store_timeout_seconds": seconds,
-        }
-        settings = settings_for(issuer.issuer, apideck_url, limits=limits)
-        async with running(settings) as service:
-            waited = []
-            for _ in range(20):
-                started = time.monotonic()
-                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
-                waited.append(time.monotonic() - started)
-                assert answer.status_code == 201
-            metrics = (await service.get("/metrics")).text
-
-    assert len(apideck.minted) == 20
-    assert max(waited) < seconds + 1
-    assert sum(one >= seconds for one in waited) <= 8
-    assert "vault_bff_rate_limit_store_failures_total 20.0" in metrics

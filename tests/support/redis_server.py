@@ -19,9 +19,9 @@ def missing() -> str | None:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
+def redis_server(folder: Path, port: int | None = None) -> Iterator[str]:
     """Run a Redis that keeps nothing for as long as the context lasts; yields its URL."""
-    port = free_ports()
+    port = port or free_ports()
     process = subprocess.Popen(
         ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],  # noqa: S607 - whichever the machine has
         cwd=folder,
