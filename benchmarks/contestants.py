@@ -110,8 +110,8 @@ def service(
             "IDENTITY__ISSUERS__MAIN__ISSUER": run.issuer,
             "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
             "SESSION__JOIN_IDENTICAL": "false",
-            "LIMITS__PER_USER": "1000000/second",
-            "LIMITS__TOTAL": "1000000/second",
+            "LIMITS__PER_USER": "100000/second",
+            "LIMITS__TOTAL": "100000/second",
             "SERVER__PORT": str(run.port),
             **{setting: _filled(value, run) for setting, value in settings.items()},
         }

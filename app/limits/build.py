@@ -14,5 +14,5 @@ def build_store(settings: LimitSettings) -> Store:
     # Here, because whoever counts in memory should not wait for the import.
     from app.limits.redis import RedisStore  # noqa: PLC0415
 
-    timeout = settings.store_timeout_seconds
-    return GuardedStore(RedisStore(url, settings.store_prefix, timeout), timeout)
+    shared = RedisStore(url, settings.store_prefix)
+    return GuardedStore(shared, settings.store_timeout_seconds)

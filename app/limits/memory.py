@@ -32,8 +32,9 @@ class MemoryStore:
         ]
         if admitted:
             for one, wait in zip(limits, after, strict=True):
+                if one.key not in self._whole_at:
+                    heapq.heappush(self._due, (now + wait, one.key))
                 self._whole_at[one.key] = now + wait
-                heapq.heappush(self._due, (now + wait, one.key))
         return Verdict(admitted, tuple(map(Standing, limits, after)))
 
     async def aclose(self) -> None:
@@ -41,6 +42,9 @@ class MemoryStore:
 
     def _forget(self, now: float) -> None:
         while self._due and self._due[0][0] <= now:
-            due, key = heapq.heappop(self._due)
-            if self._whole_at.get(key) == due:
+            key = self._due[0][1]
+            if (whole_at := self._whole_at[key]) > now:
+                heapq.heapreplace(self._due, (whole_at, key))
+            else:
+                heapq.heappop(self._due)
                 del self._whole_at[key]

@@ -73,8 +73,8 @@ class Standing:
     def remaining(self) -> int:
         """Requests that would be admitted right now."""
         rate = self.limit.rate
-        # A millionth of a request of tolerance: seconds are floats.
-        return max(0, math.floor(rate.quota - self.until_whole / rate.interval + 1e-6))
+        # A hundredth of a request of tolerance: seconds are floats, and in Redis microseconds.
+        return max(0, math.floor(rate.quota - self.until_whole / rate.interval + 0.01))
 
     @property
     def retry_after(self) -> float:

@@ -7,6 +7,7 @@ import structlog
 from app.errors import OverloadedError, RateLimitedError
 from app.identity.models import Caller
 from app.limits.guarded import Store
+from app.limits.memory import MemoryStore
 from app.limits.models import Limit, Rate, StoreFailedError, StoreNotAskedError, Verdict
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
@@ -34,6 +35,7 @@ class RateLimits:
         self._total = Rate.parse(settings.total)
         self._open = settings.when_store_fails == "open"
         self._store = store
+        self._meanwhile = MemoryStore()
         self._metrics = metrics
         self._failing = False
 
@@ -41,8 +43,8 @@ class RateLimits:
         """Count one request of a caller's.
 
         Returns:
-            Whether it is admitted and where the caller stands: nowhere, where no limit is set, or
-            the store has failed and the operator chose to go on without.
+            Whether it is admitted and where the caller stands: nowhere, where no limit is set.
+            While the store fails and the operator chose to go on, this process counts by itself.
 
         Raises:
             OverloadedError: the store has failed, and the operator chose to refuse then.
@@ -54,10 +56,9 @@ class RateLimits:
             verdict = await self._store.admit(limits)
         except StoreFailedError as error:
             self._on_failure(error)
-            return Verdict(admitted=True, standings=())
-        if self._failing:
-            self._failing = False
-            logger.info("limit_store_recovered")
+            verdict = await self._meanwhile.admit(limits)
+        else:
+            self._on_success()
         if not verdict.admitted:
             self._metrics.rate_limited.labels(verdict.strictest.limit.policy).inc()
         return verdict
@@ -73,6 +74,11 @@ class RateLimits:
             limits.append(Limit("total", "all", self._total))
         return limits
 
+    def _on_success(self) -> None:
+        if self._failing:
+            self._failing = False
+            logger.info("limit_store_recovered")
+
     def _on_failure(self, error: StoreFailedError) -> None:
         self._metrics.limit_store_failures.inc()
         if not isinstance(error, StoreNotAskedError) and not self._failing:
@@ -80,7 +86,7 @@ class RateLimits:
             logger.error(
                 "limit_store_failed",
                 error=str(error),
-                requests="are let through" if self._open else "are refused",
+                requests="are counted by each process" if self._open else "are refused",
             )
         if not self._open:
             raise OverloadedError(

@@ -5,7 +5,7 @@ counts, so that the clocks of the processes need not agree. Why this is no libra
 docs/adr/0008-rate-limits.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -15,79 +15,94 @@ from redis.exceptions import RedisError
 
 from app.limits.models import Limit, Standing, StoreFailedError, Verdict
 
-_CONNECTIONS = 32
+_CONNECTIONS = 2
 _MICROSECONDS = 1_000_000
 
-# KEYS: one for each limit. ARGV: interval and window of each, in microseconds.
-# Returns whether all admit, then for each the microseconds until its quota is whole.
+# KEYS: one for each limit of each request. ARGV: for each request the number of its limits, then
+# interval and window of each, in microseconds.
+# Returns for each request whether all of its limits admit it, then the microseconds until the quota
+# of each is whole.
 _ADMIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local waits, admitted = {}, 1
-for i, key in ipairs(KEYS) do
-  local wait = math.max(0, tonumber(redis.call('GET', key) or now) - now)
-  waits[i] = wait
-  if wait + ARGV[2 * i - 1] > tonumber(ARGV[2 * i]) then admitted = 0 end
-end
-if admitted == 1 then
-  for i, key in ipairs(KEYS) do
-    waits[i] = waits[i] + ARGV[2 * i - 1]
-    redis.call('SET', key, string.format('%.0f', now + waits[i]), 'PX', math.ceil(waits[i] / 1000))
+local answers, at, first = {}, 1, 1
+while at <= #ARGV do
+  local limits, waits, admitted = tonumber(ARGV[at]), {}, 1
+  for i = 1, limits do
+    local interval, window = tonumber(ARGV[at + 2 * i - 1]), tonumber(ARGV[at + 2 * i])
+    local wait = tonumber(redis.call('GET', KEYS[first + i - 1]) or now) - now
+    -- Never more than the window, or a clock that is set back would keep everybody out.
+    waits[i] = math.min(math.max(wait, 0), window)
+    -- Of so large a number a quarter is the least that a float can hold, and that adds up.
+    if waits[i] + interval > window + math.min(interval / 2, 1000) then admitted = 0 end
   end
+  table.insert(answers, admitted)
+  for i = 1, limits do
+    if admitted == 1 then
+      waits[i] = waits[i] + tonumber(ARGV[at + 2 * i - 1])
+      local lasts = math.max(1, math.ceil(waits[i] / 1000))
+      local whole = string.format('%.2f', now + waits[i])
+      redis.call('SET', KEYS[first + i - 1], whole, 'PX', lasts)
+    end
+    table.insert(answers, math.floor(waits[i] + 0.5))
+  end
+  at, first = at + 1 + 2 * limits, first + limits
 end
-return {admitted, unpack(waits)}
+return answers
 """
 
 
 class RedisStore:
     """Keeps one number in Redis for everybody whose quota is not whole; it expires by itself."""
 
-    def __init__(self, url: str, prefix: str, timeout_seconds: float) -> None:
+    def __init__(self, url: str, prefix: str) -> None:
         """Take where the store is; nothing is opened yet.
 
         Args:
             url: `redis://`, `rediss://` or `unix://`, with user, password and database.
             prefix: what every key begins with.
-            timeout_seconds: how long any step may take. All of them together are for the caller
-                of `admit` to bound.
         """
         self._prefix = prefix
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
-            timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
+            # Whoever asks bounds all of it together.
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
             # Once: an idle connection may have been closed by the server meanwhile.
             retry=Retry(NoBackoff(), 1),
         )
         self._redis = Redis.from_pool(pool)
         self._admit = self._redis.register_script(_ADMIT)
 
-    async def admit(self, limits: Sequence[Limit]) -> Verdict:
-        """Count one request for every limit, or for none when it is beyond any of them.
+    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+        """Count requests one after the other, each for every one of its limits or for none.
+
+        For how long is for the caller to bound.
 
         Raises:
             StoreFailedError: the store does not answer, or with an error.
         """
-        # In braces: a cluster keeps keys with equal ones on the same node.
-        keys = [f"{{{self._prefix}}}:{one.policy}:{one.key}" for one in limits]
-        numbers = [
-            number
-            for one in limits
-            for number in (
-                # Rounded down, so that a whole quota of them fits into the window.
-                one.rate.window_seconds * _MICROSECONDS // one.rate.quota,
-                one.rate.window_seconds * _MICROSECONDS,
-            )
-        ]
+        keys, numbers = [], []
+        for limits in asked:
+            numbers.append(float(len(limits)))
+            for one in limits:
+                # In braces: a cluster keeps keys with equal ones on the same node.
+                keys.append(f"{{{self._prefix}}}:{one.policy}:{one.key}")
+                numbers.append(one.rate.interval * _MICROSECONDS)
+                numbers.append(one.rate.window_seconds * _MICROSECONDS)
         try:
-            admitted, *waits = cast("list[int]", await self._admit(keys=keys, args=numbers))
+            answers = iter(cast("list[int]", await self._admit(keys=keys, args=numbers)))
         except RedisError as error:
             raise StoreFailedError(type(error).__name__) from error
-        seconds = [wait / _MICROSECONDS for wait in waits]
-        return Verdict(bool(admitted), tuple(map(Standing, limits, seconds)))
+        return [_verdict(limits, answers) for limits in asked]
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
+
+
+def _verdict(limits: Sequence[Limit], answers: Iterator[int]) -> Verdict:
+    admitted = bool(next(answers))
+    return Verdict(admitted, tuple(Standing(one, next(answers) / _MICROSECONDS) for one in limits))

@@ -7,9 +7,20 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from app.settings.groups import Group
 
+MAX_PER_SECOND: Final = 100_000
+
+
+def _countable(value: str) -> str:
+    quota, _, window = value.partition("/")
+    if window == "second" and int(quota) > MAX_PER_SECOND:
+        raise ValueError(f"must be at most {MAX_PER_SECOND} a second, or unlimited")
+    return value
+
+
 RateText = Annotated[
     str,
     StringConstraints(pattern=r"^(unlimited|[1-9][0-9]{0,6}/(second|minute|hour|day))$"),
+    AfterValidator(_countable),
 ]
 MEMORY: Final = "memory"
 _SCHEMES = ("redis://", "rediss://", "unix://")
@@ -60,8 +71,9 @@ class LimitSettings(Group):
     """What keys in the store begin with."""
 
     store_timeout_seconds: Annotated[float, Field(gt=0, le=5)] = 0.1
-    """Seconds that the store may take; it has failed after that."""
+    """Seconds that the store may take to answer; it has failed after that. Who comes while it is
+    being asked waits for that answer, too."""
 
     when_store_fails: Literal["open", "closed"] = "open"
-    """What becomes of requests while the store fails: `open` lets them through uncounted, `closed`
-    refuses them."""
+    """What becomes of requests while the store fails: with `open` each process counts by itself,
+    with `closed` they are refused."""

@@ -36,28 +36,34 @@ def absent(unused_tcp_port: int) -> str:
 
 
 @pytest.mark.parametrize("store", ["absent", "silent"])
-async def test_requests_that_nobody_counts_are_let_through_where_the_operator_chose_so(
+async def test_each_process_counts_while_the_store_fails_where_the_operator_chose_so(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     request: pytest.FixtureRequest,
     store: str,
 ) -> None:
-    """The caller has a session after the store's small timeout, and is told of no limit."""
-    limits = {"store": request.getfixturevalue(store), "store_timeout_seconds": 0.2}
+    """The caller has a session after the store's small timeout, and their limit stands."""
+    limits = {
+        "store": request.getfixturevalue(store),
+        "store_timeout_seconds": 0.2,
+        "per_user": "1/hour",
+    }
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
             with promptly(0.2 + 2):
                 answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+            again = await service.post("/vault-session", headers=bearer(issuer.token()))
             metrics = (await service.get("/metrics")).text
 
     assert answer.status_code == 201
-    assert not {"ratelimit", "ratelimit-policy", "retry-after"} & set(answer.headers)
+    assert answer.headers["ratelimit-policy"] == '"user";q=1;w=3600'
+    assert problem(again) == (429, "rate-limited")
     assert len(apideck.minted) == 1
-    assert f"{FAILURES} 1.0" in metrics
+    assert f"{FAILURES} 2.0" in metrics
     [told] = [line for line in logs if line["event"].startswith("limit_store_")]
     assert told["event"] == "limit_store_failed"
-    assert told["requests"] == "are let through"
+    assert told["requests"] == "are counted by each process"
 
 
 @pytest.mark.parametrize("store", ["absent", "silent"])
@@ -122,13 +128,14 @@ async def test_a_store_that_comes_back_counts_again_and_the_log_says_so(
     choice: str,
     meanwhile: set[int],
 ) -> None:
-    """Between the two events nobody is counted, and then everybody again, without a restart."""
+    """Between the two events only this process counts, and then all together, without a restart."""
     if reason := redis_server.missing():
         pytest.skip(reason)
     limits = {
         "store": f"redis://127.0.0.1:{unused_tcp_port}/0",
         "store_timeout_seconds": 5,
         "when_store_fails": choice,
+        "store_prefix": f"back-{time.monotonic_ns()}",
         "per_user": "1000000/day",
     }
     with capture_logs() as logs:
@@ -149,12 +156,13 @@ async def test_a_store_that_comes_back_counts_again_and_the_log_says_so(
             minted = len(apideck.minted)
             with redis_server.redis_server(tmp_path, unused_tcp_port):
                 async with asyncio.timeout(20):
-                    while "ratelimit" not in (await ask()).headers:  # noqa: ASYNC110 - it is asked
+                    while ("limit_store_recovered", "info") not in told():
                         await asyncio.sleep(0.05)
+                        await ask()
                 after = [await ask() for _ in range(5)]
 
     assert {answer.status_code for answer in without} == meanwhile
-    assert not any("ratelimit" in answer.headers for answer in without)
+    assert all("ratelimit" in answer.headers for answer in without) == (choice == "open")
     assert minted == (11 if choice == "open" else 1)
     assert {answer.status_code for answer in after} == {201}
     assert all("ratelimit" in answer.headers for answer in after)

@@ -1,9 +1,10 @@
+import asyncio
 import time
 
 import pytest
 from redis.asyncio import Redis
 
-from app.limits.guarded import Store
+from app.limits.guarded import GuardedStore, Store
 from app.limits.memory import MemoryStore
 from app.limits.models import Limit, Rate, StoreFailedError
 from app.limits.redis import RedisStore
@@ -18,7 +19,12 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return MemoryStore()
     url: str = request.getfixturevalue("redis_url")
-    return RedisStore(url, f"test-{time.monotonic_ns()}", timeout_seconds=5)
+    return shared(url)
+
+
+def shared(url: str, prefix: str | None = None) -> GuardedStore:
+    """Return a store in a Redis, empty unless a prefix is given."""
+    return GuardedStore(RedisStore(url, prefix or f"test-{time.monotonic_ns()}"), 5)
 
 
 async def test_a_whole_quota_is_admitted_and_no_more(store: Store) -> None:
@@ -45,7 +51,7 @@ async def test_who_is_beyond_their_own_limit_uses_up_nobody_elses(store: Store) 
 async def test_two_processes_share_one_count(redis_url: str) -> None:
     """Two clients of the same Redis admit one quota between them."""
     prefix = f"test-{time.monotonic_ns()}"
-    stores = [RedisStore(redis_url, prefix, timeout_seconds=5) for _ in range(2)]
+    stores = [shared(redis_url, prefix) for _ in range(2)]
 
     admitted = [(await stores[i % 2].admit([TOTAL])).admitted for i in range(20)]
     for one in stores:
@@ -56,7 +62,7 @@ async def test_two_processes_share_one_count(redis_url: str) -> None:
 
 async def test_each_request_is_one_round_trip(redis_url: str) -> None:
     """However many limits there are, Redis is asked for one script, which does all the rest."""
-    store = RedisStore(redis_url, f"test-{time.monotonic_ns()}", timeout_seconds=5)
+    store = shared(redis_url)
     await store.admit([ADA, TOTAL])  # Connects, and has the script loaded.
     async with Redis.from_url(redis_url) as observer:
         await observer.config_resetstat()
@@ -71,9 +77,60 @@ async def test_each_request_is_one_round_trip(redis_url: str) -> None:
     assert calls == {"evalsha": 2, **in_the_script}
 
 
+async def test_many_at_once_are_a_few_questions_and_counted_exactly(redis_url: str) -> None:
+    """Of six hundred who come together three are admitted, for five questions at most."""
+    store = shared(redis_url)
+    await store.admit([TOTAL])  # Connects, and has the script loaded.
+    async with Redis.from_url(redis_url) as observer:
+        await observer.config_resetstat()
+        verdicts = await asyncio.gather(*(store.admit([ADA]) for _ in range(600)))
+        asked = await observer.info("commandstats")
+    await store.aclose()
+
+    assert sum(one.admitted for one in verdicts) == 3
+    assert asked["cmdstat_evalsha"]["calls"] <= 5
+
+
+@pytest.mark.parametrize("quota", [7, 11, 59, 97, 128])
+async def test_a_quota_that_is_no_whole_number_of_microseconds_is_exact(
+    redis_url: str, quota: int
+) -> None:
+    """Of so many an hour, all of which come at the same moment, none is lost and none is added."""
+    store = shared(redis_url)
+    await store.admit([TOTAL])  # Connects, so that what comes now is one question.
+    limit = Limit("user", "ada", Rate(quota, 3600))
+    verdicts = await asyncio.gather(*(store.admit([limit]) for _ in range(quota + 1)))
+    await store.aclose()
+
+    assert [one.admitted for one in verdicts] == [True] * quota + [False]
+    left = [one.standings[0].remaining for one in verdicts]
+    assert left == [*range(quota - 1, -1, -1), 0]
+
+
+async def test_the_largest_quota_can_be_counted(redis_url: str) -> None:
+    """A key lasts for a millisecond at least."""
+    store = shared(redis_url)
+    limit = Limit("user", "ada", Rate(100_000, 1))
+
+    assert (await store.admit([limit])).admitted
+    await store.aclose()
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer(redis_url: str) -> None:
+    """What was counted in the future is at most a whole window away."""
+    store = shared(redis_url, prefix := f"test-{time.monotonic_ns()}")
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(f"{{{prefix}}}:user:ada", int((time.time() + 10 * 3600) * 1e6))
+        verdict = await store.admit([ADA])
+    await store.aclose()
+
+    assert not verdict.admitted
+    assert verdict.strictest.retry_after == 1200
+
+
 async def test_a_store_that_is_not_there_has_failed(unused_tcp_port: int) -> None:
     """The caller of the store gets one kind of error, whatever the library raises."""
-    store = RedisStore(f"redis://127.0.0.1:{unused_tcp_port}/0", "x", timeout_seconds=0.5)
+    store = shared(f"redis://127.0.0.1:{unused_tcp_port}/0")
 
     with pytest.raises(StoreFailedError):
         await store.admit([ADA])
@@ -94,3 +151,14 @@ async def test_quota_comes_back_evenly() -> None:
 
     assert admitted == [True, False]
     assert list(store._whole_at) == ["all"]
+
+
+async def test_memory_grows_with_callers_and_not_with_requests() -> None:
+    """However often one of them comes, and though their quota is never whole."""
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    for _ in range(1000):
+        now[0] += 1000
+        await store.admit([ADA])
+
+    assert (len(store._whole_at), len(store._due)) == (1, 1)
