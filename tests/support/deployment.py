@@ -58,6 +58,16 @@ def renderer() -> list[str]:
     return ["kubectl", "kustomize"] if shutil.which("kubectl") else []
 
 
+def patches_from_files() -> bool:
+    """Tell whether there is a kubectl that takes a patch from a file."""
+    if shutil.which("kubectl") is None:
+        return False
+    command = ["kubectl", "patch", "--help"]
+    return (
+        "--patch-file" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+
+
 def render(folder: Path) -> list[Json]:
     """Return the manifests of a kustomization, as `kubectl apply -k` would send them."""
     ended = subprocess.run(
