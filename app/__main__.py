@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType
 from typing import cast
 
@@ -20,7 +20,7 @@ from app.api.problems import Problems
 from app.apideck.keys import read_api_key
 from app.bounded_http import Refusal, bounded
 from app.check import CONSUMER, ask_everybody
-from app.crowded_http import Acceptor
+from app.crowded_http import Acceptor, Answer, lines
 from app.door import Door
 from app.errors import ConfigurationError
 from app.identity.build import client_secret
@@ -129,9 +129,9 @@ def serve(settings: Settings) -> None:
 def _refusal(problems: Problems) -> Refusal:
     """Return what makes the answers that no middleware sees, because there is no request yet."""
 
-    def refusal(status: int) -> tuple[Mapping[str, str], bytes]:
+    def refusal(status: int) -> Answer:
         answer = problems.unreadable(status)
-        return {**answer.headers, **HEADERS}, bytes(answer.body)
+        return status, lines({**answer.headers, **HEADERS}), bytes(answer.body)
 
     return refusal
 

@@ -6,10 +6,10 @@ a head has a size, and a whole request a time in which it must have arrived (CWE
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
-from app.crowded_http import CrowdedProtocol, Door
+from app.crowded_http import Answer, CrowdedProtocol, Door
 
 MAX_HEAD_BYTES: Final = 32_768
 """Bytes of a request's line and headers; the longest credential is a quarter of that."""
@@ -19,8 +19,8 @@ MAX_PIPELINED: Final = 8
 
 BAD_REQUEST, REQUEST_TIMEOUT, HEAD_TOO_LARGE = 400, 408, 431
 
-Refusal = Callable[[int], tuple[Mapping[str, str], bytes]]
-"""Makes the headers and the body of a refusal, by its status."""
+Refusal = Callable[[int], Answer]
+"""Makes a refusal, by its status."""
 
 
 class _HeadError(Exception):
@@ -186,7 +186,7 @@ class BoundedProtocol(CrowdedProtocol):
 
     def _refuse(self, status: int) -> None:
         self._stop_waiting()
-        self.write((status, *type(self).refusal(status)), last=True)
+        self.write(type(self).refusal(status), last=True)
         self._have_it_taken()
 
     def _have_it_taken(self) -> None:

@@ -23,8 +23,8 @@ from app.errors import VaultBffError
 
 _ACCEPTED_AT_ONCE = 512
 
-Answer = tuple[int, Mapping[str, str], bytes]
-"""Status, headers and body."""
+Answer = tuple[int, bytes, bytes]
+"""Status, headers as lines, and body."""
 
 
 class Door(Protocol):
@@ -133,12 +133,16 @@ class CrowdedProtocol(HttpToolsProtocol):
             last: whether the connection ends with it.
         """
         status, headers, body = answer
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
-        lines.append(b"connection: close\r\n\r\n" if last else b"\r\n")
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, body]))
+        defaults = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        end = b"connection: close\r\n\r\n" if last else b"\r\n"
+        self.transport.write(b"".join([STATUS_LINE[status], *defaults, headers, end, body]))
         if last:
             self.transport.close()
+
+
+def lines(headers: Mapping[str, str]) -> bytes:
+    """Return headers as they are written."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
 
 
 def _let_go(cycle: RequestResponseCycle) -> None:

@@ -4,14 +4,16 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import structlog
+from prometheus_client import Histogram
 
 from app.api.problem_types import problem_type_of
 from app.api.problems import Problems
 from app.api.vault_session import PATH
-from app.crowded_http import Answer
+from app.crowded_http import Answer, lines
 from app.errors import VaultBffError
 from app.middleware.access_log import ABANDONED
 from app.middleware.cors import cors_headers
@@ -26,6 +28,10 @@ logger = structlog.get_logger("audit")
 
 _TELL_SECONDS = 1.0
 _ORIGIN, _REQUEST_ID = b"origin", HEADER.encode()
+_ANSWERS = 256
+"""That are kept: a few errors, each for some origins and lengths of an id."""
+_ANY = b"~"
+"""Stands for a character of an id, and is none: eight or more of them are found nowhere else."""
 
 
 class _Ended(NamedTuple):
@@ -37,11 +43,19 @@ class _Ended(NamedTuple):
     reason: str | None = None
 
 
+class _Made(NamedTuple):
+    """The answer to every request that ends in one way, but for its id."""
+
+    ended: _Ended
+    headers: bytes
+    body: bytes
+
+
 class Door:
     """Counts whom it turns away, and tells of them together, once a second.
 
-    A line of log, or two, for each of them would cost more than the refusal itself, and these are
-    what there are thousands of when the CPU is short.
+    A line of log, or two, for each of them would cost more than the refusal itself, and so would an
+    answer made anew; these are what there are thousands of when the CPU is short.
     """
 
     def __init__(self, settings: Settings, problems: Problems) -> None:
@@ -49,7 +63,9 @@ class Door:
         self._origins = frozenset(settings.cors.allow_origins)
         self._cookies = settings.identity.uses_cookies
         self._metrics: Metrics | None = None
+        self._seconds: Histogram
         self._untold: Counter[_Ended] = Counter()
+        self._made = lru_cache(maxsize=_ANSWERS)(self._make)
 
     def guards(self, scope: Mapping[str, Any]) -> bool:
         """Tell whether a request needs a place: those for a session do."""
@@ -62,16 +78,25 @@ class Door:
 
         The middleware sees none of it, so their headers are put on here.
         """
-        problem = problem_type_of(error)
-        self._count(scope, _Ended(problem.status, "failed", problem.slug, error.reason))
         # The first of each name, as the middleware has it.
         sent = dict(reversed(scope["headers"]))
         request_id = request_id_of(sent.get(_REQUEST_ID, b"").decode("latin-1"))
         origin = sent.get(_ORIGIN, b"").decode("latin-1")
+        ended, headers, body = self._made(
+            error, origin if origin in self._origins else "", len(request_id)
+        )
+        self._count(scope, ended)
+        any_id, own = _ANY * len(request_id), request_id.encode()
+        return ended.status, headers.replace(any_id, own), body.replace(any_id, own)
+
+    def _make(self, error: VaultBffError, origin: str, id_length: int) -> _Made:
+        any_id = _ANY.decode() * id_length
+        problem = problem_type_of(error)
+        answer = self._problems.of(error, any_id)
         cors = cors_headers(origin, self._origins, cookies=self._cookies)
-        answer = self._problems.of(error, request_id)
-        headers = {**answer.headers, **HEADERS, **cors, HEADER: request_id}
-        return answer.status_code, headers, bytes(answer.body)
+        headers = {**answer.headers, **HEADERS, **cors, HEADER: any_id}
+        ended = _Ended(problem.status, "failed", problem.slug, error.reason)
+        return _Made(ended, lines(headers), bytes(answer.body))
 
     def note_gone(self, scope: Mapping[str, Any]) -> None:
         """Count a caller who hung up while waiting for a place."""
@@ -95,9 +120,11 @@ class Door:
             )
 
     def _count(self, scope: Mapping[str, Any], ended: _Ended) -> None:
-        self._metrics = scope["state"]["metrics"]
+        if self._metrics is None:
+            self._metrics = scope["state"]["metrics"]
+            self._seconds = self._metrics.request_seconds.labels(PATH)
         # Each by itself: it is another time for each.
-        self._metrics.request_seconds.labels(PATH).observe(time.perf_counter() - came(scope))
+        self._seconds.observe(time.perf_counter() - came(scope))
         if not self._untold:
             asyncio.get_running_loop().call_later(_TELL_SECONDS, self.tell)
         self._untold[ended] += 1

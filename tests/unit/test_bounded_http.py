@@ -67,7 +67,7 @@ class Door:
 
     def answer(self, _: Mapping[str, Any], __: VaultBffError) -> Answer:
         """Return a refusal."""
-        return 503, {"content-length": "0"}, b""
+        return 503, b"content-length: 0\r\n", b""
 
     def note_gone(self, _: Mapping[str, Any]) -> None:
         """Take no note."""
@@ -81,7 +81,7 @@ async def application(_: Any, __: Any, send: Any) -> None:
 
 def connected(max_waiting: int = 9) -> tuple[BoundedProtocol, Wire]:
     """Return a connection to a service all of whose places are taken, and its transport."""
-    kind = bounded(SECONDS, 100, lambda _: ({"content-length": "0"}, b""), Door())
+    kind = bounded(SECONDS, 100, lambda status: (status, b"content-length: 0\r\n", b""), Door())
     config = uvicorn.Config(
         application, lifespan="off", log_config=None, interface="asgi3", proxy_headers=False
     )
