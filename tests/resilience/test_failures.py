@@ -1,12 +1,10 @@
 """What the service does when Apideck, its callers or its settings misbehave."""
 
-import asyncio
-
 import httpx
 import pytest
 
 from emulators.apideck import ApideckEmulator, faults
-from emulators.apideck.faults import Broken, Fault, Slow
+from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
 from tests.support.application import Application
 from tests.support.http import bearer, problem
@@ -153,48 +151,6 @@ async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
     assert 'identity_requests_total{host="127.0.0.1",outcome="not-asked"} 10.0' in metrics
     assert other.status_code == 201
     assert len(apideck.minted) == 1
-
-
-async def test_double_clicks_cost_one_session_and_never_join_two_people(
-    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
-) -> None:
-    """The same caller's identical requests share one; another caller's has its own."""
-    apideck.fail(Slow(0.3), times=None)
-    ada, bob = bearer(issuer.token()), bearer(issuer.token(sub="bob"))
-
-    answers = await asyncio.gather(
-        *(service.post("/vault-session", headers=who) for who in (ada, ada, bob))
-    )
-
-    tokens = [answer.json()["session_token"] for answer in answers]
-    assert tokens[0] == tokens[1] != tokens[2]
-    assert len(apideck.minted) == 2
-
-
-async def test_a_caller_who_wants_two_things_at_once_gets_both(
-    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
-) -> None:
-    """The same caller's different requests, each in flight with the other, are two sessions."""
-    apideck.fail(Slow(1.0), times=None)
-    targets = {name: f"https://app.example.com/{name}" for name in ("start", "end")}
-    settings = settings_for(issuer.issuer, apideck_url, session={"return_to": targets})
-    who = bearer(issuer.token())
-    async with running(settings) as service:
-        asking = [
-            asyncio.create_task(
-                service.post("/vault-session", json={"return_to": one}, headers=who)
-            )
-            for one in targets
-        ]
-        async with asyncio.timeout(20):
-            while len(apideck.requests) < 2:  # noqa: ASYNC110 - a server in another thread gets them
-                await asyncio.sleep(0.01)
-        assert not any(one.done() for one in asking)
-        answers = await asyncio.gather(*asking)
-
-    made = {minted.token: minted.session["redirect_uri"] for minted in apideck.minted}
-    assert [made[answer.json()["session_token"]] for answer in answers] == [*targets.values()]
-    assert len(apideck.requests) == 2
 
 
 async def test_a_caller_beyond_the_limit_is_told_where_they_stand(

@@ -176,6 +176,18 @@ def answers_twice(now: asyncio.Event) -> Fault:
     return fault
 
 
+def keeps_back(until: asyncio.Event) -> Fault:
+    """Return a fault that passes everything on, and no answer before the event is set."""
+
+    async def fault(it: Conversation) -> None:
+        while True:
+            answer = await it.answer()
+            await until.wait()
+            it.writer.write(answer)
+
+    return fault
+
+
 def once_good(then: Fault) -> Fault:
     """Return a fault that comes with the second request on a connection that was kept alive."""
 
