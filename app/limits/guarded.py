@@ -12,8 +12,9 @@ T = TypeVar("T")
 _THRESHOLDS = Thresholds(failure_rate=0.5, min_calls=5, window_seconds=5, open_seconds=1, probes=2)
 _AT_ONCE: Final = 200
 """Requests that are counted in one question; Redis does nothing else meanwhile."""
-_TURNS: Final = 5
-"""Turns of the event loop in which an answer that has come is read, whatever it was busy with."""
+_SLICES: Final = 20
+"""Parts that the time is waited in. A turn of a busy event loop, however long, uses up one of them:
+a connection is made in some ten turns, and an answer read in a few."""
 
 
 class Store(Protocol):
@@ -121,12 +122,10 @@ async def _in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """
     task = asyncio.create_task(work)
     try:
-        await asyncio.wait({task}, timeout=seconds)
-        for _ in range(_TURNS):
-            if task.done():
+        for _ in range(_SLICES):
+            done, _ = await asyncio.wait({task}, timeout=seconds / _SLICES)
+            if done:
                 return task.result()
-            # A timer comes before what has arrived meanwhile: look at that first.
-            await asyncio.sleep(0)
         raise TimeoutError
     finally:
         task.cancel()

@@ -126,3 +126,16 @@ async def test_a_busy_event_loop_is_no_slow_store(redis_url: str) -> None:
 
     assert (await asking).admitted
     await store.aclose()
+
+
+async def test_a_busy_event_loop_is_no_store_that_is_slow_to_connect_to() -> None:
+    """Ten turns of the loop are a connection, however long others make each of them."""
+
+    class Store(SlowStore):
+        async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+            for _ in range(10):
+                time.sleep(0.02)  # noqa: ASYNC251 - this is the busy loop
+                await asyncio.sleep(0)
+            return [Verdict(admitted=True, standings=()) for _ in asked]
+
+    assert (await GuardedStore(Store(), 0.05).admit([ADA])).admitted
