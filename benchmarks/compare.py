@@ -16,8 +16,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from benchmarks.contestants import COLD, FEATURES, MINIMAL, OURS, Contestant, Ru
 from benchmarks.load import PEOPLE, Result, Scenario, checked, lua, measure
 from benchmarks.paced import paced
 from benchmarks.report import keep, median, report
-from benchmarks.servers import LOAD_CORE, SERVER_CORE, serving, upstream
+from benchmarks.servers import LOAD_CORE, SERVER_CORE, Server, serving, upstream
 from emulators.issuer import DevelopmentIssuer
 
 HERE = Path(__file__).parent
@@ -42,7 +43,17 @@ SCENARIOS = {
     "b-1000": Scenario(0.3, 1000, 8),
     "b-4000": Scenario(0.3, 4000, 8),
 }
-OVERLOAD = {"g-overload": Scenario(0.0, 8000, 8), "g-beyond": Scenario(0.0, 12_000, 8)}
+OVERLOAD = {
+    "g-capacity": Scenario(0.0, 1000, 16),
+    "g-three-times": Scenario(0.0, 3000, 16),
+    "g-overload": Scenario(0.0, 8000, 16),
+    "g-beyond": Scenario(0.0, 12_000, 16),
+}
+ARRIVING = {"g-arrivals": 3.0, "g-after": 0.5}
+"""Of what the service can do in g-capacity: how often it is asked, too often and then less."""
+ARRIVING_SECONDS = 10.0
+CALM_SECONDS = 3.0
+"""Between the two."""
 PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
 SHARES = {"a quarter": 0.25, "three quarters": 0.75}
@@ -87,25 +98,45 @@ class Competition:
         for contestant, (words, share) in itertools.product((OURS, MINIMAL), SHARES.items()):
             self._paced("c-shares", contestant, f"{contestant.name}, {words}", share)
 
+    def arrive(self) -> None:
+        """Measure the service while three times as many arrive as it can serve, and after that."""
+        with (
+            upstream(self._upstream_port, 0.0) as url,
+            self._noted("g-arrivals", OURS),
+            serving(OURS, run := self._run(url)) as server,
+        ):
+            for name, share in ARRIVING.items():
+                per_second = self._capacity(OURS, "g-capacity") * share
+                result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
+                self._keep(name, OURS.name, result)
+                time.sleep(CALM_SECONDS)
+
+    def _capacity(self, contestant: Contestant, scenario: str = "a-64") -> float:
+        return median(self.results[scenario][contestant.name], "per_second")
+
     def _paced(self, name: str, contestant: Contestant, row: str, share: float) -> None:
         with (
             upstream(self._upstream_port, PACED.delay) as url,
             self._noted(name, contestant),
             serving(contestant, run := self._run(url)) as server,
         ):
-            capacity = median(self.results["a-64"][contestant.name], "per_second")
-            before = server.cpu_seconds()
-            seen = paced(run.port, self._tokens, capacity * share, PACED.seconds)
-            cpu = server.cpu_seconds() - before
-            result = Result(
-                seen.good / PACED.seconds,
-                1000 * cpu / max(seen.good, 1),
-                seen.p50_ms - 1000 * PACED.delay,
-                seen.p99_ms - 1000 * PACED.delay,
-                seen.errors,
-                server.rss_mb(),
-            )
-            self._keep(name, row, result)
+            per_second = self._capacity(contestant) * share
+            self._keep(name, row, self._asked(server, run, per_second, PACED.seconds, PACED.delay))
+
+    def _asked(
+        self, server: Server, run: Run, per_second: float, seconds: float, delay: float
+    ) -> Result:
+        before = server.cpu_seconds()
+        seen = paced(run.port, self._tokens, per_second, seconds)
+        cpu = server.cpu_seconds() - before
+        return Result(
+            seen.good / seconds,
+            1000 * cpu / max(seen.good, 1),
+            seen.p50_ms - 1000 * delay,
+            seen.p99_ms - 1000 * delay,
+            seen.errors + seen.turned_away,
+            server.rss_mb(),
+        )
 
     def pair(self) -> None:
         """Measure the service as two processes, each with a core that it shares with the load."""
@@ -149,23 +180,27 @@ class Competition:
 
 def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
     """Play every scenario so often; where some are named, these alone."""
+    cold = {"a-64": [COLD]}
+    plays: dict[str, Callable[[], None]] = {
+        **{
+            name: partial(played.play, name, scenario, [*contestants.ALL, *cold.get(name, [])])
+            for name, scenario in SCENARIOS.items()
+        },
+        "c-paced": partial(played.pace, contestants.ALL),
+        "c-shares": played.shares,
+        "e-features": partial(played.play, "e-features", SCENARIOS["a-64"], [OURS, *FEATURES]),
+        "f-two-processes": played.pair,
+        **{
+            name: partial(played.play, name, scenario, [OURS])
+            for name, scenario in OVERLOAD.items()
+        },
+        "g-arrivals": played.arrive,
+    }
     for number in range(rounds):
         print(f"round {number + 1}", file=sys.stderr, flush=True)
-        for name, scenario in SCENARIOS.items():
+        for name, play in plays.items():
             if not only or name in only:
-                cold = [COLD] if name == "a-64" else []
-                played.play(name, scenario, [*contestants.ALL, *cold])
-        if not only or "c-paced" in only:
-            played.pace(contestants.ALL)
-        if not only or "c-shares" in only:
-            played.shares()
-        if not only or "e-features" in only:
-            played.play("e-features", SCENARIOS["a-64"], [OURS, *FEATURES])
-        if not only or "f-two-processes" in only:
-            played.pair()
-        for name, scenario in OVERLOAD.items():
-            if not only or name in only:
-                played.play(name, scenario, [OURS, MINIMAL])
+                play()
 
 
 @contextlib.contextmanager

@@ -21,8 +21,10 @@ Starts = Mapping[str, list[tuple[float, float]]]
 _BETWEEN = {
     "b/per_second/4000 over 1000 connections": ("b-4000", "b-1000"),
     "f/per_second/two processes over one": ("f-two-processes", "a-64"),
-    "g/per_second/overload over capacity": ("g-overload", "a-64"),
-    "g/per_second/beyond overload over capacity": ("g-beyond", "a-64"),
+    "g/per_second/three times over capacity": ("g-three-times", "g-capacity"),
+    "g/per_second/eight times over capacity": ("g-overload", "g-capacity"),
+    "g/per_second/twelve times over capacity": ("g-beyond", "g-capacity"),
+    "g/per_second/three times the arrivals over capacity": ("g-arrivals", "g-capacity"),
 }
 """The service over itself: name, the scenario, and what it is held against."""
 _PACKAGES = ("fastapi", "starlette", "uvicorn", "aiohttp", "httpx", "apideck-unify")
