@@ -155,8 +155,15 @@ def trusted_origins(settings: Settings) -> tuple[str, ...]:
 
 
 async def _again_and_again(*looks: Callable[[], Awaitable[None]]) -> None:
+    # Each by itself: one that hangs must not keep the others from looking.
+    async with asyncio.TaskGroup() as group:
+        for look in looks:
+            group.create_task(_every_second(look))
+
+
+async def _every_second(look: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.gather(*map(_look, looks))
+        await _look(look)
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 

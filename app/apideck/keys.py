@@ -1,8 +1,11 @@
 """The API key: where it comes from, and how a new one takes its place without a restart."""
 
 import asyncio
+import errno
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -12,6 +15,8 @@ from app.errors import ConfigurationError
 from app.settings.apideck import UnifyApplication, valid_api_key
 
 logger = structlog.get_logger(__name__)
+
+_PATIENCE_SECONDS = 5.0
 
 
 class ApiKey:
@@ -44,6 +49,7 @@ class ApiKey:
         self._file = application.api_key_file
         self._learn = learn
         self._clock = clock
+        self._reading: asyncio.Future[str] | None = None
         self.fault: str | None = None
         self._take(read_api_key(name, application))
 
@@ -57,9 +63,7 @@ class ApiKey:
         if self._file is None:
             return
         try:
-            # In a thread: the file may be on a volume whose server does not answer.
-            text = await asyncio.to_thread(self._file.read_text, encoding="utf-8")
-            key = valid_api_key(text.strip())
+            key = valid_api_key((await self._read(self._file)).strip())
         except (OSError, ValueError) as error:
             fault = _fault(error)
             if fault != self.fault:
@@ -71,6 +75,20 @@ class ApiKey:
         if key != self.current.get_secret_value():
             self._take(SecretStr(key))
             logger.info("api_key_changed", application=self._name)
+
+    async def _read(self, file: Path) -> str:
+        """Return what a file holds; it may be on a volume that does not answer.
+
+        Raises:
+            OSError: it cannot be read, or not yet. Nobody begins anew before it was.
+        """
+        if self._reading is None:
+            self._reading = _in_a_thread(lambda: _text(file))
+        await asyncio.wait({self._reading}, timeout=_PATIENCE_SECONDS)
+        if not self._reading.done():
+            raise TimeoutError(errno.ETIMEDOUT, "does not answer")
+        reading, self._reading = self._reading, None
+        return reading.result()
 
     def _take(self, key: SecretStr) -> None:
         self._learn(key.get_secret_value())
@@ -96,6 +114,32 @@ def read_api_key(name: str, application: UnifyApplication) -> SecretStr:
 def _text(path: Path | None) -> str:
     # The settings hold exactly one of key and file, so there is one here.
     return "" if path is None else path.read_text(encoding="utf-8")
+
+
+def _in_a_thread(work: Callable[[], str]) -> asyncio.Future[str]:
+    """Do work in a thread of its own, whose end nobody waits for when the process ends."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[str] = loop.create_future()
+
+    def settle(text: str, error: Exception | None) -> None:
+        if result.cancelled():
+            return
+        if error is None:
+            result.set_result(text)
+        else:
+            result.set_exception(error)
+
+    def run() -> None:
+        text, failed = "", None
+        try:
+            text = work()
+        except (OSError, ValueError) as error:
+            failed = error
+        with suppress(RuntimeError):  # The loop is closed: nobody wants it any more.
+            loop.call_soon_threadsafe(settle, text, failed)
+
+    threading.Thread(target=run, daemon=True).start()
+    return result
 
 
 def _fault(error: OSError | ValueError) -> str:

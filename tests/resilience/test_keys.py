@@ -1,9 +1,12 @@
 """Which key Apideck is asked with: each application's own, and the newest one of its file."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -187,6 +190,46 @@ async def test_a_key_outlives_its_file_and_follows_it_when_it_is_back(
     assert [line["event"] for line in told] == ["api_key_refused", "api_key_changed"]
     assert told[0]["fault"] == "No such file or directory"
     assert told[0]["log_level"] == "error"
+
+
+async def test_a_file_that_does_not_answer_keeps_no_other_key_back(
+    issuer: DevelopmentIssuer,
+    keyed: tuple[ApideckEmulator, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is in the metrics, the other application's key is followed, and the service ends."""
+    _, url = keyed
+    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("app.apideck.keys._PATIENCE_SECONDS", 0.1)
+    hung, well = tmp_path / "hung", tmp_path / "well"
+    hung.write_text(EU_KEY)
+    well.write_text(EU_KEY)
+    further = {"eu": {"api_key_file": well, "app_id": "app-eu"}}
+    only = {"api_key": None, "api_key_file": hung, "applications": further}
+
+    async def becomes(service: httpx.AsyncClient, name: str, fault: int) -> None:
+        async with asyncio.timeout(20):
+            while (await counted(service, "key_file_failing"))[name] != fault:  # noqa: ASYNC110 - files have no event
+                await asyncio.sleep(0.01)
+
+    before = set(threading.enumerate())
+    with capture_logs() as logs:
+        async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
+            os.mkfifo(tmp_path / "pipe")  # Who opens it waits until somebody writes.
+            (tmp_path / "pipe").replace(hung)
+            await becomes(service, 'key_file_failing{application="default"}', 1)
+            (tmp_path / "next").write_text("two words")
+            (tmp_path / "next").replace(well)
+            await becomes(service, 'key_file_failing{application="eu"}', 1)
+        threads = set(threading.enumerate()) - before
+    with hung.open("w") as writer:
+        writer.write(EU_KEY)
+
+    faults = [line["fault"] for line in logs if line["event"] == "api_key_refused"]
+    assert faults[0] == "does not answer"
+    assert len(faults) == 2
+    assert all(one.daemon for one in threads)
 
 
 async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path: Path) -> None:
