@@ -40,7 +40,8 @@ class ServerSettings(Group):
 
     receive_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
     """Seconds that a request may take to arrive, from its first byte to its last. A connection on
-    which none arrives whole in that time is closed."""
+    which none arrives whole in that time is closed, and so is one whose answers are not taken for
+    as long."""
 
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 75
     """Seconds an idle connection is kept: longer than the load balancer before it keeps it, or
