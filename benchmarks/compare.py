@@ -30,7 +30,7 @@ from benchmarks.contestants import COLD, FEATURES, MINIMAL, OURS, Contestant, Ru
 from benchmarks.load import PEOPLE, Result, Scenario, checked, lua, measure
 from benchmarks.paced import paced
 from benchmarks.report import keep, median, report
-from benchmarks.servers import LOAD_CORE, SERVER_CORE, Server, serving, upstream
+from benchmarks.servers import LOAD_CORE, SERVER_CORE, Server, redis, serving, upstream
 from emulators.issuer import DevelopmentIssuer
 
 HERE = Path(__file__).parent
@@ -201,18 +201,6 @@ def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
         for name, play in plays.items():
             if not only or name in only:
                 play()
-
-
-@contextlib.contextmanager
-def redis(port: int) -> Iterator[str]:
-    """Run a Redis beside the load; yields its URL."""
-    command = ["taskset", "-c", LOAD_CORE, "redis-server", "--port", str(port), "--save", ""]
-    process = subprocess.Popen([*command, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
-    try:
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def main() -> None:

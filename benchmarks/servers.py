@@ -60,6 +60,18 @@ def upstream(port: int, delay: float) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def redis(port: int) -> Iterator[str]:
+    """Run a Redis beside the load; yields its URL."""
+    command = ["taskset", "-c", LOAD_CORE, "redis-server", "--port", str(port), "--save", ""]
+    process = subprocess.Popen([*command, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@contextlib.contextmanager
 def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Iterator[Server]:
     """Run a contestant, once it answers."""
     started = time.monotonic()

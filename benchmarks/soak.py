@@ -1,10 +1,10 @@
 """Whether the service stays as it is: `make soak`.
 
-Many callers ask a real process for five minutes, some of them hang up, Apideck fails now and then;
-memory, tasks, sockets and files are looked at all the while. Ends with 1 when memory, files or
-threads grew, when there were more tasks or sockets than callers account for, when one was left over
-once everybody had gone, when an answer was none of those that are due, or when too few were a
-session. docs/operations.md shows a run.
+Many callers ask a real process for five minutes, more than it has places for, and some of them hang
+up; Apideck fails now and then, and a real Redis counts. Memory, tasks, sockets and files are looked
+at all the while. Ends with 1 when memory, files or threads grew, when there were more tasks or
+sockets than callers account for, when one was left over once everybody had gone, when an answer was
+none of those that are due, or when too few were a session. docs/operations.md shows a run.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,11 +26,13 @@ from pathlib import Path
 import aiohttp
 import uvloop
 
+from benchmarks.servers import redis
 from emulators.issuer import DevelopmentIssuer
 
 _PEOPLE = 2000
 _THINK_SECONDS = 0.5
 _HANG_UP_SHARE = 0.05
+_PLACES = 64
 _SAMPLES = 60
 _SETTLE_SECONDS = 65.0
 _GROWING = {"RSS MB": 4.0, "files": 2.0, "threads": 0.0}
@@ -92,7 +95,7 @@ def _field(status: str, name: str) -> float:
 
 
 @contextmanager
-def running(issuer_url: str, port: int) -> Iterator[Service]:
+def running(issuer_url: str, store: str, port: int) -> Iterator[Service]:
     """Run the upstream and the service for as long as the context lasts."""
     upstream = [sys.executable, "-m", "benchmarks.upstream", "--port", str(port + 1)]
     upstream += ["--delay", "0.1", "--failing", "0.01", "--hanging-up", "0.005"]
@@ -104,6 +107,9 @@ def running(issuer_url: str, port: int) -> Iterator[Service]:
         "IDENTITY__ISSUERS__MAIN__ISSUER": issuer_url,
         "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
         "LIMITS__PER_USER": "600/minute",
+        "LIMITS__STORE": store,
+        # Fewer than come, so that most wait for a place.
+        "LIMITS__MAX_IN_FLIGHT": str(_PLACES),
         "SERVER__PORT": str(port),
     }
     started = [
@@ -227,13 +233,15 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=500)
     parser.add_argument("--port", type=int, default=8680)
     chosen = parser.parse_args()
+    if shutil.which("redis-server") is None:
+        sys.exit("needs: apt-get install redis-server")
     issuer = DevelopmentIssuer()
-    with issuer.serve():
+    with issuer.serve(), redis(chosen.port - 1) as store:
         tokens = [
             issuer.token(sub=f"person-{n}", org_id=f"org-{n % 97}", expires_in=86_400)
             for n in range(_PEOPLE)
         ]
-        with running(issuer.issuer, chosen.port) as service:
+        with running(issuer.issuer, store, chosen.port) as service:
             well = uvloop.run(soak(service, tokens, chosen.callers, chosen.seconds))
     return 0 if well else 1
 
