@@ -145,7 +145,7 @@ def _end_with_its_connection(answer: aiohttp.ClientResponse) -> None:
         return  # The connection is gone, and the body knows.
 
     def end(_: object) -> None:
-        if answer.content.exception() is None:
+        if not answer.content.is_eof() and answer.content.exception() is None:
             answer.content.set_exception(aiohttp.ClientPayloadError("the connection ended"))
 
     def stop() -> None:

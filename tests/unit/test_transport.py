@@ -255,6 +255,30 @@ async def test_connections_are_used_again(transport: AiohttpTransport, proxy: Fa
     assert proxy.requests == 10
 
 
+async def test_a_body_that_lasts_until_the_connection_ends_is_read_to_its_end(
+    transport: AiohttpTransport, proxy: FaultProxy
+) -> None:
+    """What is there of it when that happens, and was not read yet, is no less of it."""
+    first_is_here = asyncio.Event()
+
+    async def until_the_end(it: Conversation) -> None:
+        await it.request()
+        it.writer.write(b"HTTP/1.1 200 OK\r\n\r\nfirst, ")
+        await first_is_here.wait()
+        it.writer.write(b"second")
+
+    proxy.lasting = until_the_end
+    request = httpx.Request("POST", f"{proxy.url}/", headers=HEADERS)
+    response = await transport.handle_async_request(request)
+    body = b""
+    async for part in response.aiter_raw():
+        body += part
+        first_is_here.set()
+        await asyncio.sleep(0.1)
+
+    assert body == b"first, second"
+
+
 async def test_of_a_connection_that_breaks_after_its_answers_nothing_is_said(
     transport: AiohttpTransport, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
