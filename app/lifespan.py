@@ -101,24 +101,23 @@ async def _open_identity(
     for name, issuer in settings.identity.issuers.items():
         if issuer.introspection is not None:
             redactor.learn(client_secret(name, issuer.introspection))
-    await stack.enter_async_context(
-        _in_background(_again_and_again(*(jwks.refresh_if_due for jwks in identity.jwks.values())))
-    )
+    for jwks in identity.jwks.values():
+        await stack.enter_async_context(_in_background(_again_and_again(jwks.refresh_if_due)))
     return identity
 
 
 async def _open_apideck(
     settings: ApideckSettings, observed: Observed, stack: AsyncExitStack
 ) -> dict[str, ApideckClient]:
-    clients, keys = {}, []
+    clients = {}
     for name, application in settings.every_application().items():
         key = ApiKey(name, application, observed.redactor.learn)
         # Connections of its own, so that one application's troubles are not another's.
         transport = AiohttpTransport()
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings, key, transport, observed)
-        keys.append(key)
-    await stack.enter_async_context(_in_background(_again_and_again(*(k.refresh for k in keys))))
+        # Each by itself: a file that does not answer must not keep the other keys back.
+        await stack.enter_async_context(_in_background(_again_and_again(key.refresh)))
     return clients
 
 
@@ -154,14 +153,7 @@ def trusted_origins(settings: Settings) -> tuple[str, ...]:
     return (*settings.cors.allow_origins, *([own] if own else []))
 
 
-async def _again_and_again(*looks: Callable[[], Awaitable[None]]) -> None:
-    # Each by itself: one that hangs must not keep the others from looking.
-    async with asyncio.TaskGroup() as group:
-        for look in looks:
-            group.create_task(_every_second(look))
-
-
-async def _every_second(look: Callable[[], Awaitable[None]]) -> None:
+async def _again_and_again(look: Callable[[], Awaitable[None]]) -> None:
     while True:
         await _look(look)
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
