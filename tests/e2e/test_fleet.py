@@ -17,6 +17,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.faults import Slow
 from emulators.apideck.state import SeenRequest
 from emulators.issuer import DevelopmentIssuer
+from tests.support.callers import Asked, ask_once, request
 from tests.support.http import bearer
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, url
@@ -47,6 +48,31 @@ def environment(
     }
 
 
+def fleet_of_two(
+    environment: dict[str, str], redis_url: str, per_user: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the environments of two processes that count together."""
+    shared = {
+        "LIMITS__PER_USER": per_user,
+        "LIMITS__STORE": redis_url,
+        "LIMITS__STORE_PREFIX": f"fleet-{time.monotonic_ns()}",
+        "LIMITS__STORE_TIMEOUT_SECONDS": "5",
+        "LIMITS__WHEN_STORE_FAILS": "closed",
+    }
+    one = {**environment, **shared}
+    return one, {**one, "SERVER__PORT": str(free_ports())}
+
+
+def begun_since(moment: float, asked: list[Asked]) -> list[Asked]:
+    """Return those that began after a moment."""
+    return [one for one in asked if one.began > moment]
+
+
+def answered_201(asked: list[Asked]) -> list[Asked]:
+    """Return those that got a session."""
+    return [one for one in asked if one.status == 201]
+
+
 async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
     """Wait for what the service does in a time of its own."""
     async with asyncio.timeout(seconds):
@@ -75,16 +101,7 @@ async def test_two_processes_admit_one_quota_between_them(
     redis_url: str,
 ) -> None:
     """Of 120 requests at once at two processes exactly 40 are admitted, each for a session."""
-    shared = {
-        "LIMITS__PER_USER": "40/hour",
-        "LIMITS__STORE": redis_url,
-        "LIMITS__STORE_PREFIX": f"fleet-{time.monotonic_ns()}",
-        "LIMITS__STORE_TIMEOUT_SECONDS": "5",
-    }
-    fleet = [
-        {**environment, **shared},
-        {**environment, **shared, "SERVER__PORT": str(free_ports())},
-    ]
+    fleet = fleet_of_two(environment, redis_url, "40/hour")
     token = issuer.token()
     with serving(fleet[0]), serving(fleet[1]):
         statuses = await asyncio.gather(
@@ -96,38 +113,60 @@ async def test_two_processes_admit_one_quota_between_them(
 
 
 async def test_a_process_that_is_killed_loses_what_it_held_and_nothing_else(
-    environment: dict[str, str],
-    http: aiohttp.ClientSession,
-    issuer: DevelopmentIssuer,
-    apideck: ApideckEmulator,
+    environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator, redis_url: str
 ) -> None:
-    """After a kill -9 the other of two answers everything, and only what was in flight is lost."""
+    """After a kill -9 the other of two answers all, and Redis has counted what was admitted."""
     apideck.fail(Slow(0.1), times=None)
-    other = {**environment, "SERVER__PORT": str(free_ports())}
-    token = issuer.token()
-    statuses: dict[str, list[int]] = {"killed": [], "other": []}
+    quota = 600
+    killed, other = fleet = fleet_of_two(environment, redis_url, f"{quota}/day")
+    sent = request("POST", "/vault-session", issuer.token())
+    asked: dict[str, list[Asked]] = {member["SERVER__PORT"]: [] for member in fleet}
+    of_killed, of_other = (asked[member["SERVER__PORT"]] for member in fleet)
     over = asyncio.Event()
 
-    async def caller(name: str, member: dict[str, str]) -> None:
+    async def caller(port: str) -> None:
         while not over.is_set():
-            statuses[name].append(await ask(http, member, token))
-            if statuses[name][-1] == LOST:
-                return
+            asked[port].append(await ask_once(int(port), sent))
+            if asked[port][-1].how == "refused":
+                await asyncio.sleep(0.05)
 
-    with serving(environment) as process, serving(other):
+    async def last_caller() -> None:
+        while of_other[-1].status == 201:
+            of_other.append(await ask_once(int(other["SERVER__PORT"]), sent))
+
+    with serving(killed) as process, serving(other):
         async with asyncio.TaskGroup() as callers:
-            for name, member in (("killed", environment), ("other", other)):
-                for _ in range(20):
-                    callers.create_task(caller(name, member))
-            await until(lambda: len(statuses["killed"]) >= 60)
+            for port in [*asked] * 20:
+                callers.create_task(caller(port))
+            await until(lambda: min(len(of_killed), len(of_other)) >= 60)
+            # All in one turn of the loop: nobody begins in between.
             process.kill()
-            answered = len(statuses["other"])
-            await until(lambda: len(statuses["other"]) >= answered + 60)
+            process.wait()
+            killed_at = time.monotonic()
+            await until(lambda: len(begun_since(killed_at, of_killed)) >= 60)
+            await until(lambda: len(begun_since(killed_at, of_other)) >= 60)
             over.set()
+        under_load = list(of_other)
+        apideck.fail(Slow(0), times=None)
+        await asyncio.gather(*(last_caller() for _ in range(8)))
 
-    assert set(statuses["other"]) == {201}
-    assert Counter(statuses["killed"])[LOST] == 20
-    assert set(statuses["killed"]) == {201, LOST}
+    assert {one.status for one in under_load} == {201}
+    assert {one.how for one in begun_since(killed_at, of_killed)} == {"refused"}
+    before = [one for one in of_killed if one.began < killed_at]
+    # Who was refused had begun, but had no connection yet.
+    assert {one.how for one in before if one.ended < killed_at} == {"answered"}
+    assert {one.status for one in before if one.how == "answered"} == {201}
+    broken = [one for one in before if one.how == "broken"]
+    assert 0 < len(broken) <= 20
+
+    assert {one.status for one in of_other} == {201, 429}
+    received = [json.loads(one.body)["session_token"] for one in answered_201(of_killed + of_other)]
+    minted = {one.token for one in apideck.minted}
+    assert len(set(received)) == len(received)
+    assert set(received) <= minted
+    assert len(minted) - len(received) <= len(broken)
+    # What was in flight was counted or was not; what was minted was counted.
+    assert len(minted) <= quota <= len(received) + len(broken)
 
 
 async def test_a_key_is_rotated_under_load_and_nobody_notices(
