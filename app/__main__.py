@@ -155,7 +155,11 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nobody any more, and finish what is in flight."""
         for acceptor in self._acceptors:
-            await acceptor.aclose()
+            acceptor.close()
+        for server in self.servers:
+            server.close()  # In the same moment: who came in between would be thrown out.
+        for acceptor in self._acceptors:
+            await acceptor.wait_closed()
         # Before uvicorn cancels what is left then, and those who wait would come into a ruin.
         grace = self.config.timeout_graceful_shutdown or 0
         asyncio.get_running_loop().call_later(grace, self.lifespan.state["gate"].close)

@@ -17,6 +17,10 @@ MAX_HEAD_BYTES: Final = 32_768
 MAX_PIPELINED: Final = 8
 """Requests on one connection that wait for those before them; hardly a client sends two."""
 
+_UNREAD_SECONDS: Final = 0.1
+"""When the process ends, an idle connection is kept for so long: what has come over it by then, or
+is on its way, would be thrown away unread with it."""
+
 BAD_REQUEST, REQUEST_TIMEOUT, HEAD_TOO_LARGE = 400, 408, 431
 
 Refusal = Callable[[int], Answer]
@@ -41,6 +45,7 @@ class BoundedProtocol(CrowdedProtocol):
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
+        self._ending: asyncio.TimerHandle | None = None
         self._in_head = self._receiving = False
         self._head_bytes = self._hosts = 0
         self._status = BAD_REQUEST
@@ -54,6 +59,8 @@ class BoundedProtocol(CrowdedProtocol):
         """Wait no longer."""
         self._stop_waiting()
         self._stop_taking()
+        if self._ending is not None:
+            self._ending.cancel()
         # uvicorn leaves this one running for a connection that broke, with all that hangs on it.
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
@@ -76,7 +83,13 @@ class BoundedProtocol(CrowdedProtocol):
             self._have_it_taken()
 
     def shutdown(self) -> None:
-        """End once the request in flight has its answer."""
+        """End once the request in flight has its answer; one that nobody has read yet is one."""
+        if self._is_idle():
+            self._ending = self.loop.call_later(_UNREAD_SECONDS, self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
         super().shutdown()
         if self.transport.is_closing():
             self._have_it_taken()

@@ -105,6 +105,8 @@ class CrowdedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn calls this once a request's head is there and those before it have their answers.
+        if self.app_state["shutdown"].begun:
+            cycle.keep_alive = False  # The answer says so, and the next request goes elsewhere.
         if self.door.guards(cycle.scope):
             cycle.scope["state"]["came"] = time.perf_counter()
             self._visitor = _Visitor(self, cycle, app)
@@ -171,10 +173,14 @@ class Acceptor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop.add_reader(self._socket, self._accept)
 
-    async def aclose(self) -> None:
-        """Take no more; who was taken has a connection once this returns."""
+    def close(self) -> None:
+        """Take those who have come, and no more."""
+        self._accept()
         self._loop.remove_reader(self._socket)
         self._socket.close()
+
+    async def wait_closed(self) -> None:
+        """Return once who was taken has a connection."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _accept(self) -> None:

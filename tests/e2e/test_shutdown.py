@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import time
@@ -132,3 +133,27 @@ async def test_nobody_who_was_heard_is_lost_when_the_process_ends(
 
     assert end_of_idle == b""
     assert (status, err) == (0, "")
+
+
+async def test_what_has_come_unread_when_the_port_closes_is_answered(
+    environment: dict[str, str], issuer: DevelopmentIssuer
+) -> None:
+    """A request is served that came while the process had no time to look, just before its end."""
+    port = int(environment["SERVER__PORT"])
+    sent = request("POST", "/vault-session", issuer.token())
+    environment["SERVER__SHUTDOWN_DELAY_SECONDS"] = "0"
+    with serving(environment, program=("tests.support.stopping",)) as process:
+        async with Caller(port) as kept, Caller(port) as new:
+            assert (await kept.ask(request("GET", "/livez"))).header("connection") is None
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED)
+            async with asyncio.TaskGroup() as asking:
+                asked = [asking.create_task(caller.ask(sent)) for caller in (kept, new)]
+                await asyncio.sleep(0.5)
+                process.send_signal(signal.SIGCONT)
+        _, err = await asyncio.to_thread(process.communicate, timeout=GRACE_SECONDS)
+
+    answers = [one.result() for one in asked]
+    assert [(one.how, one.status) for one in answers] == [("answered", 201)] * 2
+    assert [one.header("connection") for one in answers] == ["close"] * 2
+    assert (process.returncode, err) == (0, "")

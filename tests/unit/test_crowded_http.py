@@ -28,7 +28,7 @@ def test_all_who_have_come_are_accepted_in_one_turn_of_the_loop() -> None:
             await asyncio.sleep(0)
         soon = len(made)
         if acceptor:
-            await acceptor.aclose()
+            acceptor.close()
         with socket.create_connection(address):
             async with asyncio.timeout(20):
                 while len(made) < 201:  # noqa: ASYNC110 - the loop itself makes them
@@ -54,7 +54,7 @@ def test_an_acceptor_that_is_closed_takes_nobody() -> None:
         with listening:
             listening.settimeout(0)
             acceptor = Acceptor(listening.fileno(), asyncio.Protocol)
-            await acceptor.aclose()
+            acceptor.close()
             with socket.create_connection(listening.getsockname()):
                 await asyncio.sleep(0.01)
                 connection, _ = listening.accept()
@@ -78,9 +78,9 @@ def test_who_was_taken_has_a_connection_once_an_acceptor_is_closed() -> None:
         with listening:
             acceptor = Acceptor(listening.fileno(), Counting)
             clients = [socket.create_connection(listening.getsockname()) for _ in range(50)]
-            acceptor._accept()
+            acceptor.close()
             assert not connections
-            await acceptor.aclose()
+            await acceptor.wait_closed()
         for client in clients:
             client.close()
         for connection in connections:
