@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from unittest.mock import patch
 
 from app.errors import VaultBffError
 from app.limits.gate import Gate
@@ -163,6 +164,36 @@ def test_a_place_that_is_left_in_vain_goes_to_the_next() -> None:
     played(scenario)
 
 
+def test_places_that_nobody_waited_for_are_there_for_who_comes_next() -> None:
+    """All of them, however many were left."""
+
+    async def scenario(scene: Scene) -> None:
+        await scene.come(2)
+        scene.gate.leave()
+        scene.gate.leave()
+        assert became(await scene.come(3)) == ["inside", "inside", "waits"]
+
+    played(scenario)
+
+
+def test_nothing_is_done_for_who_waits_until_the_time_of_the_first_is_up() -> None:
+    """One timer is all there is; and it goes off when it should, not a moment later."""
+
+    async def scenario(scene: Scene) -> None:
+        loop = asyncio.get_running_loop()
+        with patch.object(loop, "call_at", wraps=loop.call_at) as timers:
+            await scene.come(2)
+            waiting = await scene.come(2)
+            for _ in range(3):
+                await scene.later(0.5)
+            assert became(waiting) == ["waits", "waits"]
+            await scene.later(0.5)
+        assert became(waiting) == [LATE, LATE]
+        assert timers.call_count == 1
+
+    played(scenario)
+
+
 def test_who_comes_and_is_gone_already_takes_no_place() -> None:
     """However many there are of them."""
 
@@ -229,6 +260,16 @@ def test_a_gate_that_is_closed_lets_nobody_in() -> None:
         scene.gate.leave()
         coming += await scene.come(1)
         assert became([*waiting, *coming]) == ["the process ends"] * 4
+
+    played(scenario)
+
+
+def test_a_gate_at_which_nobody_waits_can_be_closed() -> None:
+    """As it mostly is."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.gate.close()
+        assert became(await scene.come(1)) == ["the process ends"]
 
     played(scenario)
 

@@ -153,6 +153,31 @@ async def test_quota_comes_back_evenly() -> None:
     assert list(store._whole_at) == ["all"]
 
 
+@pytest.mark.parametrize("quota", [3, 7, 11, 59, 97, 128])
+async def test_in_memory_a_whole_quota_that_comes_at_one_moment_is_admitted(quota: int) -> None:
+    """However the seconds of one request round, none is lost and none is added."""
+    store = MemoryStore(clock=lambda: 12_345.678)
+    limit = Limit("user", "ada", Rate(quota, 3600))
+    verdicts = [await store.admit([limit]) for _ in range(quota + 1)]
+
+    assert [one.admitted for one in verdicts] == [True] * quota + [False]
+    left = [one.standings[0].remaining for one in verdicts]
+    assert left == [*range(quota - 1, -1, -1), 0]
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+async def test_whose_quota_is_whole_at_this_very_moment_is_forgotten(requests: int) -> None:
+    """Not a moment later, and without an end."""
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    for _ in range(requests):
+        await store.admit([ADA])
+    now[0] = 1200.0 * requests
+    await store.admit([TOTAL])
+
+    assert list(store._whole_at) == ["all"]
+
+
 async def test_memory_grows_with_callers_and_not_with_requests() -> None:
     """However often one of them comes, and though their quota is never whole."""
     now = [0.0]
