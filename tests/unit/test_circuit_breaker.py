@@ -55,6 +55,7 @@ def test_it_opens_at_a_rate_of_failures_although_some_calls_go_well(
     with pytest.raises(CircuitOpenError) as error:
         call(breaker, fails=False)
     assert error.value.retry_after == 5
+    assert str(error.value) == "open for another 5.0 s"
 
 
 def test_one_failure_among_many_calls_opens_nothing(
@@ -187,6 +188,24 @@ def test_a_call_from_before_it_opened_does_not_count_once_it_is_closed_again(
         end(one, fails=True)
 
     assert state(breaker) == "closed"
+
+
+def test_a_call_from_before_a_second_outage_says_nothing_after_it_began(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    """What holds for the first outage holds for each."""
+    opened(breaker)
+    clock.now = 5
+    for _ in range(2):
+        call(breaker, fails=False)
+    before = breaker.call(lambda _: True)
+    before.__enter__()
+    opened(breaker)
+    clock.now = 10
+
+    end(before, fails=True)
+
+    assert state(breaker) == "half-open"
 
 
 def end(one: AbstractContextManager[None], *, fails: bool) -> None:

@@ -83,6 +83,35 @@ async def test_when_the_last_one_has_left_the_work_is_cancelled() -> None:
     assert work.cancelled == 1
 
 
+async def test_who_comes_while_work_is_being_cancelled_does_not_join_it() -> None:
+    """However long it takes to let go, who comes meanwhile has work of their own."""
+    flight = SingleFlight[str]()
+    gone = asyncio.Event()
+
+    async def lingering() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await gone.wait()
+        return "never"
+
+    async def prompt() -> str:
+        await gone.wait()
+        return "prompt"
+
+    first = asyncio.create_task(flight.join("key", lingering))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert not flight.is_under_way("key")
+    second = asyncio.create_task(flight.join("key", prompt))
+    await asyncio.sleep(0)
+    gone.set()
+
+    assert await second == "prompt"
+
+
 async def test_a_failure_reaches_everyone_who_waits() -> None:
     """It is raised to all, and not remembered."""
     flight = SingleFlight[int]()
