@@ -229,6 +229,46 @@ async def test_chance_picks_each_delay_from_nothing_to_twice_the_last_bound(cloc
         assert 0.8 * bound < max(delays) <= bound
 
 
+class Longest:
+    """A chance that always picks the most."""
+
+    @staticmethod
+    def uniform(_: float, most: float) -> float:
+        """Pick a number."""
+        return most
+
+
+@pytest.mark.parametrize(
+    ("seconds", "retry_after", "slept"),
+    [
+        pytest.param(29.25, None, [0.25, 0.5], id="the-third-begins-just-before"),
+        pytest.param(59.75, None, [], id="the-second-would-begin-at-the-deadline"),
+        pytest.param(1, 1, [1.025, 1.05], id="a-tenth-of-chance-on-top"),
+    ],
+)
+async def test_no_attempt_begins_at_the_deadline_and_each_before_it_does(
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    retry_after: float | None,
+    slept: list[float],
+) -> None:
+    """Where nobody can be told when to come again, whatever time is left is made use of."""
+    monkeypatch.setattr("app.apideck.retries.random", Longest)
+    retries = Retries(RetrySettings(base_delay_seconds=0.25))
+    failure = ApideckUnavailableError("", retry_after=retry_after)
+    failure.transient = True
+
+    async def attempt(_: int) -> None:
+        clock.now += seconds
+        raise failure
+
+    with pytest.raises(ApideckUnavailableError):
+        await retries.run(attempt, DEADLINE_SECONDS)
+
+    assert clock.slept == pytest.approx(slept)
+
+
 async def test_retries_stay_within_their_budget_with_the_breaker_out_of_the_way(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
