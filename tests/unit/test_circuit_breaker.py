@@ -94,8 +94,9 @@ def test_probes_that_go_well_close_it_and_one_that_fails_opens_it_again(
         call(breaker, fails=True)
     clock.now = 5
     assert breaker.state == "half-open"
-    with breaker.call(lambda _: True), pytest.raises(CircuitOpenError):
+    with breaker.call(lambda _: True), pytest.raises(CircuitOpenError) as error:
         call(breaker, fails=False)
+    assert error.value.retry_after == 1
     call(breaker, fails=True)
     assert state(breaker) == "open"
 
@@ -107,9 +108,10 @@ def test_probes_that_go_well_close_it_and_one_that_fails_opens_it_again(
 
 
 def opened(breaker: CircuitBreaker) -> None:
-    """Fail until it is open."""
-    while state(breaker) == "closed":
+    """Fail as often as it takes to open it."""
+    for _ in range(4):
         call(breaker, fails=True)
+    assert state(breaker) == "open"
 
 
 def cancelled(breaker: CircuitBreaker) -> None:

@@ -29,6 +29,7 @@ class Visitor:
     def __init__(self, *, gone: bool = False) -> None:
         self.became = "waits"
         self.broken = ""
+        self.told: list[tuple[str, float | None]] = []
         self._gone = gone
 
     def start(self) -> bool:
@@ -39,6 +40,7 @@ class Visitor:
     def refuse(self, error: VaultBffError) -> bool:
         """Be refused, unless nobody asks any more."""
         reason = error.reason or ""
+        self.told.append((error.detail, error.retry_after))
         self.became = "gone" if self._gone else reason
         if reason == self.broken:
             raise RuntimeError
@@ -103,6 +105,21 @@ def test_two_come_in_two_wait_and_the_rest_is_refused() -> None:
         assert became(visitors)[2:4] == ["inside", "inside"]
         assert scene.seen("waiting") == 0
         assert scene.seen("shed_total") == 1
+
+    played(scenario)
+
+
+def test_who_is_refused_is_told_when_to_come_again() -> None:
+    """At once or after a while, they hear the same; that the process ends is another matter."""
+
+    async def scenario(scene: Scene) -> None:
+        *_, late, full = await scene.come(5)
+        await scene.later(2.1)
+        scene.gate.close()
+        [ends] = await scene.come(1)
+        busy = "There are too many requests just now; try again shortly."
+        assert full.told == late.told == [(busy, 1)]
+        assert ends.told == [("This service is restarting; try again shortly.", 1)]
 
     played(scenario)
 
