@@ -77,6 +77,22 @@ def test_failures_beyond_the_window_are_forgotten(breaker: CircuitBreaker, clock
     assert state(breaker) == "closed"
 
 
+def test_calls_as_old_as_the_window_count_neither_as_calls_nor_as_failures(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    """The rate is that of the calls within it, and of no others."""
+    for fails in (False, True, True):
+        call(breaker, fails=fails)
+    clock.now = 10
+    for fails in (False, True, False, False, True):
+        call(breaker, fails=fails)
+        assert state(breaker) == "closed"
+
+    call(breaker, fails=True)
+
+    assert state(breaker) == "open"
+
+
 def test_an_exception_that_is_no_failure_does_not_count(breaker: CircuitBreaker) -> None:
     """Having been told no is an answer."""
     for _ in range(50):
