@@ -12,6 +12,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support import redis_server
+from tests.support.fault_proxy import FaultProxy
 from tests.support.ports import free_ports
 from tests.support.service import running, settings_for
 from tests.support.skips import CANNOT
@@ -125,3 +126,11 @@ async def service(settings: Settings, apideck: ApideckEmulator) -> AsyncIterator
     """Run the service; returns a client of its."""
     async with running(settings) as client:
         yield client
+
+
+@pytest.fixture
+async def proxy(apideck: ApideckEmulator, apideck_url: str) -> AsyncIterator[FaultProxy]:
+    """Run a fault proxy before the emulator."""
+    assert apideck.requests == []
+    async with FaultProxy(apideck_url).serve() as proxy:
+        yield proxy

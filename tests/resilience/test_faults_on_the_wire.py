@@ -59,14 +59,6 @@ ROWS = [
 
 
 @pytest.fixture
-async def proxy(apideck: ApideckEmulator, apideck_url: str) -> AsyncIterator[FaultProxy]:
-    """Run a fault proxy before the emulator."""
-    assert apideck.requests == []
-    async with FaultProxy(apideck_url).serve() as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def service(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> AsyncIterator[httpx.AsyncClient]:

@@ -28,14 +28,6 @@ HEADERS = {
 
 
 @pytest.fixture
-async def proxy(apideck: ApideckEmulator, apideck_url: str) -> AsyncIterator[FaultProxy]:
-    """Run a fault proxy before the emulator."""
-    assert apideck.requests == []
-    async with FaultProxy(apideck_url).serve() as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def many_files() -> Iterator[None]:
     """Let this process have both ends of a thousand connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
