@@ -155,3 +155,25 @@ async def test_one_application_that_fails_keeps_nobody_from_another(
         'breaker_state{application="eu"}': OPEN,
         'not_asked_total{application="eu"}': 2,
     }
+
+
+async def test_a_retry_that_the_breaker_keeps_back_is_none(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """The first failure opens it; what would be asked again is neither asked nor counted."""
+    apideck.fail(faults.error(503), times=None)
+    settings = settings_for(
+        issuer.issuer,
+        apideck_url,
+        apideck={"breaker": {"min_requests": 1, "open_seconds": 300}},
+    )
+    async with running(settings) as service:
+        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        seen = await counted(service, "retries_total", "not_asked_total")
+
+    assert problem(answer) == (503, "apideck-unavailable")
+    assert len(apideck.requests) == 1
+    assert seen == {
+        'retries_total{application="default"}': 0,
+        'not_asked_total{application="default"}': 1,
+    }
