@@ -17,9 +17,9 @@ import uvicorn
 
 from app.api.body import MAX_BODY_BYTES
 from app.api.problems import Problems
-from app.apideck.keys import read_api_key
+from app.apideck.api_key import read_api_key
 from app.bounded_http import Refusal, bounded
-from app.check import CONSUMER, ask_everybody
+from app.check import CONSUMER, check_dependencies
 from app.crowded_http import Acceptor, Answer, lines
 from app.door import Door
 from app.errors import ConfigurationError
@@ -75,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _read_secrets(settings: Settings) -> None:
-    for name, application in settings.apideck.every_application().items():
-        read_api_key(name, application)
+    for name, app in settings.apideck.all_unify_apps().items():
+        read_api_key(name, app)
     for name, issuer in settings.identity.issuers.items():
         if issuer.introspection is not None:
             client_secret(name, issuer.introspection)
@@ -86,7 +86,7 @@ async def _ask(settings: Settings) -> int:
     # What the rooms would log is in the findings.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     well = True
-    async for finding in ask_everybody(settings):
+    async for finding in check_dependencies(settings):
         print(finding, flush=True)
         well &= finding.well
     return 0 if well else UNWELL

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import httpx
 
+from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
-from app.apideck.keys import ApiKey
+from app.common.transport import AiohttpTransport
 from app.errors import ApideckError, IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.build import build_issuer
 from app.identity.fetch import Fetcher
@@ -15,10 +16,9 @@ from app.identity.introspection import Introspector
 from app.identity.whoami import WhoAmI
 from app.limits.build import build_store
 from app.limits.models import Limit, Rate, StoreFailedError
-from app.observability.observed import Observed
+from app.observability.telemetry import Telemetry
 from app.settings import LimitSettings, Settings
 from app.settings.limits import MEMORY
-from app.transport import AiohttpTransport
 from app.vault import Session
 
 CONSUMER = "vault-bff-check"
@@ -28,7 +28,7 @@ _SHORT = "1m"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What came of asking somebody.
 
     Attributes:
@@ -46,7 +46,7 @@ class Finding:
         return f"{'ok  ' if self.well else 'FAIL'} {self.about}: {self.detail}"
 
 
-async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
+async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
     """Ask, and yield a finding for each answer.
 
     Issuers are asked for their keys or about a token that is none, applications about a cookie that
@@ -59,8 +59,8 @@ async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
     async with AsyncExitStack() as stack:
         transport = AiohttpTransport()
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
-        observed = Observed()
-        fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, observed.metrics)
+        telemetry = Telemetry()
+        fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, telemetry.metrics)
         for name in settings.identity.issuers:
             issuer = build_issuer(name, settings.identity, fetcher)
             about = f"IDENTITY__ISSUERS__{name.upper()}"
@@ -69,42 +69,42 @@ async def ask_everybody(settings: Settings) -> AsyncIterator[Finding]:
                 continue
             await issuer.jwks.refresh_if_due()
             state = issuer.jwks.state()
-            yield Finding(about, state.usable, state.error or f"{state.keys} keys")
-        for name, application in settings.identity.applications.items():
-            who = WhoAmI(application, fetcher)
+            yield CheckResult(about, state.usable, state.error or f"{state.keys} keys")
+        for name, session in settings.identity.cookie_sessions.items():
+            who = WhoAmI(session, fetcher)
             yield await _knows_nobody(f"IDENTITY__APPLICATIONS__{name.upper()}", who)
         if settings.limits.store.get_secret_value() != MEMORY:
             yield await _counts(settings.limits)
-        for name, unify in settings.apideck.every_application().items():
+        for name, unify in settings.apideck.all_unify_apps().items():
             key = ApiKey(name, unify, lambda _: None)
-            client = ApideckClient(name, settings.apideck, key, transport, observed)
+            client = ApideckClient(name, settings.apideck, key, transport, telemetry)
             targets: Mapping[str, str | None] = settings.session.return_to or {"": None}
             for target, uri in targets.items():
                 yield await _mints(name, client, target, uri)
 
 
-async def _knows_nobody(about: str, source: Introspector | WhoAmI) -> Finding:
+async def _knows_nobody(about: str, source: Introspector | WhoAmI) -> CheckResult:
     try:
         await source.verify(_NOBODY)
     except UnauthenticatedError:
-        return Finding(about, well=True, detail="answers")
+        return CheckResult(about, well=True, detail="answers")
     except IdentityProviderUnavailableError as error:
-        return Finding(about, well=False, detail=error.reason or error.detail)
-    return Finding(about, well=False, detail="takes a made-up credential for somebody's")
+        return CheckResult(about, well=False, detail=error.reason or error.detail)
+    return CheckResult(about, well=False, detail="takes a made-up credential for somebody's")
 
 
-async def _counts(settings: LimitSettings) -> Finding:
+async def _counts(settings: LimitSettings) -> CheckResult:
     store = build_store(settings)
     try:
         await store.admit([Limit("check", CONSUMER, Rate(1, 1))])
     except StoreFailedError as error:
-        return Finding("LIMITS__STORE", well=False, detail=str(error))
+        return CheckResult("LIMITS__STORE", well=False, detail=str(error))
     finally:
         await store.aclose()
-    return Finding("LIMITS__STORE", well=True, detail="counts")
+    return CheckResult("LIMITS__STORE", well=True, detail="counts")
 
 
-async def _mints(name: str, client: ApideckClient, target: str, uri: str | None) -> Finding:
+async def _mints(name: str, client: ApideckClient, target: str, uri: str | None) -> CheckResult:
     about = "APIDECK" if name == "default" else f"APIDECK__APPLICATIONS__{name.upper()}"
     if target:
         about += f" with SESSION__RETURN_TO {target}"
@@ -114,5 +114,5 @@ async def _mints(name: str, client: ApideckClient, target: str, uri: str | None)
     try:
         await client.create_session(CONSUMER, session)
     except ApideckError as error:
-        return Finding(about, well=False, detail=error.reason or error.detail)
-    return Finding(about, well=True, detail="made a session")
+        return CheckResult(about, well=False, detail=error.reason or error.detail)
+    return CheckResult(about, well=True, detail="made a session")

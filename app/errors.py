@@ -2,7 +2,7 @@
 
 * VaultBffError
   x ConfigurationError                the settings are wrong; the process does not start
-  x RefusalError                      what the caller asked for is not to be had
+  x RequestRejectedError                      what the caller asked for is not to be had
     + InvalidRequestError               malformed: fields of the wrong shape
     + FieldNotPermittedError            well-formed, but not this caller's to set
     + RedirectNotAllowedError           not a registered redirect target
@@ -76,23 +76,23 @@ class ConfigurationError(VaultBffError):
         super().__init__("\n".join(self.faults))
 
 
-class RefusalError(VaultBffError):
+class RequestRejectedError(VaultBffError):
     """What the caller asked for is not to be had; nothing was sent to Apideck."""
 
 
-class InvalidRequestError(RefusalError):
+class InvalidRequestError(RequestRejectedError):
     """The request body is malformed."""
 
 
-class FieldNotPermittedError(RefusalError):
+class FieldNotPermittedError(RequestRejectedError):
     """The request sets a field that this caller may not set."""
 
 
-class RedirectNotAllowedError(RefusalError):
+class RedirectNotAllowedError(RequestRejectedError):
     """The redirect target is none of the registered ones."""
 
 
-class ConsumerNotGrantedError(RefusalError):
+class ConsumerNotGrantedError(RequestRejectedError):
     """A service asked to mint for a consumer outside its grant."""
 
 

@@ -18,8 +18,10 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client.registry import Collector
 
+from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
-from app.apideck.keys import ApiKey
+from app.common.transport import AiohttpTransport
+from app.common.urls import origin_of
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity, client_secret
 from app.limits.build import build_store
@@ -27,14 +29,12 @@ from app.limits.gate import Gate
 from app.limits.rates import RateLimits
 from app.observability.collectors import ApideckCollector, JwksCollector
 from app.observability.metrics import Metrics
-from app.observability.observed import Observed
 from app.observability.redaction import Redactor
+from app.observability.telemetry import Telemetry
 from app.sessions.service import SessionService
 from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
 from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
-from app.transport import AiohttpTransport
-from app.urls import origin_of
 
 S_co = TypeVar("S_co", covariant=True)
 
@@ -45,17 +45,17 @@ _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def lifespan_of(
-    settings: Settings, observed: Observed, shutdown: Shutdown
+    settings: Settings, telemetry: Telemetry, shutdown: Shutdown
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
     """Return the lifespan of a service with these settings."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
-        redactor, metrics = observed.redactor, observed.metrics
+        redactor, metrics = telemetry.redactor, telemetry.metrics
         async with _without_words(), AsyncExitStack() as stack:
-            await _open_tracing(settings.tracing, observed, stack)
+            await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
-            apideck = await _open_apideck(settings.apideck, observed, stack)
+            apideck = await _open_apideck(settings.apideck, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
@@ -64,11 +64,11 @@ def lifespan_of(
                 "gate": Gate(settings.limits, metrics),
                 "authenticator": identity.authenticator,
                 "limits": limits,
-                "sessions": SessionService(settings.session, apideck, observed.tracing),
+                "sessions": SessionService(settings.session, apideck, telemetry.tracing),
                 "metrics": metrics,
-                "tracing": observed.tracing,
+                "tracing": telemetry.tracing,
                 "jwks": identity.jwks,
-                "keyless": identity.keyless,
+                "ready_without_jwks": identity.ready_without_jwks,
                 "apideck": apideck,
                 "shutdown": shutdown,
             }
@@ -77,12 +77,12 @@ def lifespan_of(
 
 
 async def _open_tracing(
-    settings: TracingSettings, observed: Observed, stack: AsyncExitStack
+    settings: TracingSettings, telemetry: Telemetry, stack: AsyncExitStack
 ) -> None:
     for value in settings.headers.values():
-        observed.redactor.learn(value.get_secret_value())
-    observed.tracing.start()
-    stack.push_async_callback(observed.tracing.aclose)
+        telemetry.redactor.add_secret(value.get_secret_value())
+    telemetry.tracing.start()
+    stack.push_async_callback(telemetry.tracing.aclose)
 
 
 async def _open_identity(
@@ -100,22 +100,22 @@ async def _open_identity(
     identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
     for name, issuer in settings.identity.issuers.items():
         if issuer.introspection is not None:
-            redactor.learn(client_secret(name, issuer.introspection))
+            redactor.add_secret(client_secret(name, issuer.introspection))
     for jwks in identity.jwks.values():
         await stack.enter_async_context(_in_background(_again_and_again(jwks.refresh_if_due)))
     return identity
 
 
 async def _open_apideck(
-    settings: ApideckSettings, observed: Observed, stack: AsyncExitStack
+    settings: ApideckSettings, telemetry: Telemetry, stack: AsyncExitStack
 ) -> dict[str, ApideckClient]:
     clients = {}
-    for name, application in settings.every_application().items():
-        key = ApiKey(name, application, observed.redactor.learn)
+    for name, app in settings.all_unify_apps().items():
+        key = ApiKey(name, app, telemetry.redactor.add_secret)
         # Connections of its own, so that one application's troubles are not another's.
         transport = AiohttpTransport()
         stack.push_async_callback(transport.aclose)
-        clients[name] = ApideckClient(name, settings, key, transport, observed)
+        clients[name] = ApideckClient(name, settings, key, transport, telemetry)
         # Each by itself: a file that does not answer must not keep the other keys back.
         await stack.enter_async_context(_in_background(_again_and_again(key.refresh)))
     return clients
@@ -126,9 +126,9 @@ async def _open_limits(
 ) -> RateLimits:
     url = settings.store.get_secret_value()
     if url != MEMORY:
-        redactor.learn(url)
+        redactor.add_secret(url)
         if password := urlsplit(url).password:
-            redactor.learn(password)
+            redactor.add_secret(password)
     store = build_store(settings)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)
@@ -143,8 +143,8 @@ class _Observable(Protocol[S_co]):
     def state(self) -> S_co: ...
 
 
-def _states(observed: Mapping[str, _Observable[S_co]]) -> dict[str, S_co]:
-    return {name: one.state() for name, one in observed.items()}
+def _states(telemetry: Mapping[str, _Observable[S_co]]) -> dict[str, S_co]:
+    return {name: one.state() for name, one in telemetry.items()}
 
 
 def trusted_origins(settings: Settings) -> tuple[str, ...]:

@@ -8,17 +8,17 @@ from app.api import health, metrics_page, openapi, problem_pages, vault_session
 from app.api.problems import Problems
 from app.lifespan import lifespan_of
 from app.middleware.access_log import AccessLogMiddleware
+from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.http_metrics import HttpMetricsMiddleware
-from app.middleware.known_hosts import KnownHostsMiddleware
-from app.middleware.last_resort import LastResortMiddleware
 from app.middleware.request_id import RequestIdMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.middleware.tracing import TracingMiddleware
+from app.middleware.unhandled_errors import UnhandledErrorMiddleware
 from app.observability.logging import configure_logging
 from app.observability.metrics import Metrics
-from app.observability.observed import Observed
 from app.observability.redaction import Redactor
+from app.observability.telemetry import Telemetry
 from app.observability.tracing import Tracing
 from app.settings import Settings
 from app.settings.sources import load_settings
@@ -40,12 +40,12 @@ def create_app(
     problems = Problems(settings.server.public_url)
     metrics = Metrics()
     tracing = Tracing(settings.tracing)
-    observed = Observed(redactor or Redactor(), metrics, tracing)
+    telemetry = Telemetry(redactor or Redactor(), metrics, tracing)
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
         summary="Mints Apideck Hosted Vault sessions for whoever is signed in.",
-        lifespan=lifespan_of(settings, observed, shutdown or Shutdown()),
+        lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
         middleware=_middleware(settings, problems, metrics, tracing),
         # As they are: FastAPI calls a route of an included router by way of a copy, which is not an
         # AuditedRoute's own, and in four more steps.
@@ -84,7 +84,7 @@ def _middleware(
     if settings.server.allowed_hosts:
         stack.append(
             Middleware(
-                KnownHostsMiddleware,
+                AllowedHostsMiddleware,
                 hosts=settings.server.allowed_hosts,
                 refuse=problems.unknown_host,
             )
@@ -101,7 +101,7 @@ def _middleware(
         )
     stack.append(
         Middleware(
-            LastResortMiddleware,
+            UnhandledErrorMiddleware,
             metrics=metrics,
             unexpected=problems.unexpected,
             shutting_down=problems.shutting_down,

@@ -30,7 +30,7 @@ class AppState(TypedDict):
     limits: RateLimits
     sessions: SessionService
     jwks: Mapping[str, Jwks]
-    keyless: bool
+    ready_without_jwks: bool
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
     metrics: Metrics

@@ -30,10 +30,10 @@ _ROOMS = {
     "app/sessions": "sessions: the policy",
     "app/limits": "limits: counting",
     "app/apideck": "apideck: deadline, breaker, request, answer",
-    "app/transport.py": "transport: httpx's objects over aiohttp",
+    "app/common/transport.py": "transport: httpx's objects over aiohttp",
     "app/observability": "observability: log lines, redaction",
-    "app/strict_json.py": "strict JSON",
-    "app/urls.py": "URLs",
+    "app/common/strict_json.py": "strict JSON",
+    "app/common/urls.py": "URLs",
     "app/bounded_http.py": "bounded HTTP",
     "app/__main__.py": "event loop, uvicorn, Starlette, FastAPI",
 }

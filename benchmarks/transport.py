@@ -34,7 +34,7 @@ import uvloop
 from pyreqwest.client import ClientBuilder
 from pyreqwest.compatibility.httpx import HttpxTransport
 
-from app.transport import AiohttpTransport
+from app.common.transport import AiohttpTransport
 
 Post = Callable[[], Awaitable[int]]
 Contestant = Callable[[str], AbstractAsyncContextManager[Post]]

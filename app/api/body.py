@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import HTTPException, Request
 from pydantic import TypeAdapter, ValidationError
 
-from app import strict_json
+from app.common import strict_json
 from app.errors import FieldError, InvalidRequestError
 from app.sessions.models import SessionRequest
 

@@ -32,8 +32,8 @@ async def admitted_caller(request: Request, state: AppState, audit: AuditRecord)
     audit.caller_kind, audit.issuer = caller.kind, caller.issuer
     audit.subject, audit.actor = caller.subject, caller.actor
     audit.consumer_id = caller.consumer_id
-    verdict = await state["limits"].admit(caller)
-    request.state.rate_limit = rate_limit_headers(verdict.standings)
-    if not verdict.admitted:
-        raise refusal(verdict)
+    decision = await state["limits"].admit(caller)
+    request.state.rate_limit = rate_limit_headers(decision.statuses)
+    if not decision.admitted:
+        raise refusal(decision)
     return caller

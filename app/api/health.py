@@ -28,7 +28,7 @@ async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
     of it is told all the same.
     """
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
-    some = state["keyless"] or any(one.usable for one in issuers.values())
+    some = state["ready_without_jwks"] or any(one.usable for one in issuers.values())
     ready = some and not state["shutdown"].begun
     if not ready:
         response.status_code = _UNAVAILABLE

@@ -188,7 +188,7 @@ def _credentials(
 ) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
     """Return every kind of credential that is taken, and which of them suffice together."""
     schemes: dict[str, Any] = {}
-    cookies = {one.cookie for one in identity.applications.values()}
+    cookies = {one.cookie for one in identity.cookie_sessions.values()}
     for issuer in identity.issuers.values():
         if issuer.credential.cookie is not None:
             cookies.add(issuer.credential.cookie)

@@ -7,12 +7,13 @@ from typing import Literal
 import httpx
 import structlog
 
-from app.apideck import errors, wire
+from app.apideck import error_mapping as errors
+from app.apideck import wire
+from app.apideck.api_key import ApiKey
 from app.apideck.exchange import Exchange
-from app.apideck.keys import ApiKey
 from app.apideck.models import MintedSession
 from app.apideck.retries import Retries
-from app.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
+from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
 from app.errors import (
     ApideckError,
     ApideckInvalidResponseError,
@@ -21,9 +22,9 @@ from app.errors import (
     ApideckTimeoutError,
     ApideckUnavailableError,
 )
-from app.observability.observed import Observed
+from app.observability.telemetry import Telemetry
 from app.settings import ApideckSettings
-from app.settings.apideck import BreakerSettings, UnifyApplication
+from app.settings.apideck import BreakerSettings, UnifyApp
 from app.vault import Session
 
 logger = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class UpstreamState:
 
 
 class ApideckClient:
-    """Asks Apideck for Vault sessions, as one Unify application."""
+    """Asks Apideck for Vault sessions, as one Unify app."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class ApideckClient:
         settings: ApideckSettings,
         key: ApiKey,
         transport: httpx.AsyncBaseTransport,
-        observed: Observed,
+        telemetry: Telemetry,
     ) -> None:
         """Take whom to ask, and how.
 
@@ -67,20 +68,20 @@ class ApideckClient:
             settings: those of all applications; this one's are among them.
             key: this application's key.
             transport: what carries requests.
-            observed: is told of every request.
+            telemetry: is told of every request.
         """
-        application: UnifyApplication = settings.every_application()[name]
+        app: UnifyApp = settings.all_unify_apps()[name]
         self._name = name
         self._settings = settings
         self._key = key
-        self._metrics = observed.metrics
-        self._seconds = observed.metrics.apideck_seconds.labels(name)
+        self._metrics = telemetry.metrics
+        self._seconds = telemetry.metrics.apideck_seconds.labels(name)
         self._exchange = Exchange(
-            application, key, transport, observed.tracing, settings.max_response_bytes
+            app, key, transport, telemetry.tracing, settings.max_response_bytes
         )
         self._breaker = CircuitBreaker(_thresholds(settings.breaker))
         self._retries = Retries(settings.retries)
-        self._retried = observed.metrics.apideck_retries.labels(name)
+        self._retried = telemetry.metrics.apideck_retries.labels(name)
         self._account: Account = "ok"
 
     def state(self) -> UpstreamState:

@@ -6,23 +6,24 @@ from typing import cast
 import httpx
 from opentelemetry.trace import Span, SpanKind
 
-from app.apideck import errors, wire
-from app.apideck.keys import ApiKey
+from app.apideck import error_mapping as errors
+from app.apideck import wire
+from app.apideck.api_key import ApiKey
 from app.apideck.models import MintedSession
+from app.common.urls import origin_of
 from app.errors import ApideckError, ApideckInvalidResponseError
 from app.observability.tracing import Tracing
-from app.settings.apideck import UnifyApplication
-from app.urls import origin_of
+from app.settings.apideck import UnifyApp
 
 _OK = 200
 
 
 class Exchange:
-    """Asks Apideck once, as one Unify application."""
+    """Asks Apideck once, as one Unify app."""
 
     def __init__(
         self,
-        application: UnifyApplication,
+        app: UnifyApp,
         key: ApiKey,
         transport: httpx.AsyncBaseTransport,
         tracing: Tracing,
@@ -31,7 +32,7 @@ class Exchange:
         """Take whom to ask, and how.
 
         Args:
-            application: the application to ask as.
+            app: the application to ask as.
             key: its API key, whatever it is at the time.
             transport: what carries requests. It must follow no redirect: the key, app and consumer
                 headers would go wherever the redirect points.
@@ -42,8 +43,8 @@ class Exchange:
         self._transport = transport
         self._tracing = tracing
         self._max_bytes = max_response_bytes
-        self._vault_origins = application.vault_origins
-        self._url = httpx.URL(f"{application.base_url.rstrip('/')}/vault/sessions")
+        self._vault_origins = app.vault_origins
+        self._url = httpx.URL(f"{app.base_url.rstrip('/')}/vault/sessions")
         self._attributes = {
             "http.request.method": "POST",
             "server.address": self._url.host,
@@ -52,7 +53,7 @@ class Exchange:
         # Made once: of a request, making its URL and headers anew would be the dearest part.
         self._headers = httpx.Headers(
             {
-                "x-apideck-app-id": application.app_id,
+                "x-apideck-app-id": app.app_id,
                 "content-type": "application/json",
                 "accept": "application/json",
                 # Answers are small, and what is not compressed cannot be a decompression bomb.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.urls import origin_of
+from app.common.urls import origin_of
 from app.vault import Connection
 
 

@@ -13,7 +13,7 @@ import orjson
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from app import strict_json
+from app.common import strict_json
 from app.vault import ConsumerMetadata, Session, Theme, VaultSettings
 
 _TYPE_NAME = re.compile(r"[A-Za-z]{1,64}")

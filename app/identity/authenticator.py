@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from app.identity.credentials import Finder, Headers, Place
+from app.identity.credentials import CredentialFinder, CredentialLocation, Headers
 from app.identity.csrf import check_page
 from app.identity.models import Caller
 from app.identity.sources import Source
@@ -13,7 +13,10 @@ class Authenticator:
     """Establishes who is calling."""
 
     def __init__(
-        self, sources: Mapping[Place, Source], origins: Collection[str], csrf_header: str
+        self,
+        sources: Mapping[CredentialLocation, Source],
+        origins: Collection[str],
+        csrf_header: str,
     ) -> None:
         """Take what there is to believe.
 
@@ -23,7 +26,7 @@ class Authenticator:
             csrf_header: the header that such a page must send, in lower case.
         """
         self._sources = sources
-        self._finder = Finder(sources)
+        self._finder = CredentialFinder(sources)
         self._origins = frozenset(origins)
         self._csrf_header = csrf_header
 

@@ -9,14 +9,14 @@ import httpx
 
 from app.errors import ConfigurationError
 from app.identity.authenticator import Authenticator
-from app.identity.credentials import AUTHORIZATION, Place
+from app.identity.credentials import AUTHORIZATION, CredentialLocation
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
 from app.identity.introspection import Introspector
 from app.identity.jwks import Jwks
 from app.identity.jwt import JwtVerifier
-from app.identity.remembered import RememberedCallers
-from app.identity.sources import ApplicationSource, Issuer, Source, TokenSource
+from app.identity.sources import CookieSessionSource, Issuer, Source, TokenSource
+from app.identity.token_cache import VerifiedTokenCache
 from app.identity.token_rules import TokenRules
 from app.identity.userinfo import UserInfo
 from app.identity.whoami import WhoAmI
@@ -31,13 +31,13 @@ class Identity:
     Attributes:
         authenticator: establishes who is calling.
         jwks: the keys of each issuer whose tokens are verified here, by the issuer's name.
-        keyless: whether there are callers who can be told without any of these keys, as by
-            introspection or by an application.
+        ready_without_jwks: whether some callers can be authenticated without any of these keys, by
+            introspection or by a cookie session.
     """
 
     authenticator: Authenticator
     jwks: Mapping[str, Jwks]
-    keyless: bool
+    ready_without_jwks: bool
 
 
 def build_identity(
@@ -59,20 +59,20 @@ def build_identity(
     """
     fetcher = Fetcher(http, settings.fetch_timeout_seconds, metrics)
     issuers = [build_issuer(name, settings, fetcher) for name in settings.issuers]
-    by_place: dict[Place, list[Issuer]] = defaultdict(list)
+    by_place: dict[CredentialLocation, list[Issuer]] = defaultdict(list)
     for issuer in issuers:
         by_place[_place(issuer.settings.credential)].append(issuer)
-    sources: dict[Place, Source] = {
-        place: TokenSource(together, RememberedCallers(settings.remembered_tokens))
+    sources: dict[CredentialLocation, Source] = {
+        place: TokenSource(together, VerifiedTokenCache(settings.remembered_tokens))
         for place, together in by_place.items()
     }
-    for name, application in settings.applications.items():
-        place = Place("cookie", application.cookie)
-        sources[place] = ApplicationSource(name, application, WhoAmI(application, fetcher))
+    for name, session in settings.cookie_sessions.items():
+        place = CredentialLocation("cookie", session.cookie)
+        sources[place] = CookieSessionSource(name, session, WhoAmI(session, fetcher))
     return Identity(
         Authenticator(sources, origins, settings.csrf_header),
         {issuer.name: issuer.jwks for issuer in issuers if issuer.introspector is None},
-        bool(settings.applications) or any(issuer.introspector for issuer in issuers),
+        bool(settings.cookie_sessions) or any(issuer.introspector for issuer in issuers),
     )
 
 
@@ -100,10 +100,14 @@ def build_issuer(name: str, settings: IdentitySettings, fetcher: Fetcher) -> Iss
     )
 
 
-def _place(credential: CredentialSettings) -> Place:
+def _place(credential: CredentialSettings) -> CredentialLocation:
     if credential.cookie is not None:
-        return Place("cookie", credential.cookie)
-    return AUTHORIZATION if credential.header is None else Place("header", credential.header)
+        return CredentialLocation("cookie", credential.cookie)
+    return (
+        AUTHORIZATION
+        if credential.header is None
+        else CredentialLocation("header", credential.header)
+    )
 
 
 def client_secret(name: str, settings: IntrospectionSettings) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from cachetools import TLRUCache
 
+from app.common.single_flight import SingleFlight
 from app.identity.models import Claims
-from app.single_flight import SingleFlight
 
 MAX_ENTRIES = 10_000
 

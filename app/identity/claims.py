@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.errors import MissingClaimError
 from app.identity.claim_paths import claim
 from app.identity.models import Caller, Claims
-from app.settings import ApplicationSettings, IssuerSettings
+from app.settings import CookieSessionSettings, IssuerSettings
 from app.settings.issuers import listed
 from app.vault import ConsumerMetadata
 
@@ -28,7 +28,7 @@ logger = structlog.get_logger(__name__)
 
 
 def user_of(
-    name: str, source: IssuerSettings | ApplicationSettings, claims: Claims, more: Claims
+    name: str, source: IssuerSettings | CookieSessionSettings, claims: Claims, more: Claims
 ) -> Caller:
     """Return the person whom verified claims describe.
 
@@ -49,7 +49,7 @@ def user_of(
         consumer_id=_consumer_id(source, claims),
         consumer_metadata=_metadata(name, source, claims, more),
         actor=claims["act"]["sub"] if "act" in claims else None,
-        application=_application(source, claims),
+        unify_app=_unify_app(source, claims),
     )
 
 
@@ -61,7 +61,7 @@ def service_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
         issuer=name,
         subject=subject,
         consumer_id=None,
-        application=_application(issuer, claims),
+        unify_app=_unify_app(issuer, claims),
         grant=issuer.grants.get(subject, ()),
     )
 
@@ -77,7 +77,7 @@ def usable_consumer_id(value: str) -> bool:
     return _CONSUMER_ID.fullmatch(value) is not None
 
 
-def _consumer_id(source: IssuerSettings | ApplicationSettings, claims: Claims) -> str:
+def _consumer_id(source: IssuerSettings | CookieSessionSettings, claims: Claims) -> str:
     paths = listed(source.claims.consumer_id)
     parts = [_identifier(path, claim(claims, path)) for path in paths]
     if len(parts) > 1:
@@ -93,16 +93,16 @@ def _consumer_id(source: IssuerSettings | ApplicationSettings, claims: Claims) -
     return consumer_id
 
 
-def _application(source: IssuerSettings | ApplicationSettings, claims: Claims) -> str:
+def _unify_app(source: IssuerSettings | CookieSessionSettings, claims: Claims) -> str:
     path = source.apideck.claim
     if path is None:
-        return source.apideck.application
+        return source.apideck.unify_app
     value = claim(claims, path)
     if isinstance(value, str) and value in source.apideck.allowed:
         return value
     raise MissingClaimError(
         f"Your sign-in has no usable claim {path}, which says where your connections are kept.",
-        reason=f"the claim {path} names none of the allowed Unify applications",
+        reason=f"the claim {path} names none of the allowed Unify apps",
     )
 
 
@@ -120,7 +120,7 @@ def _identifier(path: str, value: Any) -> str:
 
 
 def _metadata(
-    name: str, source: IssuerSettings | ApplicationSettings, claims: Claims, more: Claims
+    name: str, source: IssuerSettings | CookieSessionSettings, claims: Claims, more: Claims
 ) -> ConsumerMetadata:
     """Return what can be shown of the consumer; what cannot is left out, never refused."""
     metadata = ConsumerMetadata()

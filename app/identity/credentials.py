@@ -21,28 +21,28 @@ _TOKEN = re.compile(rb"[A-Za-z0-9._~+/=-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CredentialLocation:
     """Where a credential can stand: a named header, a named cookie, or Authorization."""
 
     kind: Literal["authorization", "header", "cookie"]
     name: str = ""
 
 
-AUTHORIZATION = Place("authorization")
+AUTHORIZATION = CredentialLocation("authorization")
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A credential, as it was found."""
 
-    place: Place
+    place: CredentialLocation
     value: str = field(repr=False)
 
 
-class Finder:
+class CredentialFinder:
     """Finds the one credential of a request."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[CredentialLocation]) -> None:
         places = set(places)
         self._headers = {p.name.lower().encode(): p for p in places if p.kind == "header"}
         self._cookies = {p.name.encode(): p for p in places if p.kind == "cookie"}
@@ -68,7 +68,7 @@ class Finder:
         [(place, value)] = found
         return Credential(place, _text(place, value))
 
-    def _candidates(self, headers: Headers) -> Iterator[tuple[Place, bytes]]:
+    def _candidates(self, headers: Headers) -> Iterator[tuple[CredentialLocation, bytes]]:
         for name, value in headers:
             if name == b"authorization":
                 yield AUTHORIZATION, value
@@ -81,7 +81,7 @@ class Finder:
                         yield self._cookies[cookie], content
 
 
-def _text(place: Place, value: bytes) -> str:
+def _text(place: CredentialLocation, value: bytes) -> str:
     value = value.strip()
     if len(value) > MAX_CREDENTIAL_LENGTH:
         raise UnauthenticatedError("The credential is too long.", reason="credential too long")

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from app.common.single_flight import SingleFlight
+from app.common.urls import is_loopback, web_url
 from app.errors import IdentityProviderUnavailableError
 from app.identity.fetch import Fetcher
 from app.settings import IssuerSettings
-from app.single_flight import SingleFlight
-from app.urls import is_loopback, web_url
 
 
 class Discovery:

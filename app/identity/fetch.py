@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from app import strict_json
-from app.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from app.common import strict_json
+from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
 from app.errors import IdentityProviderUnavailableError
 from app.observability.metrics import Metrics
 

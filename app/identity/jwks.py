@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.common.single_flight import SingleFlight
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
-from app.identity.keys import PublicKey, matching, public_keys
+from app.identity.public_keys import PublicKey, matching, public_keys
 from app.settings import IdentitySettings, IssuerSettings
-from app.single_flight import SingleFlight
 
 MAX_UNKNOWN_KIDS = 1024
 _REST_WITHOUT_KEYS = 2.0

@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 
-from app import strict_json
+from app.common import strict_json
 from app.identity.credentials import MAX_CREDENTIAL_LENGTH
 from app.identity.jwks import Jwks
 from app.identity.models import Claims

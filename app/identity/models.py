@@ -23,7 +23,7 @@ class Caller:
         consumer_metadata: what is known of the consumer, for people to read. Left out of `repr`,
             because a person's name and address belong in no log.
         actor: who acts for the subject, where the token was delegated (RFC 8693 section 4.1).
-        application: the operator's name of the Unify application that this caller's sessions are
+        unify_app: the operator's name of the Unify app that this caller's sessions are
             made with.
         grant: for which consumers a service may mint: exact ids, prefixes with an asterisk at
             their end, or an asterisk alone.
@@ -35,7 +35,7 @@ class Caller:
     consumer_id: str | None
     consumer_metadata: ConsumerMetadata = field(default_factory=ConsumerMetadata, repr=False)
     actor: str | None = None
-    application: str = "default"
+    unify_app: str = "default"
     grant: tuple[str, ...] = ()
 
     @property

@@ -9,11 +9,11 @@ from app.identity.claims import lacks_display_data, service_of, user_of
 from app.identity.introspection import Introspector
 from app.identity.jwks import Jwks
 from app.identity.models import Caller, Claims
-from app.identity.remembered import Proof, RememberedCallers
+from app.identity.token_cache import Proof, VerifiedTokenCache
 from app.identity.token_rules import TokenRules, invalid
 from app.identity.userinfo import UserInfo
 from app.identity.whoami import WhoAmI
-from app.settings import ApplicationSettings, IssuerSettings
+from app.settings import CookieSessionSettings, IssuerSettings
 
 
 class Source(Protocol):
@@ -79,7 +79,7 @@ class Issuer:
 class TokenSource:
     """Tokens at one place, of whichever of its issuers they are."""
 
-    def __init__(self, issuers: Iterable[Issuer], remembered: RememberedCallers) -> None:
+    def __init__(self, issuers: Iterable[Issuer], remembered: VerifiedTokenCache) -> None:
         """Take whose tokens they may be, and what remembers callers of this place alone."""
         self._issuers = tuple(issuers)
         self._remembered = remembered
@@ -109,10 +109,10 @@ class TokenSource:
         raise invalid("iss and aud are those of no configured issuer")
 
 
-class ApplicationSource:
+class CookieSessionSource:
     """The session cookie of one application."""
 
-    def __init__(self, name: str, settings: ApplicationSettings, whoami: WhoAmI) -> None:
+    def __init__(self, name: str, settings: CookieSessionSettings, whoami: WhoAmI) -> None:
         self._name = name
         self._settings = settings
         self._whoami = whoami

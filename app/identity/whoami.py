@@ -7,7 +7,7 @@ from app.errors import UnauthenticatedError
 from app.identity.cache import Answer, ClaimsCache
 from app.identity.fetch import Fetcher, json_of, unavailable
 from app.identity.models import Claims
-from app.settings import ApplicationSettings
+from app.settings import CookieSessionSettings
 
 _NOBODY = frozenset({401, 403})
 
@@ -17,7 +17,7 @@ class WhoAmI:
 
     def __init__(
         self,
-        settings: ApplicationSettings,
+        settings: CookieSessionSettings,
         fetcher: Fetcher,
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from app.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
-from app.limits.models import Limit, StoreFailedError, StoreNotAskedError, Verdict
+from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from app.limits.models import Limit, RateLimitDecision, StoreFailedError, StoreNotAskedError
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ a connection is made in some ten turns, and an answer read in a few."""
 class Store(Protocol):
     """Where requests are counted."""
 
-    async def admit(self, limits: Sequence[Limit]) -> Verdict:
+    async def admit(self, limits: Sequence[Limit]) -> RateLimitDecision:
         """Count one request for every limit, or for none when it is beyond any of them.
 
         Raises:
@@ -36,7 +36,7 @@ class Store(Protocol):
 class SharedStore(Protocol):
     """Where the requests of many processes are counted, in one round trip for each question."""
 
-    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
         """Count requests one after the other, each for every one of its limits or for none.
 
         Raises:
@@ -62,21 +62,21 @@ class GuardedStore:
         self._store = store
         self._timeout = timeout_seconds
         self._breaker = CircuitBreaker(_THRESHOLDS)
-        self._asked: list[tuple[Sequence[Limit], asyncio.Future[Verdict]]] = []
+        self._asked: list[tuple[Sequence[Limit], asyncio.Future[RateLimitDecision]]] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def admit(self, limits: Sequence[Limit]) -> Verdict:
+    async def admit(self, limits: Sequence[Limit]) -> RateLimitDecision:
         """Count one request for every limit, or for none when it is beyond any of them.
 
         Raises:
             StoreNotAskedError: it failed too often just before.
             StoreFailedError: it failed, or took too long.
         """
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._asked.append((limits, verdict))
+        decision: asyncio.Future[RateLimitDecision] = asyncio.get_running_loop().create_future()
+        self._asked.append((limits, decision))
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
-        return await verdict
+        return await decision
 
     async def aclose(self) -> None:
         """Let go of everything."""
@@ -90,7 +90,7 @@ class GuardedStore:
             while self._asked:
                 asked, self._asked = self._asked[:_AT_ONCE], self._asked[_AT_ONCE:]
                 try:
-                    verdicts = await self._verdicts([limits for limits, _ in asked])
+                    decisions = await self._decisions([limits for limits, _ in asked])
                 except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
                     # So have those who came meanwhile: they have waited for as long.
                     asked, self._asked = asked + self._asked, []
@@ -98,13 +98,13 @@ class GuardedStore:
                         if not waiting.done():
                             waiting.set_exception(error)
                 else:
-                    for (_, waiting), verdict in zip(asked, verdicts, strict=True):
+                    for (_, waiting), decision in zip(asked, decisions, strict=True):
                         if not waiting.done():
-                            waiting.set_result(verdict)
+                            waiting.set_result(decision)
         finally:
             self._asking = None
 
-    async def _verdicts(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+    async def _decisions(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
         try:
             with self._breaker.call(lambda _: True):
                 return await _in_time(self._store.admit_all(asked), self._timeout)

@@ -4,7 +4,7 @@ import heapq
 import time
 from collections.abc import Callable, Sequence
 
-from app.limits.models import Limit, Standing, Verdict
+from app.limits.models import Limit, QuotaStatus, RateLimitDecision
 
 _TOLERANCE_SECONDS = 1e-6
 
@@ -17,7 +17,7 @@ class MemoryStore:
         self._whole_at: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []
 
-    async def admit(self, limits: Sequence[Limit]) -> Verdict:
+    async def admit(self, limits: Sequence[Limit]) -> RateLimitDecision:
         """Count one request for every limit, or for none when it is beyond any of them."""
         now = self._clock()
         self._forget(now)
@@ -35,7 +35,7 @@ class MemoryStore:
                 if one.key not in self._whole_at:
                     heapq.heappush(self._due, (now + wait, one.key))
                 self._whole_at[one.key] = now + wait
-        return Verdict(admitted, tuple(map(Standing, limits, after)))
+        return RateLimitDecision(admitted, tuple(map(QuotaStatus, limits, after)))
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""

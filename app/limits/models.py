@@ -58,7 +58,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QuotaStatus:
     """Where somebody stands within a limit.
 
     Attributes:
@@ -84,19 +84,19 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateLimitDecision:
     """What the limits say to one request.
 
     Attributes:
         admitted: whether it is within every limit, and was counted for each; one that is beyond
             any of them is counted for none.
-        standings: where its caller stands within each limit, this request included.
+        statuses: where its caller stands within each limit, this request included.
     """
 
     admitted: bool
-    standings: tuple[Standing, ...]
+    statuses: tuple[QuotaStatus, ...]
 
     @property
-    def strictest(self) -> Standing:
+    def strictest(self) -> QuotaStatus:
         """The one that holds the caller up for longest."""
-        return max(self.standings, key=lambda one: one.retry_after)
+        return max(self.statuses, key=lambda one: one.retry_after)

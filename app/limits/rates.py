@@ -8,7 +8,7 @@ from app.errors import OverloadedError, RateLimitedError
 from app.identity.models import Caller
 from app.limits.guarded import Store
 from app.limits.memory import MemoryStore
-from app.limits.models import Limit, Rate, StoreFailedError, StoreNotAskedError, Verdict
+from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreNotAskedError
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 
@@ -39,7 +39,7 @@ class RateLimits:
         self._metrics = metrics
         self._failing = False
 
-    async def admit(self, caller: Caller) -> Verdict:
+    async def admit(self, caller: Caller) -> RateLimitDecision:
         """Count one request of a caller's.
 
         Returns:
@@ -51,17 +51,17 @@ class RateLimits:
         """
         limits = self._limits(caller)
         if not limits:
-            return Verdict(admitted=True, standings=())
+            return RateLimitDecision(admitted=True, statuses=())
         try:
-            verdict = await self._store.admit(limits)
+            decision = await self._store.admit(limits)
         except StoreFailedError as error:
             self._on_failure(error)
-            verdict = await self._meanwhile.admit(limits)
+            decision = await self._meanwhile.admit(limits)
         else:
             self._on_success()
-        if not verdict.admitted:
-            self._metrics.rate_limited.labels(verdict.strictest.limit.policy).inc()
-        return verdict
+        if not decision.admitted:
+            self._metrics.rate_limited.labels(decision.strictest.limit.policy).inc()
+        return decision
 
     def _limits(self, caller: Caller) -> list[Limit]:
         limits = []
@@ -96,9 +96,9 @@ class RateLimits:
             ) from None
 
 
-def refusal(verdict: Verdict) -> RateLimitedError:
+def refusal(decision: RateLimitDecision) -> RateLimitedError:
     """Return the error for a request that was not admitted."""
-    strictest = verdict.strictest
+    strictest = decision.strictest
     return RateLimitedError(
         "Sessions are asked for too often; try again later.",
         reason=f"beyond the limit named {strictest.limit.policy}",

@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from app.limits.models import Limit, Standing, StoreFailedError, Verdict
+from app.limits.models import Limit, QuotaStatus, RateLimitDecision, StoreFailedError
 
 _CONNECTIONS = 2
 _MICROSECONDS = 1_000_000
@@ -76,7 +76,7 @@ class RedisStore:
         self._redis = Redis.from_pool(pool)
         self._admit = self._redis.register_script(_ADMIT)
 
-    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
         """Count requests one after the other, each for every one of its limits or for none.
 
         For how long is for the caller to bound.
@@ -96,13 +96,15 @@ class RedisStore:
             answers = iter(cast("list[int]", await self._admit(keys=keys, args=numbers)))
         except RedisError as error:
             raise StoreFailedError(type(error).__name__) from error
-        return [_verdict(limits, answers) for limits in asked]
+        return [_decision(limits, answers) for limits in asked]
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
 
 
-def _verdict(limits: Sequence[Limit], answers: Iterator[int]) -> Verdict:
+def _decision(limits: Sequence[Limit], answers: Iterator[int]) -> RateLimitDecision:
     admitted = bool(next(answers))
-    return Verdict(admitted, tuple(Standing(one, next(answers) / _MICROSECONDS) for one in limits))
+    return RateLimitDecision(
+        admitted, tuple(QuotaStatus(one, next(answers) / _MICROSECONDS) for one in limits)
+    )

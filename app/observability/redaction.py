@@ -44,7 +44,7 @@ class Redactor:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def learn(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Take out this very string from now on, wherever it turns up."""
         self._known.add(secret)
 

@@ -6,6 +6,7 @@ import orjson
 
 from app.apideck.client import ApideckClient
 from app.apideck.models import MintedSession
+from app.common.single_flight import SingleFlight
 from app.errors import (
     ApideckError,
     ApideckRejectedFieldsError,
@@ -18,7 +19,6 @@ from app.observability.tracing import Tracing
 from app.sessions.models import SessionPlan, SessionRequest, VaultLink
 from app.sessions.policy import plan_session
 from app.settings import SessionSettings
-from app.single_flight import SingleFlight
 
 
 class SessionService:
@@ -31,7 +31,7 @@ class SessionService:
 
         Args:
             settings: what the policy goes by.
-            apideck: a client of each Unify application, by the operator's name for it.
+            apideck: a client of each Unify app, by the operator's name for it.
             tracing: makes spans.
         """
         self._settings = settings
@@ -48,7 +48,7 @@ class SessionService:
             audit: is told for whom, where to, and under which id at Apideck.
 
         Raises:
-            RefusalError: when the policy says no; Apideck saw nothing of it.
+            RequestRejectedError: when the policy says no; Apideck saw nothing of it.
             ApideckError: when Apideck does not make the session.
         """
         with self._tracing.span("plan session"):
@@ -63,12 +63,12 @@ class SessionService:
         return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
 
     async def _minted(self, caller: Caller, plan: SessionPlan) -> MintedSession:
-        apideck = self._apideck[caller.application]
+        apideck = self._apideck[caller.unify_app]
         if not self._settings.join_identical:
             return await apideck.create_session(plan.consumer_id, plan.session)
         # A double click: the same caller wants the very same session as one that is on its way.
         # The caller is part of the key, so that nobody is ever given somebody else's session.
-        key = (caller.identity, caller.application, plan.consumer_id, orjson.dumps(plan.session))
+        key = (caller.identity, caller.unify_app, plan.consumer_id, orjson.dumps(plan.session))
         return await self._under_way.join(
             key, lambda: apideck.create_session(plan.consumer_id, plan.session)
         )

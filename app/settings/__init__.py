@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from app.settings.apideck import ApideckSettings
 from app.settings.groups import Group
-from app.settings.identity import ApplicationSettings, IdentitySettings
+from app.settings.identity import CookieSessionSettings, IdentitySettings
 from app.settings.issuers import (
     ClaimPaths,
     CredentialSettings,
@@ -19,8 +19,8 @@ from app.settings.session import SessionDefaults, SessionSettings
 
 __all__ = [
     "ApideckSettings",
-    "ApplicationSettings",
     "ClaimPaths",
+    "CookieSessionSettings",
     "CorsSettings",
     "CredentialSettings",
     "IdentitySettings",
@@ -49,13 +49,13 @@ class Settings(Group):
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
-    def _applications_exist(self) -> Self:
-        known = self.apideck.every_application()
-        sources: list[IssuerSettings | ApplicationSettings] = [
+    def _unify_apps_exist(self) -> Self:
+        known = self.apideck.all_unify_apps()
+        sources: list[IssuerSettings | CookieSessionSettings] = [
             *self.identity.issuers.values(),
-            *self.identity.applications.values(),
+            *self.identity.cookie_sessions.values(),
         ]
         unknown = {name for source in sources for name in source.apideck.names} - set(known)
         if unknown:
-            raise ValueError("identity chooses an application that apideck.applications lacks")
+            raise ValueError("identity chooses a Unify app that apideck.unify_apps lacks")
         return self

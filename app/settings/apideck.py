@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
+from app.common.urls import origin, web_url
 from app.settings.groups import Group
-from app.urls import origin, web_url
 
 _KEY = re.compile(r"[\x21-\x7e]{8,512}")
 
@@ -34,7 +34,7 @@ BaseUrl = Annotated[str, AfterValidator(web_url)]
 VaultOrigins = Annotated[
     tuple[Annotated[str, AfterValidator(origin)], ...], Field(min_length=1, max_length=8)
 ]
-ApplicationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+UnifyAppName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class _Keyed(Group):
@@ -48,7 +48,7 @@ class _Keyed(Group):
     taken into use within seconds, without a restart."""
 
     app_id: AppId
-    """The id of your Unify application in Apideck."""
+    """The id of your Unify app in Apideck."""
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -57,8 +57,8 @@ class _Keyed(Group):
         return self
 
 
-class FurtherApplication(_Keyed):
-    """A further Unify application: another environment, region or brand, with its own key."""
+class AdditionalUnifyApp(_Keyed):
+    """A further Unify app: another environment, region or brand, with its own key."""
 
     base_url: BaseUrl | None = None
     """Where its API is; the same as of the first one where this is not given."""
@@ -67,11 +67,11 @@ class FurtherApplication(_Keyed):
     """Origins that its sessions may open at; those of the first one where this is not given."""
 
 
-class UnifyApplication(_Keyed):
-    """A Unify application with everything that is needed to ask as it."""
+class UnifyApp(_Keyed):
+    """A Unify app with everything that is needed to ask as it."""
 
     DEFAULT: ClassVar = "default"
-    """The name of the application that the settings outside `applications` describe."""
+    """The name of the application that the settings outside `unify_apps` describe."""
 
     base_url: BaseUrl
     """Where its API is."""
@@ -119,7 +119,7 @@ class BreakerSettings(Group):
     """Tries that must go well, one after the other, before all requests are let through."""
 
 
-class ApideckSettings(UnifyApplication):
+class ApideckSettings(UnifyApp):
     """Whom to ask for sessions, with which key, and for how long."""
 
     base_url: BaseUrl = "https://unify.apideck.com"
@@ -128,8 +128,8 @@ class ApideckSettings(UnifyApplication):
     vault_origins: VaultOrigins = ("https://vault.apideck.com",)
     """Origins that a session may open at; an answer that names any other is refused."""
 
-    applications: dict[ApplicationName, FurtherApplication] = Field(default_factory=dict)
-    """Further Unify applications, each under a name by which issuers and claims choose it. The one
+    unify_apps: dict[UnifyAppName, AdditionalUnifyApp] = Field(default_factory=dict)
+    """Further Unify apps, each under a name by which issuers and claims choose it. The one
     that is described here, outside of this table, is named `default`."""
 
     deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
@@ -148,11 +148,11 @@ class ApideckSettings(UnifyApplication):
     breaker: BreakerSettings = BreakerSettings()
     """Not asking while most requests fail."""
 
-    def every_application(self) -> dict[str, UnifyApplication]:
+    def all_unify_apps(self) -> dict[str, UnifyApp]:
         """Return each application under its name, with whatever it shares with the first one."""
-        every: dict[str, UnifyApplication] = {self.DEFAULT: self}
-        for name, further in self.applications.items():
-            every[name] = UnifyApplication(
+        every: dict[str, UnifyApp] = {self.DEFAULT: self}
+        for name, further in self.unify_apps.items():
+            every[name] = UnifyApp(
                 api_key=further.api_key,
                 api_key_file=further.api_key_file,
                 app_id=further.app_id,
@@ -163,6 +163,6 @@ class ApideckSettings(UnifyApplication):
 
     @model_validator(mode="after")
     def _one_default(self) -> Self:
-        if self.DEFAULT in self.applications:
-            raise ValueError("the application named default is the one outside of applications")
+        if self.DEFAULT in self.unify_apps:
+            raise ValueError("default is the name of the Unify app outside of unify_apps")
         return self

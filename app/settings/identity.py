@@ -7,17 +7,17 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.settings.groups import Group
 from app.settings.issuers import (
-    ApplicationChoice,
     ClaimPaths,
     ConsumerPrefix,
     CookieName,
     IssuerSettings,
+    UnifyAppChoice,
     WebUrlSetting,
     listed,
 )
 
 
-class ApplicationSettings(Group):
+class CookieSessionSettings(Group):
     """An application whose own session cookie says who somebody is.
 
     The cookie means nothing to this service, so the application is asked: its "who am I" URL is
@@ -40,8 +40,8 @@ class ApplicationSettings(Group):
     claims: ClaimPaths = ClaimPaths()
     """Which claim becomes what."""
 
-    apideck: ApplicationChoice = ApplicationChoice()
-    """Which of your Unify applications its people's sessions are made with."""
+    apideck: UnifyAppChoice = UnifyAppChoice()
+    """Which of your Unify apps its people's sessions are made with."""
 
 
 class IdentitySettings(Group):
@@ -50,7 +50,7 @@ class IdentitySettings(Group):
     issuers: dict[str, IssuerSettings] = Field(default_factory=dict)
     """The issuers, each under a name of your own that logs and metrics use."""
 
-    applications: dict[str, ApplicationSettings] = Field(default_factory=dict)
+    cookie_sessions: dict[str, CookieSessionSettings] = Field(default_factory=dict)
     """The applications whose session cookies are believed, each under a name of your own."""
 
     csrf_header: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")] = "x-vault-session"
@@ -78,12 +78,12 @@ class IdentitySettings(Group):
     def uses_cookies(self) -> bool:
         """Tell whether any caller may come with a cookie."""
         cookies = [issuer.credential.cookie for issuer in self.issuers.values()]
-        return bool(self.applications) or any(cookies)
+        return bool(self.cookie_sessions) or any(cookies)
 
     @model_validator(mode="after")
     def _somebody(self) -> Self:
-        if not self.issuers and not self.applications:
-            raise ValueError("needs at least one of issuers and applications")
+        if not self.issuers and not self.cookie_sessions:
+            raise ValueError("needs at least one of issuers and cookie_sessions")
         return self
 
     @model_validator(mode="after")
@@ -97,10 +97,10 @@ class IdentitySettings(Group):
         places = [i.credential for i in self.issuers.values() if i.introspection is not None]
         if len(set(places)) != len(places):
             raise ValueError("two issuers introspect tokens from the same place")
-        cookies = [application.cookie for application in self.applications.values()]
+        cookies = [session.cookie for session in self.cookie_sessions.values()]
         cookies += {i.credential.cookie for i in self.issuers.values() if i.credential.cookie}
         if len(set(cookies)) != len(cookies):
-            raise ValueError("two issuers or applications use the same cookie")
+            raise ValueError("two issuers or cookie_sessions use the same cookie")
         return self
 
     @model_validator(mode="after")
@@ -122,5 +122,5 @@ class IdentitySettings(Group):
         for issuer in self.issuers.values():
             if issuer.kind == "users":
                 yield issuer.consumer_prefix
-        for application in self.applications.values():
-            yield application.consumer_prefix
+        for session in self.cookie_sessions.values():
+            yield session.consumer_prefix

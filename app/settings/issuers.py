@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from app.settings.apideck import ApplicationName
+from app.common.urls import web_url
+from app.settings.apideck import UnifyAppName
 from app.settings.groups import Group, NonEmpty
-from app.urls import web_url
 
 Algorithm = Literal[
     "RS256",
@@ -61,17 +61,17 @@ class ClaimPaths(Group):
     """URL of a picture."""
 
 
-class ApplicationChoice(Group):
-    """Which of your Unify applications sessions are made with; see `APIDECK__APPLICATIONS`."""
+class UnifyAppChoice(Group):
+    """Which of your Unify apps sessions are made with; see `APIDECK__UNIFY_APPS`."""
 
-    application: ApplicationName = "default"
+    unify_app: UnifyAppName = "default"
     """Always this one, unless `claim` is given."""
 
     claim: ClaimPath | None = None
     """The one that this claim names. Who has no such claim, or one that is not in `allowed`, is
     refused."""
 
-    allowed: tuple[ApplicationName, ...] = ()
+    allowed: tuple[UnifyAppName, ...] = ()
     """The applications that `claim` may name."""
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class ApplicationChoice(Group):
     @property
     def names(self) -> tuple[str, ...]:
         """Every application that can be chosen."""
-        return self.allowed or (self.application,)
+        return self.allowed or (self.unify_app,)
 
 
 class CredentialSettings(Group):
@@ -187,8 +187,8 @@ class IssuerSettings(Group):
     claims: ClaimPaths = ClaimPaths()
     """Which claim becomes what. Of users only."""
 
-    apideck: ApplicationChoice = ApplicationChoice()
-    """Which of your Unify applications its callers' sessions are made with."""
+    apideck: UnifyAppChoice = UnifyAppChoice()
+    """Which of your Unify apps its callers' sessions are made with."""
 
     required_scope: NonEmpty | None = None
     """A scope that a token must have, in `scope` or `scp`."""

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
 
+from app.common.urls import origin, web_url
 from app.settings.groups import Group, NonEmpty
-from app.urls import origin, web_url
 
 
 def _without_slash(value: str) -> str:

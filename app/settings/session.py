@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from app import strict_json
+from app.common import strict_json
+from app.common.urls import web_url
 from app.settings.groups import Group
-from app.urls import web_url
 from app.vault import (
     MAX_CUSTOM_SETTINGS_BYTES,
     SessionLength,

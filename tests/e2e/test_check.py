@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import MISCONFIGURED, UNWELL
-from app.check import CONSUMER, Finding, ask_everybody
+from app.check import CONSUMER, CheckResult, check_dependencies
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
-from tests.support.application import Application
+from tests.support.cookie_session_app import Application
 from tests.support.process import environment_for, start
 from tests.support.service import settings_for, settings_with_application
 
@@ -36,9 +36,9 @@ def check(environment: dict[str, str], *options: str) -> tuple[int, list[str]]:
     return process.returncode, (out + err).splitlines()
 
 
-async def findings(settings: Settings) -> dict[str, Finding]:
+async def findings(settings: Settings) -> dict[str, CheckResult]:
     """Return what comes of asking everybody, by whom."""
-    return {one.about: one async for one in ask_everybody(settings)}
+    return {one.about: one async for one in check_dependencies(settings)}
 
 
 def test_everybody_answers(environment: dict[str, str], apideck: ApideckEmulator) -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.apideck import wire
-from app.errors import RefusalError
+from app.errors import RequestRejectedError
 from app.identity.models import Caller
 from app.sessions.models import SessionPlan, SessionRequest
 from app.sessions.policy import plan_session
@@ -166,7 +166,7 @@ def planned(asking: tuple[Caller, dict[str, Any], SessionSettings]) -> SessionPl
     caller, request, rules = asking
     try:
         return plan_session(caller, cast("SessionRequest", request), rules)
-    except RefusalError:
+    except RequestRejectedError:
         return None
 
 
@@ -248,7 +248,7 @@ def test_the_policy_raises_nothing_but_refusals(
     caller, request, rules = asking
     try:
         plan = plan_session(caller, cast("SessionRequest", request), rules)
-    except RefusalError as error:
+    except RequestRejectedError as error:
         faults = [fault.pointer.startswith("/") and bool(fault.detail) for fault in error.errors]
         assert all([bool(error.detail), *faults])  # noqa: PT017 - one of two good ends
         return
@@ -268,7 +268,7 @@ def test_merging_is_idempotent(request: dict[str, Any], rules: SessionSettings) 
     wish: dict[str, Any] = {**request, "consumer_id": "acme"}
     try:
         first = plan_session(ADMIN, cast("SessionRequest", wish), rules)
-    except RefusalError:
+    except RequestRejectedError:
         return
     again = {**first.session, "consumer_id": "acme"}
     if "redirect_uri" not in again:

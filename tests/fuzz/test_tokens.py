@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from app.errors import IdentityError, IdentityProviderUnavailableError
 from app.identity import jwt
 from app.identity.claims import user_of
-from app.identity.credentials import Finder, Place
+from app.identity.credentials import CredentialFinder, CredentialLocation
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
 from app.identity.jwks import Jwks
 from app.identity.jwt import JwtVerifier
-from app.identity.keys import public_keys
 from app.identity.models import Claims
+from app.identity.public_keys import public_keys
 from app.identity.token_rules import TokenRules
 from app.settings import ClaimPaths, IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
@@ -58,7 +58,7 @@ def verifier() -> JwtVerifier:
 def verified(text: str) -> Claims | None:
     """Return the claims of a token that holds, or None; any other error is raised."""
     try:
-        [credential] = [Finder([]).find([(b"authorization", f"Bearer {text}".encode())])]
+        [credential] = [CredentialFinder([]).find([(b"authorization", f"Bearer {text}".encode())])]
         token = jwt.parse(credential.value)
         return None if token is None else asyncio.run(verifier().verify(token))
     except IdentityError:
@@ -177,9 +177,9 @@ def test_parts_that_are_no_objects_are_an_error_of_ours(header: object, claims: 
 def test_any_bytes_in_place_of_a_credential_are_an_error_of_ours(raw: bytes, place: str) -> None:
     """No header value crashes the search for a credential, or the taking apart of a token."""
     name = {"authorization": b"authorization", "header": b"x-token", "cookie": b"cookie"}[place]
-    places = [Place("header", "x-token"), Place("cookie", "session")]
+    places = [CredentialLocation("header", "x-token"), CredentialLocation("cookie", "session")]
     try:
-        credential = Finder(places).find([(name, raw)])
+        credential = CredentialFinder(places).find([(name, raw)])
         jwt.parse(credential.value)
     except IdentityError:
         return

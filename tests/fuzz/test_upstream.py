@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app import strict_json
 from app.apideck import wire
-from app.apideck.errors import refusal
+from app.apideck.error_mapping import refusal
+from app.common import strict_json
 from app.errors import ApideckError, ApideckRejectedRequestError
 from app.vault import Session
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.apideck.models import MintedSession
-from app.single_flight import SingleFlight
+from app.common.single_flight import SingleFlight
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support.fault_proxy import FaultProxy, keeps_back

@@ -5,7 +5,7 @@ from functools import partial
 import httpx
 import pytest
 
-from app.circuit_breaker import CircuitBreaker
+from app.common.circuit_breaker import CircuitBreaker
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Broken, Fault
@@ -132,7 +132,7 @@ async def test_one_application_that_fails_keeps_nobody_from_another(
             issuer.issuer,
             apideck_url,
             apideck={
-                "applications": {"eu": europe},
+                "unify_apps": {"eu": europe},
                 "retries": {"max_attempts": 1},
                 "breaker": {"min_requests": 4, "open_seconds": 300},
             },

@@ -6,7 +6,7 @@ import pytest
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
-from tests.support.application import Application
+from tests.support.cookie_session_app import Application
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for, settings_with_application

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
-from app.apideck.keys import ApiKey
-from app.observability.observed import Observed
-from app.settings.apideck import ApideckSettings, UnifyApplication
-from app.transport import AiohttpTransport
+from app.common.transport import AiohttpTransport
+from app.observability.telemetry import Telemetry
+from app.settings.apideck import ApideckSettings, UnifyApp
 from app.vault import Session
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
@@ -53,7 +53,7 @@ async def test_a_claim_chooses_the_application_and_its_key(
     settings = settings_for(
         issuer.issuer,
         url,
-        apideck={"applications": {"eu": {"api_key": EU_KEY, "app_id": "app-eu"}}},
+        apideck={"unify_apps": {"eu": {"api_key": EU_KEY, "app_id": "app-eu"}}},
         identity={"issuers": {"main": BY_CLAIM}},
     )
     async with running(settings) as service:
@@ -76,12 +76,12 @@ async def test_an_issuer_chooses_the_application_and_its_key(
         "issuer": issuer.issuer,
         "audience": "europe",
         "consumer_prefix": "eu-",
-        "apideck": {"application": "eu"},
+        "apideck": {"unify_app": "eu"},
     }
     settings = settings_for(
         issuer.issuer,
         url,
-        apideck={"applications": {"eu": {"api_key": EU_KEY, "app_id": "app-eu"}}},
+        apideck={"unify_apps": {"eu": {"api_key": EU_KEY, "app_id": "app-eu"}}},
         identity={"issuers": {"main": {"consumer_prefix": "main-"}, "europe": europe}},
     )
     async with running(settings) as service:
@@ -107,7 +107,7 @@ async def test_the_key_of_one_application_is_rotated_alone(
     settings = settings_for(
         issuer.issuer,
         url,
-        apideck={"applications": {"eu": {"api_key_file": file, "app_id": "app-eu"}}},
+        apideck={"unify_apps": {"eu": {"api_key_file": file, "app_id": "app-eu"}}},
         identity={"issuers": {"main": BY_CLAIM}},
         limits={"per_user": "unlimited"},
     )
@@ -201,12 +201,12 @@ async def test_a_file_that_does_not_answer_keeps_no_other_key_back(
     """It is in the metrics, the other application's key is followed, and the service ends."""
     _, url = keyed
     monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
-    monkeypatch.setattr("app.apideck.keys._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("app.apideck.api_key._PATIENCE_SECONDS", 0.1)
     hung, well = tmp_path / "hung", tmp_path / "well"
     hung.write_text(EU_KEY)
     well.write_text(EU_KEY)
     further = {"eu": {"api_key_file": well, "app_id": "app-eu"}}
-    only = {"api_key": None, "api_key_file": hung, "applications": further}
+    only = {"api_key": None, "api_key_file": hung, "unify_apps": further}
 
     async def becomes(service: httpx.AsyncClient, name: str, fault: int) -> None:
         async with asyncio.timeout(20):
@@ -249,9 +249,9 @@ async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path
             settings = ApideckSettings(
                 api_key_file=file, app_id="app", base_url=proxy.url, vault_origins=(apideck_url,)
             )
-            application = settings.every_application()["default"]
+            application = settings.all_unify_apps()["default"]
             key = ApiKey("default", application, lambda _: None)
-            client = ApideckClient("default", settings, key, transport, Observed())
+            client = ApideckClient("default", settings, key, transport, Telemetry())
             with capture_logs() as logs:
                 await client.create_session("acme", Session())
 
@@ -265,8 +265,8 @@ async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path
     assert len(emulator.minted) == 1
 
 
-def _application(file: Path) -> UnifyApplication:
-    return UnifyApplication(
+def _application(file: Path) -> UnifyApp:
+    return UnifyApp(
         api_key_file=file,
         app_id="app",
         base_url="https://unify.apideck.com",

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from app.apideck.keys import ApiKey
+from app.apideck.api_key import ApiKey
 from app.limits.memory import MemoryStore
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator

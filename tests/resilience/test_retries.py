@@ -9,16 +9,16 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
-from app.apideck.errors import too_slow
+from app.apideck.error_mapping import too_slow
 from app.apideck.exchange import Exchange
-from app.apideck.keys import ApiKey
 from app.apideck.models import MintedSession
 from app.apideck.retries import Retries
+from app.common.transport import AiohttpTransport
 from app.errors import ApideckRateLimitedError, ApideckTimeoutError, ApideckUnavailableError
-from app.observability.observed import Observed
+from app.observability.telemetry import Telemetry
 from app.settings.apideck import ApideckSettings, RetrySettings
-from app.transport import AiohttpTransport
 from app.vault import Session
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
@@ -61,7 +61,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give Apideck's room this clock, and a chance that can be repeated."""
     clock = Clock()
-    for module in ("client", "errors", "retries"):
+    for module in ("client", "error_mapping", "retries"):
         monkeypatch.setattr(f"app.apideck.{module}.time", clock)
     monkeypatch.setattr("app.apideck.retries.asyncio", clock)
     monkeypatch.setattr("app.apideck.retries.random", random.Random(20261125))  # noqa: S311 - it keeps no secret
@@ -83,9 +83,9 @@ async def client(clock: Clock, apideck_url: str) -> AsyncIterator[ApideckClient]
             "retries": {"max_attempts": 10},
         }
     )
-    key = ApiKey("default", settings.every_application()["default"], lambda _: None)
+    key = ApiKey("default", settings.all_unify_apps()["default"], lambda _: None)
     async with AiohttpTransport() as transport:
-        yield ApideckClient("default", settings, key, transport, Observed())
+        yield ApideckClient("default", settings, key, transport, Telemetry())
 
 
 async def test_the_last_attempt_has_what_the_deadline_leaves(

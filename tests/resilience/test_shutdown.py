@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.middleware.last_resort import LastResortMiddleware
+from app.middleware.unhandled_errors import UnhandledErrorMiddleware
 from app.observability.metrics import Metrics
 from app.state import Shutdown
 from emulators.apideck import ApideckEmulator
@@ -137,7 +137,7 @@ async def test_half_an_answer_is_not_followed_by_another() -> None:
     def answer(_: str) -> Response:
         return Response(status_code=503)
 
-    middleware = LastResortMiddleware(half, Metrics(), unexpected=answer, shutting_down=answer)
+    middleware = UnhandledErrorMiddleware(half, Metrics(), unexpected=answer, shutting_down=answer)
     state = {"shutdown": Shutdown(begun=True), "request_id": "an-id"}
     with pytest.raises(asyncio.CancelledError):
         await middleware({"type": "http", "state": state}, receive, send)

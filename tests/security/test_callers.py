@@ -10,7 +10,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
-from tests.support.application import ADA, Application
+from tests.support.cookie_session_app import ADA, Application
 from tests.support.http import bearer, pointers, problem
 from tests.support.service import running, settings_for, settings_with_application
 

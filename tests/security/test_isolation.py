@@ -24,7 +24,7 @@ from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
 from emulators.issuer.people import PEOPLE, Person
-from tests.support.application import Application
+from tests.support.cookie_session_app import Application
 from tests.support.http import bearer
 from tests.support.service import APP_ID, running, settings_for
 
@@ -151,10 +151,10 @@ def settings_of(
     return settings_for(
         issuer.issuer,
         apideck_url,
-        apideck={"applications": {"us": {"api_key": API_KEY, "app_id": "app-us"}}, **patient},
+        apideck={"unify_apps": {"us": {"api_key": API_KEY, "app_id": "app-us"}}, **patient},
         identity={
             "issuers": issuers,
-            "applications": {"rails": rails},
+            "cookie_sessions": {"rails": rails},
             "fetch_timeout_seconds": 30,
         },
         cors={"allow_origins": [ORIGIN]},

@@ -1,8 +1,8 @@
 """JSON that two parsers read differently, at every door that takes JSON from outside.
 
-The parser itself is tested in tests/unit/test_strict_json.py; here it is shown that no door has
-another one. Each member of the corpus is a valid message but for its one flaw, so that a lenient
-parser would let it through.
+The parser itself is tested in tests/unit/common/test_strict_json.py; these tests show that
+every input goes through it. Each member of the corpus is a valid message except for one flaw, so a
+lenient parser would accept it.
 """
 
 import time
@@ -184,7 +184,7 @@ async def test_a_flawed_document_of_an_issuers_is_a_503(
     rails = {"cookie": "app", "whoami_url": f"{url}/whoami", "consumer_prefix": "r-"}
     identity = {
         "issuers": {"main": main},
-        "applications": {"rails": rails} if door == "whoami" else {},
+        "cookie_sessions": {"rails": rails} if door == "whoami" else {},
     }
     page = {"cookie": "app=x", "sec-fetch-site": "same-origin", "x-vault-session": "1"}
     headers = {

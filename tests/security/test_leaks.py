@@ -188,13 +188,13 @@ def strict(canaries: Canaries) -> dict[str, Any]:
             # What Apideck does not answer is to last until the process ends.
             "deadline_seconds": 60,
             "attempt_timeout_seconds": 60,
-            "applications": {"brittle": {"api_key": canaries.api_key, "app_id": "brittle"}},
+            "unify_apps": {"brittle": {"api_key": canaries.api_key, "app_id": "brittle"}},
             "breaker": {"min_requests": 1, "open_seconds": 300},
         },
         "identity": {
             "issuers": {
                 "main": {"claims": {"consumer_id": "org_id"}},
-                "spa": {"apideck": {"application": "brittle"}},
+                "spa": {"apideck": {"unify_app": "brittle"}},
                 "robots": {"required_scope": "vault:sessions", "grants": {"onboarding": ["acme"]}},
             }
         },
@@ -514,7 +514,7 @@ def test_a_store_that_cannot_be_opened_is_not_quoted(
 def test_settings_can_be_shown(world: Planted) -> None:
     """A dump of the settings, in whatever form, holds no secret."""
     settings = Settings.model_validate(world.settings())
-    every = settings.apideck.every_application()
+    every = settings.apideck.all_unify_apps()
 
     for shown in (settings, settings.apideck, settings.limits, settings.identity, *every.values()):
         texts = [repr(shown), str(shown), shown.model_dump_json(), repr(shown.model_dump())]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import ada_url
 import pytest
 
+from app.common.urls import origin_of, web_url
 from app.errors import RedirectNotAllowedError
 from app.identity.models import Caller
 from app.sessions.models import SessionRequest
 from app.sessions.policy import plan_session
 from app.settings import SessionSettings
-from app.urls import origin_of, web_url
 
 STRINGS = 20_000
 TARGETS = {

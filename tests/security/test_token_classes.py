@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.identity.keys import matching, public_keys
+from app.identity.public_keys import matching, public_keys
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from emulators.serving import serve

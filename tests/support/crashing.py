@@ -15,7 +15,7 @@ from typing import Any
 from app.__main__ import main
 
 IN_REQUESTS = [
-    "app.identity.credentials:Finder.find",
+    "app.identity.credentials:CredentialFinder.find",
     "app.identity.jwt:parse",
     "app.identity.claims:_metadata",
     "app.identity.introspection:Introspector.verify",
@@ -32,7 +32,7 @@ IN_REQUESTS = [
     "app.middleware.request_id:MutableHeaders.__setitem__",
     "app.observability.audit:AuditRecord.write",
 ]
-IN_THE_BACKGROUND = ["app.apideck.keys:ApiKey.refresh", "app.identity.jwks:Jwks.refresh_if_due"]
+IN_THE_BACKGROUND = ["app.apideck.api_key:ApiKey.refresh", "app.identity.jwks:Jwks.refresh_if_due"]
 AT_THE_START = ["app.lifespan:_open_apideck"]
 AT_THE_END = ["app.limits.redis:RedisStore.aclose"]
 

@@ -20,8 +20,8 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer import http as issuer_http
 from emulators.serving import serve
-from tests.support.application import Application
 from tests.support.canaries import Canaries
+from tests.support.cookie_session_app import Application
 from tests.support.http import bearer
 from tests.support.service import laid_over
 
@@ -133,7 +133,7 @@ class Planted:
                 "retries": {"max_attempts": 2, "base_delay_seconds": 0.01},
                 "breaker": {"failure_rate": 1, "min_requests": 10_000},
             },
-            "identity": {"issuers": issuers, "applications": {"rails": rails}},
+            "identity": {"issuers": issuers, "cookie_sessions": {"rails": rails}},
             "session": {"return_to": {"home": f"{ORIGIN}/home"}},
             "cors": {"allow_origins": [ORIGIN]},
             # Nobody listens there: counting fails, and every request is let through all the same.

@@ -64,7 +64,10 @@ def settings_with_application(
     return settings_for(
         issuer_url,
         apideck_url,
-        identity={"issuers": {"main": {"consumer_prefix": "m-"}}, "applications": {"rails": rails}},
+        identity={
+            "issuers": {"main": {"consumer_prefix": "m-"}},
+            "cookie_sessions": {"rails": rails},
+        },
         cors={"allow_origins": [page_origin]},
     )
 

@@ -2,11 +2,11 @@ import pytest
 
 from app.errors import ForbiddenOriginError, UnauthenticatedError
 from app.identity.authenticator import Authenticator
-from app.identity.credentials import AUTHORIZATION, Place
+from app.identity.credentials import AUTHORIZATION, CredentialLocation
 from app.identity.models import Caller
 from tests.support.in_process import told
 
-HEADER, COOKIE = Place("header", "X-Assertion"), Place("cookie", "sid")
+HEADER, COOKIE = CredentialLocation("header", "X-Assertion"), CredentialLocation("cookie", "sid")
 Header = tuple[bytes, bytes]
 PAGE: list[Header] = [
     (b"origin", b"https://app.example"),
@@ -26,7 +26,7 @@ class Believed:
         return Caller("user", self.name, value, value)
 
 
-def authenticator(*places: Place) -> Authenticator:
+def authenticator(*places: CredentialLocation) -> Authenticator:
     """Return an authenticator that believes what stands at these places."""
     sources = {place: Believed(place.name or "bearer") for place in places}
     return Authenticator(sources, ["https://app.example"], "x-mark")

@@ -7,7 +7,7 @@ from app.errors import MissingClaimError
 from app.identity.claim_paths import claim
 from app.identity.claims import lacks_display_data, service_of, usable_consumer_id, user_of
 from app.identity.models import Caller
-from app.settings import ApplicationSettings, IssuerSettings
+from app.settings import CookieSessionSettings, IssuerSettings
 from tests.support.in_process import told
 
 
@@ -33,22 +33,22 @@ def test_a_user_is_everything_that_the_claims_say() -> None:
         consumer_id="eu-acme",
         consumer_metadata={"account_name": "Acme", "user_name": "Ada"},
         actor="help",
-        application="us",
+        unify_app="us",
     )
 
 
 def test_an_application_makes_users_as_an_issuer_does() -> None:
-    """Who acts for nobody has no actor, and the one Unify application is the configured one."""
-    settings = ApplicationSettings.model_validate(
+    """Who acts for nobody has no actor, and the one Unify app is the configured one."""
+    settings = CookieSessionSettings.model_validate(
         {
             "cookie": "sid",
             "whoami_url": "https://app.example/me",
-            "apideck": {"application": "eu"},
+            "apideck": {"unify_app": "eu"},
         }
     )
 
     assert user_of("shop", settings, {"sub": "ada"}, {}) == Caller(
-        kind="user", issuer="shop", subject="ada", consumer_id="ada", application="eu"
+        kind="user", issuer="shop", subject="ada", consumer_id="ada", unify_app="eu"
     )
 
 
@@ -66,7 +66,7 @@ def test_a_service_has_its_grant_and_no_consumer() -> None:
         issuer="jobs",
         subject="job",
         consumer_id=None,
-        application="eu",
+        unify_app="eu",
         grant=("eu-*", "acme"),
     )
     assert service_of("jobs", settings, {**claims, "sub": "other"}).grant == ()
@@ -82,7 +82,7 @@ def test_an_application_that_is_not_allowed_is_nobodys(value: Any) -> None:
             user_of("main", settings, claims, {})
         assert told(error.value) == (
             "Your sign-in has no usable claim region, which says where your connections are kept.",
-            "the claim region names none of the allowed Unify applications",
+            "the claim region names none of the allowed Unify apps",
         )
 
 

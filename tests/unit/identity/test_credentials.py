@@ -5,12 +5,15 @@ from app.identity.credentials import (
     AUTHORIZATION,
     MAX_CREDENTIAL_LENGTH,
     Credential,
-    Finder,
-    Place,
+    CredentialFinder,
+    CredentialLocation,
 )
 from tests.support.in_process import told
 
-HEADER, COOKIE = Place("header", "X-Assertion"), Place("cookie", "session")
+HEADER, COOKIE = (
+    CredentialLocation("header", "X-Assertion"),
+    CredentialLocation("cookie", "session"),
+)
 EVERY_OCTET = "!#$%&'()*+-./09:<=>?@AZ[]^_`az{|}~"
 
 Header = tuple[bytes, bytes]
@@ -18,7 +21,7 @@ Header = tuple[bytes, bytes]
 
 def found(*headers: Header) -> Credential:
     """Return the credential among these headers."""
-    return Finder([HEADER, COOKIE]).find(headers)
+    return CredentialFinder([HEADER, COOKIE]).find(headers)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,9 @@ def found(*headers: Header) -> Credential:
         ((b"cookie", b"session=" + EVERY_OCTET.encode()), COOKIE, EVERY_OCTET),
     ],
 )
-def test_a_credential_is_taken_from_its_place(header: Header, place: Place, value: str) -> None:
+def test_a_credential_is_taken_from_its_place(
+    header: Header, place: CredentialLocation, value: str
+) -> None:
     """It is what stands there, without the white space around it."""
     assert found((b"host", b"x.example"), header) == Credential(place, value)
 
@@ -66,7 +71,7 @@ def test_what_stands_elsewhere_is_no_credential(header: Header) -> None:
 
 def test_where_no_place_is_configured_only_authorization_counts() -> None:
     """A cookie or header of any name means nothing then."""
-    finder = Finder([AUTHORIZATION])
+    finder = CredentialFinder([AUTHORIZATION])
 
     with pytest.raises(UnauthenticatedError, match="Send a credential"):
         finder.find([(b"cookie", b"session=abc"), (b"x-assertion", b"abc"), (b"", b"abc")])

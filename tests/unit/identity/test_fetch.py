@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.circuit_breaker import Thresholds
+from app.common.circuit_breaker import Thresholds
 from app.errors import IdentityProviderUnavailableError
 from app.identity.fetch import MAX_DOCUMENT_BYTES, Fetcher
 from tests.support.in_process import Body, Network, told

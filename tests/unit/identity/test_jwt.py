@@ -8,7 +8,7 @@ from app.identity import jwt
 from app.identity.discovery import Discovery
 from app.identity.jwks import Jwks
 from app.identity.jwt import MAX_KID_LENGTH, JwtVerifier, UnverifiedToken
-from app.identity.keys import public_keys
+from app.identity.public_keys import public_keys
 from app.identity.token_rules import TokenRules
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer

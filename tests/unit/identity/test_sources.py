@@ -7,10 +7,10 @@ import pytest
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity import jwt
 from app.identity.build import build_issuer
-from app.identity.remembered import RememberedCallers
-from app.identity.sources import ApplicationSource, Issuer, TokenSource
+from app.identity.sources import CookieSessionSource, Issuer, TokenSource
+from app.identity.token_cache import VerifiedTokenCache
 from app.identity.whoami import WhoAmI
-from app.settings import ApplicationSettings, IdentitySettings
+from app.settings import CookieSessionSettings, IdentitySettings
 from emulators.issuer import DevelopmentIssuer
 from tests.support.in_process import Clock, Network, told
 
@@ -34,7 +34,7 @@ def issuer(on: Network, name: str = "main", **more: Any) -> Issuer:
 
 def source(*issuers: Issuer, remembers: int = 0) -> TokenSource:
     """Return where tokens of these issuers come."""
-    return TokenSource(issuers, RememberedCallers(remembers))
+    return TokenSource(issuers, VerifiedTokenCache(remembers))
 
 
 def active(aud: str = "vault-bff") -> dict[str, Any]:
@@ -129,12 +129,12 @@ async def test_what_a_token_lacks_to_show_is_asked_for() -> None:
 async def test_a_cookie_proves_whom_its_application_names() -> None:
     """Called by the operator's name for the application, and mapped by its settings."""
     url = "https://app.example/me"
-    settings = ApplicationSettings.model_validate(
+    settings = CookieSessionSettings.model_validate(
         {"cookie": "sid", "whoami_url": url, "consumer_prefix": "app-"}
     )
     on = Network({url: {"sub": 7, "name": "Ada"}})
 
-    caller = await ApplicationSource("app", settings, WhoAmI(settings, on.fetcher)).caller("abc")
+    caller = await CookieSessionSource("app", settings, WhoAmI(settings, on.fetcher)).caller("abc")
 
     assert (caller.kind, caller.issuer, caller.subject) == ("user", "app", "7")
     assert caller.consumer_id == "app-7"
@@ -145,7 +145,7 @@ async def test_a_cookie_proves_whom_its_application_names() -> None:
 async def test_a_verified_token_is_remembered_where_it_stands_for_itself() -> None:
     """The same caller is handed out; where an answer of the issuer's is part of it, none is."""
     on, token = network(), ISSUER.token(sub="ada", algorithm="ES256")
-    remembered = RememberedCallers(10)
+    remembered = VerifiedTokenCache(10)
     asked = TokenSource([issuer(on)], remembered)
     caller = await asked.caller(token)
 
@@ -159,7 +159,7 @@ async def test_a_verified_token_is_remembered_where_it_stands_for_itself() -> No
         {"userinfo": True, "userinfo_endpoint": USERINFO},
         {"introspection": INTROSPECTING},
     ):
-        nothing = RememberedCallers(10)
+        nothing = VerifiedTokenCache(10)
         asked = TokenSource([issuer(on, **more)], nothing)
         assert await asked.caller(token) == await asked.caller(token)
         assert len(nothing) == 0
@@ -167,7 +167,7 @@ async def test_a_verified_token_is_remembered_where_it_stands_for_itself() -> No
 
 async def test_a_token_that_does_not_hold_is_not_remembered() -> None:
     """Whoever makes tokens up evicts nobody."""
-    remembered = RememberedCallers(10)
+    remembered = VerifiedTokenCache(10)
     asked = TokenSource([issuer(network())], remembered)
 
     for bad in (ISSUER.token(expires_in=-60), ISSUER.token(aud="other"), "opaque"):
@@ -198,7 +198,7 @@ async def test_a_proof_is_the_key_that_verified_and_the_tokens_end() -> None:
 
 async def test_a_token_that_cannot_be_judged_is_remembered_by_nobody() -> None:
     """The issuer's keys are not to be had."""
-    remembered = RememberedCallers(10)
+    remembered = VerifiedTokenCache(10)
     with pytest.raises(IdentityProviderUnavailableError):
         await TokenSource([issuer(Network())], remembered).caller(ISSUER.token())
 
@@ -214,7 +214,7 @@ async def test_a_remembered_caller_is_forgotten_at_the_tokens_end(later: float) 
     caller = await made.caller(token.text, token)
     proof = made.proof(token)
     assert proof is not None
-    remembered = RememberedCallers(10, clock)
+    remembered = VerifiedTokenCache(10, clock)
     remembered.keep(token.text, caller, replace(proof, until=clock.now + 10))
     clock.now += later
 
@@ -225,7 +225,7 @@ async def test_a_remembered_caller_is_forgotten_at_the_tokens_end(later: float) 
 
 async def test_callers_of_a_withdrawn_key_are_forgotten() -> None:
     """As soon as the issuer's set does not hold it, although another may have its id."""
-    on, remembered = network(), RememberedCallers(1)
+    on, remembered = network(), VerifiedTokenCache(1)
     made = issuer(on)
     asked = TokenSource([made], remembered)
     one, two = ISSUER.token(), ISSUER.token(algorithm="ES256")

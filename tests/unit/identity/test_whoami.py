@@ -4,7 +4,7 @@ import pytest
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.whoami import WhoAmI
-from app.settings import ApplicationSettings
+from app.settings import CookieSessionSettings
 from tests.support.in_process import Clock, Network, told
 
 URL = "https://app.example/me"
@@ -14,7 +14,7 @@ NO_SUBJECTS: list[Any] = ["", None, True, 1.5, []]
 def whoami(network: Network, clock: Clock | None = None, **more: Any) -> WhoAmI:
     """Return an application on this network to ask."""
     settings = {"cookie": "sid", "whoami_url": URL, **more}
-    application = ApplicationSettings.model_validate(settings)
+    application = CookieSessionSettings.model_validate(settings)
     return WhoAmI(application, network.fetcher, clock=clock or Clock())
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from app.limits.guarded import GuardedStore
-from app.limits.models import Limit, Rate, StoreFailedError, StoreNotAskedError, Verdict
+from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreNotAskedError
 from app.limits.redis import RedisStore
 from tests.support.measured import promptly
 
@@ -27,7 +27,7 @@ class SlowStore:
         self.asked = 0
         self.given_up = 0
 
-    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
         """Admit, after a while."""
         self.asked += 1
         try:
@@ -35,7 +35,7 @@ class SlowStore:
         except asyncio.CancelledError:
             self.given_up += 1
             raise
-        return [Verdict(admitted=True, standings=()) for _ in asked]
+        return [RateLimitDecision(admitted=True, statuses=()) for _ in asked]
 
     async def aclose(self) -> None:
         """Let go of nothing."""
@@ -83,12 +83,12 @@ async def test_who_comes_while_a_store_does_not_answer_waits_no_longer_than_the_
 
 
 async def test_who_hangs_up_while_waiting_costs_the_others_nothing() -> None:
-    """Whoever is counted with them has a verdict."""
+    """Whoever is counted with them has a decision."""
 
     class Store(SlowStore):
-        async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+        async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
             await asyncio.sleep(0)
-            return [Verdict(admitted=True, standings=()) for _ in asked]
+            return [RateLimitDecision(admitted=True, statuses=()) for _ in asked]
 
     guarded = GuardedStore(Store(), 5)
     gone, *others = [asyncio.create_task(guarded.admit([ADA])) for _ in range(3)]
@@ -102,7 +102,7 @@ async def test_a_store_with_a_fault_of_its_own_leaves_nobody_waiting() -> None:
     """An exception that nobody expected reaches everybody who waits, as what it is."""
 
     class Store(SlowStore):
-        async def admit_all(self, _: Sequence[Sequence[Limit]]) -> list[Verdict]:
+        async def admit_all(self, _: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
             raise KeyError
 
     guarded = GuardedStore(Store(), 5)
@@ -132,10 +132,10 @@ async def test_a_busy_event_loop_is_no_store_that_is_slow_to_connect_to() -> Non
     """Ten turns of the loop are a connection, however long others make each of them."""
 
     class Store(SlowStore):
-        async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[Verdict]:
+        async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
             for _ in range(10):
                 time.sleep(0.02)  # noqa: ASYNC251 - this is the busy loop
                 await asyncio.sleep(0)
-            return [Verdict(admitted=True, standings=()) for _ in asked]
+            return [RateLimitDecision(admitted=True, statuses=()) for _ in asked]
 
     assert (await GuardedStore(Store(), 0.05).admit([ADA])).admitted

@@ -11,11 +11,11 @@ from app.identity.models import Caller
 from app.limits.memory import MemoryStore
 from app.limits.models import (
     Limit,
+    QuotaStatus,
     Rate,
-    Standing,
+    RateLimitDecision,
     StoreFailedError,
     StoreNotAskedError,
-    Verdict,
 )
 from app.limits.rates import RateLimits, refusal
 from app.observability.metrics import Metrics
@@ -23,7 +23,7 @@ from app.settings import LimitSettings
 
 ADA = Caller("user", "main", "ada", "acme")
 JOBS = Caller("service", "jobs", "job", None)
-ADMITTED = Verdict(admitted=True, standings=())
+ADMITTED = RateLimitDecision(admitted=True, statuses=())
 
 
 class Store(MemoryStore):
@@ -39,7 +39,7 @@ class Store(MemoryStore):
         self.error: StoreFailedError | None = None
         self.asked: list[Sequence[Limit]] = []
 
-    async def admit(self, limits: Sequence[Limit]) -> Verdict:
+    async def admit(self, limits: Sequence[Limit]) -> RateLimitDecision:
         """Count one request, or fail."""
         self.asked.append(limits)
         if self.error is not None:
@@ -58,8 +58,8 @@ class Scene:
 
     async def limits_of(self, caller: Caller) -> list[tuple[str, Rate]]:
         """Return the limits that a request of this caller's is counted for."""
-        verdict = await self.rates.admit(caller)
-        return [(one.limit.policy, one.limit.rate) for one in verdict.standings]
+        decision = await self.rates.admit(caller)
+        return [(one.limit.policy, one.limit.rate) for one in decision.statuses]
 
     async def key_of(self, caller: Caller) -> str:
         """Return the key that a caller's requests are counted under."""
@@ -151,9 +151,9 @@ async def test_while_the_store_fails_a_whole_quota_is_admitted_by_this_process()
     for _ in range(3):
         await scene.rates.admit(ADA)
     scene.store.error = StoreFailedError("too slow")
-    verdicts = [await scene.rates.admit(ADA) for _ in range(3)]
+    decisions = [await scene.rates.admit(ADA) for _ in range(3)]
 
-    assert [one.admitted for one in verdicts] == [True, True, False]
+    assert [one.admitted for one in decisions] == [True, True, False]
     assert scene.seen("rate_limited", policy="user") == 2
 
 
@@ -187,9 +187,9 @@ async def test_requests_that_nobody_counts_are_refused_where_the_operator_chose_
 
 def test_a_refusal_tells_when_to_come_again_and_which_limit_it_was() -> None:
     """Of several limits, the one that holds the caller up for longest."""
-    user = Standing(Limit("user", "ada", Rate(3, 3600)), until_whole=3600)
-    total = Standing(Limit("total", "all", Rate(60, 60)), until_whole=60)
-    error = refusal(Verdict(admitted=False, standings=(total, user)))
+    user = QuotaStatus(Limit("user", "ada", Rate(3, 3600)), until_whole=3600)
+    total = QuotaStatus(Limit("total", "all", Rate(60, 60)), until_whole=60)
+    error = refusal(RateLimitDecision(admitted=False, statuses=(total, user)))
 
     assert error.detail == "Sessions are asked for too often; try again later."
     assert error.reason == "beyond the limit named user"

@@ -29,12 +29,12 @@ def shared(url: str, prefix: str | None = None) -> GuardedStore:
 
 async def test_a_whole_quota_is_admitted_and_no_more(store: Store) -> None:
     """The fourth of three is told when to come again."""
-    verdicts = [await store.admit([ADA]) for _ in range(4)]
+    decisions = [await store.admit([ADA]) for _ in range(4)]
     await store.aclose()
 
-    assert [one.admitted for one in verdicts] == [True, True, True, False]
-    assert [one.standings[0].remaining for one in verdicts] == [2, 1, 0, 0]
-    assert 1190 < verdicts[-1].strictest.retry_after <= 1200
+    assert [one.admitted for one in decisions] == [True, True, True, False]
+    assert [one.statuses[0].remaining for one in decisions] == [2, 1, 0, 0]
+    assert 1190 < decisions[-1].strictest.retry_after <= 1200
 
 
 async def test_who_is_beyond_their_own_limit_uses_up_nobody_elses(store: Store) -> None:
@@ -45,7 +45,7 @@ async def test_who_is_beyond_their_own_limit_uses_up_nobody_elses(store: Store) 
     await store.aclose()
 
     assert refused.strictest.limit is ADA
-    assert refused.standings[1].remaining == 2
+    assert refused.statuses[1].remaining == 2
 
 
 async def test_two_processes_share_one_count(redis_url: str) -> None:
@@ -83,11 +83,11 @@ async def test_many_at_once_are_a_few_questions_and_counted_exactly(redis_url: s
     await store.admit([TOTAL])  # Connects, and has the script loaded.
     async with Redis.from_url(redis_url) as observer:
         await observer.config_resetstat()
-        verdicts = await asyncio.gather(*(store.admit([ADA]) for _ in range(600)))
+        decisions = await asyncio.gather(*(store.admit([ADA]) for _ in range(600)))
         asked = await observer.info("commandstats")
     await store.aclose()
 
-    assert sum(one.admitted for one in verdicts) == 3
+    assert sum(one.admitted for one in decisions) == 3
     assert asked["cmdstat_evalsha"]["calls"] <= 5
 
 
@@ -99,11 +99,11 @@ async def test_a_quota_that_is_no_whole_number_of_microseconds_is_exact(
     store = shared(redis_url)
     await store.admit([TOTAL])  # Connects, so that what comes now is one question.
     limit = Limit("user", "ada", Rate(quota, 3600))
-    verdicts = await asyncio.gather(*(store.admit([limit]) for _ in range(quota + 1)))
+    decisions = await asyncio.gather(*(store.admit([limit]) for _ in range(quota + 1)))
     await store.aclose()
 
-    assert [one.admitted for one in verdicts] == [True] * quota + [False]
-    left = [one.standings[0].remaining for one in verdicts]
+    assert [one.admitted for one in decisions] == [True] * quota + [False]
+    left = [one.statuses[0].remaining for one in decisions]
     assert left == [*range(quota - 1, -1, -1), 0]
 
 
@@ -121,11 +121,11 @@ async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer(redis_url: s
     store = shared(redis_url, prefix := f"test-{time.monotonic_ns()}")
     async with Redis.from_url(redis_url) as redis:
         await redis.set(f"{{{prefix}}}:user:ada", int((time.time() + 10 * 3600) * 1e6))
-        verdict = await store.admit([ADA])
+        decision = await store.admit([ADA])
     await store.aclose()
 
-    assert not verdict.admitted
-    assert verdict.strictest.retry_after == 1200
+    assert not decision.admitted
+    assert decision.strictest.retry_after == 1200
 
 
 async def test_a_store_that_is_not_there_has_failed(unused_tcp_port: int) -> None:
@@ -158,10 +158,10 @@ async def test_in_memory_a_whole_quota_that_comes_at_one_moment_is_admitted(quot
     """However the seconds of one request round, none is lost and none is added."""
     store = MemoryStore(clock=lambda: 12_345.678)
     limit = Limit("user", "ada", Rate(quota, 3600))
-    verdicts = [await store.admit([limit]) for _ in range(quota + 1)]
+    decisions = [await store.admit([limit]) for _ in range(quota + 1)]
 
-    assert [one.admitted for one in verdicts] == [True] * quota + [False]
-    left = [one.standings[0].remaining for one in verdicts]
+    assert [one.admitted for one in decisions] == [True] * quota + [False]
+    left = [one.statuses[0].remaining for one in decisions]
     assert left == [*range(quota - 1, -1, -1), 0]
 
 

@@ -65,7 +65,7 @@ def test_a_secret_that_the_redactor_learned_is_taken_out_of_both(
 ) -> None:
     """An API key of an unusual shape is known by itself."""
     with configured(DEBUG) as redactor:
-        redactor.learn("an-unusual-key")
+        redactor.add_secret("an-unusual-key")
         structlog.get_logger("test").info("key", value="an-unusual-key")
         logging.getLogger("some.library").info("an-unusual-key")
 

@@ -12,7 +12,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 def redact(**event: Any) -> Any:
     """Pass one event through a redactor that knows one secret."""
     redactor = Redactor()
-    redactor.learn("hunter2-hunter2")
+    redactor.add_secret("hunter2-hunter2")
     return redactor(None, "info", event)
 
 
@@ -88,7 +88,7 @@ WORDS = st.sampled_from(
 def test_one_look_at_a_line_overlooks_nothing(event: dict[str, Any]) -> None:
     """What is found harmless as a whole has nothing to replace in any of its parts."""
     redactor = Redactor()
-    redactor.learn("s3cr")
+    redactor.add_secret("s3cr")
 
     one_by_one = {name: redactor._field(name, value, 6) for name, value in event.items()}
     assert redactor(None, "info", dict(event)) == one_by_one

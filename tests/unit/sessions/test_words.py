@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.errors import RefusalError
+from app.errors import RequestRejectedError
 from app.identity.models import Caller
 from app.sessions.models import SessionRequest
 from app.sessions.policy import plan_session
@@ -108,7 +108,7 @@ def test_a_refusal_says_what_is_wrong_and_where(
     caller: Caller, request_: dict[str, Any], detail: str, pointer: str, fault: str
 ) -> None:
     """Each has a sentence for the whole, and a place and a sentence for each field."""
-    with pytest.raises(RefusalError) as refused:
+    with pytest.raises(RequestRejectedError) as refused:
         plan_session(caller, cast("SessionRequest", request_), RULES)
 
     assert refused.value.detail == detail

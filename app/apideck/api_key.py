@@ -12,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from app.errors import ConfigurationError
-from app.settings.apideck import UnifyApplication, valid_api_key
+from app.settings.apideck import UnifyApp, valid_api_key
 
 logger = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class ApiKey:
-    """The secret API key of one Unify application; one from a file is as new as the file.
+    """The secret API key of one Unify app; one from a file is as new as the file.
 
     Attributes:
         current: the key to use now.
@@ -30,7 +30,7 @@ class ApiKey:
     def __init__(
         self,
         name: str,
-        application: UnifyApplication,
+        app: UnifyApp,
         learn: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,7 +38,7 @@ class ApiKey:
 
         Args:
             name: the operator's name for the application.
-            application: where the key comes from.
+            app: where the key comes from.
             learn: is told every key that is ever used, so that none can be logged.
             clock: seconds from any fixed point.
 
@@ -46,12 +46,12 @@ class ApiKey:
             ConfigurationError: when there is no usable key.
         """
         self._name = name
-        self._file = application.api_key_file
+        self._file = app.api_key_file
         self._learn = learn
         self._clock = clock
         self._reading: asyncio.Future[str] | None = None
         self.fault: str | None = None
-        self._take(read_api_key(name, application))
+        self._take(read_api_key(name, app))
 
     @property
     def age_seconds(self) -> float:
@@ -96,18 +96,18 @@ class ApiKey:
         self._since = self._clock()
 
 
-def read_api_key(name: str, application: UnifyApplication) -> SecretStr:
+def read_api_key(name: str, app: UnifyApp) -> SecretStr:
     """Return the API key from the settings, or from the file that they name.
 
     Raises:
         ConfigurationError: when the file cannot be read, or what it holds cannot be a key.
     """
-    if application.api_key is not None:
-        return application.api_key
+    if app.api_key is not None:
+        return app.api_key
     try:
-        return SecretStr(valid_api_key(_text(application.api_key_file).strip()))
+        return SecretStr(valid_api_key(_text(app.api_key_file).strip()))
     except (OSError, ValueError) as error:
-        place = "" if name == UnifyApplication.DEFAULT else f"APPLICATIONS__{name.upper()}__"
+        place = "" if name == UnifyApp.DEFAULT else f"APPLICATIONS__{name.upper()}__"
         raise ConfigurationError([f"APIDECK__{place}API_KEY_FILE: {_fault(error)}"]) from None
 
 

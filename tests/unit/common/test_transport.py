@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trustme
 
-from app.transport import AiohttpTransport
+from app.common.transport import AiohttpTransport
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from tests.support import fault_proxy

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _KNOWN = "vault_bff.known_host"
 
 
-class KnownHostsMiddleware:
+class AllowedHostsMiddleware:
     """Refuses requests for any other host.
 
     No decision is made on the Host header anywhere else; this keeps requests that were meant for

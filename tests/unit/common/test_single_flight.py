@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from app.single_flight import SingleFlight
+from app.common.single_flight import SingleFlight
 
 
 class Work:

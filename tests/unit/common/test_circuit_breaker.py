@@ -3,7 +3,7 @@ from contextlib import AbstractContextManager, suppress
 
 import pytest
 
-from app.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
 
 
 class Clock:

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from app.apideck.errors import (
+from app.apideck.error_mapping import (
     invalid_answer,
     meaning_of,
     not_asked,

@@ -4,7 +4,7 @@ import pytest
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from app.identity.keys import MAX_KEYS, MIN_RSA_BITS, PublicKey, matching, public_keys
+from app.identity.public_keys import MAX_KEYS, MIN_RSA_BITS, PublicKey, matching, public_keys
 from emulators.issuer import DevelopmentIssuer
 
 # Making one takes a while, and the emulator's serves the whole process.

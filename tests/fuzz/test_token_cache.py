@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from app.errors import UnauthenticatedError
 from emulators.issuer import DevelopmentIssuer
-from tests.support.remembering import HOUR, World
+from tests.support.token_cache import HOUR, World
 
 ISSUER = DevelopmentIssuer()
 OWN = ISSUER.keys.signing_key("ES256")

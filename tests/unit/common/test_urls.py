@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
+from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
 
 
 @pytest.mark.parametrize(

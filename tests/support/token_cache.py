@@ -7,10 +7,10 @@ from app.identity import jwt
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
 from app.identity.jwks import Jwks
-from app.identity.keys import public_keys
 from app.identity.models import Caller
-from app.identity.remembered import RememberedCallers
+from app.identity.public_keys import public_keys
 from app.identity.sources import Issuer, TokenSource
+from app.identity.token_cache import VerifiedTokenCache
 from app.identity.token_rules import TokenRules
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
@@ -62,7 +62,7 @@ class World:
         rules = TokenRules(settings, self.clock)
         verifier = jwt.JwtVerifier(settings, self.jwks, rules)
         ready = Issuer("main", settings, rules, self.jwks, verifier, None, None)
-        self.remembered = RememberedCallers(most, self.clock)
+        self.remembered = VerifiedTokenCache(most, self.clock)
         self.source = TokenSource([ready], self.remembered)
 
     def clock(self) -> float:

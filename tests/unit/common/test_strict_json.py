@@ -1,6 +1,6 @@
 import pytest
 
-from app.strict_json import MAX_DEPTH, InvalidJSONError, loads
+from app.common.strict_json import MAX_DEPTH, InvalidJSONError, loads
 
 
 @pytest.mark.parametrize(

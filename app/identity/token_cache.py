@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from cachetools import TLRUCache
 
 from app.identity.jwks import Jwks
-from app.identity.keys import PublicKey
 from app.identity.models import Caller
+from app.identity.public_keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Entries(TLRUCache[bytes, tuple[Caller, Proof]]):
         return f"<{len(self)} callers>"
 
 
-class RememberedCallers:
+class VerifiedTokenCache:
     """Callers by token, so many at most; the one who has not come for longest makes room.
 
     The key is a digest of the token, so that a dump of memory holds no token here.

@@ -6,9 +6,9 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
-from app.identity.keys import public_keys
-from tests.support.remembering import HOUR, ISSUED, World
+from app.identity.public_keys import public_keys
 from tests.support.signing import parts, signed
+from tests.support.token_cache import HOUR, ISSUED, World
 
 ANOTHER = RSAKey.generate_key(2048)
 

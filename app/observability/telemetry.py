@@ -9,7 +9,7 @@ from app.settings import TracingSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Telemetry:
     """What a service tells of itself; made anew, it tells nobody.
 
     Attributes:

@@ -12,7 +12,7 @@ from app.observability.metrics import Metrics
 logger = structlog.get_logger(__name__)
 
 
-class LastResortMiddleware:
+class UnhandledErrorMiddleware:
     """Turns an exception that nobody expected, and the end of the process, into an answer."""
 
     def __init__(

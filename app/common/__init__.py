@@ -1,0 +1,1 @@
+"""What any package may use: URLs, strict JSON, single flight, circuit breaker, HTTP transport."""
