@@ -20,15 +20,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import httpx
 
-from benchmarks import contestants
-from benchmarks.contestants import COLD, FEATURES, MINIMAL, OURS, Contestant, Run
+from benchmarks import contestants, probes
+from benchmarks.contestants import COLD, FEATURES, INTERNAL, MINIMAL, OURS, Contestant, Run
 from benchmarks.load import PEOPLE, Result, Scenario, checked, lua, measure
 from benchmarks.paced import paced
+from benchmarks.probes import probing
 from benchmarks.report import keep, median, report
 from benchmarks.servers import LOAD_CORE, SERVER_CORE, Server, redis, serving, upstream
 from emulators.issuer import DevelopmentIssuer
@@ -54,6 +56,8 @@ ARRIVING = {"g-arrivals": 3.0, "g-after": 0.5}
 ARRIVING_SECONDS = 10.0
 CALM_SECONDS = 3.0
 """Between the two."""
+BUSY = OVERLOAD["g-overload"]
+"""The load while probes are timed."""
 PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
 SHARES = {"a quarter": 0.25, "three quarters": 0.75}
@@ -74,6 +78,7 @@ class Competition:
         self._folder = folder
         self.results: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         self.starts: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.probes: dict[str, list[float]] = defaultdict(list)
 
     def play(self, name: str, scenario: Scenario, field: list[Contestant]) -> None:
         """Measure each contestant once in a scenario, in an order of chance."""
@@ -98,18 +103,33 @@ class Competition:
         for contestant, (words, share) in itertools.product((OURS, MINIMAL), SHARES.items()):
             self._paced("c-shares", contestant, f"{contestant.name}, {words}", share)
 
-    def arrive(self) -> None:
-        """Measure the service while three times as many arrive as it can serve, and after that."""
-        with (
-            upstream(self._upstream_port, 0.0) as url,
-            self._noted("g-arrivals", OURS),
-            serving(OURS, run := self._run(url)) as server,
-        ):
-            for name, share in ARRIVING.items():
-                per_second = self._capacity(OURS, "g-capacity") * share
-                result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
-                self._keep(name, OURS.name, result)
-                time.sleep(CALM_SECONDS)
+    def arrive(self, field: list[Contestant]) -> None:
+        """Measure each while three times as many arrive as it can serve, and after that."""
+        for contestant in random.sample(field, len(field)):
+            with (
+                upstream(self._upstream_port, 0.0) as url,
+                self._noted("g-arrivals", contestant),
+                serving(contestant, run := self._run(url)) as server,
+            ):
+                for name, share in ARRIVING.items():
+                    per_second = self._capacity(contestant, "g-capacity") * share
+                    result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
+                    self._keep(name, contestant.name, result)
+                    time.sleep(CALM_SECONDS)
+
+    def probe(self, field: list[Contestant]) -> None:
+        """Time probes, on the public port or one of their own, while the public port is busy."""
+        script = lua(self._folder, self._tokens)
+        for contestant in random.sample(field, len(field)):
+            with (
+                upstream(self._upstream_port, BUSY.delay) as url,
+                self._noted("g-probes", contestant),
+                serving(contestant, run := self._run(url)) as server,
+            ):
+                port = run.internal_port if contestant is INTERNAL else run.port
+                with probing(port) as took:
+                    self._keep("g-probes", contestant.name, measure(server, run, script, BUSY))
+                self.probes[contestant.name] += took
 
     def _capacity(self, contestant: Contestant, scenario: str = "a-64") -> float:
         return median(self.results[scenario][contestant.name], "per_second")
@@ -161,7 +181,8 @@ class Competition:
         self._keep("f-two-processes", OURS.name, result)
 
     def _run(self, url: str) -> Run:
-        return Run(next(self._ports), url, self._issuer, self._folder, self._redis)
+        port, internal_port = next(self._ports), next(self._ports)
+        return Run(port, url, self._issuer, self._folder, self._redis, internal_port)
 
     def _keep(self, name: str, row: str, result: Result) -> None:
         self.results[name][row].append(result)
@@ -178,23 +199,28 @@ class Competition:
             print(f"  {name} {contestant.name} broke wrk: {error.stderr}", file=sys.stderr)
 
 
-def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
+def play_all(
+    played: Competition, rounds: int, only: list[str] | None, against: Path | None
+) -> None:
     """Play every scenario so often; where some are named, these alone."""
+    ours = [OURS]
+    if against is not None:
+        ours.append(replace(OURS, name=f"{OURS.name} in {against}", folder=against))
     cold = {"a-64": [COLD]}
     plays: dict[str, Callable[[], None]] = {
         **{
-            name: partial(played.play, name, scenario, [*contestants.ALL, *cold.get(name, [])])
+            name: partial(
+                played.play, name, scenario, [*contestants.PEERS, *ours, *cold.get(name, [])]
+            )
             for name, scenario in SCENARIOS.items()
         },
         "c-paced": partial(played.pace, contestants.ALL),
         "c-shares": played.shares,
         "e-features": partial(played.play, "e-features", SCENARIOS["a-64"], [OURS, *FEATURES]),
         "f-two-processes": played.pair,
-        **{
-            name: partial(played.play, name, scenario, [OURS])
-            for name, scenario in OVERLOAD.items()
-        },
-        "g-arrivals": played.arrive,
+        **{name: partial(played.play, name, scenario, ours) for name, scenario in OVERLOAD.items()},
+        "g-arrivals": partial(played.arrive, ours),
+        "g-probes": partial(played.probe, [*ours, INTERNAL]),
     }
     for number in range(rounds):
         print(f"round {number + 1}", file=sys.stderr, flush=True)
@@ -210,6 +236,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=21_000)
     parser.add_argument("--only", nargs="*", help="scenarios to play; all where none is given")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--against", type=Path, help="another working copy to compare with")
     chosen = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -226,8 +253,10 @@ def main() -> None:
     ):
         os.sched_setaffinity(0, {int(LOAD_CORE)})
         played = Competition(chosen.port, issuer, store, Path(folder))
-        play_all(played, chosen.rounds, chosen.only)
+        play_all(played, chosen.rounds, chosen.only, chosen.against)
     report(played.results, played.starts)
+    if played.probes:
+        probes.show(played.probes)
     keep(played.results, played.starts, chosen.out)
 
 

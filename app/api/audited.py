@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.routing import request_response
+from starlette.types import Scope
 
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, SHUTTING_DOWN, problem_type_of
 from app.errors import VaultBffError
@@ -70,10 +71,33 @@ class AuditedRoute(APIRoute):
         return response
 
 
+def audit_unadmitted(scope: Scope, error: VaultBffError | None) -> None:
+    """Record that a request ended before it had a slot.
+
+    Args:
+        scope: the request's ASGI scope.
+        error: what it was rejected with; None if the client disconnected.
+    """
+    record = AuditRecord(started=request_context(scope).received_at)
+    if error is None:
+        _write(scope, record, "abandoned")
+    else:
+        _write(scope, record, "failed", problem_type_of(error).slug, error.reason)
+
+
 def _end(
     request: Request, outcome: Outcome, problem: str | None = None, reason: str | None = None
 ) -> None:
-    record = cast("AuditRecord", request.state.audit)
+    _write(request.scope, request.state.audit, outcome, problem, reason)
+
+
+def _write(
+    scope: Scope,
+    record: AuditRecord,
+    outcome: Outcome,
+    problem: str | None = None,
+    reason: str | None = None,
+) -> None:
     record.write(outcome, problem=problem, reason=reason)
-    counter = app_state(request.scope)["metrics"].sessions
+    counter = app_state(scope)["metrics"].sessions
     counter.labels(outcome, record.caller_kind or "unknown", problem or "none").inc()

@@ -27,6 +27,9 @@ async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
     has no say: were it down, taking every replica out of service would help nobody. What is known
     of it is told all the same.
     """
+    if "jwks" not in state:  # Only the internal port is open before the service has started.
+        response.status_code = _UNAVAILABLE
+        return {"status": "starting"}
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
     some = state["ready_without_jwks"] or any(one.usable for one in issuers.values())
     ready = some and not state["shutdown"].begun
