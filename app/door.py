@@ -10,18 +10,17 @@ from typing import Any, NamedTuple
 import structlog
 from prometheus_client import Histogram
 
-from app.api.problem_types import problem_type_of
-from app.api.problems import Problems
+from app.api.problems import Problems, problem_type_of
 from app.api.vault_session import PATH
 from app.crowded_http import Answer, lines
 from app.errors import VaultBffError
-from app.middleware.access_log import ABANDONED
 from app.middleware.cors import cors_headers
 from app.middleware.request_context import HEADER, request_id_of
 from app.middleware.security_headers import HEADERS
 from app.observability.audit import Outcome
 from app.observability.metrics import Metrics
 from app.settings import Settings
+from app.state import CLIENT_CLOSED_REQUEST
 
 logger = structlog.get_logger("audit")
 
@@ -99,7 +98,7 @@ class Door:
 
     def note_gone(self, scope: Mapping[str, Any]) -> None:
         """Count a caller who hung up while waiting for a place."""
-        self._count(scope, _Ended(ABANDONED, "abandoned"))
+        self._count(scope, _Ended(CLIENT_CLOSED_REQUEST, "abandoned"))
 
     def tell(self) -> None:
         """Write what was not told yet."""

@@ -1,16 +1,19 @@
-"""The application, put together: routers, middleware in order, answers to errors."""
+"""The application, put together: routers, middleware in order, exception handlers."""
 
-from fastapi import FastAPI
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from app import __version__
 from app.api import health, metrics_page, openapi, problem_pages, vault_session
 from app.api.problems import Problems
+from app.api.security_schemes import security_schemes
 from app.lifespan import lifespan_of
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
-from app.middleware.http_metrics import HttpMetricsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.middleware.tracing import TracingMiddleware
@@ -24,39 +27,42 @@ from app.settings import Settings
 from app.settings.sources import load_settings
 from app.state import Shutdown
 
-_ROOMS = (vault_session, health, metrics_page, problem_pages)
+_API = (vault_session.router,)
+_OPERATION = (health.router, metrics_page.router, problem_pages.router)
 
 
 def create_app(
     settings: Settings, redactor: Redactor | None = None, shutdown: Shutdown | None = None
 ) -> FastAPI:
-    """Build the application. Nothing is opened, and nothing read, until its lifespan starts.
+    """Build the application. It opens and reads nothing until its lifespan starts.
 
     Args:
         settings: everything that an operator can set.
-        redactor: what takes secrets out of the log; it is taught those that the settings name.
-        shutdown: says when the process was told to end.
+        redactor: removes secrets from the log; the lifespan adds those that the settings name.
+        shutdown: reports when the process has been asked to stop.
     """
     problems = Problems(settings.server.public_url)
-    metrics = Metrics()
-    tracing = Tracing(settings.tracing)
-    telemetry = Telemetry(redactor or Redactor(), metrics, tracing)
+    telemetry = Telemetry(redactor or Redactor(), Metrics(), Tracing(settings.tracing))
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        summary="Mints Apideck Hosted Vault sessions for whoever is signed in.",
+        summary="Creates Apideck Hosted Vault sessions for the people who are signed in.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": settings.server.public_url}] if settings.server.public_url else None,
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
-        middleware=_middleware(settings, problems, metrics, tracing),
-        # As they are: FastAPI calls a route of an included router by way of a copy, which is not an
-        # AuditedRoute's own, and in four more steps.
-        routes=[route for room in _ROOMS for route in room.router.routes],
+        middleware=_middleware(settings, problems, telemetry),
+        exception_handlers=problems.handlers(),
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        # A redirect would be built from the Host header, which the client chooses.
+        redirect_slashes=False,
         # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    problems.install(app)
-    openapi.install(app, settings.identity, problems)
+    for router in (*_API, *_OPERATION):
+        app.include_router(router)
+    openapi.extend(app, *security_schemes(settings.identity))
     return app
 
 
@@ -64,47 +70,45 @@ def application() -> FastAPI:
     """Build the application from the environment, for a server that wants a factory.
 
     Raises:
-        ConfigurationError: with one line for each thing that is wrong with the settings.
+        ConfigurationError: with one line for each fault in the settings.
     """
     settings = load_settings()
     return create_app(settings, configure_logging(settings.log))
 
 
-def _middleware(
-    settings: Settings, problems: Problems, metrics: Metrics, tracing: Tracing
-) -> list[Middleware]:
-    """Return the middleware, the outermost first: each sees the answers of all that follow."""
-    stack = [
+def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) -> list[Middleware]:
+    """Return the middleware, outermost first: each sees the responses of all that follow it."""
+    metrics, tracing = telemetry.metrics, telemetry.tracing
+    hosts, cors = settings.server.allowed_hosts, settings.cors
+    stack: list[Middleware | None] = [
+        # First, because all others log, or respond with the request's id.
         Middleware(RequestContextMiddleware),
-        *([Middleware(TracingMiddleware, tracing=tracing)] if tracing.enabled else []),
-        Middleware(AccessLogMiddleware),
-        Middleware(HttpMetricsMiddleware, metrics=metrics),
+        # Before the access log, so that its events have the trace's id.
+        Middleware(TracingMiddleware, tracing=tracing) if tracing.enabled else None,
+        # Before everything that can respond, so that every response is recorded, and has the
+        # security headers.
+        Middleware(AccessLogMiddleware, metrics=metrics),
         Middleware(SecurityHeadersMiddleware),
-    ]
-    if settings.server.allowed_hosts:
-        stack.append(
-            Middleware(
-                AllowedHostsMiddleware,
-                hosts=settings.server.allowed_hosts,
-                refuse=problems.unknown_host,
-            )
-        )
-    if settings.cors.allow_origins:
-        stack.append(
-            Middleware(
-                ExactOriginsMiddleware,
-                origins=settings.cors.allow_origins,
-                credential_headers=("authorization", settings.identity.csrf_header),
-                cookies=settings.identity.uses_cookies,
-                refuse=problems.forbidden_preflight,
-            )
-        )
-    stack.append(
+        Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
+        if hosts
+        else None,
+        # Before whatever rejects requests, so that pages can read why.
         Middleware(
-            UnhandledErrorMiddleware,
-            metrics=metrics,
-            unexpected=problems.unexpected,
-            shutting_down=problems.shutting_down,
+            ExactOriginsMiddleware,
+            cors=cors,
+            identity=settings.identity,
+            methods=_methods_of(_API),
+            respond=problems.respond,
         )
-    )
-    return stack
+        if cors.allow_origins
+        else None,
+        # Last, so that its responses pass through all of the above. Admission control goes here,
+        # after it.
+        Middleware(UnhandledErrorMiddleware, metrics=metrics, respond=problems.respond),
+    ]
+    return [one for one in stack if one is not None]
+
+
+def _methods_of(routers: Iterable[APIRouter]) -> list[str]:
+    routes = [route for router in routers for route in router.routes]
+    return sorted({name for one in routes if isinstance(one, Route) for name in one.methods or ()})
