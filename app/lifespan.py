@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -126,9 +125,11 @@ async def _open_limits(
 ) -> RateLimits:
     url = settings.store.get_secret_value()
     if url != MEMORY:
-        redactor.add_secret(url)
-        if password := urlsplit(url).password:
-            redactor.add_secret(password)
+        # Here, because a service that counts in memory should not wait for the import.
+        from app.common.redis_url import redis_secrets  # noqa: PLC0415
+
+        for secret in redis_secrets(url):
+            redactor.add_secret(secret)
     store = build_store(settings)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)
