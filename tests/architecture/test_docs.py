@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.api.problem_types import ALL
-from app.observability.collectors import ApideckCollector, JwksCollector
+from app.apideck.collector import ApideckCollector
+from app.observability.collectors import JwksCollector
 from app.observability.metrics import Metrics
 from app.settings.sources import load_settings
 
@@ -44,7 +45,7 @@ def test_operations_knows_every_metric_with_its_labels_and_no_other() -> None:
     rows = re.findall(r"^\| `(vault_bff_\w+)` \| (.*?) ?\|", page, re.MULTILINE)
     registry = Metrics().registry
     registry.register(JwksCollector(dict))
-    registry.register(ApideckCollector(dict))
+    registry.register(ApideckCollector({}))
     labels = {
         family.name + ("_total" if family.type == "counter" else ""): (
             # A collector of several leaves them to each family.
