@@ -120,7 +120,7 @@ def test_every_threat_points_to_tests_that_exist() -> None:
     page = (ROOT / "docs" / "security.md").read_text()
     section = page.partition("\n## Threats")[2].partition("\n## ")[0]
     head, _, *threats = [line for line in section.splitlines() if line.startswith("|")]
-    assert head == "| threat | what holds it | test |"
+    assert head == "| threat | mitigation | test |"
     assert len(threats) > 20
     for threat in threats:
         cell = threat.split(" | ")[2]
