@@ -89,20 +89,28 @@ class TokenRules:
 
     def _check_rights(self, claims: Claims) -> None:
         scope, role = self._issuer.required_scope, self._issuer.required_role
-        if scope is not None and scope not in _words(claims.get("scope", claims.get("scp"))):
+        if scope is not None and scope not in _scopes(claims):
             raise InsufficientScopeError(
                 f"The access token lacks the scope {scope}.", reason=f"missing scope {scope}"
             )
-        if role is not None and role not in _words(claim(claims, self._issuer.role_claim)):
+        if role is not None and role not in _roles(claim(claims, self._issuer.role_claim)):
             raise InsufficientScopeError(
                 f"The access token lacks the role {role}.", reason=f"missing role {role}"
             )
 
 
-def _words(value: Any) -> list[Any]:
-    """Return scopes or roles, whether they stand in one string (RFC 8693 section 4.2) or a list."""
-    if isinstance(value, str):
-        return value.split(" ")
+def _scopes(claims: Claims) -> list[Any]:
+    """Return a token's scopes: a space-separated string (RFC 8693 section 4.2) or a list."""
+    value = claims.get("scope", claims.get("scp"))
+    return value.split(" ") if isinstance(value, str) else _listed(value)
+
+
+def _roles(value: Any) -> list[Any]:
+    """Return the roles of a claim: one string is one role, because role names contain spaces."""
+    return [value] if isinstance(value, str) else _listed(value)
+
+
+def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 

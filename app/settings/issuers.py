@@ -33,6 +33,15 @@ def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
 ClaimPath = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 """A claim's name, or a JSON Pointer (RFC 6901) into the claims when it begins with a slash."""
 
+
+def _one_scope(value: str) -> str:
+    # RFC 6749 section 3.3: a token with `a b` has two scopes, so it can never have this one.
+    if not value or " " in value:
+        raise ValueError("must be one scope, without spaces")
+    return value
+
+
+Scope = Annotated[str, AfterValidator(_one_scope)]
 CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
 WebUrlSetting = Annotated[str, AfterValidator(web_url)]
@@ -190,14 +199,15 @@ class IssuerSettings(Group):
     apideck: UnifyAppChoice = UnifyAppChoice()
     """Which of your Unify apps its callers' sessions are made with."""
 
-    required_scope: NonEmpty | None = None
-    """A scope that a token must have, in `scope` or `scp`."""
+    required_scope: Scope | None = None
+    """One scope that a token must have in `scope` or `scp`, which hold a list or a space-separated
+    string."""
 
     required_role: NonEmpty | None = None
-    """A role that a token must have, in the claim that `role_claim` names."""
+    """One role that a token must have in the claim that `role_claim` names."""
 
     role_claim: ClaimPath = "roles"
-    """Where a token lists its roles."""
+    """The claim that holds the roles of a token: a list, or a string that is one role."""
 
     grants: dict[NonEmpty, tuple[NonEmpty, ...]] = Field(default_factory=dict)
     """For which consumers a service may mint, by the service's `sub`: exact consumer ids, prefixes

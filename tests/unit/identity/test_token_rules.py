@@ -151,11 +151,44 @@ def test_a_token_without_the_required_scope_lacks_a_right(claims: dict[str, Any]
     assert told(error.value) == ("The access token lacks the scope read.", "missing scope read")
 
 
-def test_a_required_role_stands_where_the_operator_says() -> None:
-    """By default in `roles`; the caller reads which role it is."""
+@pytest.mark.parametrize(
+    ("roles", "accepted"),
+    [
+        ("admin", True),
+        (["user", "admin"], True),
+        ("Billing admin", False),
+        ("admin user", False),
+        (["Billing admin"], False),
+        ("Admin", False),
+        ({"admin": True}, False),
+        (None, False),
+    ],
+)
+def test_a_string_of_roles_is_one_role(roles: Any, *, accepted: bool) -> None:
+    """Role names contain spaces, so only a list can hold several roles."""
+    admins = rules(required_role="admin")
+    if accepted:
+        admins.check({**CLAIMS, "roles": roles})
+        return
+    with pytest.raises(InsufficientScopeError):
+        admins.check({**CLAIMS, "roles": roles})
+
+
+def test_a_required_role_can_contain_a_space() -> None:
+    """It is compared as a whole, in a string and in a list."""
+    admins = rules(required_role="Integration Admins")
+    admins.check({**CLAIMS, "roles": "Integration Admins"})
+    admins.check({**CLAIMS, "roles": ["Integration Admins"]})
+
+    with pytest.raises(InsufficientScopeError):
+        admins.check({**CLAIMS, "roles": ["Integration", "Admins"]})
+
+
+def test_the_role_is_read_from_the_configured_claim() -> None:
+    """The default claim is `roles`; the caller's message names the missing role."""
     rules(required_role="mint").check({**CLAIMS, "roles": ["mint"]})
     there = rules(required_role="mint", role_claim="/realm/roles")
-    there.check({**CLAIMS, "realm": {"roles": "see mint"}})
+    there.check({**CLAIMS, "realm": {"roles": ["see", "mint"]}})
 
     with pytest.raises(InsufficientScopeError) as error:
         there.check({**CLAIMS, "roles": ["mint"]})
