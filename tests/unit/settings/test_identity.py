@@ -22,3 +22,11 @@ def faults(**issuer: Any) -> dict[str, str]:
 def test_a_required_scope_is_one_scope(scope: str) -> None:
     """A scope contains no space (RFC 6749 section 3.3), so no token could have this one."""
     assert faults(required_scope=scope) == {"required_scope": "must be one scope, without spaces"}
+
+
+@pytest.mark.parametrize("value", [1.5, None, ["a"], {"a": 1}])
+def test_a_required_claim_is_a_plain_value(value: Any) -> None:
+    """Other values could not be compared without conversion."""
+    assert faults(required_claims={"sts": value}) == {
+        "required_claims.sts": "must be a string, a whole number, true or false"
+    }
