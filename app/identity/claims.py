@@ -12,7 +12,7 @@ from app.errors import MissingClaimError
 from app.identity.claim_paths import claim
 from app.identity.models import Caller, Claims
 from app.settings import CookieSessionSettings, IssuerSettings
-from app.settings.issuers import listed
+from app.settings.claims import listed
 from app.vault import ConsumerMetadata
 
 MAX_CONSUMER_ID_LENGTH = 255

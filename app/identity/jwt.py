@@ -91,12 +91,18 @@ class JwtVerifier:
         kid = header.get("kid")
         if not isinstance(kid, str | None) or len(kid or "") > MAX_KID_LENGTH:
             raise invalid("its kid is not a string, or too long")
-        kind = header.get("typ")
-        if self._issuer.token_type == "at+jwt" and (  # noqa: S105 - a media type
-            not isinstance(kind, str) or kind.lower().removeprefix("application/") != "at+jwt"
-        ):
-            raise invalid("its typ is not at+jwt")
+        self._check_type(header.get("typ"))
         return algorithm
+
+    def _check_type(self, value: Any) -> None:
+        """Check the header `typ`, by which issuers tell kinds of tokens apart (RFC 8725 3.11)."""
+        kind = value.lower().removeprefix("application/") if isinstance(value, str) else value
+        if kind == "at+jwt":
+            return
+        if self._issuer.token_type == "at+jwt":  # noqa: S105 - a media type
+            raise invalid("its typ is not at+jwt")
+        if kind is not None and (not isinstance(kind, str) or "+" in kind):
+            raise invalid("its typ is that of another kind of token")
 
 
 def _object(segment: str, what: str) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from typing import Self
 from pydantic import model_validator
 
 from app.settings.apideck import ApideckSettings
+from app.settings.claims import ClaimPaths
 from app.settings.groups import Group
 from app.settings.identity import CookieSessionSettings, IdentitySettings
 from app.settings.issuers import (
-    ClaimPaths,
     CredentialSettings,
     IntrospectionSettings,
     IssuerSettings,

@@ -5,15 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from app.settings.claims import ClaimPaths, UnifyAppChoice, listed
 from app.settings.groups import Group
 from app.settings.issuers import (
-    ClaimPaths,
     ConsumerPrefix,
     CookieName,
     IssuerSettings,
-    UnifyAppChoice,
     WebUrlSetting,
-    listed,
 )
 
 

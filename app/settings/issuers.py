@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
 from app.common.urls import web_url
-from app.settings.apideck import UnifyAppName
+from app.settings.claims import ClaimPath, ClaimPaths, ClaimValue, UnifyAppChoice
 from app.settings.groups import Group, NonEmpty
 
 Algorithm = Literal[
@@ -25,65 +31,20 @@ Algorithm = Literal[
 """Asymmetric ones only: with HMAC, whoever can verify can also sign (RFC 8725 section 3.1)."""
 
 
-def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return a setting of one or more strings as a tuple; one string stands for a list of one."""
-    return (value,) if isinstance(value, str) else value
+def _one_scope(value: str) -> str:
+    # RFC 6749 section 3.3: a token with `a b` has two scopes, so it can never have this one.
+    if not value or " " in value:
+        raise ValueError("must be one scope, without spaces")
+    return value
 
 
-ClaimPath = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""A claim's name, or a JSON Pointer (RFC 6901) into the claims when it begins with a slash."""
+Scope = Annotated[str, AfterValidator(_one_scope)]
+
 
 CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
 WebUrlSetting = Annotated[str, AfterValidator(web_url)]
 _RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
-
-
-class ClaimPaths(Group):
-    """Which claim becomes what."""
-
-    consumer_id: ClaimPath | Annotated[tuple[ClaimPath, ...], Field(min_length=1, max_length=4)] = (
-        "sub"
-    )
-    """The claim that names the customer: your tenant's id. It is required of every user. Several
-    claims are joined to one id, each percent-encoded, with a colon between them."""
-
-    account_name: ClaimPath | None = None
-    """Name of the customer's account."""
-
-    user_name: ClaimPath | None = "name"
-    """Name of the person."""
-
-    email: ClaimPath | None = "email"
-    """E-mail address of the person, for display; never a key."""
-
-    image: ClaimPath | None = "picture"
-    """URL of a picture."""
-
-
-class UnifyAppChoice(Group):
-    """Which of your Unify apps sessions are made with; see `APIDECK__UNIFY_APPS`."""
-
-    unify_app: UnifyAppName = "default"
-    """Always this one, unless `claim` is given."""
-
-    claim: ClaimPath | None = None
-    """The one that this claim names. Who has no such claim, or one that is not in `allowed`, is
-    refused."""
-
-    allowed: tuple[UnifyAppName, ...] = ()
-    """The applications that `claim` may name."""
-
-    @model_validator(mode="after")
-    def _claim_is_bounded(self) -> Self:
-        if (self.claim is None) != (not self.allowed):
-            raise ValueError("needs claim and allowed together")
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every application that can be chosen."""
-        return self.allowed or (self.unify_app,)
 
 
 class CredentialSettings(Group):
@@ -170,9 +131,17 @@ class IssuerSettings(Group):
     """Signature algorithms that its tokens may use."""
 
     token_type: Literal["at+jwt", "any"] = "at+jwt"  # noqa: S105 - a media type
-    """`at+jwt` wants the header `typ` of an access token (RFC 9068). `any` is for issuers that do
-    not set it; then the audience alone tells an access token from an ID token, so it must be one
-    that ID tokens never have."""
+    """`at+jwt` requires the header `typ` of an access token (RFC 9068). `any` is for issuers that
+    do not set it. Then a token with a claim of ID tokens (`nonce`, `at_hash`, `c_hash`, `s_hash`)
+    is rejected unless its payload has `typ: Bearer`. Not every ID token has such a claim, so use
+    an audience that ID tokens never have."""
+
+    required_claims: dict[ClaimPath, ClaimValue] = Field(default_factory=dict)
+    """Claims that a token must have with exactly this value: a string, a whole number or a boolean.
+    Other tokens are rejected."""
+
+    forbidden_claims: tuple[ClaimPath, ...] = ()
+    """Claims that a token must not have, with any value. Tokens that have one are rejected."""
 
     leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 30
     """Seconds by which the issuer's clock and ours may differ."""
@@ -190,14 +159,15 @@ class IssuerSettings(Group):
     apideck: UnifyAppChoice = UnifyAppChoice()
     """Which of your Unify apps its callers' sessions are made with."""
 
-    required_scope: NonEmpty | None = None
-    """A scope that a token must have, in `scope` or `scp`."""
+    required_scope: Scope | None = None
+    """One scope that a token must have in `scope` or `scp`, which hold a list or a space-separated
+    string."""
 
     required_role: NonEmpty | None = None
-    """A role that a token must have, in the claim that `role_claim` names."""
+    """One role that a token must have in the claim that `role_claim` names."""
 
     role_claim: ClaimPath = "roles"
-    """Where a token lists its roles."""
+    """The claim that holds the roles of a token: a list, or a string that is one role."""
 
     grants: dict[NonEmpty, tuple[NonEmpty, ...]] = Field(default_factory=dict)
     """For which consumers a service may mint, by the service's `sub`: exact consumer ids, prefixes

@@ -349,7 +349,7 @@ async def test_a_service_needs_its_scope(
 async def test_a_role_can_be_required_instead(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """From a claim of the operator's choice, a list or a string."""
+    """The role is read from the configured claim; part of another role's name is not the role."""
     rule = {**SERVICES, "required_scope": None, "required_role": "minter", "role_claim": "/app/r"}
     async with run(**rule) as service:
         answers = [
@@ -358,11 +358,11 @@ async def test_a_role_can_be_required_instead(
                 json={"consumer_id": "acme"},
                 headers=bearer(issuer.service_token(app={"r": roles})),
             )
-            for roles in (["reader", "minter"], ["reader"], None)
+            for roles in (["reader", "minter"], "minter", "token minter", ["reader"], None)
         ]
 
-    assert [answer.status_code for answer in answers] == [201, 403, 403]
-    assert len(apideck.requests) == 1
+    assert [answer.status_code for answer in answers] == [201, 201, 403, 403, 403]
+    assert len(apideck.requests) == 2
 
 
 async def test_a_delegated_token_mints_for_its_subject_and_both_are_audited(

@@ -196,6 +196,8 @@ def test_what_cannot_be_shown_is_logged_and_spoils_nothing_else() -> None:
         ("/a/c", None),
         ("/a/b/2", None),
         ("/a/b/x", None),
+        ("/a/b/-", None),
+        ("/a/b/0/0", None),
         ("b", None),
     ],
 )
