@@ -109,7 +109,7 @@ async def test_an_issuer_that_does_not_answer_says_nothing_of_a_token(status: in
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await introspector(Network({URL: status})).verify("t0ken")
 
-    assert error.value.reason == f"{URL}: answered {status}"
+    assert error.value.reason == f"{URL}: responded with {status}"
 
 
 async def test_an_answer_is_believed_for_the_configured_time() -> None:
