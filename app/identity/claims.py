@@ -13,9 +13,7 @@ from app.identity.claim_paths import claim
 from app.identity.models import Caller, Claims
 from app.settings import CookieSessionSettings, IssuerSettings
 from app.settings.claims import listed
-from app.vault import ConsumerMetadata
-
-MAX_CONSUMER_ID_LENGTH = 255
+from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
 
 # What can stand in a header as it is. No space: proxies trim them, and two ids would become one.
 _CONSUMER_ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_CONSUMER_ID_LENGTH}}}")

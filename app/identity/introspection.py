@@ -16,10 +16,9 @@ from app.settings import IntrospectionSettings
 class Introspector:
     """Asks one issuer about its tokens."""
 
-    def __init__(  # noqa: PLR0913 - what it takes to ask and to judge
+    def __init__(
         self,
         settings: IntrospectionSettings,
-        secret: str,
         discovery: Discovery,
         fetcher: Fetcher,
         rules: TokenRules,
@@ -27,7 +26,7 @@ class Introspector:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._secret = secret
+        self._secret = settings.secret.get_secret_value()
         self._discovery = discovery
         self._fetcher = fetcher
         self._rules = rules

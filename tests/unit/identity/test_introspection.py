@@ -30,7 +30,6 @@ def introspector(
     assert settings.introspection is not None
     return Introspector(
         settings.introspection,
-        "s3cret",
         Discovery(settings, network.fetcher),
         network.fetcher,
         TokenRules(settings, clock),
