@@ -24,7 +24,7 @@ from app.apideck.collector import ApideckCollector
 from app.common.transport import AiohttpTransport
 from app.common.urls import origin_of
 from app.errors import ConfigurationError
-from app.identity.build import Identity, build_identity, client_secret
+from app.identity.build import Identity, build_identity
 from app.limits.build import build_store
 from app.limits.gate import Gate
 from app.limits.rates import RateLimits
@@ -99,9 +99,9 @@ async def _open_identity(
         )
     )
     identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
-    for name, issuer in settings.identity.issuers.items():
+    for issuer in settings.identity.issuers.values():
         if issuer.introspection is not None:
-            redactor.add_secret(client_secret(name, issuer.introspection))
+            redactor.add_secret(issuer.introspection.secret.get_secret_value())
     for jwks in identity.jwks.values():
         await stack.enter_async_context(_in_background(_again_and_again(jwks.refresh_if_due)))
     return identity

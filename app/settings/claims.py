@@ -2,10 +2,14 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator, StringConstraints, model_validator
+from jsonpointer import JsonPointer, JsonPointerException
+from pydantic import AfterValidator, PlainValidator, model_validator
 
 from app.settings.apideck import UnifyAppName
 from app.settings.groups import Group
+
+_MAX_PATH_LENGTH = 256
+_MAX_PATHS = 4
 
 
 def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -13,12 +17,35 @@ def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value
 
 
-ClaimPath = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""A claim's name, or a JSON Pointer (RFC 6901) into the claims when it begins with a slash."""
+def _claim_path(value: str) -> str:
+    if not 1 <= len(value) <= _MAX_PATH_LENGTH:
+        raise ValueError(f"must have 1 to {_MAX_PATH_LENGTH} characters")
+    if value.startswith("/"):
+        try:
+            JsonPointer(value)
+        except JsonPointerException:
+            raise ValueError(
+                "must be the name of a claim, or a JSON Pointer (RFC 6901), in which ~ is written "
+                "as ~0"
+            ) from None
+    return value
+
+
+ClaimPath = Annotated[str, AfterValidator(_claim_path)]
+"""A claim's name, or a JSON Pointer (RFC 6901) into the claims if it begins with a slash."""
+
+
+def _claim_paths(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    paths = listed(value)
+    if not 1 <= len(paths) <= _MAX_PATHS:
+        raise ValueError(f"must be one claim, or a list of up to {_MAX_PATHS}")
+    for path in paths:
+        _claim_path(path)
+    return value
 
 
 def _claim_value(value: object) -> str | int | bool:
-    # By its JSON type, and never converted: true, 1 and "1" are three values.
+    # Never converted: in JSON true, 1 and "1" are three values.
     if isinstance(value, str | int):
         return value
     raise ValueError("must be a string, a whole number, true or false")
@@ -30,9 +57,7 @@ ClaimValue = Annotated[str | int | bool, PlainValidator(_claim_value)]
 class ClaimPaths(Group):
     """Which claim becomes what."""
 
-    consumer_id: ClaimPath | Annotated[tuple[ClaimPath, ...], Field(min_length=1, max_length=4)] = (
-        "sub"
-    )
+    consumer_id: Annotated[str | tuple[str, ...], AfterValidator(_claim_paths)] = "sub"
     """The claim that names the customer: your tenant's id. It is required of every user. Several
     claims are joined to one id, each percent-encoded, with a colon between them."""
 

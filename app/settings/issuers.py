@@ -1,19 +1,14 @@
 """`IDENTITY__ISSUERS__…`: one issuer of tokens, and what is asked of a token of its."""
 
-from pathlib import Path
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.common.urls import web_url
 from app.settings.claims import ClaimPath, ClaimPaths, ClaimValue, UnifyAppChoice
+from app.settings.credentials import CredentialSettings, IntrospectionSettings, WebUrlSetting
 from app.settings.groups import Group, NonEmpty
+from app.vault import MAX_CONSUMER_ID_LENGTH
 
 Algorithm = Literal[
     "RS256",
@@ -31,6 +26,10 @@ Algorithm = Literal[
 """Asymmetric ones only: with HMAC, whoever can verify can also sign (RFC 8725 section 3.1)."""
 
 
+# An asterisk stands for the rest of an id, so it can only be the last character.
+_GRANT = re.compile(rf"[\x21-\x29\x2b-\x7e]{{0,{MAX_CONSUMER_ID_LENGTH - 1}}}[\x21-\x7e]")
+
+
 def _one_scope(value: str) -> str:
     # RFC 6749 section 3.3: a token with `a b` has two scopes, so it can never have this one.
     if not value or " " in value:
@@ -38,60 +37,19 @@ def _one_scope(value: str) -> str:
     return value
 
 
+def _grant(value: str) -> str:
+    # Other patterns match no consumer id, or match by surprise.
+    if _GRANT.fullmatch(value) is None:
+        raise ValueError(
+            "must be a consumer id (printable ASCII without spaces), the beginning of one with an "
+            "asterisk at its end, or an asterisk alone"
+        )
+    return value
+
+
 Scope = Annotated[str, AfterValidator(_one_scope)]
-
-
-CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
+Grant = Annotated[str, AfterValidator(_grant)]
 ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
-WebUrlSetting = Annotated[str, AfterValidator(web_url)]
-_RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
-
-
-class CredentialSettings(Group):
-    """Where a token is looked for: in the Authorization header, unless one of these is given."""
-
-    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
-    """A header that holds the token by itself, as a gateway sends its signed assertion."""
-
-    cookie: CookieName | None = None
-    """A cookie that holds the token. Its callers must then pass the checks against forgery."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if self.header is not None and self.cookie is not None:
-            raise ValueError("takes one of header and cookie, not both")
-        if self.header is not None and self.header.lower() in _RESERVED_HEADERS:
-            raise ValueError("names a header that means something else")
-        return self
-
-
-class IntrospectionSettings(Group):
-    """Asking the issuer about a token (RFC 7662), which makes opaque ones usable."""
-
-    endpoint: WebUrlSetting | None = None
-    """The introspection endpoint. Without it, it is found by OpenID Connect Discovery."""
-
-    client_id: NonEmpty
-    """This service's own id at the issuer."""
-
-    client_secret: SecretStr | None = None
-    """This service's own secret. Give it here or in `client_secret_file`, not in both."""
-
-    client_secret_file: Path | None = None
-    """A file that holds the secret and nothing else."""
-
-    authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
-    """How this service proves itself to the issuer (OpenID Connect Core section 9)."""
-
-    cache_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """Seconds that an answer is believed, and never beyond the token's `exp`: a revoked token
-    works for so much longer."""
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if (self.client_secret is None) == (self.client_secret_file is None):
-            raise ValueError("needs exactly one of client_secret and client_secret_file")
-        return self
 
 
 class IssuerSettings(Group):
@@ -169,7 +127,7 @@ class IssuerSettings(Group):
     role_claim: ClaimPath = "roles"
     """The claim that holds the roles of a token: a list, or a string that is one role."""
 
-    grants: dict[NonEmpty, tuple[NonEmpty, ...]] = Field(default_factory=dict)
+    grants: dict[NonEmpty, tuple[Grant, ...]] = Field(default_factory=dict)
     """For which consumers a service may mint, by the service's `sub`: exact consumer ids, prefixes
     as `eu-*`, or `*` for all. Of services only, and required of them."""
 
@@ -181,6 +139,4 @@ class IssuerSettings(Group):
             raise ValueError("services have no UserInfo")
         if self.kind == "users" and self.grants:
             raise ValueError("grants are for services; users mint for themselves")
-        if any("*" in pattern[:-1] for patterns in self.grants.values() for pattern in patterns):
-            raise ValueError("a grant has an asterisk elsewhere than at its end")
         return self

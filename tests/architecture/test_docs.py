@@ -108,6 +108,7 @@ def test_configurations_in_the_docs_load(tmp_path: Path, monkeypatch: pytest.Mon
     for page in ("README.md", "docs/identity.md"):
         for sample in re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
             text = sample.replace('api_key_file = "/run/secrets/apideck"', "")
+            text = text.replace('client_secret_file = "/run/secrets', 'client_secret = "')
             if ".introspection]" in text:
                 text = '[identity.issuers.main]\nissuer="https://x.example"\naudience="x"\n' + text
             (tmp_path / "config.toml").write_text(text)

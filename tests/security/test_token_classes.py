@@ -29,7 +29,7 @@ from emulators.issuer import DevelopmentIssuer
 from emulators.serving import serve
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
-from tests.support.signing import decoded, encoded, parts, signed
+from tests.support.signing import decoded, encoded, parts, roca_modulus, signed
 
 Attack = Callable[[DevelopmentIssuer], str]
 ATTACKS: dict[str, Attack] = {}
@@ -556,7 +556,7 @@ async def test_equal_key_ids_of_two_issuers_are_two_keys(
 
 
 def test_weak_keys_of_an_issuer_are_left_out() -> None:
-    """RFC 8725 3.5, RFC 7518 3.3: short moduli, exponents that prove nothing, unknown curves."""
+    """RFC 8725 3.5, RFC 7518 3.3: short or ROCA moduli, weak exponents, unknown curves."""
     good = ECKey.generate_key("P-256").as_dict(private=False)
     strong = FOREIGN.as_dict(private=False)
     with pytest.warns(SecurityWarning):
@@ -567,6 +567,7 @@ def test_weak_keys_of_an_issuer_are_left_out() -> None:
         {**strong, "e": "Ag"},
         {**strong, "e": "AA"},
         {**strong, "n": "AA"},
+        {**strong, "n": encoded(roca_modulus().to_bytes(256, "big"))},
         {**ECKey.generate_key("secp256k1").as_dict(private=False)},
         {**OKPKey.generate_key("X25519").as_dict(private=False)},
         {**good, "x": encoded(b"\0" * 32), "y": encoded(b"\0" * 32)},

@@ -118,7 +118,7 @@ async def test_a_header_that_asks_for_more_is_refused(
 ) -> None:
     """Extensions, strange key ids and other kinds of tokens; an unknown key is looked for."""
     if why is None:
-        with pytest.raises(IdentityProviderUnavailableError, match="try again"):
+        with pytest.raises(IdentityProviderUnavailableError, match="Try again"):
             await verifier().verify(token(**changes))
         return
     assert await reason(token(**changes)) == why
