@@ -185,4 +185,4 @@ def test_a_client_secret_that_cannot_be_read_stops_the_start(
     status, lines = check(environment)
 
     assert status == MISCONFIGURED
-    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: cannot be read, or is empty"]
+    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: must be a file that can be read"]

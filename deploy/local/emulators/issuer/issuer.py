@@ -25,8 +25,8 @@ class DevelopmentIssuer:
         issuer: the `iss` of its tokens: the URL that it is served at.
         counts: how often each of its documents was asked for.
         opaque: what introspection says of each opaque token.
-        fault: what is wrong with it: `down`, `html`, `redirect`, `oversized`, `malformed-key`,
-            `wrong-issuer` or nothing.
+        fault: what is wrong with it: `down`, `crash`, `forbidden`, `html`, `redirect`, `oversized`,
+            `malformed-key`, `wrong-issuer` or nothing.
     """
 
     audience = "vault-bff"
