@@ -46,14 +46,14 @@ def server(
 ) -> Iterator[ModuleType]:
     """Run the server of the docs as the web application, with the form on its first page."""
     monkeypatch.setenv("VAULT_SESSION_URL", f"{world.service_url}/vault-session")
-    (tmp_path / "server.py").write_text(sample("Rendered by your server", "python").code)
+    (tmp_path / "server.py").write_text(sample("Server-rendered pages", "python").code)
     spec = importlib.util.spec_from_file_location("server", tmp_path / "server.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.access_tokens["adas"] = world.issuer.token()
-    form = html_page(sample("Rendered by your server", "html").code)
+    form = html_page(sample("Server-rendered pages", "html").code)
     module.app.add_route("/", lambda _: form)
     with serve(module.app) as url, world.at("app.example.com", url):
         yield module
@@ -67,7 +67,7 @@ def sign_in(context: BrowserContext, world: Published) -> None:
 
 def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
     """One POST opens the user's Vault; a rejection is an error with a reason."""
-    code = sample("Plain", "js").code + "export { openVault };"
+    code = sample("With fetch", "js").code + "export { openVault };"
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
 
@@ -81,7 +81,7 @@ def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
 
 def test_the_module_with_a_token(page: Page, world: Published, tmp_path: Path) -> None:
     """The module opens the connector, or shows a message that a user understands."""
-    code = sample("With the module", "js").code
+    code = sample("With the client module", "js").code
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
     shown = "token => new Promise((show) => sample.connect(token, show))"
@@ -99,7 +99,7 @@ def test_the_module_with_a_cookie(
     page: Page, context: BrowserContext, world: Published, tmp_path: Path
 ) -> None:
     """The cookie alone identifies the caller."""
-    code = sample("With the module", "js", 1).code
+    code = sample("With the client module", "js", 1).code
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
 
@@ -121,7 +121,7 @@ def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> No
     createRoot(document.querySelector("main")).render(
       <VaultButton {...{ getAccessToken, connection }}>Connect Xero</VaultButton>,
     );"""
-    publish(world, tmp_path, sample("In React", "jsx").code, main, "<main></main>")
+    publish(world, tmp_path, sample("With React", "jsx").code, main, "<main></main>")
     page.goto(APP)
     button = page.get_by_role("button", name="Connect Xero")
     world.apideck.fail(faults.error(500), times=None)
@@ -176,7 +176,7 @@ def test_the_forms_server_rejects_foreign_forms(
     context.add_cookies(
         [{"name": "session", "value": "adas", "url": APP, "secure": True, "sameSite": "None"}]
     )
-    form = sample("Rendered by your server", "html").code.replace('"/', f'"{APP}/')
+    form = sample("Server-rendered pages", "html").code.replace('"/', f'"{APP}/')
     world.sites.pages["https://evil.example/"] = HTMLResponse(form)
     page.goto("https://evil.example")
 
@@ -207,7 +207,7 @@ def test_the_return_page(
     """The headline is the page's own, the reported error is text, and the URL has no query."""
     main = """import { showReturn } from "./sample";
     showReturn(document.querySelector("h1"), document.querySelector("p"));"""
-    publish(world, tmp_path, sample("The way back", "js").code, main, "<h1></h1><p></p>")
+    publish(world, tmp_path, sample("After the redirect back", "js").code, main, "<h1></h1><p></p>")
 
     page.goto(f"{APP}/return?{query}")
 

@@ -40,7 +40,7 @@ def publish(world: Published, headers: dict[str, str], folder: Path) -> None:
     """Serve the embedded variant of the docs in a page with these headers, and what it opens."""
     world.sites.pages |= {
         f"{APP}/": html_page(headers=headers),
-        f"{APP}/main.js": bundle(folder, sample("Embedded", "js").code, MAIN),
+        f"{APP}/main.js": bundle(folder, sample("Embedded with Vault JS", "js").code, MAIN),
         f"{FRAME}/": HTMLResponse(FRAME_PAGE),
         POPUP: HTMLResponse(POPUP_PAGE),
     }

@@ -187,4 +187,4 @@ def test_an_unreadable_client_secret_is_a_configuration_error(
     status, lines = check(environment)
 
     assert status == MISCONFIGURED
-    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: cannot be read, or is empty"]
+    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: must be a file that can be read"]

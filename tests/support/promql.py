@@ -7,7 +7,8 @@ from typing import Any
 import promql_parser
 from promql_parser import Expr, Matcher, MatchOp, VectorSelector
 
-from app.observability.collectors import ApideckCollector, JwksCollector
+from app.apideck.collector import ApideckCollector
+from app.observability.collectors import JwksCollector
 from app.observability.metrics import Metrics
 
 # Labels that Prometheus adds to every series it scrapes.
@@ -19,7 +20,7 @@ def series() -> dict[str, frozenset[str]]:
     """Return the labels of every series that the service exports, by the name of the series."""
     metrics = Metrics()
     metrics.registry.register(JwksCollector(dict))
-    metrics.registry.register(ApideckCollector(dict))
+    metrics.registry.register(ApideckCollector({}))
     labels = _labels(metrics)
     found = {"up": TARGET}
     for family in metrics.registry.collect():
@@ -33,7 +34,7 @@ def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
     own = {one._name: one._labelnames for one in vars(metrics).values() if hasattr(one, "_name")}
     states = [
         family
-        for collector in (JwksCollector(dict), ApideckCollector(dict))
+        for collector in (JwksCollector(dict), ApideckCollector({}))
         for family in collector.collect()
     ]
     read: dict[str, Any] = {family.name: getattr(family, "_labelnames", ()) for family in states}

@@ -51,7 +51,7 @@ def sample(heading: str, language: str, number: int = 0) -> Sample:
 
 def recommended_headers() -> dict[str, str]:
     """Return the headers that docs/frontend.md recommends for pages that open the Vault."""
-    lines = sample("Headers of your pages", "http").code.splitlines()
+    lines = sample("Security headers for your pages", "http").code.splitlines()
     return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 

@@ -143,6 +143,8 @@ class Pages:
         self._issuer.counts[name] += 1
         faults: dict[str | None, Response] = {
             "down": PlainTextResponse("down", 503),
+            "crash": PlainTextResponse("crash", 500),
+            "forbidden": JSONResponse({"error": "insufficient_scope"}, 403),
             "html": HTMLResponse("<h1>Maintenance</h1>"),
             "redirect": RedirectResponse(f"{self._issuer.issuer}/elsewhere"),
             "oversized": JSONResponse({**content, "padding": "x" * 300_000}),

@@ -25,8 +25,8 @@ class DevelopmentIssuer:
         issuer: the `iss` of its tokens, which is its URL.
         counts: the number of requests for each document.
         opaque: the introspection response for each opaque token.
-        fault: `down`, `html`, `redirect`, `oversized`, `malformed-key`, `wrong-issuer`,
-            `wrong-subject` or None.
+        fault: `down`, `crash`, `forbidden`, `html`, `redirect`, `oversized`, `malformed-key`,
+            `wrong-issuer`, `wrong-subject` or None.
     """
 
     audience = "vault-bff"
