@@ -108,7 +108,7 @@ class CrowdedProtocol(HttpToolsProtocol):
         if self.app_state["shutdown"].begun:
             cycle.keep_alive = False  # The answer says so, and the next request goes elsewhere.
         if self.door.guards(cycle.scope):
-            cycle.scope["state"]["came"] = time.perf_counter()
+            cycle.scope["state"]["received_at"] = time.perf_counter()
             self._visitor = _Visitor(self, cycle, app)
             self.app_state["gate"].come(self._visitor)
         else:

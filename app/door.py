@@ -122,7 +122,7 @@ class Door:
             self._metrics = scope["state"]["metrics"]
             self._seconds = self._metrics.request_seconds.labels(PATH)
         # Each by itself: it is another time for each.
-        self._seconds.observe(time.perf_counter() - scope["state"]["came"])
+        self._seconds.observe(time.perf_counter() - scope["state"]["received_at"])
         if not self._untold:
             asyncio.get_running_loop().call_later(_TELL_SECONDS, self.tell)
         self._untold[ended] += 1

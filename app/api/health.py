@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.apideck.client import UpstreamState
+from app.apideck.client import ApideckClient
 from app.identity.jwks import JwksState
 from app.state import app_state
 
@@ -22,9 +22,9 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Report whether some callers can be served.
 
-    They are the callers of an issuer whose keys are usable, and those who are authenticated without
-    keys. Apideck does not count: if it is down, taking every replica out of service helps no
-    caller. Its state is reported all the same.
+    They are the callers of an issuer whose keys are usable, and callers that are authenticated
+    without keys. Apideck does not count: if it is down, taking every replica out of service does
+    not help. Its state is reported all the same.
     """
     state = app_state(request.scope)
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
@@ -36,11 +36,11 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
         "status": "ready" if ready else "not ready",
         "shutting_down": state["shutdown"].begun,
         "issuers": {name: _keys(one) for name, one in issuers.items()},
-        "apideck": {name: _upstream(one.state()) for name, one in state["apideck"].items()},
+        "apideck": {name: _upstream(one) for name, one in state["apideck"].items()},
     }
 
 
-def _upstream(apideck: UpstreamState) -> dict[str, Any]:
+def _upstream(apideck: ApideckClient) -> dict[str, Any]:
     return {
         "breaker": apideck.breaker,
         "account": apideck.account,

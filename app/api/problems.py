@@ -131,7 +131,7 @@ def _phrase(status: int) -> str:
 
 
 def _detail(error: HTTPException, problem: ProblemType) -> str:
-    """Return the sentence of whoever raised the error, or that of its type."""
+    """Return the sentence that the error was raised with, or that of its type."""
     given = error.detail
     # FastAPI allows any JSON value, whatever Starlette's type says.
     is_sentence = isinstance(given, str) and given not in {"", _phrase(error.status_code)}  # type: ignore[redundant-expr]

@@ -54,7 +54,7 @@ class UnhandledErrorMiddleware:
             await self.app(scope, receive, send_and_note_start)
         except asyncio.CancelledError:
             # When the grace period ends, the server cancels the requests that are left. They end
-            # with this response. Any other cancellation goes on to whoever awaits the task.
+            # with this response. Any other cancellation goes on.
             if started or scope["type"] != "http" or not app_state(scope)["shutdown"].begun:
                 raise
             await self._respond(_shutting_down(), scope)(scope, receive, send)
