@@ -2,15 +2,12 @@
 
 import argparse
 import asyncio
-import logging
 import sys
-
-import structlog
 
 from app.apideck.api_key import read_api_key
 from app.check import CONSUMER, check_dependencies
 from app.errors import ConfigurationError
-from app.identity.build import client_secret
+from app.observability.logging import silence_logging
 from app.server.run import serve
 from app.settings import Settings
 from app.settings.effective import effective
@@ -59,14 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _read_secrets(settings: Settings) -> None:
     for name, app in settings.apideck.all_unify_apps().items():
         read_api_key(name, app)
-    for name, issuer in settings.identity.issuers.items():
-        if issuer.introspection is not None:
-            client_secret(name, issuer.introspection)
 
 
 async def _ask(settings: Settings) -> int:
-    # What the rooms would log is in the findings.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    silence_logging()  # The results hold what the packages would log.
     well = True
     async for finding in check_dependencies(settings):
         print(finding, flush=True)

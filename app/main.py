@@ -1,25 +1,25 @@
-"""The application, put together: routers, middleware in order, answers to errors."""
+"""The application, put together: routers, middleware in order, exception handlers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from app import __version__
 from app.api import health, metrics_page, openapi, problem_pages, vault_session
-from app.api.audited import audit_unadmitted
 from app.api.body import MAX_BODY_BYTES
 from app.api.problems import Problems
+from app.api.security_schemes import security_schemes
 from app.lifespan import lifespan_of
 from app.limits.admission import AdmissionQueue
 from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.admission import AdmissionMiddleware, AdmissionPolicy
+from app.middleware.admission import AdmissionMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
-from app.middleware.http_metrics import HttpMetricsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.middleware.tracing import TracingMiddleware
@@ -33,10 +33,9 @@ from app.settings import Settings
 from app.settings.sources import load_settings
 from app.state import Shutdown
 
-_PUBLIC = (vault_session, problem_pages)
-_INTERNAL = (health, metrics_page)
-
-
+_API = (vault_session.router,)
+_PROBLEMS = (problem_pages.router,)
+_OPERATION = (health.router, metrics_page.router)
 # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
@@ -46,7 +45,7 @@ def create_telemetry(settings: Settings, redactor: Redactor | None = None) -> Te
 
     Args:
         settings: everything that an operator can set.
-        redactor: removes secrets from the log; it learns those that the settings name.
+        redactor: removes secrets from the log; the lifespan adds those that the settings name.
     """
     return Telemetry(redactor or Redactor(), Metrics(), Tracing(settings.tracing))
 
@@ -56,48 +55,50 @@ def create_app(
     telemetry: Telemetry | None = None,
     shutdown: Shutdown | None = None,
     *,
-    internal_routes: bool = True,
+    internal: bool = True,
 ) -> FastAPI:
-    """Build the application. Nothing is opened, and nothing read, until its lifespan starts.
+    """Build the application. It opens and reads nothing until its lifespan starts.
 
     Args:
         settings: everything that an operator can set.
         telemetry: what the service reports about itself.
-        shutdown: whether the process has been asked to stop.
-        internal_routes: whether probes and metrics are here, and not in an application of their
-            own (`create_internal_app`).
+        shutdown: reports when the process has been asked to stop.
+        internal: whether probes and metrics are here, and not on a port of their own.
     """
     problems = Problems(settings.server.public_url)
     telemetry = telemetry or create_telemetry(settings)
-    modules = (*_PUBLIC, *_INTERNAL) if internal_routes else _PUBLIC
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        summary="Mints Apideck Hosted Vault sessions for whoever is signed in.",
+        summary="Creates Apideck Hosted Vault sessions for the people who are signed in.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": settings.server.public_url}] if settings.server.public_url else None,
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
         middleware=_middleware(settings, problems, telemetry),
-        # As they are: FastAPI calls a route of an included router by way of a copy, which is not an
-        # AuditedRoute's own, and in four more steps.
-        routes=[route for module in modules for route in module.router.routes],
+        exception_handlers=problems.handlers(),
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        # A redirect would be built from the Host header, which the client chooses.
+        redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    problems.install(app)
-    openapi.install(app, settings.identity, problems)
+    for router in (*_API, *_PROBLEMS, *(_OPERATION if internal else ())):
+        app.include_router(router)
+    openapi.extend(app, *security_schemes(settings.identity))
     return app
 
 
 def create_internal_app(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> FastAPI:
-    """Build the application of the internal port: probes and metrics of the service.
+    """Build the application of the internal port: probes and metrics.
 
-    Until the service itself has started, its state holds no more than what this application's own
-    lifespan yields: the server then adds the state of the service.
+    Its own lifespan yields what these need before the service has started; the server then adds the
+    state of the service.
 
     Args:
         settings: everything that an operator can set.
         telemetry: what the service reports about itself.
-        shutdown: whether the process has been asked to stop.
+        shutdown: reports when the process has been asked to stop.
     """
     problems = Problems(settings.server.public_url)
 
@@ -107,12 +108,14 @@ def create_internal_app(settings: Settings, telemetry: Telemetry, shutdown: Shut
 
     app = FastAPI(
         lifespan=lifespan,
-        middleware=[*_outer(telemetry), _unhandled_errors(problems, telemetry)],
-        routes=[route for module in _INTERNAL for route in module.router.routes],
+        middleware=[*_observing(telemetry), _unhandled_errors(telemetry, problems)],
+        exception_handlers=problems.handlers(),
         openapi_url=None,
+        redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    problems.install(app)
+    for router in _OPERATION:
+        app.include_router(router)
     return app
 
 
@@ -120,61 +123,63 @@ def application() -> FastAPI:
     """Build the application from the environment, for a server that wants a factory.
 
     Raises:
-        ConfigurationError: with one line for each thing that is wrong with the settings.
+        ConfigurationError: with one line for each fault in the settings.
     """
     settings = load_settings()
     return create_app(settings, create_telemetry(settings, configure_logging(settings.log)))
 
 
 def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) -> list[Middleware]:
-    """Return the middleware, the outermost first: each sees the responses of all that follow."""
-    stack = _outer(telemetry)
-    if settings.server.allowed_hosts:
-        stack.append(
-            Middleware(
-                AllowedHostsMiddleware,
-                hosts=settings.server.allowed_hosts,
-                refuse=problems.unknown_host,
-            )
+    """Return the middleware, outermost first: each sees the responses of all that follow it."""
+    hosts, cors = settings.server.allowed_hosts, settings.cors
+    stack: list[Middleware | None] = [
+        *_observing(telemetry),
+        Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
+        if hosts
+        else None,
+        # Before whatever rejects requests, so that pages can read why.
+        Middleware(
+            ExactOriginsMiddleware,
+            cors=cors,
+            identity=settings.identity,
+            methods=_methods_of(_API),
+            respond=problems.respond,
         )
-    if settings.cors.allow_origins:
-        stack.append(
-            Middleware(
-                ExactOriginsMiddleware,
-                origins=settings.cors.allow_origins,
-                credential_headers=("authorization", settings.identity.csrf_header),
-                cookies=settings.identity.uses_cookies,
-                refuse=problems.forbidden_preflight,
-            )
-        )
-    admission = Middleware(
-        AdmissionMiddleware,
-        queue=AdmissionQueue(settings.limits, telemetry.metrics),
-        policy=AdmissionPolicy(
+        if cors.allow_origins
+        else None,
+        # After all of the above, so that its responses pass through them.
+        _unhandled_errors(telemetry, problems),
+        # Last: what it cancels or rejects is responded to like everything else.
+        Middleware(
+            AdmissionMiddleware,
+            queue=AdmissionQueue(settings.limits, telemetry.metrics),
             routes=vault_session.router.routes,
             max_body_bytes=MAX_BODY_BYTES,
-            problem=problems.of,
-            audit=audit_unadmitted,
+            respond=problems.respond,
         ),
-    )
-    return [*stack, _unhandled_errors(problems, telemetry), admission]
+    ]
+    return [one for one in stack if one is not None]
 
 
-def _outer(telemetry: Telemetry) -> list[Middleware]:
-    tracing = telemetry.tracing
-    return [
+def _observing(telemetry: Telemetry) -> list[Middleware]:
+    metrics, tracing = telemetry.metrics, telemetry.tracing
+    stack = [
+        # First, because all others log, or respond with the request's id.
         Middleware(RequestContextMiddleware),
-        *([Middleware(TracingMiddleware, tracing=tracing)] if tracing.enabled else []),
-        Middleware(AccessLogMiddleware),
-        Middleware(HttpMetricsMiddleware, metrics=telemetry.metrics),
+        # Before the access log, so that its events have the trace's id.
+        Middleware(TracingMiddleware, tracing=tracing) if tracing.enabled else None,
+        # Before everything that can respond, so that every response is recorded, and has the
+        # security headers.
+        Middleware(AccessLogMiddleware, metrics=metrics),
         Middleware(SecurityHeadersMiddleware),
     ]
+    return [one for one in stack if one is not None]
 
 
-def _unhandled_errors(problems: Problems, telemetry: Telemetry) -> Middleware:
-    return Middleware(
-        UnhandledErrorMiddleware,
-        metrics=telemetry.metrics,
-        unexpected=problems.unexpected,
-        shutting_down=problems.shutting_down,
-    )
+def _unhandled_errors(telemetry: Telemetry, problems: Problems) -> Middleware:
+    return Middleware(UnhandledErrorMiddleware, metrics=telemetry.metrics, respond=problems.respond)
+
+
+def _methods_of(routers: Iterable[APIRouter]) -> list[str]:
+    routes = [route for router in routers for route in router.routes]
+    return sorted({name for one in routes if isinstance(one, Route) for name in one.methods or ()})

@@ -20,7 +20,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -103,18 +102,18 @@ class Competition:
         for contestant, (words, share) in itertools.product((OURS, MINIMAL), SHARES.items()):
             self._paced("c-shares", contestant, f"{contestant.name}, {words}", share)
 
-    def arrive(self, field: list[Contestant]) -> None:
-        """Measure each while three times as many arrive as it can serve, and after that."""
-        for contestant in random.sample(field, len(field)):
+    def arrive(self, versions: list[Contestant]) -> None:
+        """Measure each version while three times its capacity arrives, and after that."""
+        for version in random.sample(versions, len(versions)):
             with (
                 upstream(self._upstream_port, 0.0) as url,
-                self._noted("g-arrivals", contestant),
-                serving(contestant, run := self._run(url)) as server,
+                self._noted("g-arrivals", version),
+                serving(version, run := self._run(url)) as server,
             ):
                 for name, share in ARRIVING.items():
-                    per_second = self._capacity(contestant, "g-capacity") * share
+                    per_second = self._capacity(version, "g-capacity") * share
                     result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
-                    self._keep(name, contestant.name, result)
+                    self._keep(name, version.name, result)
                     time.sleep(CALM_SECONDS)
 
     def probe(self, field: list[Contestant]) -> None:
@@ -200,27 +199,35 @@ class Competition:
 
 
 def play_all(
-    played: Competition, rounds: int, only: list[str] | None, against: Path | None
+    played: Competition, rounds: int, only: list[str] | None, checkout: Path | None
 ) -> None:
-    """Play every scenario so often; where some are named, these alone."""
-    ours = [OURS]
-    if against is not None:
-        ours.append(replace(OURS, name=f"{OURS.name} in {against}", folder=against))
-    cold = {"a-64": [COLD]}
+    """Play the scenarios: all of them, or only those that are named.
+
+    Args:
+        played: plays and keeps the results.
+        rounds: how often each scenario is played.
+        only: names of scenarios.
+        checkout: another version of the service, which plays wherever the service does.
+    """
+    baselines = [contestants.baseline(checkout, one) for one in (OURS, COLD)] if checkout else []
+    versions = [OURS, *baselines[:1]]
+    field = versions if only and checkout else [*contestants.ALL, *baselines[:1]]
+    cold = {"a-64": [COLD, *baselines[1:]]}
     plays: dict[str, Callable[[], None]] = {
         **{
-            name: partial(
-                played.play, name, scenario, [*contestants.PEERS, *ours, *cold.get(name, [])]
-            )
+            name: partial(played.play, name, scenario, [*field, *cold.get(name, [])])
             for name, scenario in SCENARIOS.items()
         },
         "c-paced": partial(played.pace, contestants.ALL),
         "c-shares": played.shares,
         "e-features": partial(played.play, "e-features", SCENARIOS["a-64"], [OURS, *FEATURES]),
         "f-two-processes": played.pair,
-        **{name: partial(played.play, name, scenario, ours) for name, scenario in OVERLOAD.items()},
-        "g-arrivals": partial(played.arrive, ours),
-        "g-probes": partial(played.probe, [*ours, INTERNAL]),
+        **{
+            name: partial(played.play, name, scenario, versions)
+            for name, scenario in OVERLOAD.items()
+        },
+        "g-arrivals": partial(played.arrive, versions),
+        "g-probes": partial(played.probe, [*versions, INTERNAL]),
     }
     for number in range(rounds):
         print(f"round {number + 1}", file=sys.stderr, flush=True)
@@ -236,7 +243,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=21_000)
     parser.add_argument("--only", nargs="*", help="scenarios to play; all where none is given")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--against", type=Path, help="another working copy to compare with")
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        help="another checkout of the service, to compare two versions in one run; with --only "
+        "the other contestants are left out",
+    )
     chosen = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -253,7 +265,8 @@ def main() -> None:
     ):
         os.sched_setaffinity(0, {int(LOAD_CORE)})
         played = Competition(chosen.port, issuer, store, Path(folder))
-        play_all(played, chosen.rounds, chosen.only, chosen.against)
+        checkout = chosen.baseline and chosen.baseline.resolve()
+        play_all(played, chosen.rounds, chosen.only, checkout)
     report(played.results, played.starts)
     if played.probes:
         probes.show(played.probes)

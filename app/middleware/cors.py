@@ -1,24 +1,29 @@
-"""Cross-origin requests: Starlette's own middleware, with refusals in the service's own form."""
+"""Cross-origin requests: Starlette's own middleware, with rejections as problems."""
 
 from collections.abc import Callable, Collection
+from http import HTTPStatus
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-ALLOWED_HEADERS = ("content-type", "x-request-id")
-EXPOSED_HEADERS = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
-MAX_AGE_SECONDS = 600
+from app.errors import ForbiddenOriginError
+from app.settings import CorsSettings, IdentitySettings
+
+ALLOWED_HEADERS: Final = ("authorization", "content-type", "x-request-id")
+EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
+MAX_AGE_SECONDS: Final = 600
 
 
 def cors_headers(origin: str, allowed: Collection[str], *, cookies: bool) -> dict[str, str]:
-    """Return the headers of an answer that the middleware does not see.
+    """Return the headers of a response that the middleware does not see.
 
     Args:
-        origin: of the page that asks; empty for whoever is none.
-        allowed: the origins whose pages may read the answer; the middleware is there if any is.
-        cookies: whether these may have the browser send cookies along.
+        origin: of the page that sent the request; empty if none did.
+        allowed: the origins whose pages may read the response; the middleware is there if any is.
+        cookies: whether these may have the browser send cookies.
     """
     headers = {"vary": "Origin"} if allowed else {}
     if origin in allowed:
@@ -30,42 +35,52 @@ def cors_headers(origin: str, allowed: Collection[str], *, cookies: bool) -> dic
 
 
 class ExactOriginsMiddleware(CORSMiddleware):
-    """Lets the pages of exactly these origins call from a browser."""
+    """Lets pages of exactly these origins call the service from a browser."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        origins: tuple[str, ...],
-        credential_headers: tuple[str, ...],
-        cookies: bool,
-        refuse: Callable[[], Response],
+        cors: CorsSettings,
+        identity: IdentitySettings,
+        methods: Collection[str],
+        respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        """Take whom to let call, and how.
+        """Take who may call, and how.
 
         Args:
             app: the rest of the application.
-            origins: exact origins, as browsers send them.
-            credential_headers: the headers that a page may have to set to prove who is calling.
-            cookies: whether a page may have the browser send cookies along.
-            refuse: makes the answer to a page that may not call.
+            cors: the origins that may.
+            identity: which headers a page may have to send, and whether cookies.
+            methods: the methods that pages may use.
+            respond: makes the response to an error.
         """
         super().__init__(
             app,
-            allow_origins=origins,
-            allow_methods=("POST",),
-            allow_headers=(*ALLOWED_HEADERS, *credential_headers),
-            allow_credentials=cookies,
+            allow_origins=cors.allow_origins,
+            allow_methods=tuple(methods),
+            allow_headers=(*ALLOWED_HEADERS, identity.csrf_header),
+            allow_credentials=identity.uses_cookies,
             expose_headers=EXPOSED_HEADERS,
             max_age=MAX_AGE_SECONDS,
         )
-        self._refuse = refuse
+        self._respond = respond
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight request; a refused one gets the service's own kind of problem."""
-        answer = super().preflight_response(request_headers)
-        if answer.status_code < 400:  # noqa: PLR2004 - the first status that is an error
-            return answer
-        refusal = self._refuse()
-        refusal.headers["Vary"] = answer.headers["Vary"]
-        return refusal
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to preflight requests, and pass others on."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        is_preflight = (
+            scope.get("method") == "OPTIONS"
+            and "origin" in headers
+            and "access-control-request-method" in headers
+        )
+        if not is_preflight:
+            await super().__call__(scope, receive, send)
+            return
+        response = self.preflight_response(headers)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            rejection = ForbiddenOriginError("Pages of this origin may not do this here.")
+            vary = response.headers["vary"]
+            response = self._respond(rejection, scope)
+            response.headers["vary"] = vary
+        await response(scope, receive, send)

@@ -78,9 +78,8 @@ async def _serve(
 
 def _public(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> uvicorn.Config:
     server = settings.server
-    internal_routes = server.internal_port is None
     return uvicorn.Config(
-        create_app(settings, telemetry, shutdown, internal_routes=internal_routes),
+        create_app(settings, telemetry, shutdown, internal=server.internal_port is None),
         host=server.host,
         port=server.port,
         backlog=_BACKLOG,
