@@ -28,6 +28,7 @@ _OPERATOR = "Nothing that you can change helps; the operator of this service has
 _AGAIN = "Try again, after as many seconds as Retry-After says where it is given."
 
 INTERNAL_ERROR = ProblemType("internal-error", 500, "Internal error", _AGAIN)
+OVERLOADED = ProblemType("overloaded", 503, "Too many requests in flight", _AGAIN)
 SHUTTING_DOWN = ProblemType("shutting-down", 503, "Shutting down", _AGAIN)
 INVALID_REQUEST = ProblemType(
     "invalid-request",
@@ -120,7 +121,8 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
     ),
     errors.ForbiddenOriginError: FORBIDDEN_ORIGIN,
     errors.RateLimitedError: ProblemType("rate-limited", 429, "Rate limit reached", _AGAIN),
-    errors.OverloadedError: ProblemType("overloaded", 503, "Too many requests in flight", _AGAIN),
+    errors.OverloadedError: OVERLOADED,
+    errors.OutOfDescriptorsError: OVERLOADED,
     errors.IdentityProviderUnavailableError: ProblemType(
         "identity-provider-unavailable", 503, "Identity provider unavailable", _AGAIN
     ),
