@@ -29,7 +29,6 @@ ARCHAIC = {
     "as it pleases, as you wish": r"as (it pleases|you wish)",
     "again and again": r"again and again",
     "is not there": r"(is|are|was|were) not there",
-    "just now": r"just now",
     "lest, thereof, whence, thus, hence": r"(lest|thereof|whence|thus|hence)",
     "a client of its": r"of (its|theirs|ours)(?=[.,;:])",
     "likewise": r"likewise",

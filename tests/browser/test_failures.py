@@ -10,7 +10,14 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.demo_stack import DemoStack, demo_stack
-from tests.support.journeys import APIDECK_FAILED, SIGNED_OUT, card, sign_in, state
+from tests.support.journeys import (
+    APIDECK_FAILED,
+    OPERATOR_PROBLEM,
+    SIGNED_OUT,
+    card,
+    sign_in,
+    state,
+)
 
 
 def test_a_signed_out_user_has_to_sign_in(page: Page, stack: DemoStack) -> None:
@@ -71,7 +78,7 @@ def test_a_failure_that_only_the_operator_can_fix_has_no_button(
     page.get_by_role("button", name="Manage all").click()
 
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("This service cannot open integrations just now.")
+    expect(alert).to_contain_text(OPERATOR_PROBLEM)
     expect(alert).to_contain_text("Reference for support")
     expect(alert.get_by_role("button")).to_have_count(0)
     expect(alert).not_to_contain_text(re.compile("key|quota|Apideck|40[12]"))

@@ -48,7 +48,7 @@ def test_the_page_counts_down_to_the_end_of_the_session(page: Page) -> None:
         page.clock.fast_forward(601 * 1000)
 
         expect(page.get_by_role("heading")).to_have_text("This session has expired")
-        expect(page.get_by_text("Go back to the application you came from")).to_be_visible()
+        expect(page.get_by_text("Go back to the application that you were using")).to_be_visible()
 
 
 def test_a_click_after_the_end_of_the_session_changes_nothing(page: Page) -> None:

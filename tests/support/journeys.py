@@ -5,7 +5,9 @@ from playwright.sync_api import Locator, Page, expect
 ADA, GRACE, OTTO = "Ada Byron, Acme Inc.", "Grace Brewster, Acme Inc.", "Otto Krämer, Globex GmbH"
 SIGNED_OUT = "Signed out"
 APIDECK_FAILED = "Integrations cannot be opened just now; try again shortly."
-"""What the service tells a person while Apideck fails."""
+"""What the service tells a user while Apideck fails."""
+OPERATOR_PROBLEM = "This service cannot open integrations just now."
+"""What the service tells a user when its own API key or quota is the problem."""
 
 
 def sign_in(page: Page, person: str) -> None:
