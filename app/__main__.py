@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import cast
 
+import structlog
 import uvicorn
 
 from app.api.body import MAX_BODY_BYTES
@@ -21,6 +22,7 @@ from app.check import CONSUMER, check_dependencies
 from app.crowded_http import Acceptor, Answer, lines
 from app.door import Door
 from app.errors import ConfigurationError
+from app.limits.descriptors import descriptor_budget
 from app.main import create_app
 from app.middleware.security_headers import HEADERS
 from app.observability.logging import configure_logging, silence_logging
@@ -28,6 +30,8 @@ from app.settings import Settings
 from app.settings.effective import effective
 from app.settings.sources import given, load_settings
 from app.state import Shutdown
+
+logger = structlog.get_logger(__name__)
 
 _BACKLOG = 4096
 
@@ -90,7 +94,7 @@ def serve(settings: Settings) -> None:
     redactor = configure_logging(settings.log)
     shutdown = Shutdown()
     server = settings.server
-    _allow_many_files()
+    settings = _fit_to_descriptors(settings, _raise_open_files_limit())
     problems = Problems(server.public_url)
     door = Door(settings, problems)
     config = uvicorn.Config(
@@ -184,10 +188,27 @@ def _spare_the_collector() -> None:
     gc.set_threshold(200_000, 10, 10)
 
 
-def _allow_many_files() -> None:
-    """Raise the limit on open files as far as this process may: each request takes two sockets."""
+def _raise_open_files_limit() -> int:
+    """Raise the limit on open files as far as this process may, and return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> Settings:
+    """Return settings that admit no more requests than there are file descriptors for."""
+    limits = settings.limits
+    budget = descriptor_budget(open_files_limit, limits.max_in_flight)
+    if budget.in_flight == limits.max_in_flight:
+        return settings
+    logger.warning(
+        "max_in_flight_reduced",
+        setting=limits.max_in_flight,
+        effective=budget.in_flight,
+        open_files_limit=open_files_limit,
+    )
+    limits = limits.model_copy(update={"max_in_flight": budget.in_flight})
+    return settings.model_copy(update={"limits": limits})
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ class Metrics:
             "Requests that wait for a place among those in flight",
             registry=self.registry,
         )
+        self.out_of_descriptors = Counter(
+            "vault_bff_out_of_file_descriptors",
+            "Connections that failed because the process has too many files open",
+            ("connection",),
+            registry=self.registry,
+        )
         self.rate_limited = Counter(
             "vault_bff_rate_limited",
             "Requests refused for being too many over time, by the name of the limit",
@@ -131,6 +137,8 @@ class Metrics:
         self.request_seconds.labels(_SESSIONS)
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
+        for connection in ("client", "apideck", "identity"):
+            self.out_of_descriptors.labels(connection)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
