@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import gc
-import logging
 import resource
 import signal
 import socket
@@ -12,7 +11,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import cast
 
-import structlog
 import uvicorn
 
 from app.api.body import MAX_BODY_BYTES
@@ -25,7 +23,7 @@ from app.door import Door
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.middleware.security_headers import HEADERS
-from app.observability.logging import configure_logging
+from app.observability.logging import configure_logging, silence_logging
 from app.settings import Settings
 from app.settings.effective import effective
 from app.settings.sources import given, load_settings
@@ -79,8 +77,7 @@ def _read_secrets(settings: Settings) -> None:
 
 
 async def _ask(settings: Settings) -> int:
-    # What the rooms would log is in the findings.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    silence_logging()  # The results hold what the packages would log.
     well = True
     async for finding in check_dependencies(settings):
         print(finding, flush=True)

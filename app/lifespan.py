@@ -28,6 +28,7 @@ from app.limits.build import build_store
 from app.limits.gate import Gate
 from app.limits.rates import RateLimits
 from app.observability.collectors import JwksCollector
+from app.observability.log_writer import WRITER
 from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
@@ -52,7 +53,7 @@ def lifespan_of(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         redactor, metrics = telemetry.redactor, telemetry.metrics
-        async with _without_words(), AsyncExitStack() as stack:
+        async with _flushed_log(), _without_words(), AsyncExitStack() as stack:
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
             apideck = await _open_apideck(settings.apideck, telemetry, stack)
@@ -167,6 +168,18 @@ async def _look(look: Callable[[], Awaitable[None]]) -> None:
     except Exception:
         # One that fails must end neither the others nor its own next try.
         logger.exception("background_work_failed")
+
+
+@asynccontextmanager
+async def _flushed_log() -> AsyncIterator[None]:
+    """Write the rest of the log at the end.
+
+    Some servers let a signal end the process right after the lifespan.
+    """
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(WRITER.flush)
 
 
 @asynccontextmanager

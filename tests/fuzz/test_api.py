@@ -83,6 +83,8 @@ def running_service(
             yield url(environment, ""), credentials(world), world
             CLIENT.close()
             assert process.poll() is None
+            process.terminate()
+            process.wait(timeout=15)
         assert "unexpected_error" not in output.read_text()
 
 

@@ -10,6 +10,7 @@ import inspect
 import json
 import logging
 import re
+import secrets
 import subprocess
 import threading
 import time
@@ -38,7 +39,7 @@ from tests.support.crashing import AT_THE_END, AT_THE_START, IN_REQUESTS, IN_THE
 from tests.support.http import bearer
 from tests.support.planted import ORIGIN, Planted, planted
 from tests.support.ports import free_ports
-from tests.support.process import serving, start, until, url
+from tests.support.process import START_SECONDS, serving, start, until, url
 from tests.support.raw import exchange
 from tests.support.service import laid_over, with_state
 
@@ -400,13 +401,20 @@ def crashing(
         if at:
             process = start("serve", environment, program=program, into=(file, file))
             yield environment, output, process
-            process.wait(timeout=15)
+            process.wait(timeout=START_SECONDS)
         else:
             with serving(environment, program=program, into=(file, file)) as process:
                 yield environment, output, process
                 process.terminate()
                 process.wait(timeout=15)
     assert world.canaries.seen_in(output.read_text()) == set()
+
+
+def written_until_now(client: httpx.Client, output: Path) -> None:
+    """Wait until everything that was logged before this call is in the log file."""
+    marker = secrets.token_hex(16)
+    client.get("/livez", headers={"x-request-id": marker})
+    until(lambda: marker in output.read_text())
 
 
 def test_a_crash_in_a_request_quotes_nothing(
@@ -430,9 +438,10 @@ def test_a_crash_in_a_request_quotes_nothing(
                 belongs = ["session_token"] if answer.status_code == 201 else []
                 shown = answer.text + repr(answer.headers)
                 assert world.canaries.seen_in(shown, but=belongs) == set(), place
+            (tmp_path / "at").write_text("")
+            written_until_now(client, output)
             assert crashes(output.read_text()) > before, place
         assert BUG in problems(answers)
-        (tmp_path / "at").write_text("")
         headers, body = world.callers()["signed token"]
         assert client.post("/vault-session", headers=headers, json=body).status_code == 201
         client.close()

@@ -14,7 +14,7 @@ from emulators.apideck.emulator import API_KEY
 from tests.support.waiting import until_ready
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 15
+START_SECONDS = 60
 PATIENT_SECONDS = 30
 
 
