@@ -150,7 +150,7 @@ def test_probes_use_existing_routes(manifests: list[Json]) -> None:
 async def test_the_patch_for_allowed_hosts_lets_probes_in(
     tmp_path: Path, issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """Requests to the pod's address, as probes send them, and to the configured host are allowed."""
+    """Requests to the address of the pod, as probes send them, and to the host are allowed."""
     page = (ROOT / "deploy" / "README.md").read_text()
     [patch] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     folder = shutil.copytree(KUBERNETES, tmp_path / "kubernetes") / "overlays" / "production"
