@@ -22,6 +22,8 @@ from tests.support.http import bearer
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, url
 
+pytestmark = pytest.mark.serial
+
 FIRST_KEY, SECOND_KEY = "sk_first_opens-nothing", "sk_second_opens-nothing"
 LOST = 0
 """What stands in for a status where there was no answer."""

@@ -13,6 +13,8 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.callers import Asked, Caller, ask_once, percentile, request
 from tests.support.process import environment_for, serving
 
+pytestmark = pytest.mark.serial
+
 # Long upstream, and few a second: what a busy machine adds to a request is little beside it.
 PLACES, UPSTREAM_SECONDS, MAX_WAIT_SECONDS = 8, 0.3, 0.5
 PER_SECOND = PLACES / UPSTREAM_SECONDS
