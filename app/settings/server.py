@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, StringConstraints
 
-from app.common.urls import origin, web_url
+from app.common.urls import page_origin, web_url
 from app.settings.groups import Group, NonEmpty
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$", to_lower=True)]
 
 
 def _without_slash(value: str) -> str:
@@ -62,8 +64,15 @@ class ServerSettings(Group):
 class CorsSettings(Group):
     """Which pages of other origins may call from a browser."""
 
-    allow_origins: tuple[Annotated[str, AfterValidator(origin)], ...] = ()
-    """Exact origins such as `https://app.example.com`; no pattern, never `null`."""
+    allow_origins: tuple[Annotated[str, AfterValidator(page_origin)], ...] = ()
+    """Exact origins such as `https://app.example.com`, of native shells too, such as
+    `capacitor://localhost`; no pattern, never `null`. All apps that are built with the same shell
+    can have the same origin."""
+
+    allow_headers: tuple[HeaderName, ...] = ()
+    """Further headers that these pages may send. Allowed anyway: `Authorization`, `Content-Type`,
+    `X-Request-ID`, `traceparent`, `tracestate`, `baggage` and the header that
+    `IDENTITY__CSRF_HEADER` names."""
 
 
 class LogSettings(Group):
