@@ -10,6 +10,7 @@
   x LimitError                        there is too much of it just now
     + RateLimitedError                  this caller, or all together, asked too often
     + OverloadedError                   more requests in flight than can be worked on
+    + OutOfDescriptorsError             the process has too many files open
   x IdentityError                     who is calling could not be established
     + UnauthenticatedError              no credential, or one that does not hold
     + AmbiguousCredentialsError         two credentials in one request
@@ -106,6 +107,10 @@ class RateLimitedError(LimitError):
 
 class OverloadedError(LimitError):
     """More requests are in flight than can be worked on."""
+
+
+class OutOfDescriptorsError(LimitError):
+    """The process has no file descriptor left for a connection to Apideck."""
 
 
 class IdentityError(VaultBffError):

@@ -1,17 +1,23 @@
 """The application, put together: routers, middleware in order, exception handlers."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app import __version__
 from app.api import health, metrics_page, openapi, problem_pages, vault_session
+from app.api.body import MAX_BODY_BYTES
 from app.api.problems import Problems
 from app.api.security_schemes import security_schemes
 from app.lifespan import lifespan_of
+from app.limits.admission import AdmissionQueue
 from app.middleware.access_log import AccessLogMiddleware
+from app.middleware.admission import AdmissionMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
@@ -28,21 +34,39 @@ from app.settings.sources import load_settings
 from app.state import Shutdown
 
 _API = (vault_session.router,)
-_OPERATION = (health.router, metrics_page.router, problem_pages.router)
+_PROBLEMS = (problem_pages.router,)
+_OPERATION = (health.router, metrics_page.router)
+# FastAPI's own tracing starts by itself as soon as any library sets a global provider.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
+
+def create_telemetry(settings: Settings, redactor: Redactor | None = None) -> Telemetry:
+    """Build what the service reports about itself.
+
+    Args:
+        settings: everything that an operator can set.
+        redactor: removes secrets from the log; the lifespan adds those that the settings name.
+    """
+    return Telemetry(redactor or Redactor(), Metrics(), Tracing(settings.tracing))
 
 
 def create_app(
-    settings: Settings, redactor: Redactor | None = None, shutdown: Shutdown | None = None
+    settings: Settings,
+    telemetry: Telemetry | None = None,
+    shutdown: Shutdown | None = None,
+    *,
+    internal: bool = True,
 ) -> FastAPI:
     """Build the application. It opens and reads nothing until its lifespan starts.
 
     Args:
         settings: everything that an operator can set.
-        redactor: removes secrets from the log; the lifespan adds those that the settings name.
+        telemetry: what the service reports about itself.
         shutdown: reports when the process has been asked to stop.
+        internal: whether probes and metrics are here, and not on a port of their own.
     """
     problems = Problems(settings.server.public_url)
-    telemetry = Telemetry(redactor or Redactor(), Metrics(), Tracing(settings.tracing))
+    telemetry = telemetry or create_telemetry(settings)
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
@@ -57,12 +81,41 @@ def create_app(
         swagger_ui_oauth2_redirect_url=None,
         # A redirect would be built from the Host header, which the client chooses.
         redirect_slashes=False,
-        # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=_NO_TELEMETRY,
     )
-    for router in (*_API, *_OPERATION):
+    for router in (*_API, *_PROBLEMS, *(_OPERATION if internal else ())):
         app.include_router(router)
     openapi.extend(app, *security_schemes(settings.identity))
+    return app
+
+
+def create_internal_app(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> FastAPI:
+    """Build the application of the internal port: probes and metrics.
+
+    Its own lifespan yields what these need before the service has started; the server then adds the
+    state of the service.
+
+    Args:
+        settings: everything that an operator can set.
+        telemetry: what the service reports about itself.
+        shutdown: reports when the process has been asked to stop.
+    """
+    problems = Problems(settings.server.public_url)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        yield {"metrics": telemetry.metrics, "shutdown": shutdown}
+
+    app = FastAPI(
+        lifespan=lifespan,
+        middleware=[*_observing(telemetry), _unhandled_errors(telemetry, problems)],
+        exception_handlers=problems.handlers(),
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+    )
+    for router in _OPERATION:
+        app.include_router(router)
     return app
 
 
@@ -73,22 +126,14 @@ def application() -> FastAPI:
         ConfigurationError: with one line for each fault in the settings.
     """
     settings = load_settings()
-    return create_app(settings, configure_logging(settings.log))
+    return create_app(settings, create_telemetry(settings, configure_logging(settings.log)))
 
 
 def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) -> list[Middleware]:
     """Return the middleware, outermost first: each sees the responses of all that follow it."""
-    metrics, tracing = telemetry.metrics, telemetry.tracing
     hosts, cors = settings.server.allowed_hosts, settings.cors
     stack: list[Middleware | None] = [
-        # First, because all others log, or respond with the request's id.
-        Middleware(RequestContextMiddleware),
-        # Before the access log, so that its events have the trace's id.
-        Middleware(TracingMiddleware, tracing=tracing) if tracing.enabled else None,
-        # Before everything that can respond, so that every response is recorded, and has the
-        # security headers.
-        Middleware(AccessLogMiddleware, metrics=metrics),
-        Middleware(SecurityHeadersMiddleware),
+        *_observing(telemetry),
         Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
         if hosts
         else None,
@@ -102,11 +147,37 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
         )
         if cors.allow_origins
         else None,
-        # Last, so that its responses pass through all of the above. Admission control goes here,
-        # after it.
-        Middleware(UnhandledErrorMiddleware, metrics=metrics, respond=problems.respond),
+        # After all of the above, so that its responses pass through them.
+        _unhandled_errors(telemetry, problems),
+        # Last: what it cancels or rejects is responded to like everything else.
+        Middleware(
+            AdmissionMiddleware,
+            queue=AdmissionQueue(settings.limits, telemetry.metrics),
+            routes=vault_session.router.routes,
+            max_body_bytes=MAX_BODY_BYTES,
+            respond=problems.respond,
+        ),
     ]
     return [one for one in stack if one is not None]
+
+
+def _observing(telemetry: Telemetry) -> list[Middleware]:
+    metrics, tracing = telemetry.metrics, telemetry.tracing
+    stack = [
+        # First, because all others log, or respond with the request's id.
+        Middleware(RequestContextMiddleware),
+        # Before the access log, so that its events have the trace's id.
+        Middleware(TracingMiddleware, tracing=tracing) if tracing.enabled else None,
+        # Before everything that can respond, so that every response is recorded, and has the
+        # security headers.
+        Middleware(AccessLogMiddleware, metrics=metrics),
+        Middleware(SecurityHeadersMiddleware),
+    ]
+    return [one for one in stack if one is not None]
+
+
+def _unhandled_errors(telemetry: Telemetry, problems: Problems) -> Middleware:
+    return Middleware(UnhandledErrorMiddleware, metrics=telemetry.metrics, respond=problems.respond)
 
 
 def _methods_of(routers: Iterable[APIRouter]) -> list[str]:

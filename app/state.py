@@ -7,7 +7,6 @@ from typing import Any, Final, TypedDict
 from app.apideck.client import ApideckClient
 from app.identity.authenticator import Authenticator
 from app.identity.jwks import Jwks
-from app.limits.gate import Gate
 from app.limits.rates import RateLimits
 from app.observability.audit import AuditRecord
 from app.observability.metrics import Metrics
@@ -29,7 +28,6 @@ class Shutdown:
 class AppState(TypedDict):
     """What the lifespan opened. The server gives every request a copy of it, in its ASGI scope."""
 
-    gate: Gate
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService

@@ -46,6 +46,7 @@ INTERNAL_ERROR = ProblemType(
     "This is a bug in the service. The operator finds it in the log by `request_id`.",
     "Something went wrong. Please try again later.",
 )
+OVERLOADED = ProblemType("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, "Service overloaded", _RETRY)
 INVALID_REQUEST = ProblemType(
     "invalid-request",
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -180,9 +181,8 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "Rate limit reached",
         f"{_RETRY} RateLimit and RateLimit-Policy say how much of each limit is left.",
     ),
-    errors.OverloadedError: ProblemType(
-        "overloaded", HTTPStatus.SERVICE_UNAVAILABLE, "Service overloaded", _RETRY
-    ),
+    errors.OverloadedError: OVERLOADED,
+    errors.OutOfDescriptorsError: OVERLOADED,
     errors.IdentityProviderUnavailableError: ProblemType(
         "identity-provider-unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -42,7 +42,7 @@ class RequestContextMiddleware:
             return
         context = RequestContext(
             request_id=request_id_of(Headers(scope=scope).get(HEADER, "")),
-            received_at=scope.get("state", {}).get("received_at") or time.perf_counter(),
+            received_at=time.perf_counter(),
         )
         set_request_context(scope, context)
 

@@ -30,6 +30,7 @@ from app.api.problem_types import ALL
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.observability.redaction import Redactor
+from app.observability.telemetry import Telemetry
 from app.settings import Settings
 from app.settings.sources import load_settings
 from emulators.apideck import faults
@@ -573,7 +574,7 @@ def showing(world: Planted, within: list[Any]) -> set[str]:
 
 async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
     """Between requests no object shows one, and in the middle of them none of our own does."""
-    app = create_app(Settings.model_validate(world.settings()), Redactor())
+    app = create_app(Settings.model_validate(world.settings()), Telemetry(redactor=Redactor()))
     async with app.router.lifespan_context(app) as state:
         assert state is not None
         roots = [app, dict(state)]
