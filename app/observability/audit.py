@@ -66,7 +66,7 @@ class AuditRecord:
             return
         target = body.get("redirect_uri", body.get("return_to"))
         if isinstance(target, str):
-            # What follows may be a secret, as in a link that signs somebody in.
+            # What follows may be a secret, as in a link that signs a person in.
             target = _QUERY.split(target, maxsplit=1)[0]
             self.requested_target = _USER_INFO.sub("//", target)[:_MAX_TARGET]
         consumer_id = body.get("consumer_id")

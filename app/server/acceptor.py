@@ -27,21 +27,24 @@ class Acceptor:
         self,
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
-        count_failure: Callable[[], None],
+        free: Callable[[], int],
+        count_not_accepted: Callable[[], None],
     ) -> None:
         """Start accepting.
 
         Args:
             listener: a listening socket; `close` closes it.
             protocol: makes the protocol of one connection.
-            count_failure: is called when no connection can be accepted, as when the process has no
-                file descriptor left. Clients then wait until the next try, a second later.
+            free: returns how many more connections with a protocol there may be.
+            count_not_accepted: is called when there may be no more, or the process has no file
+                descriptor left. New connections then wait until the next try, a second later.
         """
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._listener.settimeout(0)
         self._protocol = protocol
-        self._count_failure = count_failure
+        self._free = free
+        self._count_not_accepted = count_not_accepted
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._resume()
@@ -51,11 +54,11 @@ class Acceptor:
 
         Both happen at the same moment: closing the socket resets the connections that wait for it.
         """
-        if self._retry is not None:
-            self._retry.cancel()
-        self._loop.remove_reader(self._listener)
         while self._accept_one():
             pass
+        self._loop.remove_reader(self._listener)
+        if self._retry is not None:
+            self._retry.cancel()
         self._listener.close()
 
     async def wait_closed(self) -> None:
@@ -67,7 +70,10 @@ class Acceptor:
         self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(_ACCEPTED_PER_TURN):
+        free = self._free() - len(self._tasks)
+        if free <= 0:
+            self._pause("connection limit")
+        for _ in range(min(free, _ACCEPTED_PER_TURN)):
             if not self._accept_one():
                 return
 
@@ -76,7 +82,7 @@ class Acceptor:
             connection, _address = self._listener.accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                self._pause(error)
+                self._pause(errno.errorcode[error.errno])
             return False
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(
@@ -86,9 +92,9 @@ class Acceptor:
         task.add_done_callback(self._forget)
         return True
 
-    def _pause(self, error: OSError) -> None:
-        self._count_failure()
-        logger.error("accept_failed", error=errno.errorcode[error.errno or 0])
+    def _pause(self, reason: str) -> None:
+        self._count_not_accepted()
+        logger.error("connections_not_accepted", reason=reason)
         # The socket stays ready: without a pause, the loop would do nothing else.
         self._loop.remove_reader(self._listener)
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)

@@ -5,7 +5,6 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -47,37 +46,30 @@ def serve(settings: Settings) -> None:
         SystemExit: with status 3, if a port is taken or the application does not start.
     """
     telemetry = create_telemetry(settings, configure_logging(settings.log))
+    settings, max_connections = _fit_to_descriptors(settings, _raise_open_files_limit())
     shutdown = Shutdown()
-    settings = _fit_to_descriptors(settings, _raise_open_files_limit())
     # uvicorn finishes what is in progress and then raises the signal again. By then everything is
     # done, and to end when asked to is not a failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    public = _public(settings, telemetry, shutdown)
+    server = Server(
+        _public(settings, telemetry, shutdown),
+        shutdown=shutdown,
+        delay_seconds=settings.server.shutdown_delay_seconds,
+        max_connections=max_connections,
+        count_not_accepted=telemetry.metrics.out_of_descriptors.labels("client").inc,
+    )
     internal = _internal(settings, telemetry, shutdown)
-    with asyncio.Runner(loop_factory=public.get_loop_factory()) as runner:
-        runner.run(_serve(settings.server, telemetry, shutdown, public, internal))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(_serve(server, internal))
 
 
-async def _serve(
-    settings: ServerSettings,
-    telemetry: Telemetry,
-    shutdown: Shutdown,
-    public: uvicorn.Config,
-    internal: uvicorn.Config | None,
-) -> None:
-    async with AsyncExitStack() as stack:
-        internal_server = None
-        if internal is not None:
-            internal_server = InternalServer(internal)
-            await stack.enter_async_context(internal_server.running())
-        server = Server(
-            public,
-            shutdown=shutdown,
-            delay_seconds=settings.shutdown_delay_seconds,
-            count_accept_failure=telemetry.metrics.accept_failures.inc,
-            internal=internal_server,
-        )
+async def _serve(server: Server, internal: uvicorn.Config | None) -> None:
+    if internal is None:
+        await server.serve()
+        return
+    async with InternalServer(internal).running() as state:
+        server.internal_state = state
         await server.serve()
 
 
@@ -148,17 +140,21 @@ def _raise_open_files_limit() -> int:
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
-def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> Settings:
-    """Return settings that admit no more requests than there are file descriptors for."""
+def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Settings, int]:
+    """Return settings that admit no more requests than there are file descriptors for.
+
+    Returns:
+        The settings, and how many connections of clients the process may have.
+    """
     limits = settings.limits
     budget = descriptor_budget(open_files_limit, limits.max_in_flight)
-    if budget.in_flight == limits.max_in_flight:
-        return settings
-    logger.warning(
-        "max_in_flight_reduced",
-        setting=limits.max_in_flight,
-        effective=budget.in_flight,
-        open_files_limit=open_files_limit,
-    )
-    limits = limits.model_copy(update={"max_in_flight": budget.in_flight})
-    return settings.model_copy(update={"limits": limits})
+    if budget.in_flight < limits.max_in_flight:
+        logger.warning(
+            "max_in_flight_reduced",
+            setting=limits.max_in_flight,
+            effective=budget.in_flight,
+            open_files_limit=open_files_limit,
+        )
+        limits = limits.model_copy(update={"max_in_flight": budget.in_flight})
+        settings = settings.model_copy(update={"limits": limits})
+    return settings, budget.connections

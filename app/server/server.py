@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 
@@ -23,12 +23,12 @@ class InternalServer(uvicorn.Server):
         self._opened = asyncio.Event()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Serve for as long as the context lasts."""
+    async def running(self) -> AsyncIterator[dict[str, Any]]:
+        """Serve for as long as the context lasts; yields the state that requests find."""
         serving = asyncio.create_task(self.serve())
         await self._opened.wait()
         try:
-            yield
+            yield self.lifespan.state
         finally:
             self.should_exit = True
             await serving
@@ -45,7 +45,11 @@ class InternalServer(uvicorn.Server):
 
 
 class Server(uvicorn.Server):
-    """Serves callers until the process is asked to stop, and then until they have responses."""
+    """Serves callers until the process is asked to stop, and then until they have responses.
+
+    Attributes:
+        internal_state: gets the application's state once that has started.
+    """
 
     def __init__(
         self,
@@ -53,8 +57,8 @@ class Server(uvicorn.Server):
         *,
         shutdown: Shutdown,
         delay_seconds: float,
-        count_accept_failure: Callable[[], None],
-        internal: InternalServer | None = None,
+        max_connections: int,
+        count_not_accepted: Callable[[], None],
     ) -> None:
         """Prepare to serve.
 
@@ -62,24 +66,26 @@ class Server(uvicorn.Server):
             config: uvicorn's own configuration.
             shutdown: is told when the process is asked to stop.
             delay_seconds: how long the port stays open after SIGTERM.
-            count_accept_failure: is called when no connection can be accepted.
-            internal: a running server that reports the state of this one.
+            max_connections: how many connections may be open at the same time.
+            count_not_accepted: is called when no more connections can be accepted.
         """
         super().__init__(config)
         self._shutdown = shutdown
         self._delay_seconds = delay_seconds
-        self._count_accept_failure = count_accept_failure
-        self._internal = internal
+        self._max_connections = max_connections
+        self._count_not_accepted = count_not_accepted
+        self.internal_state: dict[str, Any] = {}
         self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind the port, start the application, and accept connections."""
         listener = self.config.bind_socket()
         await super().startup(sockets or [])  # No sockets: uvicorn itself accepts nothing.
-        if self._internal is not None:
-            self._internal.lifespan.state.update(self.lifespan.state)
+        self.internal_state.update(self.lifespan.state)
         listener.listen(self.config.backlog)
-        self._acceptor = Acceptor(listener, self._protocol, self._count_accept_failure)
+        self._acceptor = Acceptor(
+            listener, self._protocol, self._free_connections, self._count_not_accepted
+        )
         _tune_garbage_collector()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -97,6 +103,9 @@ class Server(uvicorn.Server):
             loop.call_later(self._delay_seconds, super().handle_exit, sig, frame)
         else:
             super().handle_exit(sig, frame)
+
+    def _free_connections(self) -> int:
+        return self._max_connections - len(self.server_state.connections)
 
     def _protocol(self) -> asyncio.Protocol:
         # As `uvicorn.Server.startup` creates the protocols of connections that uvicorn accepts.

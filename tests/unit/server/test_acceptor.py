@@ -30,6 +30,16 @@ class Accepted(list[asyncio.Transport]):
         return Recording()
 
 
+def unlimited() -> int:
+    """Return how many more connections there may be."""
+    return 10_000
+
+
+def not_accepted(reason: str) -> dict[str, str]:
+    """Return the event that says so."""
+    return {"event": "connections_not_accepted", "reason": reason, "log_level": "error"}
+
+
 def connect(address: tuple[str, int], number: int) -> list[socket.socket]:
     """Open connections, which wait until they are accepted."""
     return [socket.create_connection(address) for _ in range(number)]
@@ -55,7 +65,9 @@ async def accepted_soon(start: Callable[[socket.socket, Accepted], Any]) -> int:
 def test_all_waiting_connections_are_accepted_in_one_turn_of_the_loop() -> None:
     """Two hundred that were opened while the loop was busy do not wait for two hundred turns."""
     soon = uvloop.run(
-        accepted_soon(lambda listener, accepted: Acceptor(listener, accepted.protocol, Mock()))
+        accepted_soon(
+            lambda listener, accepted: Acceptor(listener, accepted.protocol, unlimited, Mock())
+        )
     )
 
     assert soon == 200
@@ -79,7 +91,7 @@ def test_closing_accepts_what_is_waiting_and_nothing_else() -> None:
         accepted = Accepted()
         listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         address = listener.getsockname()
-        acceptor = Acceptor(listener, accepted.protocol, Mock())
+        acceptor = Acceptor(listener, accepted.protocol, unlimited, Mock())
         clients = connect(address, 600)
         acceptor.close()
         assert not accepted
@@ -110,12 +122,12 @@ class Exhausted(socket.socket):
 @controlled
 async def test_without_file_descriptors_it_tries_again_a_second_later(loop: ControlledLoop) -> None:
     """It counts and logs that, and leaves the loop to the requests that will free some."""
-    accepted, count_failure = Accepted(), Mock()
+    accepted, count = Accepted(), Mock()
     listener = Exhausted()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     [client] = connect(listener.getsockname(), 1)
-    acceptor = Acceptor(listener, accepted.protocol, count_failure)
+    acceptor = Acceptor(listener, accepted.protocol, unlimited, count)
     with capture_logs() as logs:
         await loop.advance(0)
         await loop.advance(0.9)
@@ -132,8 +144,8 @@ async def test_without_file_descriptors_it_tries_again_a_second_later(loop: Cont
         end.close()
     await loop.advance(0)
 
-    assert count_failure.call_count == 2
-    assert [(line["event"], line["error"]) for line in logs] == [("accept_failed", "EMFILE")] * 2
+    assert count.call_count == 2
+    assert logs == [not_accepted("EMFILE")] * 2
     assert later == []
 
 
@@ -144,7 +156,7 @@ async def test_it_can_be_closed_while_it_waits_for_file_descriptors(loop: Contro
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     [client] = connect(listener.getsockname(), 1)
-    acceptor = Acceptor(listener, Accepted().protocol, Mock())
+    acceptor = Acceptor(listener, Accepted().protocol, unlimited, Mock())
     await loop.advance(0)
     acceptor.close()
     tries = listener.tries
@@ -152,3 +164,26 @@ async def test_it_can_be_closed_while_it_waits_for_file_descriptors(loop: Contro
     client.close()
 
     assert listener.tries == tries
+
+
+@controlled
+async def test_it_accepts_no_more_connections_than_there_may_be(loop: ControlledLoop) -> None:
+    """The others wait; what they lack is left for requests that are in progress."""
+    accepted, count = Accepted(), Mock()
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients = connect(listener.getsockname(), 5)
+    with capture_logs() as logs:
+        acceptor = Acceptor(listener, accepted.protocol, lambda: 3 - len(accepted), count)
+        await loop.advance(0)
+        await loop.advance(0)
+        assert len(accepted) == 3
+        accepted.pop().close()
+        await loop.advance(1.1)
+    assert len(accepted) == 3
+    assert logs == [not_accepted("connection limit")] * 2
+    assert count.call_count == 2
+    acceptor.close()
+    await acceptor.wait_closed()
+    for end in (*accepted, *clients):
+        end.close()
+    await loop.advance(0)
