@@ -1,11 +1,12 @@
 """`SERVER__…`, `CORS__…`, `LOG__…` and `TRACING__…`: how the process listens and speaks."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
+from pydantic import AfterValidator, Field, IPvAnyNetwork
 
 from app.common.urls import origin, web_url
-from app.settings.groups import Group, NonEmpty
+from app.settings.groups import Group, HeaderName, NonEmpty, Secret
 
 
 def _without_slash(value: str) -> str:
@@ -76,14 +77,19 @@ class LogSettings(Group):
     """The least severe events that are written."""
 
 
+_NO_SECRETS = frozenset({"x-scope-orgid", "x-honeycomb-dataset"})
+
+
 class TracingSettings(Group):
     """Traces by OpenTelemetry. There are none unless an endpoint is set."""
 
     endpoint: Annotated[str, AfterValidator(web_url)] | None = None
     """Where to send spans, by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`."""
 
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Headers to send along, such as a vendor's key."""
+    headers: dict[HeaderName, Secret] = Field(default_factory=dict)
+    """Headers to send to the endpoint, such as a vendor's key. The log redacts their values, except
+    for values of less than 8 characters, and those of `X-Scope-OrgID` and `X-Honeycomb-Dataset`,
+    which are no secrets."""
 
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of the traces that begin here which are kept; a caller's trace is kept when the caller
@@ -94,3 +100,10 @@ class TracingSettings(Group):
 
     tell_apideck: bool = False
     """Send the trace's id to Apideck, as `traceparent`."""
+
+    def secrets(self) -> Iterator[str]:
+        """Yield what the log must not contain: secret headers, and their credentials alone."""
+        for name, value in self.headers.items():
+            if name.lower() not in _NO_SECRETS:
+                yield value.get_secret_value()
+                yield value.get_secret_value().rpartition(" ")[2]
