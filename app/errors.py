@@ -66,7 +66,7 @@ class VaultBffError(Exception):
         self.reason = reason
         self.errors = tuple(errors)
         self.retry_after = retry_after
-        """Seconds after which trying again makes sense; None where nobody knows."""
+        """Seconds after which trying again makes sense; None if that is not known."""
 
 
 class ConfigurationError(VaultBffError):
@@ -115,6 +115,11 @@ class OutOfDescriptorsError(LimitError):
 
 class IdentityError(VaultBffError):
     """Who is calling could not be established."""
+
+    issuer: str | None = None
+    """The operator's name of the issuer that vouches for the caller, if that is known."""
+    subject: str | None = None
+    """The issuer's identifier of the caller, if that is known."""
 
 
 class UnauthenticatedError(IdentityError):

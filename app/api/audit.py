@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.errors import IdentityError, VaultBffError
 from app.observability.audit import AuditRecord
 from app.state import request_context
 
@@ -16,6 +17,22 @@ async def audit_record(request: Request) -> AuditRecord:
     context = request_context(request.scope)
     context.audit = AuditRecord(started=context.received_at)
     return context.audit
+
+
+def note_error(record: AuditRecord, error: Exception, problem: str) -> None:
+    """Add to a record what is known of the request from its error.
+
+    Args:
+        record: the request's audit record.
+        error: what the request ended in.
+        problem: the slug of its problem type.
+    """
+    record.problem = problem
+    if isinstance(error, VaultBffError):
+        record.reason = error.reason
+        record.fields = tuple(one.pointer for one in error.errors)
+    if isinstance(error, IdentityError):
+        record.issuer, record.subject = error.issuer, error.subject
 
 
 AuditRecordDep = Annotated[AuditRecord, Depends(audit_record)]

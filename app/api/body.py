@@ -16,6 +16,7 @@ from app.api.field_errors import field_errors
 from app.api.openapi import json_schema
 from app.common import strict_json
 from app.errors import FieldError, InvalidRequestError
+from app.state import request_context
 
 T = TypeVar("T")
 
@@ -48,11 +49,15 @@ class JsonBody(Generic[T]):
         if media_type != "application/json":
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         try:
-            return self._adapter.validate_python(strict_json.loads(body), strict=True)
+            value = strict_json.loads(body)
         except strict_json.InvalidJSONError as error:
             fault = FieldError("", f"The body is {error}.")
             raise InvalidRequestError("The request could not be read.", errors=[fault]) from None
+        try:
+            return self._adapter.validate_python(value, strict=True)
         except ValidationError as error:
+            if (record := request_context(request.scope).audit) is not None:
+                record.note_rejected_request(value)
             faults = error.errors(include_url=False, include_context=False, include_input=False)
             raise InvalidRequestError(
                 "The request is not valid.", errors=field_errors(faults)

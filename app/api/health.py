@@ -34,7 +34,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     some = state["ready_without_jwks"] or any(one.usable for one in issuers.values())
     ready = some and not state["shutdown"].begun
     if not ready:
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE.value
     return {
         "status": "ready" if ready else "not ready",
         "shutting_down": state["shutdown"].begun,

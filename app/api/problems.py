@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
+from app.api.audit import note_error
 from app.api.field_errors import field_errors
 from app.api.problem_types import (
     BLANK,
@@ -49,8 +50,7 @@ class Problems:
         """
         context = request_context(scope)
         if context.audit is not None:
-            context.audit.problem = problem_type_of(error).slug
-            context.audit.reason = error.reason if isinstance(error, VaultBffError) else None
+            note_error(context.audit, error, problem_type_of(error).slug)
         return self.of(error, context.request_id)
 
     def unreadable(self, status: int) -> Response:
@@ -98,7 +98,8 @@ class Problems:
         }
         if listed := [{"pointer": one.pointer, "detail": one.detail} for one in errors]:
             body["errors"] = listed
-        return Response(orjson.dumps(body), problem.status, headers=headers, media_type=MEDIA_TYPE)
+        status = int(problem.status)  # An enum would show as such in the console's log format.
+        return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
 
     async def _handle(self, request: Request, error: Exception) -> Response:
         return self.respond(error, request.scope)

@@ -1,9 +1,11 @@
 """Cross-origin requests: Starlette's own middleware, with rejections as problems."""
 
+import re
 from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -12,9 +14,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import ForbiddenOriginError
 from app.settings import CorsSettings, IdentitySettings
 
-ALLOWED_HEADERS: Final = ("authorization", "content-type", "x-request-id")
+logger = structlog.get_logger(__name__)
+
+ALLOWED_HEADERS: Final = (
+    "authorization",
+    "content-type",
+    "x-request-id",
+    # W3C Trace Context and Baggage: a page that traces its requests sends all three.
+    "traceparent",
+    "tracestate",
+    "baggage",
+)
 EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 MAX_AGE_SECONDS: Final = 600
+
+_MAX_SHOWN = 128
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 def cors_headers(origin: str, allowed: Collection[str], *, cookies: bool) -> dict[str, str]:
@@ -59,7 +74,7 @@ class ExactOriginsMiddleware(CORSMiddleware):
             app,
             allow_origins=cors.allow_origins,
             allow_methods=tuple(methods),
-            allow_headers=(*ALLOWED_HEADERS, identity.csrf_header),
+            allow_headers=(*ALLOWED_HEADERS, identity.csrf_header, *cors.allow_headers),
             allow_credentials=identity.uses_cookies,
             expose_headers=EXPOSED_HEADERS,
             max_age=MAX_AGE_SECONDS,
@@ -79,8 +94,31 @@ class ExactOriginsMiddleware(CORSMiddleware):
             return
         response = self.preflight_response(headers)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
-            rejection = ForbiddenOriginError("Pages of this origin may not do this here.")
             vary = response.headers["vary"]
-            response = self._respond(rejection, scope)
+            response = self._respond(self._rejection(headers), scope)
             response.headers["vary"] = vary
         await response(scope, receive, send)
+
+    def _rejection(self, headers: Headers) -> ForbiddenOriginError:
+        """Return what is wrong with a preflight request, and log it."""
+        origin, method = headers["origin"], headers["access-control-request-method"]
+        requested = headers.get("access-control-request-headers", "").lower().split(",")
+        unknown = [name for one in requested if (name := one.strip()) not in self.allow_headers]
+        if not self.is_allowed_origin(origin):
+            detail = f"Pages of {_shown(origin)} may not use this service."
+        elif method not in self.allow_methods:
+            detail = f"Pages may not use the method {_shown(method)} here."
+        else:
+            detail = f"Pages may not send the header {_shown(', '.join(unknown))} here."
+        logger.warning(
+            "preflight_rejected",
+            origin=_shown(origin),
+            method=_shown(method),
+            headers=[_shown(name) for name in unknown],
+        )
+        return ForbiddenOriginError(detail, reason=detail)
+
+
+def _shown(value: str) -> str:
+    """Return what a client sent, short and without characters that have an effect in a terminal."""
+    return _NOT_PRINTABLE.sub("?", value[:_MAX_SHOWN])

@@ -4,13 +4,19 @@ It says who asked for which consumer and redirect target, how that ended, and Ap
 call. The record is filled in while the request is processed, and written once, at its end.
 """
 
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
 
 logger = structlog.get_logger("audit")
+
+_MAX_TARGET = 255
+_QUERY = re.compile(r"[?#]")
+_USER_INFO = re.compile(r"//[^/]*@")
 
 Outcome = Literal["minted", "refused", "failed", "abandoned"]
 
@@ -28,6 +34,9 @@ class AuditRecord:
         target: name of the redirect target.
         connection: the connector that the session opens directly, as `unified_api/service_id`.
         apideck_request_id: Apideck's own id of the call.
+        requested_target: what a rejected request named as its redirect target: a name, or a URI
+            without its query.
+        fields: JSON Pointers to the fields of a request that were rejected.
         problem: slug of the problem in the response; None for a success.
         reason: what the operator should know beyond that.
         started: when the request was received, by `time.perf_counter`.
@@ -41,9 +50,28 @@ class AuditRecord:
     target: str | None = None
     connection: str | None = None
     apideck_request_id: str | None = None
+    requested_target: str | None = None
+    fields: tuple[str, ...] = ()
     problem: str | None = None
     reason: str | None = None
     started: float = field(default_factory=time.perf_counter)
+
+    def note_rejected_request(self, body: object) -> None:
+        """Keep what a request asked for that is about to be rejected.
+
+        Args:
+            body: the request's JSON, validated or not.
+        """
+        if not isinstance(body, Mapping):
+            return
+        target = body.get("redirect_uri", body.get("return_to"))
+        if isinstance(target, str):
+            # What follows may be a secret, as in a link that signs a person in.
+            target = _QUERY.split(target, maxsplit=1)[0]
+            self.requested_target = _USER_INFO.sub("//", target)[:_MAX_TARGET]
+        consumer_id = body.get("consumer_id")
+        if self.caller_kind == "service" and isinstance(consumer_id, str):
+            self.consumer_id = consumer_id[:_MAX_TARGET]
 
     def write(self, outcome: Outcome) -> None:
         """Write the event.
@@ -62,6 +90,8 @@ class AuditRecord:
             target=self.target,
             connection=self.connection,
             apideck_request_id=self.apideck_request_id,
+            requested_target=self.requested_target,
+            fields=self.fields,
             problem=self.problem,
             reason=self.reason,
             duration_ms=round((time.perf_counter() - self.started) * 1000, 2),

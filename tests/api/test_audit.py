@@ -47,6 +47,8 @@ async def test_a_session_leaves_one_access_and_one_audit_event(
         "consumer_id": "acme",
         "target": "home",
         "connection": "crm/hubspot",
+        "requested_target": None,
+        "fields": (),
         "problem": None,
         "reason": None,
     }
@@ -117,6 +119,84 @@ async def test_a_failure_of_apideck_is_audited_with_its_id(
     [event] = audit_events(logs)
     assert (event["event"], event["problem"]) == ("vault_session_failed", "apideck-misconfigured")
     assert len(event["apideck_request_id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("body", "problem", "fields", "target"),
+    [
+        ({"consumer_id": "globex"}, "field-not-permitted", ["/consumer_id"], None),
+        ({"return_to": "nowhere"}, "redirect-not-allowed", ["/return_to"], "nowhere"),
+        (
+            {"redirect_uri": "https://me:pw@evil.example/back?code=secret#x"},
+            "redirect-not-allowed",
+            ["/redirect_uri"],
+            "https://evil.example/back",
+        ),
+        ({"return_to": "home", "theme": 1}, "invalid-request", ["/theme"], "home"),
+        ({"x": 1, "y": 2}, "invalid-request", ["/x", "/y"], None),
+        (
+            {"return_to": "home", "redirect_uri": "https://app.example.com"},
+            "invalid-request",
+            ["/redirect_uri"],
+            "https://app.example.com",
+        ),
+    ],
+)
+async def test_a_rejected_request_is_audited_with_what_it_asked_for(
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    body: dict[str, Any],
+    problem: str,
+    fields: list[str],
+    target: str | None,
+) -> None:
+    """The event has the fields and the redirect target, without user info, query and fragment."""
+    with capture_logs() as logs:
+        await service.post("/vault-session", json=body, headers=bearer(issuer.token()))
+
+    [event] = audit_events(logs)
+    assert event["problem"] == problem
+    assert list(event["fields"]) == fields
+    assert event["requested_target"] == target
+    assert event["consumer_id"] == "acme"
+    assert "secret" not in json.dumps(event)
+    assert "pw" not in json.dumps(event)
+
+
+async def test_a_consumer_outside_the_grant_is_audited(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """The event says which consumer the service asked for."""
+    main = {"kind": "services", "grants": {"onboarding": ["eu-*"]}}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": main}})
+    async with running(settings) as service:
+        with capture_logs() as logs:
+            await service.post(
+                "/vault-session",
+                json={"consumer_id": "us-1"},
+                headers=bearer(issuer.service_token()),
+            )
+
+    [event] = audit_events(logs)
+    assert (event["problem"], event["consumer_id"]) == ("consumer-not-granted", "us-1")
+    assert list(event["fields"]) == ["/consumer_id"]
+
+
+@pytest.mark.parametrize("lacks", ["claim", "scope", "role"])
+async def test_a_caller_who_lacks_something_is_named_in_the_event(
+    issuer: DevelopmentIssuer, apideck_url: str, lacks: str
+) -> None:
+    """The credential is valid, so the event has its issuer and subject."""
+    required = {} if lacks == "claim" else {f"required_{lacks}": "vault"}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": required}})
+    token = issuer.token(omit=["org_id"]) if lacks == "claim" else issuer.token()
+    async with running(settings) as service:
+        with capture_logs() as logs:
+            response = await service.post("/vault-session", headers=bearer(token))
+
+    assert response.status_code == 403
+    [event] = audit_events(logs)
+    assert (event["issuer"], event["subject"]) == ("main", "ada")
 
 
 @pytest.mark.parametrize("down", ["issuer", "store"])

@@ -5,12 +5,15 @@ import itertools
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from benchmarks.contestants import MINIMAL, OURS, Contestant, Run
 from benchmarks.servers import Server, serving, upstream
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer
 from tests.support.ports import free_ports
+
+pytestmark = pytest.mark.serial
 
 REQUESTS = 1200
 AT_MOST = 6

@@ -22,6 +22,8 @@ from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, url
 from tests.support.raw import Exchange, request, send_once
 
+pytestmark = pytest.mark.serial
+
 FIRST_KEY, SECOND_KEY = "sk_first_opens-nothing", "sk_second_opens-nothing"
 LOST = 0
 """Stands for the status if there was no response."""

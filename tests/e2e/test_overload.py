@@ -13,6 +13,8 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.process import environment_for, serving
 from tests.support.raw import Client, Exchange, percentile, request, send_once
 
+pytestmark = pytest.mark.serial
+
 # Apideck takes long, and requests are few: what a busy machine adds is little beside that.
 SLOTS, UPSTREAM_SECONDS, MAX_WAIT_SECONDS = 8, 0.3, 0.5
 PER_SECOND = SLOTS / UPSTREAM_SECONDS
