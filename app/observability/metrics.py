@@ -63,6 +63,11 @@ class Metrics:
         self._begin_at_zero()
 
     def _count_limits(self) -> None:
+        self.accept_failures = Counter(
+            "vault_bff_accept_failures",
+            "Times that no connection could be accepted, as for want of file descriptors",
+            registry=self.registry,
+        )
         self.shed = Counter(
             "vault_bff_requests_shed",
             "Requests refused because too many were in flight",
@@ -71,6 +76,12 @@ class Metrics:
         self.waiting = Gauge(
             "vault_bff_requests_waiting",
             "Requests that wait for a place among those in flight",
+            registry=self.registry,
+        )
+        self.out_of_descriptors = Counter(
+            "vault_bff_out_of_file_descriptors",
+            "Connections that failed because the process has too many files open",
+            ("connection",),
             registry=self.registry,
         )
         self.rate_limited = Counter(
@@ -131,6 +142,8 @@ class Metrics:
         self.request_seconds.labels(_SESSIONS)
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
+        for connection in ("client", "apideck", "identity"):
+            self.out_of_descriptors.labels(connection)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
