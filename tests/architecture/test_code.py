@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.tools import ROOT, name
+
 APP = sorted((ROOT / "app").rglob("*.py"))
 SOURCES = sorted([*APP, *(ROOT / "deploy").rglob("*.py")])
 MAX_FILE_LINES = 250
@@ -20,11 +21,6 @@ ROUND_NUMBERS = frozenset({100, 200, 300})
 
 # Violations that existed when the rule was added. Remove a line once its file complies.
 STATUS_LITERALS = frozenset({"app/apideck/error_mapping.py", "app/observability/metrics.py"})
-
-
-def name(path: Path) -> str:
-    """Return a path relative to the repository root."""
-    return str(path.relative_to(ROOT))
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.tools import ROOT, name
+
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 UNIT_TESTS = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
 
@@ -21,11 +22,6 @@ NOT_MIRRORED = frozenset(
         "tests/unit/server/test_uvicorn.py",
     }
 )
-
-
-def name(path: Path) -> str:
-    """Return a path relative to the repository root."""
-    return str(path.relative_to(ROOT))
 
 
 def is_mirrored(path: Path) -> bool:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.tools import ROOT
+
 # What has been rewritten; in the end app, benchmarks, deploy, docs and tests as a whole.
 CHECKED = [
     ".ci",
