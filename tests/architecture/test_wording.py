@@ -12,8 +12,11 @@ CHECKED = [
     "app/main.py",
     "app/middleware",
     "app/observability/audit.py",
+    "app/state.py",
     "tests/api",
     "tests/architecture",
+    "tests/fuzz/test_api.py",
+    "tests/security/test_edges.py",
     "tests/unit/api",
 ]
 SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".html", ".js", ".mjs", ".ts", ".css", ""}
