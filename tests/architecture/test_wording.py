@@ -18,6 +18,7 @@ CHECKED = [
     "app/main.py",
     "app/middleware",
     "app/observability/audit.py",
+    "app/state.py",
     "deploy/local",
     "tests/api",
     "tests/architecture",
@@ -26,6 +27,8 @@ CHECKED = [
     "tests/deploy",
     "tests/emulators",
     "tests/frontend",
+    "tests/fuzz/test_api.py",
+    "tests/security/test_edges.py",
     "tests/unit/api",
 ]
 SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".html", ".js", ".mjs", ".ts", ".css", ""}
