@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import cast
 
+import structlog
 import uvicorn
 
 from app.api.body import MAX_BODY_BYTES

@@ -40,10 +40,10 @@ _EXAMPLES = {
 # What each type that names fields says of one, by the type's slug and status.
 _FAULTS = {
     ("invalid-request", 422): ("/connection/service_id", "This field is required."),
-    ("field-not-permitted", 403): ("/theme/logo", "You may not set this."),
+    ("field-not-permitted", 403): ("/theme/logo", "You may not set this field."),
     ("redirect-not-allowed", 403): ("/return_to", "No redirect target has this name."),
-    ("consumer-not-granted", 403): ("/consumer_id", "Outside the grant of this service account."),
-    ("apideck-rejected-request", 422): ("/theme/logo", "Apideck refuses this value."),
+    ("consumer-not-granted", 403): ("/consumer_id", "Outside the grant of this service."),
+    ("apideck-rejected-request", 422): ("/theme/logo", "Apideck rejected this value."),
 }
 _HEADERS: Mapping[str, dict[str, Any]] = {
     "Retry-After": {

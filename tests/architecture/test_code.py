@@ -30,7 +30,6 @@ STATUS_LITERALS = frozenset(
         "app/api/problem_types.py",
         "app/api/problems.py",
         "app/api/vault_session.py",
-        "app/apideck/error_mapping.py",
         "app/bounded_http.py",
         "app/identity/fetch.py",
         "app/identity/whoami.py",

@@ -14,8 +14,6 @@ NOT_MIRRORED = frozenset(
     {
         "tests/unit/identity/test_callers.py",
         "tests/unit/identity/test_unknown_kids.py",
-        "tests/unit/limits/test_stores.py",
-        "tests/unit/sessions/test_words.py",
         "tests/unit/test_hang_up.py",
     }
 )

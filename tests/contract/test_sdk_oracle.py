@@ -1,4 +1,4 @@
-"""Apideck's own Python SDK as the judge of our client and of our emulator."""
+"""Apideck's official Python SDK as a reference for the client and the emulator."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ JSON = st.recursive(
 
 
 def part(required: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return a strategy for a part of a Session: any of its fields, each present or absent."""
+    """Return a strategy for a part of a Session, with each field present or absent."""
     return st.fixed_dictionaries({}, optional=required)
 
 
@@ -79,22 +79,21 @@ SESSIONS = part(
 
 @given(SESSIONS)
 @settings(max_examples=200, deadline=None)
-def test_what_we_send_is_to_the_sdk_what_we_meant(session: Session) -> None:
-    """The SDK's own models read our bytes to the same values, with nothing added and nothing lost.
+def test_the_sdk_reads_a_session_as_it_was_sent(session: Session) -> None:
+    """The models of the SDK parse the JSON to the same values.
 
-    The SDK has a default of its own for most settings. Only what was sent is compared: that is
-    what `model_fields_set` says.
+    The SDK has defaults for most settings, so only the fields that were sent are compared.
     """
     sent = json.loads(wire.session_body(session))
 
-    read = models.Session.model_validate(sent)
+    parsed = models.Session.model_validate(sent)
 
-    # The SDK keeps ids of its enumerations as plain strings, about which pydantic would warn.
-    assert read.model_dump(mode="json", exclude_unset=True, warnings=False) == sent == session
+    # The SDK stores enumeration values as strings, about which pydantic would warn.
+    assert parsed.model_dump(mode="json", exclude_unset=True, warnings=False) == sent == session
 
 
 def sdk(url: str, key: str = API_KEY) -> Apideck:
-    """Return the SDK, pointed at the emulator, without its fifteen minutes of retries."""
+    """Return the SDK for a server, without its retries, which take fifteen minutes."""
     return Apideck(
         api_key=key,
         app_id="app",
@@ -117,7 +116,7 @@ def client(apideck: ApideckEmulator, apideck_url: str) -> Iterator[Apideck]:  # 
 def test_the_sdk_gets_a_session_from_the_emulator(
     client: Apideck, apideck: ApideckEmulator
 ) -> None:
-    """A typed success, whose values are those that the emulator minted."""
+    """The SDK returns a typed response with the values of the emulator."""
     response = client.vault.sessions.create(
         session={
             "consumer_metadata": {"user_name": "Ada"},
@@ -151,17 +150,17 @@ def test_the_sdk_gets_a_session_from_the_emulator(
 def test_the_sdk_gets_each_of_its_typed_errors_from_the_emulator(
     client: Apideck, apideck: ApideckEmulator, fault: Fault, error: type[Exception]
 ) -> None:
-    """The emulator's envelopes are what the SDK was generated to expect."""
+    """The SDK accepts the emulator's error responses."""
     apideck.fail(fault)
 
     with pytest.raises(error):
         client.vault.sessions.create(session={})
 
 
-def test_the_emulator_refuses_what_apideck_refuses(
+def test_the_emulator_rejects_what_apideck_rejects(
     client: Apideck, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """A wrong key and a session that is too long are refused without a fault being asked for."""
+    """It rejects a wrong key and a session that is too long by itself."""
     with sdk(apideck_url, key="wrong") as stranger, pytest.raises(models.UnauthorizedResponse):
         stranger.vault.sessions.create(session={})
     with pytest.raises(models.BadRequestResponse):

@@ -1,4 +1,4 @@
-"""What callers do with their connections, by hand against the real process."""
+"""What clients do with their connections, over raw sockets against the real process."""
 
 import re
 import socket
@@ -23,7 +23,7 @@ END = b"Content-Length: 0\r\n\r\n"
 
 
 class Service:
-    """A service with one place, which gives a connection a second to go on."""
+    """A service that works on one request at a time, with a receive timeout of a second."""
 
     def __init__(self, issuer: DevelopmentIssuer, apideck: ApideckEmulator, port: int) -> None:
         self.apideck = apideck
@@ -31,11 +31,11 @@ class Service:
         self.post = POST + f"Authorization: Bearer {issuer.token()}\r\n".encode()
 
     def send(self, *parts: bytes) -> Answered:
-        """Send the parts on a connection of their own, and return what comes back."""
+        """Send the parts over a new connection, and return the responses."""
         return exchange(self.port, b"".join(parts))
 
     def count(self, sample: str) -> int:
-        """Return what a counter of sessions says."""
+        """Return the value of a counter."""
         page = self.send(METRICS).data.decode()
         return sum(map(int, re.findall(rf"^vault_bff_{sample} (\d+)\.0$", page, re.MULTILINE)))
 
@@ -62,7 +62,7 @@ def _running() -> Iterator[Service]:
 
 @pytest.fixture
 def service(_running: Service) -> Iterator[Service]:
-    """Return the running service; whatever was done to it, it must serve the next."""
+    """Return the running service; after each test it must still serve a request."""
     _running.apideck.reset()
     yield _running
     _running.apideck.reset()
@@ -70,8 +70,8 @@ def service(_running: Service) -> Iterator[Service]:
 
 
 @contextmanager
-def deaf(port: int) -> Iterator[socket.socket]:
-    """Open a connection that takes next to nothing of what it is answered."""
+def slow_reader(port: int) -> Iterator[socket.socket]:
+    """Open a connection with a very small receive buffer."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(20)
@@ -80,7 +80,7 @@ def deaf(port: int) -> Iterator[socket.socket]:
 
 
 def is_reset(connection: socket.socket) -> bool:
-    """Take what is there of an answer; tell whether the connection was broken off."""
+    """Read what has arrived; return whether the connection was reset."""
     try:
         connection.recv(65536)
     except ConnectionError:
@@ -88,77 +88,77 @@ def is_reset(connection: socket.socket) -> bool:
     return False
 
 
-def test_who_reads_no_answer_keeps_nobody_from_a_place(service: Service) -> None:
-    """A stranger whose refusal cannot be written is hung up on, and the next caller is served."""
-    refused = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
+def test_a_client_that_reads_no_responses_does_not_block_others(service: Service) -> None:
+    """Its connection is closed when responses cannot be written; the next client is served."""
+    rejections = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
 
-    def is_answered(before: int) -> bool:
+    def is_counted(before: int) -> bool:
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
-            if service.count(refused) > before:
+            if service.count(rejections) > before:
                 return True
         return False
 
-    with deaf(service.port) as connection:
+    with slow_reader(service.port) as connection:
         for _ in range(500):
-            before = service.count(refused)
+            before = service.count(rejections)
             connection.sendall(POST + END)
-            if not is_answered(before):
+            if not is_counted(before):
                 break
             connection.sendall(LARGE)
         else:
-            pytest.fail("all of it was taken")
-        answer = service.send(service.post, END)
+            pytest.fail("every response was written")
+        response = service.send(service.post, END)
         until(lambda: is_reset(connection))
 
-    assert answer.statuses == [201]
+    assert response.statuses == [201]
 
 
-def test_who_hangs_up_with_another_request_behind_the_first_is_noticed(service: Service) -> None:
-    """The request to Apideck ends, and the place is free, though nobody read what came last."""
-    gone = r'sessions_total\{caller_kind="user",outcome="abandoned",.*\}'
-    before = service.count(gone)
+def test_a_client_that_disconnects_with_a_pipelined_request_is_noticed(service: Service) -> None:
+    """The request to Apideck is cancelled, although the service has not read the second one."""
+    abandoned = r'sessions_total\{caller_kind="user",outcome="abandoned",.*\}'
+    before = service.count(abandoned)
     service.apideck.fail(Broken("hang"))
     with connect(service.port) as connection:
         connection.sendall((service.post + END) * 2)
         until(lambda: len(service.apideck.requests) == 1)
-    until(lambda: service.count(gone) == before + 1)
+    until(lambda: service.count(abandoned) == before + 1)
 
     assert service.apideck.minted == []
 
 
-def test_who_is_refused_before_a_body_they_asked_about_is_hung_up_on(service: Service) -> None:
-    """They may send it or not (RFC 9110 section 10.1.1), so nothing that follows has a meaning."""
-    asking = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
-    answer = service.send(asking, ALIVE)
+def test_a_rejection_before_the_expected_body_closes_the_connection(service: Service) -> None:
+    """The client may send the body or not (RFC 9110 section 10.1.1), so the rest is ambiguous."""
+    request = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
+    response = service.send(request, ALIVE)
 
-    assert answer.statuses == [401]
-    assert answer.closed
-    assert b"\r\nconnection: close\r\n" in answer.data
+    assert response.statuses == [401]
+    assert response.closed
+    assert b"\r\nconnection: close\r\n" in response.data
 
 
-def test_who_is_told_to_go_on_with_a_body_is_served(service: Service) -> None:
-    """And the connection ends with the answer."""
+def test_a_client_that_waits_for_100_continue_is_served(service: Service) -> None:
+    """The connection ends with the response."""
     head = b"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)
-        told = received(connection)
+        interim = received(connection)
         connection.sendall(b"{}")
-        answer = received(connection)
+        response = received(connection)
 
-    assert told.data == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert (answer.statuses, answer.closed) == ([201], True)
+    assert interim.data == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert (response.statuses, response.closed) == ([201], True)
 
 
-def test_the_rest_of_a_long_body_is_no_part_of_the_next_head(service: Service) -> None:
-    """However much of it comes together with the beginning of that."""
+def test_the_rest_of_a_long_body_is_not_part_of_the_next_request(service: Service) -> None:
+    """The rest may arrive together with the start of the next request."""
     head = b"Content-Type: application/json\r\nContent-Length: 150000\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)
-        refused = received(connection)
+        rejected = received(connection)
         connection.sendall(b" " * 150_000 + ALIVE[:20])
         time.sleep(0.2)
         connection.sendall(ALIVE[20:])
         served = received(connection)
 
-    assert (refused.statuses, served.statuses) == ([413], [200])
+    assert (rejected.statuses, served.statuses) == ([413], [200])
