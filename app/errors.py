@@ -117,6 +117,11 @@ class OutOfDescriptorsError(LimitError):
 class IdentityError(VaultBffError):
     """The caller could not be identified."""
 
+    issuer: str | None = None
+    """The operator's name of the issuer that vouches for the caller, if that is known."""
+    subject: str | None = None
+    """The issuer's identifier of the caller, if that is known."""
+
 
 class UnauthenticatedError(IdentityError):
     """There is no credential, or it is invalid.

@@ -25,7 +25,6 @@ from app.common.urls import origin_of
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity
 from app.limits.build import build_store
-from app.limits.gate import Gate
 from app.limits.rates import RateLimits
 from app.observability.collectors import JwksCollector
 from app.observability.log_writer import WRITER
@@ -62,7 +61,6 @@ def lifespan_of(
             _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
             _collect(metrics, stack, ApideckCollector(apideck))
             yield {
-                "gate": Gate(settings.limits, metrics),
                 "authenticator": identity.authenticator,
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
@@ -80,8 +78,8 @@ def lifespan_of(
 async def _open_tracing(
     settings: TracingSettings, telemetry: Telemetry, stack: AsyncExitStack
 ) -> None:
-    for value in settings.headers.values():
-        telemetry.redactor.add_secret(value.get_secret_value())
+    for secret in settings.secrets():
+        telemetry.redactor.add_secret(secret)
     telemetry.tracing.start()
     stack.push_async_callback(telemetry.tracing.aclose)
 

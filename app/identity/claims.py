@@ -42,26 +42,36 @@ def user_of(
         MissingClaimError: when a claim that makes up the consumer id is missing or unusable. There
             is no weaker one to fall back to: a person without a tenant must not get their own.
     """
+    try:
+        consumer_id, unify_app = _consumer_id(source, claims), _unify_app(source, claims)
+    except MissingClaimError as error:
+        error.issuer, error.subject = name, claims["sub"]
+        raise
     return Caller(
         kind="user",
         issuer=name,
         subject=claims["sub"],
-        consumer_id=_consumer_id(source, claims),
+        consumer_id=consumer_id,
         consumer_metadata=_metadata(name, source, claims, more),
         actor=claims["act"]["sub"] if "act" in claims else None,
-        unify_app=_unify_app(source, claims),
+        unify_app=unify_app,
     )
 
 
 def service_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
     """Return the service whom verified claims describe, with what it was granted."""
     subject = claims["sub"]
+    try:
+        unify_app = _unify_app(issuer, claims)
+    except MissingClaimError as error:
+        error.issuer, error.subject = name, subject
+        raise
     return Caller(
         kind="service",
         issuer=name,
         subject=subject,
         consumer_id=None,
-        unify_app=_unify_app(issuer, claims),
+        unify_app=unify_app,
         grant=issuer.grants.get(subject, ()),
     )
 

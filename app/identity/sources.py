@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.errors import InsufficientScopeError
 from app.identity import jwt
 from app.identity.claims import lacks_display_data, service_of, user_of
 from app.identity.introspection import Introspector
@@ -46,7 +47,11 @@ class Issuer:
         Raises:
             IdentityError: when it proves none, or that cannot be known just now.
         """
-        claims = await self._claims(text, token)
+        try:
+            claims = await self._claims(text, token)
+        except InsufficientScopeError as error:
+            error.issuer = self.name
+            raise
         if self.settings.kind == "services":
             return service_of(self.name, self.settings, claims)
         more: Claims = {}

@@ -46,7 +46,11 @@ class TokenRules:
         self._check_token_kind(claims)
         self._check_configured_claims(claims)
         self._check_delegation(claims)
-        self._check_rights(claims)
+        try:
+            self._check_rights(claims)
+        except InsufficientScopeError as error:
+            error.subject = subject
+            raise
 
     def until(self, claims: Claims) -> float:
         """Return until when claims that hold now will, without leeway; in seconds since 1970."""

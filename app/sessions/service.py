@@ -13,6 +13,7 @@ from app.errors import (
     ApideckRejectedFieldsError,
     ApideckRejectedRequestError,
     FieldError,
+    RequestRejectedError,
 )
 from app.identity.models import Caller
 from app.observability.audit import AuditRecord
@@ -53,8 +54,12 @@ class SessionService:
             ApideckError: Apideck did not create the session.
             OutOfDescriptorsError: there is no file descriptor for a connection to Apideck.
         """
-        with self._tracing.span("plan session"):
-            plan = plan_session(caller, request, self._settings)
+        try:
+            with self._tracing.span("plan session"):
+                plan = plan_session(caller, request, self._settings)
+        except RequestRejectedError:
+            audit.note_rejected_request(request)
+            raise
         _record_plan(plan, audit)
         try:
             minted = await self._create(caller, plan)

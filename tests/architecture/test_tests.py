@@ -14,6 +14,7 @@ NOT_MIRRORED = frozenset(
     {
         "tests/unit/identity/test_callers.py",
         "tests/unit/identity/test_unknown_kids.py",
+        "tests/unit/server/test_uvicorn.py",
         "tests/unit/test_hang_up.py",
     }
 )

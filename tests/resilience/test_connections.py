@@ -4,7 +4,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,7 +12,7 @@ from emulators.apideck.faults import Broken
 from emulators.issuer import DevelopmentIssuer
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, until
-from tests.support.raw import Answered, connect, exchange, received
+from tests.support.raw import Received, connect, exchange, received
 
 POST = b"POST /vault-session HTTP/1.1\r\nHost: service\r\n"
 LARGE = b"GET /openapi.json HTTP/1.1\r\nHost: service\r\n\r\n"
@@ -23,19 +22,19 @@ END = b"Content-Length: 0\r\n\r\n"
 
 
 class Service:
-    """A service that works on one request at a time, with a receive timeout of a second."""
+    """A service with one slot, in which a request must arrive within a second."""
 
     def __init__(self, issuer: DevelopmentIssuer, apideck: ApideckEmulator, port: int) -> None:
         self.apideck = apideck
         self.port = port
         self.post = POST + f"Authorization: Bearer {issuer.token()}\r\n".encode()
 
-    def send(self, *parts: bytes) -> Answered:
-        """Send the parts over a new connection, and return the responses."""
-        return exchange(self.port, b"".join(parts))
+    def send(self, *parts: bytes) -> Received:
+        """Send the parts on a connection of their own, and return what arrives."""
+        return exchange(self.port, *parts)
 
     def count(self, sample: str) -> int:
-        """Return the value of a counter."""
+        """Return the sum of the samples that a pattern matches."""
         page = self.send(METRICS).data.decode()
         return sum(map(int, re.findall(rf"^vault_bff_{sample} (\d+)\.0$", page, re.MULTILINE)))
 
@@ -62,25 +61,15 @@ def _running() -> Iterator[Service]:
 
 @pytest.fixture
 def service(_running: Service) -> Iterator[Service]:
-    """Return the running service; after each test it must still serve a request."""
+    """Return the running service; whatever a test does to it, it must serve the next request."""
     _running.apideck.reset()
     yield _running
     _running.apideck.reset()
     assert _running.send(_running.post, END).statuses == [201]
 
 
-@contextmanager
-def slow_reader(port: int) -> Iterator[socket.socket]:
-    """Open a connection with a very small receive buffer."""
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
-        connection.connect(("127.0.0.1", port))
-        yield connection
-
-
 def is_reset(connection: socket.socket) -> bool:
-    """Read what has arrived; return whether the connection was reset."""
+    """Read a part of a response; return whether the connection was reset."""
     try:
         connection.recv(65536)
     except ConnectionError:
@@ -88,22 +77,22 @@ def is_reset(connection: socket.socket) -> bool:
     return False
 
 
-def test_a_client_that_reads_no_responses_does_not_block_others(service: Service) -> None:
-    """Its connection is closed when responses cannot be written; the next client is served."""
-    rejections = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
+def test_a_client_that_never_reads_responses_holds_no_slot(service: Service) -> None:
+    """It is disconnected once a response cannot be written, and the next client is served."""
+    refused = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
 
-    def is_counted(before: int) -> bool:
+    def is_responded_to(before: int) -> bool:
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
-            if service.count(rejections) > before:
+            if service.count(refused) > before:
                 return True
         return False
 
-    with slow_reader(service.port) as connection:
+    with connect(service.port, timeout=20, receive_buffer_bytes=4096) as connection:
         for _ in range(500):
-            before = service.count(rejections)
+            before = service.count(refused)
             connection.sendall(POST + END)
-            if not is_counted(before):
+            if not is_responded_to(before):
                 break
             connection.sendall(LARGE)
         else:
@@ -114,8 +103,8 @@ def test_a_client_that_reads_no_responses_does_not_block_others(service: Service
     assert response.statuses == [201]
 
 
-def test_a_client_that_disconnects_with_a_pipelined_request_is_noticed(service: Service) -> None:
-    """The request to Apideck is cancelled, although the service has not read the second one."""
+def test_a_disconnect_behind_a_pipelined_request_is_noticed(service: Service) -> None:
+    """The request to Apideck ends, and the slot is free, though the last request was not read."""
     abandoned = r'sessions_total\{caller_kind="user",outcome="abandoned",.*\}'
     before = service.count(abandoned)
     service.apideck.fail(Broken("hang"))
@@ -127,31 +116,31 @@ def test_a_client_that_disconnects_with_a_pipelined_request_is_noticed(service: 
     assert service.apideck.minted == []
 
 
-def test_a_rejection_before_the_expected_body_closes_the_connection(service: Service) -> None:
-    """The client may send the body or not (RFC 9110 section 10.1.1), so the rest is ambiguous."""
-    request = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
-    response = service.send(request, ALIVE)
+def test_a_rejection_before_an_announced_body_closes_the_connection(service: Service) -> None:
+    """The client may send that body or not (RFC 9110 section 10.1.1), so nothing can follow."""
+    expecting = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
+    response = service.send(expecting, ALIVE)
 
     assert response.statuses == [401]
     assert response.closed
-    assert b"\r\nconnection: close\r\n" in response.data
+    assert response.headers["connection"] == "close"
 
 
-def test_a_client_that_waits_for_100_continue_is_served(service: Service) -> None:
-    """The connection ends with the response."""
+def test_a_client_that_is_told_to_continue_is_served(service: Service) -> None:
+    """The response closes the connection."""
     head = b"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)
-        interim = received(connection)
+        told = received(connection)
         connection.sendall(b"{}")
         response = received(connection)
 
-    assert interim.data == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert told.data == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (response.statuses, response.closed) == ([201], True)
 
 
-def test_the_rest_of_a_long_body_is_not_part_of_the_next_request(service: Service) -> None:
-    """The rest may arrive together with the start of the next request."""
+def test_the_rest_of_a_long_body_is_not_part_of_the_next_head(service: Service) -> None:
+    """However much of it arrives together with the beginning of that head."""
     head = b"Content-Type: application/json\r\nContent-Length: 150000\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)

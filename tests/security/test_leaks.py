@@ -30,6 +30,7 @@ from app.api.problem_types import ALL
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.observability.redaction import Redactor
+from app.observability.telemetry import Telemetry
 from app.settings import Settings
 from app.settings.sources import load_settings
 from emulators.apideck import faults
@@ -98,12 +99,17 @@ def strange(canaries: Canaries) -> list[dict[str, Any]]:
 
 
 def refused_bodies(canaries: Canaries) -> list[bytes]:
-    """Return bodies that are refused, with planted strings as their values."""
+    """Return bodies that are refused, with planted strings as their values.
+
+    The audit event has the redirect target and the consumer that a rejected request asks for, but
+    for a URI's user info, query and fragment.
+    """
     words = canaries.words
     bodies: list[Any] = [
         words,
-        {"return_to": words},
-        {"redirect_uri": f"https://evil.example/{words}"},
+        {"return_to": "nowhere", "theme": words},
+        {"redirect_uri": f"https://{words}@evil.example/?{words}#{words}"},
+        {"redirect_uri": f"https://evil.example/#{words}"},
         {"consumer_id": words, "consumer_metadata": {"email": canaries.email}},
         {"settings": {"session_length": words, "unified_apis": [words]}},
         {"theme": {"logo": words, "primary_color": words * 5}},
@@ -233,7 +239,7 @@ def provoke(
         *(post(*ask["signed token"]) for _ in range(2)),
         post(bearer(world.issuer.token(org_id=canaries.name)), {}),
         post(bearer(world.issuer.service_token(aud="services", scope=words)), consumer),
-        post(service, {**consumer, "consumer_id": words}),
+        post(service, {**consumer, "consumer_id": "not-granted"}),
         post({"host": words}, {}),
         by_hand(client, f"{canaries}\r\n\r\n".encode()),
         by_hand(client, start + words.encode() * 3000 + b"\r\n\r\n"),
@@ -568,7 +574,7 @@ def showing(world: Planted, within: list[Any]) -> set[str]:
 
 async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
     """Between requests no object shows one, and in the middle of them none of our own does."""
-    app = create_app(Settings.model_validate(world.settings()), Redactor())
+    app = create_app(Settings.model_validate(world.settings()), Telemetry(redactor=Redactor()))
     async with app.router.lifespan_context(app) as state:
         assert state is not None
         roots = [app, dict(state)]
