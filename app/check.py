@@ -8,6 +8,7 @@ import httpx
 
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
+from app.apideck.sessions import create_session
 from app.common.transport import AiohttpTransport
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError, VaultBffError
 from app.identity.build import build_issuer
@@ -112,7 +113,7 @@ async def _mints(name: str, client: ApideckClient, target: str, uri: str | None)
     if uri is not None:
         session["redirect_uri"] = uri
     try:
-        await client.create_session(CONSUMER, session)
+        await create_session(client, CONSUMER, session)
     except VaultBffError as error:
         return CheckResult(about, well=False, detail=error.reason or error.detail)
     return CheckResult(about, well=True, detail="made a session")

@@ -17,8 +17,6 @@ NOT_MIRRORED = frozenset(
     {
         "tests/unit/identity/test_callers.py",
         "tests/unit/identity/test_unknown_kids.py",
-        "tests/unit/limits/test_stores.py",
-        "tests/unit/sessions/test_words.py",
         "tests/unit/server/test_uvicorn.py",
     }
 )

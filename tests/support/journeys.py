@@ -4,7 +4,7 @@ from playwright.sync_api import Locator, Page, expect
 
 ADA, GRACE, OTTO = "Ada Byron, Acme Inc.", "Grace Brewster, Acme Inc.", "Otto Krämer, Globex GmbH"
 SIGNED_OUT = "Signed out"
-APIDECK_FAILED = "Integrations cannot be opened just now; try again shortly."
+APIDECK_FAILED = "Integrations are not available right now. Try again shortly."
 """What the service tells a user while Apideck fails."""
 OPERATOR_PROBLEM = "This service cannot open integrations just now."
 """What the service tells a user when its own API key or quota is the problem."""

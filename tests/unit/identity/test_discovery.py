@@ -11,7 +11,7 @@ from tests.support.in_process import Network, told
 ISSUER = "https://id.example/tenant"
 NO_URL = (
     "must be an absolute https URL without user info, fragment, backslash, wildcard, dot segments, "
-    "numeric host names, control or non-ASCII characters"
+    "numeric or overlong host names, control or non-ASCII characters"
 )
 DOCUMENT = f"{ISSUER}/.well-known/openid-configuration"
 

@@ -89,7 +89,7 @@ async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
         (httpx.ReadTimeout("x"), "no response within 5 s", "failed"),
         (
             b"[1{",
-            "responded with text that is not JSON: Expecting ',' delimiter at character 2",
+            "responded with text that is not valid JSON: Expecting ',' delimiter at character 2",
             "answered",
         ),
     ],

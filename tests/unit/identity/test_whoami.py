@@ -52,7 +52,7 @@ async def test_an_applications_no_is_a_no_each_time(status: int) -> None:
         (500, "responded with 500"),
         (
             b"<h1>",
-            "responded with text that is not JSON: Expecting value at character 0",
+            "responded with text that is not valid JSON: Expecting value at character 0",
         ),
         ([], "responded with JSON that is not an object"),
         (None, "responded with JSON that is not an object"),
