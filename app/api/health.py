@@ -27,15 +27,14 @@ async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
     has no say: were it down, taking every replica out of service would help nobody. What is known
     of it is told all the same.
     """
-    issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
-    some = state["ready_without_jwks"] or any(one.usable for one in issuers.values())
-    ready = some and not state["shutdown"].begun
+    keys = {source.name: source.key_state() for source in state["sources"]}
+    ready = any(source.ready for source in state["sources"]) and not state["shutdown"].begun
     if not ready:
         response.status_code = _UNAVAILABLE
     return {
         "status": "ready" if ready else "not ready",
         "shutting_down": state["shutdown"].begun,
-        "issuers": {name: _public(one) for name, one in issuers.items()},
+        "issuers": {name: _public(one) for name, one in keys.items() if one is not None},
         "apideck": {name: _upstream(one) for name, one in state["apideck"].items()},
     }
 

@@ -1,6 +1,5 @@
 """The OpenAPI document: FastAPI's own, with the body, the problems and the credentials in it."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from app.api.problem_types import ALL, ProblemType
 from app.api.problems import MEDIA_TYPE, Problems
 from app.api.schemas import Problem
 from app.api.vault_session import PATH
+from app.identity.security_schemes import security_schemes
 from app.sessions.models import SessionRequest
 from app.settings import IdentitySettings
 
@@ -101,7 +101,7 @@ def _document(app: FastAPI, identity: IdentitySettings, problems: Problems) -> d
     for status, response in _refusals(schemas, problems):
         operation["responses"][str(status)] = response
     operation["responses"]["201"]["headers"] = _headers(_CREATED)
-    schemes, operation["security"] = _credentials(identity)
+    schemes, operation["security"] = security_schemes(identity)
     document["components"]["securitySchemes"] = schemes
     document["components"]["headers"] = dict(_HEADERS)
     return document
@@ -181,51 +181,3 @@ def _example(problem: ProblemType, problems: Problems) -> dict[str, Any]:
 def _headers(status: int) -> dict[str, Any]:
     names = (*_HEADERS_OF.get(status, ()), "X-Request-ID")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _credentials(
-    identity: IdentitySettings,
-) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
-    """Return every kind of credential that is taken, and which of them suffice together."""
-    schemes: dict[str, Any] = {}
-    cookies = {one.cookie for one in identity.cookie_sessions.values()}
-    for issuer in identity.issuers.values():
-        if issuer.credential.cookie is not None:
-            cookies.add(issuer.credential.cookie)
-        elif issuer.credential.header is not None:
-            name = issuer.credential.header
-            schemes[_key("header", name)] = {
-                "type": "apiKey",
-                "in": "header",
-                "name": name,
-                "description": "A token by itself, as a gateway sends its signed assertion.",
-            }
-        else:
-            schemes["bearer"] = {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "An access token of a person or a service (RFC 6750).",
-            }
-    security: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
-    if cookies:
-        schemes["notFromAForm"] = {
-            "type": "apiKey",
-            "in": "header",
-            "name": identity.csrf_header,
-            "description": "Any value; a foreign page cannot add it. Needed with a cookie.",
-        }
-    for cookie in sorted(cookies):
-        schemes[_key("cookie", cookie)] = {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": cookie,
-            "description": "The cookie of somebody who is signed in, from a page of a listed "
-            "origin.",
-        }
-        security.append({_key("cookie", cookie): [], "notFromAForm": []})
-    return schemes, security
-
-
-def _key(place: str, name: str) -> str:
-    """Return a component's key, which takes fewer characters than a cookie's name."""
-    return f"{place}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"

@@ -10,7 +10,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.process import environment_for, start
 from tests.support.service import settings_for, settings_with_application
 
@@ -93,7 +93,11 @@ def test_an_issuer_that_is_not_there_is_found(
 
 @pytest.mark.parametrize(
     ("status", "sessions", "well"),
-    [(None, {}, True), (500, {}, False), (None, {"vault-bff-check-is-nobody": {"sub": 1}}, False)],
+    [
+        (None, {}, True),
+        (500, {}, False),
+        (None, {"vault-bff-check-made-up-credential": {"sub": 1}}, False),
+    ],
 )
 async def test_an_application_is_asked_about_nobody(
     issuer: DevelopmentIssuer,
@@ -103,7 +107,7 @@ async def test_an_application_is_asked_about_nobody(
     well: bool,
 ) -> None:
     """It has to say that a made-up cookie is nobody's."""
-    application = Application()
+    application = CookieSessionApp()
     application.status, application.sessions = status, sessions
     with application.serve() as whoami_url:
         settings = settings_with_application(
@@ -111,7 +115,7 @@ async def test_an_application_is_asked_about_nobody(
         )
         found = await findings(settings)
 
-    assert found["IDENTITY__APPLICATIONS__RAILS"].well is well
+    assert found["IDENTITY__COOKIE_SESSIONS__RAILS"].well is well
 
 
 async def test_an_issuer_is_asked_about_a_token_that_is_none(

@@ -418,7 +418,7 @@ def test_a_crash_in_a_request_quotes_nothing(
         answers = []
         for place in IN_REQUESTS:
             before = crashes(output.read_text())
-            at = f"{place} app.identity.jwt:parse" if "unexpected" in place else place
+            at = f"{place} app.identity.credentials:parse" if "unexpected" in place else place
             (tmp_path / "at").write_text(at)
             requests = [*world.callers().values(), (bearer("x"), {})]
             for headers, body in requests:

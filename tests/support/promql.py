@@ -8,7 +8,7 @@ import promql_parser
 from promql_parser import Expr, Matcher, MatchOp, VectorSelector
 
 from app.apideck.collector import ApideckCollector
-from app.observability.collectors import JwksCollector
+from app.identity.collector import JwksCollector
 from app.observability.metrics import Metrics
 
 # What Prometheus itself adds to everything that it collects.
@@ -19,7 +19,7 @@ _PARTS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum
 def series() -> dict[str, frozenset[str]]:
     """Return the labels of every series that the service has, by its name."""
     metrics = Metrics()
-    metrics.registry.register(JwksCollector(dict))
+    metrics.registry.register(JwksCollector([]))
     metrics.registry.register(ApideckCollector({}))
     labels = _labels(metrics)
     found = {"up": TARGET}
@@ -34,7 +34,7 @@ def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
     own = {one._name: one._labelnames for one in vars(metrics).values() if hasattr(one, "_name")}
     states = [
         family
-        for collector in (JwksCollector(dict), ApideckCollector({}))
+        for collector in (JwksCollector([]), ApideckCollector({}))
         for family in collector.collect()
     ]
     read: dict[str, Any] = {family.name: getattr(family, "_labelnames", ()) for family in states}
