@@ -9,7 +9,7 @@ import httpx
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
 from app.common.transport import AiohttpTransport
-from app.errors import ApideckError, IdentityProviderUnavailableError
+from app.errors import IdentityProviderUnavailableError, VaultBffError
 from app.identity.fetch import Fetcher
 from app.identity.source import Source
 from app.identity.sources import build_sources
@@ -96,6 +96,6 @@ async def _mints(name: str, client: ApideckClient, target: str, uri: str | None)
         session["redirect_uri"] = uri
     try:
         await client.create_session(CONSUMER, session)
-    except ApideckError as error:
+    except VaultBffError as error:
         return CheckResult(about, well=False, detail=error.reason or error.detail)
     return CheckResult(about, well=True, detail="made a session")

@@ -10,6 +10,7 @@
   x LimitError                        there is too much of it just now
     + RateLimitedError                  this caller, or all together, asked too often
     + OverloadedError                   more requests in flight than can be worked on
+    + OutOfDescriptorsError             the process has too many files open
   x IdentityError                     who is calling could not be established
     + UnauthenticatedError              no credential, or one that does not hold
     + AmbiguousCredentialsError         two credentials in one request
@@ -65,7 +66,7 @@ class VaultBffError(Exception):
         self.reason = reason
         self.errors = tuple(errors)
         self.retry_after = retry_after
-        """Seconds after which trying again makes sense; None where nobody knows."""
+        """Seconds after which trying again makes sense; None if that is not known."""
 
 
 class ConfigurationError(VaultBffError):
@@ -108,8 +109,17 @@ class OverloadedError(LimitError):
     """More requests are in flight than can be worked on."""
 
 
+class OutOfDescriptorsError(LimitError):
+    """The process has no file descriptor left for a connection to Apideck."""
+
+
 class IdentityError(VaultBffError):
     """Who is calling could not be established."""
+
+    issuer: str | None = None
+    """The operator's name of the issuer that vouches for the caller, if that is known."""
+    subject: str | None = None
+    """The issuer's identifier of the caller, if that is known."""
 
 
 class UnauthenticatedError(IdentityError):

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -26,8 +25,8 @@ from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity
 from app.identity.collector import JwksCollector
 from app.limits.build import build_store
-from app.limits.gate import Gate
 from app.limits.rates import RateLimits
+from app.observability.log_writer import WRITER
 from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
@@ -50,7 +49,7 @@ def lifespan_of(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         redactor, metrics = telemetry.redactor, telemetry.metrics
-        async with _without_words(), AsyncExitStack() as stack:
+        async with _flushed_log(), _without_words(), AsyncExitStack() as stack:
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
             apideck = await _open_apideck(settings.apideck, telemetry, stack)
@@ -59,7 +58,6 @@ def lifespan_of(
             _collect(metrics, stack, JwksCollector(identity.sources))
             _collect(metrics, stack, ApideckCollector(apideck))
             yield {
-                "gate": Gate(settings.limits, metrics),
                 "authenticator": identity.authenticator,
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
@@ -124,9 +122,11 @@ async def _open_limits(
 ) -> RateLimits:
     url = settings.store.get_secret_value()
     if url != MEMORY:
-        redactor.add_secret(url)
-        if password := urlsplit(url).password:
-            redactor.add_secret(password)
+        # Here, because a service that counts in memory should not wait for the import.
+        from app.common.redis_url import redis_secrets  # noqa: PLC0415
+
+        for secret in redis_secrets(url):
+            redactor.add_secret(secret)
     store = build_store(settings)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)
@@ -155,6 +155,18 @@ async def _look(look: Callable[[], Awaitable[None]]) -> None:
     except Exception:
         # One that fails must end neither the others nor its own next try.
         logger.exception("background_work_failed")
+
+
+@asynccontextmanager
+async def _flushed_log() -> AsyncIterator[None]:
+    """Write the rest of the log at the end.
+
+    Some servers let a signal end the process right after the lifespan.
+    """
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(WRITER.flush)
 
 
 @asynccontextmanager

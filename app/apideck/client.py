@@ -20,6 +20,7 @@ from app.errors import (
     ApideckQuotaExhaustedError,
     ApideckTimeoutError,
     ApideckUnavailableError,
+    OutOfDescriptorsError,
 )
 from app.observability.telemetry import Telemetry
 from app.settings import ApideckSettings
@@ -125,6 +126,10 @@ class ApideckClient:
             if not error.transient:  # What may pass says nothing of the account.
                 self._heard(_ACCOUNT.get(type(error)))
             raise
+        except OutOfDescriptorsError:
+            outcome = "OutOfDescriptors"
+            self._metrics.out_of_descriptors.labels("apideck").inc()
+            raise
         finally:
             self._metrics.apideck_requests.labels(self._name, outcome).inc()
             self._seconds.observe(time.perf_counter() - started)
@@ -144,9 +149,10 @@ _ACCOUNT: dict[type[ApideckError], Account] = {
 _FAILURES = (ApideckUnavailableError, ApideckTimeoutError, ApideckInvalidResponseError)
 
 
-def _is_failure(error: Exception) -> bool:
-    """Tell whether Apideck failed, as opposed to having said no."""
-    return isinstance(error, _FAILURES)
+def _is_failure(error: Exception) -> bool | None:
+    """Tell whether Apideck failed; it did not if it rejected a request."""
+    # Apideck got no request if there was no file descriptor for it.
+    return None if isinstance(error, OutOfDescriptorsError) else isinstance(error, _FAILURES)
 
 
 def _thresholds(settings: BreakerSettings) -> Thresholds:

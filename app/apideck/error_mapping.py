@@ -22,6 +22,7 @@ from app.errors import (
     ApideckRejectedRequestError,
     ApideckTimeoutError,
     ApideckUnavailableError,
+    OutOfDescriptorsError,
 )
 
 _ERRORS = "https://developers.apideck.com/errors"
@@ -129,6 +130,16 @@ def unreachable(error: httpx.HTTPError, *, answered: bool) -> ApideckUnavailable
     )
     made.transient = not answered
     return made
+
+
+def out_of_descriptors() -> OutOfDescriptorsError:
+    """Return the error for a connection that this process has no file descriptor for."""
+    return OutOfDescriptorsError(
+        "There are too many requests at the moment. Try again shortly.",
+        reason="no file descriptor left for a connection to Apideck: raise the limit on open files "
+        "of this process (ulimit -n)",
+        retry_after=1,
+    )
 
 
 def too_slow(seconds: float, *, answered: bool) -> ApideckTimeoutError:

@@ -10,6 +10,7 @@ from app.apideck import error_mapping as errors
 from app.apideck import wire
 from app.apideck.api_key import ApiKey
 from app.apideck.models import MintedSession
+from app.common.transport import NoDescriptorError
 from app.common.urls import origin_of
 from app.errors import ApideckError, ApideckInvalidResponseError
 from app.observability.tracing import Tracing
@@ -103,6 +104,8 @@ class Exchange:
                 return self._session(consumer_id, response, await self._read(response))
         except TimeoutError:
             raise errors.too_slow(timeout_seconds, answered=response is not None) from None
+        except NoDescriptorError:
+            raise errors.out_of_descriptors() from None
         except httpx.HTTPError as error:
             raise errors.unreachable(error, answered=response is not None) from None
         except ApideckError as error:

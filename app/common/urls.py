@@ -30,6 +30,12 @@ _URL = re.compile(
     rf"(?P<path>(?:{_SEGMENT})+)?"
     rf"(?P<query>\?(?:{_PATH_CHARACTERS}|[/?])*+)?"
 )
+# The schemes that are missing here are those of the web, of files, and of pages without an origin.
+_SHELL_ORIGIN = re.compile(
+    r"(?!(?:https?|wss?|ftp|file|data|blob|about|javascript|view-source)://)"
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+\.)*[a-z0-9_-]+(?::[1-9][0-9]{0,4})?"
+)
+_LOCAL_ORIGIN = re.compile(rf"http://(?:{_LABEL}\.)+localhost(?::[1-9][0-9]{{0,4}})?")
 
 
 def web_url(value: str) -> str:
@@ -76,6 +82,24 @@ def origin(value: str) -> str:
     if value.endswith(":443" if value.startswith("https:") else ":80"):
         raise ValueError("must leave out the scheme's default port, as browsers do")
     return value
+
+
+def page_origin(value: str) -> str:
+    """Return `value` if it is the origin of pages in a browser or a native shell.
+
+    Besides web origins these are pages of a development server below `localhost`, which browsers
+    resolve to the loopback interface (RFC 6761 section 6.3), and pages of a shell that has a scheme
+    of its own, such as `capacitor://localhost`.
+
+    Raises:
+        ValueError: what is wrong, in words that do not quote the value.
+    """
+    if len(value) <= MAX_URL_LENGTH and _SHELL_ORIGIN.fullmatch(value):
+        return value
+    if _LOCAL_ORIGIN.fullmatch(value) and not value.endswith(":80"):
+        origin(f"https{value.removeprefix('http')}")
+        return value
+    return origin(value)
 
 
 def origin_of(url: str) -> str | None:

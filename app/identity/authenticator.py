@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+from app.errors import InsufficientScopeError, MissingClaimError
 from app.identity.credentials import Credential, CredentialFinder, Headers
 from app.identity.csrf import check_page
 from app.identity.models import Caller
@@ -74,7 +75,11 @@ class SourcesAtLocation:
         if cached is not None:
             return cached
         source = self._source_of(credential)
-        caller = await source.caller(credential)
+        try:
+            caller = await source.caller(credential)
+        except (InsufficientScopeError, MissingClaimError) as error:
+            error.issuer = source.name  # The credential is valid, so the audit event has both.
+            raise
         proof = source.proof(credential)
         if proof is not None:
             self._cache.add(credential.value, caller, proof)

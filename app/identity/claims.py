@@ -84,16 +84,18 @@ def usable_consumer_id(value: str) -> bool:
 
 def _consumer_id(source: IdentitySourceSettings, claims: Claims) -> str:
     paths = listed(source.claims.consumer_id)
-    parts = [_identifier(path, claim(claims, path)) for path in paths]
+    parts = [_identifier(claims, path) for path in paths]
     if len(parts) > 1:
         # Percent-encoded, so that ("a:b", "c") and ("a", "b:c") are two consumers.
         parts = [quote(part, safe="") for part in parts]
     consumer_id = source.consumer_prefix + ":".join(parts)
     if not usable_consumer_id(consumer_id):
-        raise MissingClaimError(
-            f"The claim {' with '.join(paths)} cannot be a consumer id: it must be 1 to "
-            f"{MAX_CONSUMER_ID_LENGTH} printable ASCII characters without spaces.",
-            reason=f"unusable claim {' with '.join(paths)}",
+        names = " with ".join(paths)
+        raise _unusable(
+            claims,
+            f"The claim {names} cannot be a consumer id: it must be 1 to {MAX_CONSUMER_ID_LENGTH} "
+            "printable ASCII characters without spaces.",
+            reason=f"unusable claim {names}",
         )
     return consumer_id
 
@@ -105,23 +107,32 @@ def _unify_app(source: IdentitySourceSettings, claims: Claims) -> str:
     value = claim(claims, path)
     if isinstance(value, str) and value in source.apideck.allowed:
         return value
-    raise MissingClaimError(
+    raise _unusable(
+        claims,
         f"Your account has no usable claim {path}, which selects where your connections are.",
         reason=f"the claim {path} names none of the allowed Unify apps",
     )
 
 
-def _identifier(path: str, value: Any) -> str:
+def _identifier(claims: Claims, path: str) -> str:
+    value = claim(claims, path)
     # Many applications number their tenants, so an integer stands for its digits.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
-        raise MissingClaimError(
+        raise _unusable(
+            claims,
             f"Your account has no claim {path}, which selects whose connections to open. "
             "Sign in with an account or organization that has it.",
             reason=f"missing claim {path}",
         )
     return value
+
+
+def _unusable(claims: Claims, detail: str, *, reason: str) -> MissingClaimError:
+    error = MissingClaimError(detail, reason=reason)
+    error.subject = claims["sub"]
+    return error
 
 
 def _metadata(

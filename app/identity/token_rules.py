@@ -124,13 +124,16 @@ class TokenRules:
     def _check_rights(self, claims: Claims) -> None:
         scope, role = self._issuer.required_scope, self._issuer.required_role
         if scope is not None and scope not in _scopes(claims):
-            raise InsufficientScopeError(
-                f"The access token lacks the scope {scope}.", reason=f"missing scope {scope}"
-            )
+            raise _insufficient(claims, f"scope {scope}")
         if role is not None and role not in _roles(claim(claims, self._issuer.role_claim)):
-            raise InsufficientScopeError(
-                f"The access token lacks the role {role}.", reason=f"missing role {role}"
-            )
+            raise _insufficient(claims, f"role {role}")
+
+
+def _insufficient(claims: Claims, missing: str) -> InsufficientScopeError:
+    detail = f"The access token lacks the {missing}."
+    error = InsufficientScopeError(detail, reason=f"missing {missing}")
+    error.subject = claims["sub"]
+    return error
 
 
 def _scopes(claims: Claims) -> list[Any]:

@@ -5,7 +5,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.middleware.http_metrics import UNKNOWN_ROUTE, known_method
+from app.middleware.access_log import known_method, route_of
 from app.observability.tracing import Tracing, context_of
 
 _SERVER_ERROR = 500
@@ -39,6 +39,6 @@ class TracingMiddleware:
             with structlog.contextvars.bound_contextvars(trace_id=trace_id):
                 await self.app(scope, receive, send_noting_status)
             # Known only now. The route as it is declared, never the path as it was sent.
-            route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+            route = route_of(scope)
             span.update_name(f"{method} {route}")
             span.set_attribute("http.route", route)

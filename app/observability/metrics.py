@@ -6,6 +6,9 @@ of time series is known in advance.
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from app.observability.log_collector import LogCollector
+from app.observability.log_writer import WRITER
+
 # Around the hundred milliseconds that Apideck takes, up to the longest deadline.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -52,12 +55,19 @@ class Metrics:
             "Requests that ended in a bug, on any route",
             registry=self.registry,
         )
+        # One log for the process, so each application's metrics show the same figures.
+        self.registry.register(LogCollector(WRITER))
         self._count_limits()
         self._count_identity()
         self._count_apideck()
         self._begin_at_zero()
 
     def _count_limits(self) -> None:
+        self.accept_failures = Counter(
+            "vault_bff_accept_failures",
+            "Times that no connection could be accepted, as for want of file descriptors",
+            registry=self.registry,
+        )
         self.shed = Counter(
             "vault_bff_requests_shed",
             "Requests refused because too many were in flight",
@@ -66,6 +76,12 @@ class Metrics:
         self.waiting = Gauge(
             "vault_bff_requests_waiting",
             "Requests that wait for a place among those in flight",
+            registry=self.registry,
+        )
+        self.out_of_descriptors = Counter(
+            "vault_bff_out_of_file_descriptors",
+            "Connections that failed because the process has too many files open",
+            ("connection",),
             registry=self.registry,
         )
         self.rate_limited = Counter(
@@ -126,6 +142,8 @@ class Metrics:
         self.request_seconds.labels(_SESSIONS)
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
+        for connection in ("client", "apideck", "identity"):
+            self.out_of_descriptors.labels(connection)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

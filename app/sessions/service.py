@@ -12,6 +12,7 @@ from app.errors import (
     ApideckRejectedFieldsError,
     ApideckRejectedRequestError,
     FieldError,
+    RequestRejectedError,
 )
 from app.identity.models import Caller
 from app.observability.audit import AuditRecord
@@ -51,8 +52,12 @@ class SessionService:
             RequestRejectedError: when the policy says no; Apideck saw nothing of it.
             ApideckError: when Apideck does not make the session.
         """
-        with self._tracing.span("plan session"):
-            plan = plan_session(caller, request, self._settings)
+        try:
+            with self._tracing.span("plan session"):
+                plan = plan_session(caller, request, self._settings)
+        except RequestRejectedError:
+            audit.note_rejected_request(request)
+            raise
         _note(plan, audit)
         try:
             minted = await self._minted(caller, plan)

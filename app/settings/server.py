@@ -1,11 +1,20 @@
 """`SERVER__…`, `CORS__…`, `LOG__…` and `TRACING__…`: how the process listens and speaks."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
+from pydantic import (
+    AfterValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
-from app.common.urls import origin, web_url
+from app.common.urls import page_origin, web_url
 from app.settings.groups import Group, NonEmpty
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$", to_lower=True)]
 
 
 def _without_slash(value: str) -> str:
@@ -23,6 +32,14 @@ class ServerSettings(Group):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     """Port to listen on."""
 
+    internal_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port of its own for `/livez`, `/readyz` and `/metrics`. It is not for callers: probes do not
+    queue behind them, and metrics are not public. If it is not set, these paths are served on
+    `SERVER__PORT`."""
+
+    internal_host: str | None = None
+    """Address to listen on with `SERVER__INTERNAL_PORT`; by default `SERVER__HOST`."""
+
     public_url: Annotated[str, AfterValidator(web_url), AfterValidator(_without_slash)] | None = (
         None
     )
@@ -33,7 +50,8 @@ class ServerSettings(Group):
 
     allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,253}$")], ...] = ()
     """Values of the Host header that are served, in lower case and without a port; empty serves
-    all. No decision is made on that header either way. Probes need it set too."""
+    all. No decision is made on that header either way. On `SERVER__INTERNAL_PORT` all are served;
+    without it, probes have to send one of these."""
 
     docs: bool = False
     """Serve an interactive page of the API at `/docs`; it loads its scripts from a public CDN."""
@@ -58,12 +76,26 @@ class ServerSettings(Group):
     is not finished by then is answered with a 503, so let it be more than
     `APIDECK__DEADLINE_SECONDS`."""
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        same_host = (self.internal_host or self.host) == self.host
+        if same_host and self.internal_port == self.port:
+            raise ValueError("internal_port must not be the same as port")
+        return self
+
 
 class CorsSettings(Group):
     """Which pages of other origins may call from a browser."""
 
-    allow_origins: tuple[Annotated[str, AfterValidator(origin)], ...] = ()
-    """Exact origins such as `https://app.example.com`; no pattern, never `null`."""
+    allow_origins: tuple[Annotated[str, AfterValidator(page_origin)], ...] = ()
+    """Exact origins such as `https://app.example.com`, of native shells too, such as
+    `capacitor://localhost`; no pattern, never `null`. All apps that are built with the same shell
+    can have the same origin."""
+
+    allow_headers: tuple[HeaderName, ...] = ()
+    """Further headers that these pages may send. Allowed anyway: `Authorization`, `Content-Type`,
+    `X-Request-ID`, `traceparent`, `tracestate`, `baggage` and the header that
+    `IDENTITY__CSRF_HEADER` names."""
 
 
 class LogSettings(Group):

@@ -12,6 +12,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Build the image with `make image`, on a local base image."""
     engine = Engine(tmp_path_factory.mktemp("containers"))
     engine.make_base()
-    engine.command("make", "image", f"IMAGE={IMAGE}", "ARGS=--quiet", timeout=300)
+    engine.command("make", "image", f"IMAGE={IMAGE}", "ARGS=--quiet", timeout=600)
     yield engine
     engine.remove_everything()

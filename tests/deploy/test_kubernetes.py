@@ -15,7 +15,7 @@ import yaml
 from app.api.body import MAX_BODY_BYTES
 from app.api.health import router as health
 from app.api.metrics_page import router as metrics_page
-from app.bounded_http import MAX_HEAD_BYTES
+from app.server.protocol import MAX_HEAD_BYTES
 from app.settings import Settings
 from app.settings.sources import load_settings
 from emulators.issuer import DevelopmentIssuer

@@ -134,11 +134,11 @@ async def test_half_an_answer_is_not_followed_by_another() -> None:
         await asyncio.sleep(0)
         sent.append(message["type"])
 
-    def answer(_: str) -> Response:
+    def answer(_: Exception, __: Scope) -> Response:
         return Response(status_code=503)
 
-    middleware = UnhandledErrorMiddleware(half, Metrics(), unexpected=answer, shutting_down=answer)
-    state = {"shutdown": Shutdown(begun=True), "request_id": "an-id"}
+    middleware = UnhandledErrorMiddleware(half, metrics=Metrics(), respond=answer)
+    state = {"shutdown": Shutdown(begun=True)}
     with pytest.raises(asyncio.CancelledError):
         await middleware({"type": "http", "state": state}, receive, send)
 

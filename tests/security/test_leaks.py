@@ -10,6 +10,7 @@ import inspect
 import json
 import logging
 import re
+import secrets
 import subprocess
 import threading
 import time
@@ -29,6 +30,7 @@ from app.api.problem_types import ALL
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.observability.redaction import Redactor
+from app.observability.telemetry import Telemetry
 from app.settings import Settings
 from app.settings.sources import load_settings
 from emulators.apideck import faults
@@ -38,7 +40,7 @@ from tests.support.crashing import AT_THE_END, AT_THE_START, IN_REQUESTS, IN_THE
 from tests.support.http import bearer
 from tests.support.planted import ORIGIN, Planted, planted
 from tests.support.ports import free_ports
-from tests.support.process import serving, start, until, url
+from tests.support.process import START_SECONDS, serving, start, until, url
 from tests.support.raw import exchange
 from tests.support.service import laid_over, with_state
 
@@ -97,12 +99,17 @@ def strange(canaries: Canaries) -> list[dict[str, Any]]:
 
 
 def refused_bodies(canaries: Canaries) -> list[bytes]:
-    """Return bodies that are refused, with planted strings as their values."""
+    """Return bodies that are refused, with planted strings as their values.
+
+    The audit event has the redirect target and the consumer that a rejected request asks for, but
+    for a URI's user info, query and fragment.
+    """
     words = canaries.words
     bodies: list[Any] = [
         words,
-        {"return_to": words},
-        {"redirect_uri": f"https://evil.example/{words}"},
+        {"return_to": "nowhere", "theme": words},
+        {"redirect_uri": f"https://{words}@evil.example/?{words}#{words}"},
+        {"redirect_uri": f"https://evil.example/#{words}"},
         {"consumer_id": words, "consumer_metadata": {"email": canaries.email}},
         {"settings": {"session_length": words, "unified_apis": [words]}},
         {"theme": {"logo": words, "primary_color": words * 5}},
@@ -232,7 +239,7 @@ def provoke(
         *(post(*ask["signed token"]) for _ in range(2)),
         post(bearer(world.issuer.token(org_id=canaries.name)), {}),
         post(bearer(world.issuer.service_token(aud="services", scope=words)), consumer),
-        post(service, {**consumer, "consumer_id": words}),
+        post(service, {**consumer, "consumer_id": "not-granted"}),
         post({"host": words}, {}),
         by_hand(client, f"{canaries}\r\n\r\n".encode()),
         by_hand(client, start + words.encode() * 3000 + b"\r\n\r\n"),
@@ -400,13 +407,20 @@ def crashing(
         if at:
             process = start("serve", environment, program=program, into=(file, file))
             yield environment, output, process
-            process.wait(timeout=15)
+            process.wait(timeout=START_SECONDS)
         else:
             with serving(environment, program=program, into=(file, file)) as process:
                 yield environment, output, process
                 process.terminate()
                 process.wait(timeout=15)
     assert world.canaries.seen_in(output.read_text()) == set()
+
+
+def written_until_now(client: httpx.Client, output: Path) -> None:
+    """Wait until everything that was logged before this call is in the log file."""
+    marker = secrets.token_hex(16)
+    client.get("/livez", headers={"x-request-id": marker})
+    until(lambda: marker in output.read_text())
 
 
 def test_a_crash_in_a_request_quotes_nothing(
@@ -430,9 +444,10 @@ def test_a_crash_in_a_request_quotes_nothing(
                 belongs = ["session_token"] if answer.status_code == 201 else []
                 shown = answer.text + repr(answer.headers)
                 assert world.canaries.seen_in(shown, but=belongs) == set(), place
+            (tmp_path / "at").write_text("")
+            written_until_now(client, output)
             assert crashes(output.read_text()) > before, place
         assert BUG in problems(answers)
-        (tmp_path / "at").write_text("")
         headers, body = world.callers()["signed token"]
         assert client.post("/vault-session", headers=headers, json=body).status_code == 201
         client.close()
@@ -559,7 +574,7 @@ def showing(world: Planted, within: list[Any]) -> set[str]:
 
 async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
     """Between requests no object shows one, and in the middle of them none of our own does."""
-    app = create_app(Settings.model_validate(world.settings()), Redactor())
+    app = create_app(Settings.model_validate(world.settings()), Telemetry(redactor=Redactor()))
     async with app.router.lifespan_context(app) as state:
         assert state is not None
         roots = [app, dict(state)]

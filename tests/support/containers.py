@@ -114,7 +114,7 @@ class Engine:
             *trust,
             "bookworm",
             str(tar),
-            timeout=300,
+            timeout=600,
         )
         self.run("import", "--quiet", str(tar), BASE, timeout=120)
         tar.unlink()

@@ -15,7 +15,7 @@ import httpx
 from emulators.apideck.emulator import API_KEY
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 15
+START_SECONDS = 60
 PATIENT_SECONDS = 30
 
 

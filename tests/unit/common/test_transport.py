@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import resource
 import socket
 import ssl
@@ -13,10 +14,11 @@ import httpx
 import pytest
 import trustme
 
-from app.common.transport import AiohttpTransport
+from app.common.transport import AiohttpTransport, NoDescriptorError
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from tests.support import fault_proxy
+from tests.support.descriptors import no_descriptors
 from tests.support.fault_proxy import Conversation, Fault, FaultProxy, once_good
 
 HEADERS = {
@@ -329,3 +331,28 @@ async def test_a_thousand_requests_are_in_flight_at_once(
 
     assert proxy.requests == 2000
     assert proxy.connections == 1000
+
+
+async def test_a_connection_without_a_descriptor_is_an_error_of_its_own(
+    transport: AiohttpTransport, proxy: FaultProxy
+) -> None:
+    """The server is not to blame, so it must not look like a refused connection."""
+    with no_descriptors(), pytest.raises(NoDescriptorError) as raised:
+        await ask(transport, proxy.url)
+    response = await ask(transport, proxy.url)
+
+    assert str(raised.value) == "too many open files"
+    assert response.status_code == 200
+
+
+def test_aiohttp_has_the_private_methods_that_are_overridden() -> None:
+    """A new release that renames or changes them must not disable the overrides silently."""
+    connector = aiohttp.BaseConnector
+
+    assert list(inspect.signature(connector._get).parameters) == ["self", "key", "traces"]
+    assert list(inspect.signature(connector._release).parameters) == [
+        "self",
+        "key",
+        "protocol",
+        "should_close",
+    ]

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
+from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, page_origin, web_url
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,63 @@ def test_what_is_wrong_is_said_in_words(
     with pytest.raises(ValueError, match="must") as refused:
         check(value)
     assert str(refused.value) == words
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://app.example.com",
+        "http://localhost:8003",
+        "http://acme.localhost:3000",
+        "http://a.b.localhost",
+        "capacitor://localhost",
+        "tauri://localhost",
+        "app://my-app_2.example:8080",
+        "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+    ],
+)
+def test_accepts_origins_of_pages_and_of_native_shells(value: str) -> None:
+    """Web origins, development servers below localhost, and shells with their own scheme."""
+    assert page_origin(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "null",
+        "*",
+        "",
+        "capacitor://*",
+        "capacitor://localhost/",
+        "capacitor://localhost/path",
+        "capacitor://user@localhost",
+        "capacitor:localhost",
+        "Capacitor://localhost",
+        "capacitor://LOCALHOST",
+        "capacitor://localhost:0",
+        "capacitor://localhost\n",
+        "capacitor://.localhost",
+        "1app://localhost",
+        "http://acme.localhost:3000/",
+        "http://acme.localhost:80",
+        "http://Acme.localhost",
+        "http://acme.localhost.evil.example",
+        "http://acmelocalhost",
+        "http://app.example.com",
+        "http://.localhost",
+        "ws://localhost",
+        "wss://localhost",
+        "ftp://localhost",
+        "file://localhost",
+        "data://localhost",
+        "blob://localhost",
+        "about://blank",
+        "javascript://localhost",
+        "view-source://localhost",
+        "x://" + "a" * MAX_URL_LENGTH,
+    ],
+)
+def test_rejects_what_no_page_sends_as_an_origin(value: str) -> None:
+    """No pattern, path, user info or upper case, and no scheme of files or of the web itself."""
+    with pytest.raises(ValueError, match="must"):
+        page_origin(value)

@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from app.common.circuit_breaker import Thresholds
+from app.common.transport import NoDescriptorError
 from app.errors import IdentityProviderUnavailableError
 from app.identity.fetch import MAX_RESPONSE_BYTES, Fetcher, Response
 from tests.support.in_process import Body, Network, messages
@@ -226,3 +227,20 @@ async def test_a_few_failures_do_not_open_the_breaker() -> None:
 def test_a_response_shows_nothing_of_its_body() -> None:
     """A body holds claims about people."""
     assert "ada" not in repr(Response(URL, 200, b"ada"))
+
+
+async def test_running_out_of_descriptors_is_not_a_failure_of_the_endpoint() -> None:
+    """No request was sent, so the breaker stays closed; the operator learns the reason."""
+    network = Network({URL: NoDescriptorError("too many open files")})
+    fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2))
+    reasons = [(await failure(fetcher))[0] for _ in range(5)]
+    network.responses[URL] = {"a": [1]}
+    document = await fetcher.get_json(URL)
+
+    assert set(reasons) == {
+        f"{URL}: no file descriptor left for a connection: raise the limit on open files"
+    }
+    assert document == {"a": [1]}
+    assert network.metrics.registry.get_sample_value(
+        "vault_bff_out_of_file_descriptors_total", {"connection": "identity"}
+    ) == len(reasons)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 import structlog
 
+from app.observability.log_writer import WRITER
 from app.observability.logging import configure_logging
 from app.observability.redaction import Redactor
 from app.settings import LogSettings
@@ -26,6 +27,7 @@ def configured(settings: LogSettings) -> Iterator[Redactor]:
     try:
         yield configure_logging(settings)
     finally:
+        WRITER.stop()
         root.handlers[:], root.level = handlers, level
         logging.captureWarnings(capture=False)
         structlog.reset_defaults()
