@@ -1,27 +1,12 @@
 """`IDENTITY__ISSUERS__<name>__INTROSPECTION__…`: this service as a client of an issuer."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from app.settings.credentials import WebUrlSetting
-from app.settings.groups import Group
-
-# RFC 6749 appendix A.1 and A.2: VSCHAR.
-_CLIENT_CREDENTIAL = re.compile(r"[\x20-\x7e]{1,4096}")
-
-
-def _client_credential(value: str) -> str:
-    if _CLIENT_CREDENTIAL.fullmatch(value) is None:
-        raise ValueError("must be printable ASCII characters, and not empty")
-    return value
-
-
-def _client_secret(value: SecretStr) -> SecretStr:
-    # An environment variable that is made from a file often ends in a line feed.
-    return SecretStr(_client_credential(value.get_secret_value().strip()))
+from app.settings.groups import Group, Secret, printable, secret
 
 
 def _read_client_secret(path: Path) -> SecretStr:
@@ -29,7 +14,7 @@ def _read_client_secret(path: Path) -> SecretStr:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         raise ValueError("must be a file that can be read") from None
-    return _client_secret(SecretStr(text))
+    return secret(SecretStr(text))
 
 
 def _client_secret_file(path: Path) -> Path:
@@ -45,10 +30,10 @@ class IntrospectionSettings(Group):
     endpoint: WebUrlSetting | None = None
     """The introspection endpoint. By default it is found by OpenID Connect Discovery."""
 
-    client_id: Annotated[str, AfterValidator(_client_credential)]
+    client_id: Annotated[str, AfterValidator(printable)]
     """The client id of this service at the issuer."""
 
-    client_secret: Annotated[SecretStr, AfterValidator(_client_secret)] | None = None
+    client_secret: Secret | None = None
     """The client secret of this service. Set this or `client_secret_file`, not both."""
 
     client_secret_file: Annotated[Path, AfterValidator(_client_secret_file)] | None = None

@@ -8,12 +8,23 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 # What has been rewritten; in the end app, benchmarks, deploy, docs and tests as a whole.
 CHECKED = [
+    ".ci",
+    ".github",
+    "CONTRIBUTING.md",
+    "Makefile",
+    "SECURITY.md",
     "app/api",
     "app/main.py",
     "app/middleware",
     "app/observability/audit.py",
+    "deploy/local",
     "tests/api",
     "tests/architecture",
+    "tests/browser",
+    "tests/conftest.py",
+    "tests/deploy",
+    "tests/emulators",
+    "tests/frontend",
     "tests/unit/api",
 ]
 SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".html", ".js", ".mjs", ".ts", ".css", ""}
