@@ -78,8 +78,8 @@ def lifespan_of(
 async def _open_tracing(
     settings: TracingSettings, telemetry: Telemetry, stack: AsyncExitStack
 ) -> None:
-    for value in settings.headers.values():
-        telemetry.redactor.add_secret(value.get_secret_value())
+    for secret in settings.secrets():
+        telemetry.redactor.add_secret(secret)
     telemetry.tracing.start()
     stack.push_async_callback(telemetry.tracing.aclose)
 

@@ -16,7 +16,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.observability.log_writer import WRITER, Kind, Losses
 from app.observability.redaction import Redactor
-from app.observability.rendering import exceptions_without_messages, renderer
+from app.observability.rendering import (
+    exceptions_without_messages,
+    line_about_failed_event,
+    renderer,
+)
 from app.settings import LogSettings
 
 AUDIT = "audit"
@@ -74,7 +78,7 @@ class _Render:
             return self._render(wrapped, method, event)
         except Exception as error:  # noqa: BLE001 - no request fails because of its log
             WRITER.count_lost([(b"", getattr(wrapped, "kind", "other"))], "not-rendered")
-            return self._render(None, "error", {"event": "log_event_failed", "exc_info": error})
+            return line_about_failed_event(error, event.get("request_id"))
 
     def _render(self, wrapped: WrappedLogger, method: str, event: Any) -> bytes:
         for process in self._processors:
@@ -105,12 +109,17 @@ class _QueueHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record."""
-        try:
-            text = record.getMessage()
-        except Exception:  # noqa: BLE001 - the library's arguments do not fit its format
-            text = str(record.msg)
-        event = {"event": text, "logger": record.name, "exc_info": record.exc_info}
+        event = {"event": _text(record), "logger": record.name, "exc_info": record.exc_info}
         WRITER.write(self._render(None, record.levelname.lower(), event) + b"\n")
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 - the library's arguments do not fit its format
+        return "log record whose arguments do not fit its format"
+    # Below its first line, asyncio shows tasks and futures, and the exception messages in them.
+    return text.partition("\n")[0] if record.name == "asyncio" else text
 
 
 def _stdout() -> int:

@@ -1,12 +1,26 @@
-"""From an event to the bytes of its line."""
+"""From an event to the bytes of its line.
 
+A line shows every control and bidirectional character as an escape sequence, whoever put it there:
+a caller must be able neither to forge a line, nor to control the operator's terminal, nor to make a
+line look different from what it says.
+"""
+
+import json
+import re
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+# C0, DEL and C1 controls; marks, embeddings, overrides and isolates of bidirectional text; the line
+# and paragraph separators; lone surrogates, which UTF-8 cannot encode.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def exceptions_without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -45,16 +59,52 @@ def _locations(error: BaseException) -> dict[str, Any]:
 
 
 def renderer(form: Literal["json", "console"]) -> Processor:
-    """Return the processor that makes the line of an event, as bytes."""
+    """Return the processor that makes the line of an event, as bytes without a line feed."""
     if form == "json":
         return _json
     console = structlog.dev.ConsoleRenderer(colors=sys.stdout is not None and sys.stdout.isatty())
 
     def render(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
-        return console(logger, method, event).encode()
+        exceptions = event.pop("exception", ())
+        # Values that are no strings are shown by `repr`, which escapes these characters, too.
+        line = console(
+            logger, method, {name: _escaped_for_console(value) for name, value in event.items()}
+        )
+        for one in exceptions:
+            line += "".join(f"\n    {text}" for text in (one["type"], *one["at"]))
+        return line.encode()
 
     return render
 
 
+def line_about_failed_event(error: Exception, request_id: Any) -> bytes:
+    """Return a line to write in place of an event that cannot be rendered."""
+    fields = {
+        "event": "log_event_failed",
+        "request_id": request_id if isinstance(request_id, str) else None,
+        "level": "error",
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "exception": [_locations(one) for one in _causes(error)],
+    }
+    return json.dumps(fields).encode()  # Everything that is not ASCII is escaped.
+
+
 def _json(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # A lone surrogate, or an integer of more than 64 bits.
+        return json.dumps(event, default=str, allow_nan=False).encode()
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _UNSAFE.sub(_json_escape, line.decode()).encode()
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _escaped_for_console(value: Any) -> Any:
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), value)

@@ -124,8 +124,3 @@ def _noting_errors(around: AbstractContextManager[Span]) -> Iterator[Span]:
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(StatusCode.ERROR)
             raise
-
-
-def context_of(headers: Mapping[str, str]) -> Context:
-    """Return the trace that a request's headers say it belongs to (W3C Trace Context)."""
-    return _W3C.extract(headers)

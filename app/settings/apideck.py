@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from app.common.urls import origin, web_url
-from app.settings.groups import Group
+from app.settings.groups import Group, Secret
 
 _KEY = re.compile(r"[\x21-\x7e]{8,512}")
 
@@ -28,8 +28,8 @@ def _valid_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-Key = Annotated[SecretStr, AfterValidator(_valid_secret)]
-AppId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+Key = Annotated[Secret, AfterValidator(_valid_secret)]
+AppId = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,128}$")]
 BaseUrl = Annotated[str, AfterValidator(web_url)]
 VaultOrigins = Annotated[
     tuple[Annotated[str, AfterValidator(origin)], ...], Field(min_length=1, max_length=8)

@@ -1,6 +1,5 @@
 """Settings of credentials: those that callers send, and this service's own at an issuer."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,25 +13,12 @@ from pydantic import (
 )
 
 from app.common.urls import web_url
-from app.settings.groups import Group
+from app.settings.groups import Group, Secret, printable, secret
 
 CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 WebUrlSetting = Annotated[str, AfterValidator(web_url)]
 
 _RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
-# RFC 6749 appendix A.1 and A.2: VSCHAR.
-_CLIENT_CREDENTIAL = re.compile(r"[\x20-\x7e]{1,4096}")
-
-
-def _client_credential(value: str) -> str:
-    if _CLIENT_CREDENTIAL.fullmatch(value) is None:
-        raise ValueError("must be printable ASCII characters, and not empty")
-    return value
-
-
-def _client_secret(value: SecretStr) -> SecretStr:
-    # An environment variable that is made from a file often ends in a line feed.
-    return SecretStr(_client_credential(value.get_secret_value().strip()))
 
 
 def _read_client_secret(path: Path) -> SecretStr:
@@ -40,7 +26,7 @@ def _read_client_secret(path: Path) -> SecretStr:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         raise ValueError("must be a file that can be read") from None
-    return _client_secret(SecretStr(text))
+    return secret(SecretStr(text))
 
 
 def _client_secret_file(path: Path) -> Path:
@@ -74,10 +60,10 @@ class IntrospectionSettings(Group):
     endpoint: WebUrlSetting | None = None
     """The introspection endpoint. Without it, it is found by OpenID Connect Discovery."""
 
-    client_id: Annotated[str, AfterValidator(_client_credential)]
+    client_id: Annotated[str, AfterValidator(printable)]
     """This service's own id at the issuer."""
 
-    client_secret: Annotated[SecretStr, AfterValidator(_client_secret)] | None = None
+    client_secret: Secret | None = None
     """This service's own secret. Set this or `client_secret_file`, not both."""
 
     client_secret_file: Annotated[Path, AfterValidator(_client_secret_file)] | None = None

@@ -1,20 +1,12 @@
 """`SERVER__…`, `CORS__…`, `LOG__…` and `TRACING__…`: how the process listens and speaks."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    IPvAnyNetwork,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
 from app.common.urls import page_origin, web_url
-from app.settings.groups import Group, NonEmpty
-
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$", to_lower=True)]
+from app.settings.groups import Group, HeaderName, NonEmpty, Secret
 
 
 def _without_slash(value: str) -> str:
@@ -92,7 +84,7 @@ class CorsSettings(Group):
     `capacitor://localhost`; no pattern, never `null`. All apps that are built with the same shell
     can have the same origin."""
 
-    allow_headers: tuple[HeaderName, ...] = ()
+    allow_headers: tuple[Annotated[HeaderName, StringConstraints(to_lower=True)], ...] = ()
     """Further headers that these pages may send. Allowed anyway: `Authorization`, `Content-Type`,
     `X-Request-ID`, `traceparent`, `tracestate`, `baggage` and the header that
     `IDENTITY__CSRF_HEADER` names."""
@@ -108,14 +100,19 @@ class LogSettings(Group):
     """The least severe events that are written."""
 
 
+_NO_SECRETS = frozenset({"x-scope-orgid", "x-honeycomb-dataset"})
+
+
 class TracingSettings(Group):
     """Traces by OpenTelemetry. There are none unless an endpoint is set."""
 
     endpoint: Annotated[str, AfterValidator(web_url)] | None = None
     """Where to send spans, by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`."""
 
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Headers to send along, such as a vendor's key."""
+    headers: dict[HeaderName, Secret] = Field(default_factory=dict)
+    """Headers to send to the endpoint, such as a vendor's key. The log redacts their values, except
+    for values of less than 8 characters, and those of `X-Scope-OrgID` and `X-Honeycomb-Dataset`,
+    which are no secrets."""
 
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of the traces that begin here which are kept; a caller's trace is kept when the caller
@@ -126,3 +123,10 @@ class TracingSettings(Group):
 
     tell_apideck: bool = False
     """Send the trace's id to Apideck, as `traceparent`."""
+
+    def secrets(self) -> Iterator[str]:
+        """Yield what the log must not contain: secret headers, and their credentials alone."""
+        for name, value in self.headers.items():
+            if name.lower() not in _NO_SECRETS:
+                yield value.get_secret_value()
+                yield value.get_secret_value().rpartition(" ")[2]

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import httpx
-
 from emulators.apideck.emulator import API_KEY
+from tests.support.waiting import until_ready
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60
@@ -69,14 +68,9 @@ def serving(environment: dict[str, str], **how: Any) -> Iterator["subprocess.Pop
         how: further arguments of `start`.
     """
     process = start("serve", environment, **how)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(url(environment, "/readyz")).status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
+    until_ready(
+        url(environment, "/readyz"), START_SECONDS, is_running=lambda: process.poll() is None
+    )
     try:
         yield process
     finally:
