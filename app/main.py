@@ -15,7 +15,7 @@ from app.api import health, metrics_page, openapi, problem_pages, vault_session
 from app.api.body import MAX_BODY_BYTES
 from app.api.problem_types import ALL
 from app.api.problems import Problems
-from app.api.security_schemes import security_schemes
+from app.identity.security_schemes import security_schemes
 from app.lifespan import lifespan_of
 from app.limits.admission import AdmissionQueue
 from app.middleware.access_log import AccessLogMiddleware

@@ -9,7 +9,7 @@ import pytest
 
 from app.api.problem_types import ALL
 from app.apideck.collector import ApideckCollector
-from app.observability.collectors import JwksCollector
+from app.identity.collector import JwksCollector
 from app.observability.metrics import Metrics
 from app.settings.sources import load_settings
 from tests.support.tools import ROOT, name
@@ -44,7 +44,7 @@ def test_operations_lists_exactly_the_metrics_of_the_service() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     rows = re.findall(r"^\| `(vault_bff_\w+)` \| (.*?) ?\|", page, re.MULTILINE)
     registry = Metrics().registry
-    registry.register(JwksCollector(dict))
+    registry.register(JwksCollector([]))
     registry.register(ApideckCollector({}))
     labels = {
         family.name + ("_total" if family.type == "counter" else ""): (

@@ -6,7 +6,7 @@ import pytest
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for, settings_with_application
@@ -124,7 +124,7 @@ async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
     """After some failures its callers are told at once; those with a token of an issuer's mint."""
-    application = Application()
+    application = CookieSessionApp()
     application.status = 503
     with application.serve() as whoami_url:
         settings = settings_with_application(

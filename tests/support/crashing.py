@@ -16,10 +16,10 @@ from app.__main__ import main
 
 IN_REQUESTS = [
     "app.identity.credentials:CredentialFinder.find",
-    "app.identity.jwt:parse",
+    "app.identity.credentials:parse",
     "app.identity.claims:_metadata",
-    "app.identity.introspection:Introspector.verify",
-    "app.identity.whoami:WhoAmI.verify",
+    "app.identity.sources.introspection:IntrospectionSource.verify",
+    "app.identity.sources.cookie_session:CookieSessionSource.verify",
     "app.limits.rates:RateLimits._limits",
     "app.api.body:read_body",
     "app.sessions.service:plan_session",
