@@ -27,7 +27,8 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     not help. Its state is reported all the same.
     """
     state = app_state(request.scope)
-    if "jwks" not in state:  # Only the internal port is open before the service has started.
+    if "authenticator" not in state:
+        # Only the internal port is open before the service has started.
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return {"status": "starting"}
     issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}

@@ -63,11 +63,6 @@ class Metrics:
         self._begin_at_zero()
 
     def _count_limits(self) -> None:
-        self.accept_failures = Counter(
-            "vault_bff_accept_failures",
-            "Times that no connection could be accepted, as for want of file descriptors",
-            registry=self.registry,
-        )
         self.shed = Counter(
             "vault_bff_requests_shed",
             "Requests refused because too many were in flight",
