@@ -11,7 +11,7 @@ from app.apideck.models import MintedSession
 from app.common.single_flight import SingleFlight
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
-from tests.support.fault_proxy import FaultProxy, keeps_back
+from tests.support.fault_proxy import FaultProxy, delays_until
 from tests.support.http import bearer
 from tests.support.service import running, settings_for
 
@@ -42,7 +42,7 @@ async def proxy(
     """Run a proxy before the emulator that holds each response back until then."""
     assert apideck.requests == []
     proxy = FaultProxy(apideck_url)
-    proxy.lasting = keeps_back(may_respond)
+    proxy.fault = delays_until(may_respond)
     async with proxy.serve():
         yield proxy
 

@@ -71,10 +71,14 @@ def test_every_fault_gets_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("APIDECK__API_KEY_FILE", "/run/secrets/key", "exactly one of api_key and api_key_file"),
         ("APIDECK__VAULT_ORIGINS", "[]", "at least 1 item"),
-        ("SESSION__DEFAULT_RETURN_TO", "nowhere", "names no entry"),
+        ("SESSION__DEFAULT_RETURN_TO", "nowhere", "must be the name of an entry of return_to"),
         ("SESSION__RETURN_TO__HOME", "https://user@app.example.com", "absolute https"),
-        ("SESSION__USERS_MAY_SET", '["consumer_id"]', "names no field"),
-        ("SESSION__DEFAULTS__SETTINGS__SESSION_LENGTH", "2h", "longer than max_session_length"),
+        ("SESSION__USERS_MAY_SET", '["consumer_id"]', "must be one of connection"),
+        (
+            "SESSION__DEFAULTS__SETTINGS__SESSION_LENGTH",
+            "2h",
+            "must be at most max_session_length (1h)",
+        ),
         ("SESSION__DEFAULTS__SETTINGS__SHOW_LOG", "true", "not permitted"),
         ("CORS__ALLOW_ORIGINS", '["null"]', "absolute https"),
         ("SERVER__PUBLIC_URL", "https://app.example.com/", "must not end with a slash"),
