@@ -6,7 +6,7 @@ import pytest
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for, settings_with_application
@@ -124,7 +124,7 @@ async def test_a_failing_cookie_session_endpoint_does_not_affect_other_callers(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
     """After some failures its callers fail immediately; callers with a token get sessions."""
-    application = Application()
+    application = CookieSessionApp()
     application.status = 503
     with application.serve() as whoami_url:
         settings = settings_with_application(

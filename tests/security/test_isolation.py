@@ -24,7 +24,7 @@ from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
 from emulators.issuer.people import PEOPLE, Person
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer
 from tests.support.service import APP_ID, running, settings_for
 
@@ -60,7 +60,7 @@ def metadata(of: Person) -> dict[str, str]:
     return {"account_name": of.org_name, "user_name": of.name, "email": of.email}
 
 
-def crowd(issuer: DevelopmentIssuer, application: Application) -> list[Expectation]:
+def crowd(issuer: DevelopmentIssuer, application: CookieSessionApp) -> list[Expectation]:
     """Return callers of every kind, and attackers who imitate them."""
     callers: list[Expectation] = []
     for number in range(24):
@@ -99,9 +99,9 @@ def crowd(issuer: DevelopmentIssuer, application: Application) -> list[Expectati
 
 
 @pytest.fixture
-def application() -> Application:
+def application() -> CookieSessionApp:
     """Return an application with its own cookie sessions."""
-    return Application()
+    return CookieSessionApp()
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -208,7 +208,7 @@ async def test_no_response_reaches_another_caller(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
     store: dict[str, Any],
     requests: int,
     verified: list[str],
@@ -269,7 +269,7 @@ async def test_a_disconnected_client_does_not_affect_other_callers(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
     store: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

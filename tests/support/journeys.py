@@ -34,6 +34,14 @@ def connect(page: Page, name: str) -> None:
     expect(page.get_by_role("heading")).to_have_text(f"{name} is connected")
 
 
+def open_with_connection(page: Page, demo: str, name: str) -> None:
+    """Open the settings page of the demo, with this connector connected."""
+    page.goto(demo)
+    connect(page, name)
+    go_home(page)
+    expect(page.get_by_role("button", name=f"Manage {name}")).to_be_visible()
+
+
 def go_home(page: Page) -> None:
     """Go from the return page to the settings page."""
     page.get_by_role("link", name="Back to integrations").click()
