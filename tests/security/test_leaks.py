@@ -491,7 +491,7 @@ def test_a_crash_at_the_start_or_the_end_quotes_nothing(
         {"session": {"return_to": {"home": "{key}"}}},
         {"cors": {"allow_origins": ["https://{key}@app.example.com"]}},
         {"log": {"level": "{key}"}},
-        {"server": {"port": "{key}"}},
+        {"limits": {"per_user": "{key}"}},
     ],
     ids=json.dumps,
 )
