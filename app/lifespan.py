@@ -7,10 +7,9 @@ issuer is down starts, says on /readyz that it is not ready, and recovers by its
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Protocol, TypeVar
 
 import httpx
 import structlog
@@ -24,9 +23,9 @@ from app.common.transport import AiohttpTransport
 from app.common.urls import origin_of
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity
+from app.identity.collector import JwksCollector
 from app.limits.build import build_store
 from app.limits.rates import RateLimits
-from app.observability.collectors import JwksCollector
 from app.observability.log_writer import WRITER
 from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
@@ -35,8 +34,6 @@ from app.sessions.service import SessionService
 from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
 from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
-
-S_co = TypeVar("S_co", covariant=True)
 
 logger = structlog.get_logger(__name__)
 
@@ -58,7 +55,7 @@ def lifespan_of(
             apideck = await _open_apideck(settings.apideck, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
-            _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
+            _collect(metrics, stack, JwksCollector(identity.sources))
             _collect(metrics, stack, ApideckCollector(apideck))
             yield {
                 "authenticator": identity.authenticator,
@@ -66,8 +63,7 @@ def lifespan_of(
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
                 "metrics": metrics,
                 "tracing": telemetry.tracing,
-                "jwks": identity.jwks,
-                "ready_without_jwks": identity.ready_without_jwks,
+                "sources": identity.sources,
                 "apideck": apideck,
                 "shutdown": shutdown,
             }
@@ -97,11 +93,12 @@ async def _open_identity(
         )
     )
     identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
-    for issuer in settings.identity.issuers.values():
-        if issuer.introspection is not None:
-            redactor.add_secret(issuer.introspection.secret.get_secret_value())
-    for jwks in identity.jwks.values():
-        await stack.enter_async_context(_in_background(_again_and_again(jwks.refresh_if_due)))
+    for configured in settings.identity.sources():
+        for secret in configured.settings.secrets:
+            redactor.add_secret(secret)
+    for source in identity.sources:
+        if source.refresh is not None:
+            await stack.enter_async_context(_in_background(_again_and_again(source.refresh)))
     return identity
 
 
@@ -138,14 +135,6 @@ async def _open_limits(
 def _collect(metrics: Metrics, stack: AsyncExitStack, collector: Collector) -> None:
     metrics.registry.register(collector)
     stack.callback(metrics.registry.unregister, collector)
-
-
-class _Observable(Protocol[S_co]):
-    def state(self) -> S_co: ...
-
-
-def _states(telemetry: Mapping[str, _Observable[S_co]]) -> dict[str, S_co]:
-    return {name: one.state() for name, one in telemetry.items()}
 
 
 def trusted_origins(settings: Settings) -> tuple[str, ...]:

@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
-from starlette.routing import Route
 
 from app import __version__
 from app.api import health, metrics_page, openapi, problem_pages, vault_session
 from app.api.body import MAX_BODY_BYTES
+from app.api.problem_types import ALL
 from app.api.problems import Problems
-from app.api.security_schemes import security_schemes
+from app.identity.security_schemes import security_schemes
 from app.lifespan import lifespan_of
 from app.limits.admission import AdmissionQueue
 from app.middleware.access_log import AccessLogMiddleware
@@ -85,6 +87,7 @@ def create_app(
     )
     for router in (*_API, *_PROBLEMS, *(_OPERATION if internal else ())):
         app.include_router(router)
+    _start_at_zero(telemetry.metrics)
     openapi.extend(app, *security_schemes(settings.identity))
     return app
 
@@ -142,7 +145,7 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
             ExactOriginsMiddleware,
             cors=cors,
             identity=settings.identity,
-            methods=_methods_of(_API),
+            methods={method for method, _ in _endpoints(_API)},
             respond=problems.respond,
         )
         if cors.allow_origins
@@ -180,6 +183,14 @@ def _unhandled_errors(telemetry: Telemetry, problems: Problems) -> Middleware:
     return Middleware(UnhandledErrorMiddleware, metrics=telemetry.metrics, respond=problems.respond)
 
 
-def _methods_of(routers: Iterable[APIRouter]) -> list[str]:
-    routes = [route for router in routers for route in router.routes]
-    return sorted({name for one in routes if isinstance(one, Route) for name in one.methods or ()})
+def _endpoints(routers: Iterable[APIRouter]) -> list[tuple[str, APIRoute]]:
+    """Return each method and route of some routers."""
+    routes = [one for router in routers for one in router.routes if isinstance(one, APIRoute)]
+    return [(method, route) for route in routes for method in sorted(route.methods or ())]
+
+
+def _start_at_zero(metrics: Metrics) -> None:
+    failures = [one.status for one in ALL if one.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
+    for method, route in _endpoints(_API):
+        statuses = [route.status_code or HTTPStatus.OK, *failures]
+        metrics.start_at_zero(method, route.path, statuses)

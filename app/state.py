@@ -6,7 +6,7 @@ from typing import Any, Final, TypedDict
 
 from app.apideck.client import ApideckClient
 from app.identity.authenticator import Authenticator
-from app.identity.jwks import Jwks
+from app.identity.source import Source
 from app.limits.rates import RateLimits
 from app.observability.audit import AuditRecord
 from app.observability.metrics import Metrics
@@ -31,8 +31,7 @@ class AppState(TypedDict):
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService
-    jwks: Mapping[str, Jwks]
-    ready_without_jwks: bool
+    sources: tuple[Source, ...]
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
     metrics: Metrics

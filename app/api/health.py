@@ -27,18 +27,17 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     not help. Its state is reported all the same.
     """
     state = app_state(request.scope)
-    if "jwks" not in state:  # Only the internal port is open before the service has started.
+    if "sources" not in state:  # Only the internal port is open before the service has started.
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return {"status": "starting"}
-    issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
-    some = state["ready_without_jwks"] or any(one.usable for one in issuers.values())
-    ready = some and not state["shutdown"].begun
+    keys = {source.name: source.key_state() for source in state["sources"]}
+    ready = any(source.ready for source in state["sources"]) and not state["shutdown"].begun
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE.value
     return {
         "status": "ready" if ready else "not ready",
         "shutting_down": state["shutdown"].begun,
-        "issuers": {name: _keys(one) for name, one in issuers.items()},
+        "issuers": {name: _keys(one) for name, one in keys.items() if one is not None},
         "apideck": {name: _upstream(one) for name, one in state["apideck"].items()},
     }
 

@@ -124,7 +124,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         HTTPStatus.FORBIDDEN,
         "Field not permitted",
         "Remove the fields listed in `errors`. The operator decides who may set which fields.",
-        example=FieldError("/theme/logo", "You may not set this."),
+        example=FieldError("/theme/logo", "You may not set this field."),
     ),
     errors.RedirectNotAllowedError: ProblemType(
         "redirect-not-allowed",
@@ -138,7 +138,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         HTTPStatus.FORBIDDEN,
         "Consumer not granted",
         "Use a consumer that the operator has granted to this service account.",
-        example=FieldError("/consumer_id", "Outside the grant of this service account."),
+        example=FieldError("/consumer_id", "Outside the grant of this service."),
     ),
     errors.UnauthenticatedError: ProblemType(
         "unauthenticated",
@@ -194,7 +194,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Apideck rejected the request",
         "Correct the fields listed in `errors`.",
-        example=FieldError("/theme/logo", "Apideck refuses this value."),
+        example=FieldError("/theme/logo", "Apideck rejected this value."),
     ),
     errors.ApideckRejectedRequestError: ProblemType(
         "apideck-rejected-request",

@@ -141,11 +141,12 @@ class Fetcher:
     async def _send(self, request: httpx.Request, url: str, auth: httpx.Auth | None) -> Response:
         try:
             async with asyncio.timeout(self._timeout):
-                received = await self._http.send(request, stream=True, auth=auth)
                 try:
-                    response = Response(url, received.status_code, await _body(received))
-                finally:
-                    await received.aclose()
+                    response = await self._receive(request, url, auth)
+                except (httpx.RemoteProtocolError, httpx.ReadError):
+                    # The server may have closed a pooled connection. Every request here can be
+                    # repeated, introspection included: it only reads.
+                    response = await self._receive(request, url, auth)
         except (TimeoutError, httpx.TimeoutException):
             what = f"no response within {self._timeout:g} s"
             raise unavailable(url, what, endpoint_failing=True) from None
@@ -157,6 +158,13 @@ class Fetcher:
         if response.status in _ENDPOINT_FAILING:
             raise unavailable(url, f"responded with {response.status}", endpoint_failing=True)
         return response
+
+    async def _receive(self, request: httpx.Request, url: str, auth: httpx.Auth | None) -> Response:
+        received = await self._http.send(request, stream=True, auth=auth)
+        try:
+            return Response(url, received.status_code, await _body(received))
+        finally:
+            await received.aclose()
 
 
 def unavailable(

@@ -4,6 +4,8 @@ No label ever holds an identity, a consumer or anything else that a caller can m
 of time series is known in advance.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from app.observability.log_collector import LogCollector
@@ -11,9 +13,6 @@ from app.observability.log_writer import WRITER
 
 # Around the hundred milliseconds that Apideck takes, up to the longest deadline.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-# The route that the objectives are about, by the name that it has where it is served.
-_SESSIONS = "/vault-session"
 
 
 class Metrics:
@@ -63,11 +62,6 @@ class Metrics:
         self._begin_at_zero()
 
     def _count_limits(self) -> None:
-        self.accept_failures = Counter(
-            "vault_bff_accept_failures",
-            "Times that no connection could be accepted, as for want of file descriptors",
-            registry=self.registry,
-        )
         self.shed = Counter(
             "vault_bff_requests_shed",
             "Requests refused because too many were in flight",
@@ -137,13 +131,22 @@ class Metrics:
         Prometheus knows a series from the first value that it sees on: one that begins with 1 has
         not grown, and the first failure of each process would be none.
         """
-        for status in (201, 500, 502, 503, 504):
-            self.requests.labels("POST", _SESSIONS, status)
-        self.request_seconds.labels(_SESSIONS)
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
         for connection in ("client", "apideck", "identity"):
             self.out_of_descriptors.labels(connection)
+
+    def start_at_zero(self, method: str, route: str, statuses: Iterable[int]) -> None:
+        """Make the series of a route that alerts use, for the reason given above.
+
+        Args:
+            method: the route's method.
+            route: the route, as metrics name it.
+            statuses: those of its success and of its failures.
+        """
+        for status in statuses:
+            self.requests.labels(method, route, int(status))
+        self.request_seconds.labels(route)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, Depends, HTTPException
 from structlog.testing import capture_logs
 
+from app.api.audit import AuditRecordDep
+from app.api.body import JsonBody
+from app.api.caller import CallerDep
 from app.main import create_app
+from app.sessions.models import SessionRequest
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken
@@ -17,6 +22,20 @@ from tests.support.http import bearer
 from tests.support.service import running, settings_for
 
 Log = dict[str, Any]
+
+router = APIRouter()
+
+
+@router.post("/things/{number}")
+async def conflict(
+    number: int,
+    audit: AuditRecordDep,
+    _caller: CallerDep,
+    body: Annotated[SessionRequest, Depends(JsonBody(SessionRequest))],
+) -> None:
+    """Raise the framework's own error, as an endpoint of any FastAPI application may."""
+    audit.target, audit.connection = body.get("return_to"), str(number)
+    raise HTTPException(409)
 
 
 def audit_events(logs: list[Any]) -> list[Log]:
@@ -197,6 +216,29 @@ async def test_a_caller_who_lacks_something_is_named_in_the_event(
     assert response.status_code == 403
     [event] = audit_events(logs)
     assert (event["issuer"], event["subject"]) == ("main", "ada")
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status", "problem"),
+    [
+        ("/things/7", "good", 409, "about:blank"),
+        ("/things/seven", "good", 422, "invalid-request"),
+        ("/things/7", "a.b.c", 401, "unauthenticated"),
+    ],
+)
+async def test_any_endpoint_with_an_audit_record_leaves_one_event(
+    settings: Settings, issuer: DevelopmentIssuer, path: str, token: str, status: int, problem: str
+) -> None:
+    """FastAPI's own errors and invalid parameters end in one event, like our own errors."""
+    async with running(settings, router) as service:
+        with capture_logs() as logs:
+            headers = bearer(issuer.token() if token == "good" else token)
+            response = await service.post(path, json={"return_to": "home"}, headers=headers)
+
+    assert response.status_code == status
+    [event] = audit_events(logs)
+    assert (event["event"], event["problem"]) == ("vault_session_refused", problem)
+    assert event["target"] == ("home" if status == 409 else None)
 
 
 @pytest.mark.parametrize("down", ["issuer", "store"])

@@ -74,14 +74,14 @@ def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: s
     validate(document)
     assert document["security"] == [
         {"bearer": []},
-        {"header-X-Assertion": []},
-        {"cookie-__Host-token": [], "notFromAForm": []},
+        {"header-x-assertion": []},
+        {"cookie-__Host-token": [], "csrfHeader": []},
     ]
     assert set(document["components"]["securitySchemes"]) == {
         "bearer",
-        "header-X-Assertion",
+        "header-x-assertion",
         "cookie-__Host-token",
-        "notFromAForm",
+        "csrfHeader",
     }
 
 

@@ -153,9 +153,9 @@ def test_the_page_lists_the_security_schemes(page: Page) -> None:
     schemes = page.locator(".dialog-ux .auth-container")
     for scheme, text in (
         ("bearer", "An access token of a person or a service (RFC 6750)."),
-        ("header-X-Assertion", "as a gateway sends its signed assertion."),
-        ("cookie-__Host-session", "The cookie of somebody who is signed in"),
-        ("notFromAForm", "Needed with a cookie."),
+        ("header-x-assertion", "such as the signed assertion of a gateway."),
+        ("cookie-__Host-session", "The cookie of a person who is signed in"),
+        ("csrfHeader", "Required with a cookie"),
     ):
         shown = schemes.filter(has=page.get_by_role("heading", name=scheme))
         expect(shown).to_contain_text(text)

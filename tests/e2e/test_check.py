@@ -13,7 +13,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.process import environment_for, start
 from tests.support.service import settings_for, settings_with_application
 
@@ -114,7 +114,11 @@ def test_an_unreachable_issuer_is_reported(
 
 @pytest.mark.parametrize(
     ("status", "sessions", "well"),
-    [(None, {}, True), (500, {}, False), (None, {"vault-bff-check-is-nobody": {"sub": 1}}, False)],
+    [
+        (None, {}, True),
+        (500, {}, False),
+        (None, {"vault-bff-check-made-up-credential": {"sub": 1}}, False),
+    ],
 )
 async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
     issuer: DevelopmentIssuer,
@@ -124,7 +128,7 @@ async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
     well: bool,
 ) -> None:
     """The check fails if the endpoint has an error, or accepts a made-up cookie."""
-    application = Application()
+    application = CookieSessionApp()
     application.status, application.sessions = status, sessions
     with application.serve() as whoami_url:
         settings = settings_with_application(
@@ -132,7 +136,7 @@ async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
         )
         found = await results(settings)
 
-    assert found["IDENTITY__APPLICATIONS__RAILS"].well is well
+    assert found["IDENTITY__COOKIE_SESSIONS__RAILS"].well is well
 
 
 async def test_introspection_is_checked_with_a_made_up_token(

@@ -10,7 +10,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
-from tests.support.cookie_session_app import ADA, Application
+from tests.support.cookie_session_app import ADA, CookieSessionApp
 from tests.support.http import bearer, pointers, problem
 from tests.support.service import running, settings_for, settings_with_application
 
@@ -199,7 +199,7 @@ async def test_without_userinfo_the_session_is_minted_all_the_same(
 @pytest.fixture
 def application() -> Any:
     """Serve an application with sessions of its own."""
-    return Application()
+    return CookieSessionApp()
 
 
 def with_application(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) -> Settings:
@@ -211,7 +211,7 @@ async def test_an_applications_own_cookie_makes_a_caller(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
 ) -> None:
     """The application is asked with that cookie alone, once for a moment, and its word counts."""
     with application.serve() as whoami_url:
@@ -239,7 +239,7 @@ async def test_an_applications_no_is_401_and_its_failure_503(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
     status: int,
     expected: int,
 ) -> None:
@@ -260,7 +260,7 @@ async def test_an_application_that_answers_nonsense_is_a_503(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
     claims: Any,
 ) -> None:
     """An answer without a usable subject proves nobody."""
@@ -277,7 +277,7 @@ async def test_made_up_cookies_do_not_lock_out_other_callers(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
 ) -> None:
     """Denial of service: an application responds with 500 to each cookie that it cannot parse."""
     application.status_for_unknown = 500
@@ -297,7 +297,7 @@ async def test_one_persons_cookie_never_gives_anothers_session(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
 ) -> None:
     """Not through a cache, and not through a cookie that the application sets on its answer."""
     application.sessions["ottos-session"] = {"sub": 8, "org_id": 43}

@@ -419,7 +419,8 @@ def crashing(
 def written_until_now(client: httpx.Client, output: Path) -> None:
     """Wait until everything that was logged before this call is in the log file."""
     marker = secrets.token_hex(16)
-    client.get("/livez", headers={"x-request-id": marker})
+    # On a connection of its own: after a crash, the server closes the one that was used.
+    httpx.get(client.base_url.join("/livez"), headers={"x-request-id": marker})
     until(lambda: marker in output.read_text())
 
 
@@ -432,8 +433,7 @@ def test_a_crash_in_a_request_quotes_nothing(
         answers = []
         for place in IN_REQUESTS:
             before = crashes(output.read_text())
-            at = f"{place} app.identity.jwt:parse" if "unexpected" in place else place
-            (tmp_path / "at").write_text(at)
+            (tmp_path / "at").write_text(place)
             requests = [*world.callers().values(), (bearer("x"), {})]
             for headers, body in requests:
                 try:

@@ -21,7 +21,7 @@ from emulators.issuer import DevelopmentIssuer
 from emulators.issuer import http as issuer_http
 from emulators.serving import serve
 from tests.support.canaries import Canaries
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer
 from tests.support.service import laid_over
 
@@ -64,7 +64,7 @@ class Planted:
     canaries: Canaries
     issuer: DevelopmentIssuer
     apideck: ApideckEmulator
-    application: Application
+    application: CookieSessionApp
     apideck_url: str
     whoami_url: str
     traces_url: str
@@ -179,7 +179,7 @@ def planted() -> Iterator[Planted]:
     """Run everybody whom such a service talks to."""
     canaries = Canaries()
     issuer, apideck = DevelopmentIssuer(), ApideckEmulator([canaries.api_key])
-    application = Application()
+    application = CookieSessionApp()
     collector = Starlette(routes=[Route("/v1/traces", _collect, methods=["POST"])])
     to_issuer, to_application, to_collector = Heard(), Heard(), Heard()
     issuer.app.add_middleware(Listening, heard=to_issuer)

@@ -7,7 +7,7 @@ import promql_parser
 from promql_parser import Expr, Matcher, MatchOp, VectorSelector
 
 from app.apideck.collector import ApideckCollector
-from app.observability.collectors import JwksCollector
+from app.identity.collector import JwksCollector
 from app.observability.metrics import Metrics
 
 # Labels that Prometheus adds to every series it scrapes.
@@ -18,7 +18,7 @@ _PARTS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum
 def series() -> dict[str, frozenset[str]]:
     """Return the labels of every series that the service exports, by the name of the series."""
     metrics = Metrics()
-    metrics.registry.register(JwksCollector(dict))
+    metrics.registry.register(JwksCollector([]))
     metrics.registry.register(ApideckCollector({}))
     labels = _labels(metrics)
     found = {"up": TARGET}

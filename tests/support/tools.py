@@ -7,6 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 
+def name(path: Path) -> str:
+    """Return a path relative to the root of the repository, also as the id of a test."""
+    return str(path.relative_to(ROOT))
+
+
 def tool(name: str) -> Path:
     """Return the path of an installed tool."""
     return Path(sys.executable).parent / name

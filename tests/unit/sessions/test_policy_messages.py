@@ -1,4 +1,4 @@
-"""What callers are told, word for word: it is all that they have to mend a request by."""
+"""The exact messages for callers, who have nothing else to correct a request by."""
 
 from typing import Any, cast
 
@@ -17,16 +17,16 @@ RULES = SessionSettings(
     return_to={"home": HOME}, defaults=SessionDefaults(settings={"unified_apis": ["crm"]})
 )
 FOR = {"consumer_id": "acme"}
-APIS = "The request asks for unified APIs that are not on offer here."
-API = "This unified API is not on offer here."
+APIS = "The request names unified APIs that are not available."
+API = "This unified API is not available."
 TARGET = "The redirect target is not registered with this service."
 CASES: list[tuple[Caller, dict[str, Any], str, str, str]] = [
     (
         ADA,
         FOR,
-        "The request sets fields that you may not set.",
+        "The request contains fields that you may not set.",
         "/consumer_id",
-        "You may not set this.",
+        "You may not set this field.",
     ),
     (ADA, {"settings": {"unified_apis": ["hris"]}}, APIS, "/settings/unified_apis/0", API),
     (
@@ -46,7 +46,7 @@ CASES: list[tuple[Caller, dict[str, Any], str, str, str]] = [
     (
         ADA,
         {"return_to": "home", "redirect_uri": HOME},
-        "Name the redirect target once.",
+        "The request names a redirect target twice.",
         "/redirect_uri",
         "Not together with return_to.",
     ),
@@ -55,61 +55,61 @@ CASES: list[tuple[Caller, dict[str, Any], str, str, str]] = [
         {"redirect_uri": "https://evil.example"},
         TARGET,
         "/redirect_uri",
-        "This redirect URI is not registered here.",
+        "This redirect URI is not registered.",
     ),
     (ADA, {"return_to": "away"}, TARGET, "/return_to", "No redirect target has this name."),
     (
         ROBOT,
         {},
-        "Say for which consumer the session is.",
+        "The request does not name a consumer.",
         "/consumer_id",
-        "This field is required of a service.",
+        "This field is required for a service.",
     ),
     (
         ROBOT,
         {"consumer_id": "a b"},
-        "The consumer id is not usable.",
+        "The consumer ID is invalid.",
         "/consumer_id",
-        "Must be 1 to 255 printable ASCII characters, without spaces.",
+        "Must be 1 to 255 printable ASCII characters without spaces.",
     ),
     (
         ROBOT,
         {"consumer_id": "globex"},
-        "This service account may not mint sessions for this consumer.",
+        "This service may not create sessions for this consumer.",
         "/consumer_id",
-        "Outside the grant of this service account.",
+        "Outside the grant of this service.",
     ),
     (
         ROBOT,
         {**FOR, "settings": {"auto_redirect": True}},
-        "The request asks to be sent back automatically, but not where.",
+        "The request enables auto_redirect without a redirect target.",
         "/settings/auto_redirect",
-        "Needs a redirect target.",
+        "Requires a redirect target.",
     ),
     (
         ROBOT,
         {**FOR, "settings": {"session_length": "2h"}},
-        "The session would be longer than it may be.",
+        "The session would be longer than allowed.",
         "/settings/session_length",
-        "At most 1h.",
+        "Must be at most 1h.",
     ),
     (
         ROBOT,
         {**FOR, "custom_consumer_settings": {"x": "y" * 5000}},
         "The custom consumer settings are too large.",
         "/custom_consumer_settings",
-        "At most 4096 bytes, the operator's included.",
+        "Must be at most 4096 bytes of JSON, including the operator's defaults.",
     ),
 ]
 
 
 @pytest.mark.parametrize(("caller", "request_", "detail", "pointer", "fault"), CASES)
-def test_a_refusal_says_what_is_wrong_and_where(
+def test_a_rejection_says_what_is_wrong_and_where(
     caller: Caller, request_: dict[str, Any], detail: str, pointer: str, fault: str
 ) -> None:
-    """Each has a sentence for the whole, and a place and a sentence for each field."""
-    with pytest.raises(RequestRejectedError) as refused:
+    """It has a sentence for the request, and a pointer and a sentence for each field."""
+    with pytest.raises(RequestRejectedError) as rejected:
         plan_session(caller, cast("SessionRequest", request_), RULES)
 
-    assert refused.value.detail == detail
-    assert [(one.pointer, one.detail) for one in refused.value.errors] == [(pointer, fault)]
+    assert rejected.value.detail == detail
+    assert [(error.pointer, error.detail) for error in rejected.value.errors] == [(pointer, fault)]

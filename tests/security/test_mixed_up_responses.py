@@ -1,4 +1,4 @@
-"""Apideck's answers to somebody else, which a proxy or a cache in between has mixed up."""
+"""Responses of Apideck to another request, mixed up by a proxy or a cache."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,49 +24,51 @@ async def service(
         yield client
 
 
-async def test_an_answer_too_many_is_nobodys(
+async def test_an_extra_response_reaches_no_caller(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     proxy: FaultProxy,
 ) -> None:
-    """What comes unasked on a kept connection shifts no answer to the caller who is next."""
+    """The attack: an extra response on an idle connection becomes the next caller's session."""
     now = asyncio.Event()
-    proxy.coming = [fault_proxy.answers_twice(now)]
+    proxy.next_faults = [fault_proxy.sends_extra_response(now)]
     tokens = []
     for tenant in ("acme", "globex", "initech"):
-        answer = await service.post(
+        response = await service.post(
             "/vault-session", headers=bearer(issuer.token(org_id=tenant, sub=tenant))
         )
-        tokens.append((tenant, answer.json()["session_token"]))
+        tokens.append((tenant, response.json()["session_token"]))
         now.set()
         await asyncio.sleep(0.1)
 
     assert tokens == [(minted.consumer_id, minted.token) for minted in apideck.minted]
 
 
-async def test_a_session_of_another_consumer_is_given_to_nobody(
+async def test_a_session_of_another_consumer_reaches_no_caller(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     proxy: FaultProxy,
 ) -> None:
-    """A cache that answers everybody with the first answer costs them sessions, and no secret."""
+    """The attack: a cache sends the first response to everyone; the others get a 502."""
     first: list[bytes] = []
 
-    async def remembers(it: Conversation) -> None:
+    async def caches(it: Conversation) -> None:
         while True:
-            answer = await it.answer()
-            first.append(answer)
+            response = await it.response()
+            first.append(response)
             it.writer.write(first[0])
 
-    proxy.lasting = remembers
-    asked = [
-        await service.post("/vault-session", headers=bearer(issuer.token(org_id=one, sub=one)))
-        for one in ("acme", "globex")
+    proxy.fault = caches
+    responses = [
+        await service.post(
+            "/vault-session", headers=bearer(issuer.token(org_id=tenant, sub=tenant))
+        )
+        for tenant in ("acme", "globex")
     ]
 
-    assert asked[0].json()["session_token"] == apideck.minted[0].token
-    assert problem(asked[1]) == (502, "apideck-invalid-response")
-    assert apideck.minted[0].token not in asked[1].text
+    assert responses[0].json()["session_token"] == apideck.minted[0].token
+    assert problem(responses[1]) == (502, "apideck-invalid-response")
+    assert apideck.minted[0].token not in responses[1].text
     assert [minted.consumer_id for minted in apideck.minted] == ["acme", "globex"]
