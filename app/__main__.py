@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterable
 
 from app.apideck.api_key import read_api_key
 from app.check import CONSUMER, check_dependencies
@@ -10,8 +11,8 @@ from app.errors import ConfigurationError
 from app.observability.logging import silence_logging
 from app.server.run import serve
 from app.settings import Settings
-from app.settings.effective import effective
-from app.settings.sources import given, load_settings
+from app.settings.effective import effective, given
+from app.settings.sources import Sources, misspelt
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments)
     try:
-        settings = load_settings()
+        sources = Sources()
+        settings = sources.load()
         _read_secrets(settings)
     except ConfigurationError as error:
         for fault in error.faults:
@@ -47,9 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.command == "serve":
         serve(settings)
         return 0
+    lines: Iterable[str] = ()
     if chosen.print_config:
-        for line in effective(settings, given()):
-            print(line)
+        lines = effective(settings, sources.given())
+    elif not chosen.live:
+        lines = (f"ok   {line}" for line in given(settings, sources.given()))
+    for line in (*lines, *(f"note {line}" for line in misspelt())):
+        print(line)
     return asyncio.run(_ask(settings)) if chosen.live else 0
 
 

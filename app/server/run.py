@@ -22,6 +22,7 @@ from app.server.protocol import BoundedProtocol
 from app.server.server import InternalServer, Server
 from app.settings import Settings
 from app.settings.server import ServerSettings
+from app.settings.sources import misspelt
 from app.state import Shutdown
 
 logger = structlog.get_logger(__name__)
@@ -46,6 +47,8 @@ def serve(settings: Settings) -> None:
         SystemExit: with status 3, if a port is taken or the application does not start.
     """
     telemetry = create_telemetry(settings, configure_logging(settings.log))
+    for line in misspelt():
+        logger.warning("unknown_variable", detail=line)
     settings, max_connections = _fit_to_descriptors(settings, _raise_open_files_limit())
     shutdown = Shutdown()
     # uvicorn finishes what is in progress and then raises the signal again. By then everything is

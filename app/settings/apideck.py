@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.common.urls import origin, web_url
 from app.settings.groups import Group, Secret
@@ -56,11 +64,12 @@ class _Keyed(Group):
     app_id: AppId
     """The ID of your Unify app in Apideck."""
 
-    @model_validator(mode="after")
-    def _one_key(self) -> Self:
-        if (self.api_key is None) == (self.api_key_file is None):
-            raise ValueError("needs exactly one of api_key and api_key_file")
-        return self
+    @field_validator("api_key_file")
+    @classmethod
+    def _one_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "api_key" in info.data and (info.data["api_key"] is None) == (value is None):
+            raise ValueError("set exactly one of api_key and api_key_file")
+        return value
 
 
 class AdditionalUnifyApp(_Keyed):

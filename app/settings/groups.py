@@ -1,9 +1,19 @@
 """What the groups of settings have in common."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+
+from app.settings.schema import decoded
 
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
@@ -52,3 +62,8 @@ class Group(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _decode(cls, value: Any, info: ValidationInfo) -> Any:
+        return decoded(value, cls.model_fields[str(info.field_name)].annotation)

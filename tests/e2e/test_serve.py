@@ -193,8 +193,15 @@ def test_a_key_file_without_a_key_stops_the_start(
 
 
 def test_valid_settings_pass_the_check(environment: dict[str, str]) -> None:
-    """The status is 0, and nothing is written."""
-    process = start("check", environment)
+    """The status is 0, and each setting that was found has a line, without its value."""
+    process = start("check", {**environment, "SERVER_HOST": "0.0.0.0"})  # noqa: S104 - ignored
+    out, err = process.communicate(timeout=20)
 
-    assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 0
+    assert err == ""
+    assert {
+        "ok   APIDECK__API_KEY: from environment",
+        "ok   IDENTITY__ISSUERS__MAIN__AUDIENCE: from environment",
+        "note SERVER_HOST: is not a setting; did you mean SERVER__HOST?",
+    } <= set(out.splitlines())
+    assert API_KEY not in out

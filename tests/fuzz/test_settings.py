@@ -12,6 +12,8 @@ from app.settings import Settings
 from app.settings.sources import load_settings
 
 SECRET = "planted-in-the-environment"
+PYDANTIC = ("Input", "Value error", "pydantic", "Field required", "validation error", "^[")
+"""What faults must not contain: the words of the library, and regular expressions."""
 MINIMUM = {
     "APIDECK__API_KEY": SECRET,
     "APIDECK__APP_ID": "app",
@@ -65,6 +67,7 @@ def loaded(environment: dict[str, str], file: bytes | None) -> Settings | None:
             faults = error.faults
     assert faults
     assert not any(SECRET in fault or len(fault) > 500 for fault in faults)
+    assert not any(word in fault for fault in faults for word in PYDANTIC)
     return None
 
 
