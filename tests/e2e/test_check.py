@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app.__main__ import MISCONFIGURED, CHECK_FAILED, main
+from app.__main__ import CHECK_FAILED, MISCONFIGURED, main
 from app.check import CONSUMER, CheckResult, check_dependencies
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
