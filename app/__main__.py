@@ -16,8 +16,8 @@ from app.settings.sources import Sources, misspelt
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
-UNWELL = 1
-"""Exit status when somebody whom the settings name does not answer as they should."""
+CHECK_FAILED = 1
+"""Exit status of `check --live` when a dependency fails."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,17 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m app", description="Vault BFF")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service")
-    check = commands.add_parser("check", help="check the settings without starting")
+    check = commands.add_parser("check", help="validate the settings without starting the service")
     check.add_argument(
         "--live",
         action="store_true",
-        help="ask every issuer and application, and Apideck for a session of a minute for the "
-        f"consumer {CONSUMER}",
+        help="also contact every configured dependency; creates a session of one minute in Apideck "
+        f"for the consumer {CONSUMER}",
     )
     check.add_argument(
         "--print-config",
         action="store_true",
-        help="show every setting, and where it is from; secrets are masked",
+        help="also print each setting and its source; secrets are masked",
     )
     chosen = parser.parse_args(arguments)
     try:
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         lines = (f"ok   {line}" for line in given(settings, sources.given()))
     for line in (*lines, *(f"note {line}" for line in misspelt())):
         print(line)
-    return asyncio.run(_ask(settings)) if chosen.live else 0
+    return asyncio.run(_check_live(settings)) if chosen.live else 0
 
 
 def _read_secrets(settings: Settings) -> None:
@@ -64,13 +64,13 @@ def _read_secrets(settings: Settings) -> None:
         read_api_key(name, app)
 
 
-async def _ask(settings: Settings) -> int:
+async def _check_live(settings: Settings) -> int:
     silence_logging()  # The results hold what the packages would log.
     well = True
     async for finding in check_dependencies(settings):
         print(finding, flush=True)
         well &= finding.well
-    return 0 if well else UNWELL
+    return 0 if well else CHECK_FAILED
 
 
 if __name__ == "__main__":

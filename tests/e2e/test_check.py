@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app.__main__ import MISCONFIGURED, UNWELL, main
+from app.__main__ import CHECK_FAILED, MISCONFIGURED, main
 from app.check import CONSUMER, CheckResult, check_dependencies
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
@@ -83,7 +83,7 @@ def test_an_api_key_that_apideck_rejects_is_reported(
 
     status, lines = check("--live")
 
-    assert status == UNWELL
+    assert status == CHECK_FAILED
     assert lines[1].startswith("FAIL APIDECK with SESSION__RETURN_TO home: 401 UnauthorizedError:")
     assert "not-the-one" not in str(lines)
 
@@ -96,7 +96,7 @@ def test_an_unregistered_redirect_target_is_reported(
 
     status, lines = check("--live")
 
-    assert status == UNWELL
+    assert status == CHECK_FAILED
     assert [line.partition(" ")[0] for line in lines] == ["ok", "ok", "FAIL"]
 
 
@@ -108,7 +108,7 @@ def test_an_unreachable_issuer_is_reported(
 
     status, lines = check("--live")
 
-    assert status == UNWELL
+    assert status == CHECK_FAILED
     assert lines[0].startswith(f"FAIL IDENTITY__ISSUERS__MAIN: http://127.0.0.1:{unused_tcp_port}/")
 
 

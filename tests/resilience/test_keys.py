@@ -104,7 +104,7 @@ async def test_the_key_of_one_unify_app_is_rotated_separately(
     emulator, url = keyed
     file = tmp_path / "key"
     file.write_text(EU_KEY)
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     settings = settings_for(
         issuer.issuer,
         url,
@@ -160,7 +160,7 @@ async def test_a_key_stays_in_use_while_its_file_is_missing(
     emulator, url = keyed
     file = tmp_path / "key"
     file.write_text(EU_KEY)
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     only = {"api_key": None, "api_key_file": file}
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
@@ -201,7 +201,7 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
 ) -> None:
     """Metrics show it, the key of the other Unify app is updated, and the service can end."""
     _, url = keyed
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     monkeypatch.setattr("app.apideck.api_key._READ_SECONDS", 0.1)
     hung, working = tmp_path / "hung", tmp_path / "working"
     hung.write_text(EU_KEY)

@@ -14,27 +14,27 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.http import bearer
 from tests.support.service import running, settings_for
 
-WORDS = "sk_live_of-an-exception"
+MESSAGE = "sk_live_of-an-exception"
 
 
 async def test_a_failure_in_the_background_does_not_end_the_work(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is logged without its message; the other work goes on, and so does this a moment later."""
-    looks = 0
+    runs = 0
 
-    async def look(_: ApiKey) -> None:
-        nonlocal looks
-        looks += 1
-        raise LookupError(WORDS)
+    async def refresh(_: ApiKey) -> None:
+        nonlocal runs
+        runs += 1
+        raise LookupError(MESSAGE)
 
-    monkeypatch.setattr(ApiKey, "refresh", look)
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(ApiKey, "refresh", refresh)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     with capture_logs() as logs:
         async with running(settings) as service:
             async with asyncio.timeout(5):
                 # The issuer responds in its own time.
-                while looks < 3 or (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                while runs < 3 or (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
     assert {line["event"] for line in logs if line["log_level"] == "error"} == {
@@ -48,14 +48,14 @@ async def test_a_failure_at_shutdown_is_raised_without_its_message(
     """A server logs the messages of exceptions of the lifespan, so this one has none."""
 
     async def aclose(_: MemoryStore) -> None:
-        raise LookupError(WORDS)
+        raise LookupError(MESSAGE)
 
     monkeypatch.setattr(MemoryStore, "aclose", aclose)
     with capture_logs() as logs, pytest.raises(RuntimeError, match="LookupError") as raised:
         async with running(settings):
             pass
 
-    assert WORDS not in str(raised.value)
+    assert MESSAGE not in str(raised.value)
     assert raised.value.__suppress_context__
     assert "lifespan_failed" in {line["event"] for line in logs}
 
