@@ -1,8 +1,6 @@
 """The Kubernetes manifests, as `kubectl apply -k` would send them."""
 
-import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -18,7 +16,6 @@ from app.api.metrics_page import router as metrics_page
 from app.server.protocol import MAX_HEAD_BYTES
 from app.settings import Settings
 from app.settings.sources import load_settings
-from emulators.issuer import DevelopmentIssuer
 from tests.support import deployment
 from tests.support.deployment import (
     KUBERNETES,
@@ -32,7 +29,6 @@ from tests.support.deployment import (
     render,
     unknown_settings,
 )
-from tests.support.service import running, settings_for
 from tests.support.skips import IMPOSSIBLE
 
 pytestmark = pytest.mark.skipif(
@@ -143,35 +139,9 @@ def test_probes_use_existing_routes(manifests: list[Json]) -> None:
     routes = {getattr(route, "path", None) for route in health.routes}
     paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
     assert {probe["path"] for probe in paths.values()} == {"/livez"} <= routes
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "internal"}
+    assert {probe["port"] for probe in paths.values()} == {"internal"}
     assert "/readyz" in routes
-
-
-async def test_the_patch_for_allowed_hosts_lets_probes_in(
-    tmp_path: Path, issuer: DevelopmentIssuer, apideck_url: str
-) -> None:
-    """Requests to the address of the pod, as probes send them, and to the host are allowed."""
-    page = (ROOT / "deploy" / "README.md").read_text()
-    [patch] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    folder = shutil.copytree(KUBERNETES, tmp_path / "kubernetes") / "overlays" / "production"
-    file = folder / "kustomization.yaml"
-    overlay = yaml.safe_load(file.read_text())
-    overlay["patches"] += yaml.safe_load(patch)
-    file.write_text(yaml.safe_dump(overlay))
-
-    added = container_of(render(folder))["env"][-2:]
-    assert added[0] == {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    assert added[1]["name"] == "SERVER__ALLOWED_HOSTS"
-    # As Kubernetes does with a variable that was named before.
-    hosts = json.loads(added[1]["value"].replace("$(POD_IP)", "10.1.2.3"))
-
-    settings = settings_for(issuer.issuer, apideck_url, server={"allowed_hosts": hosts})
-    async with running(settings) as service:
-        answered = {
-            host: (await service.get("/livez", headers={"host": host})).status_code
-            for host in ("10.1.2.3:8000", "vault.example.com", "10.1.2.4:8000")
-        }
-    assert list(answered.values()) == [200, 200, 421]
 
 
 def test_pods_have_enough_time_to_shut_down(
@@ -243,12 +213,13 @@ def test_the_network_policy_allows_only_the_needed_connections(manifests: list[J
     """In: the ingress and Prometheus. Out: DNS, https to the Internet, and Redis if it is used."""
     spec = of_kind(manifests, "NetworkPolicy")["spec"]
     assert sorted(spec["policyTypes"]) == ["Egress", "Ingress"]
-    [inward] = spec["ingress"]
-    assert [peer(one) for one in inward["from"]] == [
-        ("ingress-nginx", None),
-        ("monitoring", {"app.kubernetes.io/name": "prometheus"}),
+    public, internal = spec["ingress"]
+    assert [peer(one) for one in public["from"]] == [("ingress-nginx", None)]
+    assert public["ports"] == [{"protocol": "TCP", "port": "http"}]
+    assert [peer(one) for one in internal["from"]] == [
+        ("monitoring", {"app.kubernetes.io/name": "prometheus"})
     ]
-    assert inward["ports"] == [{"protocol": "TCP", "port": "http"}]
+    assert internal["ports"] == [{"protocol": "TCP", "port": "internal"}]
 
     dns, internet, *more = spec["egress"]
     assert [peer(one) for one in dns["to"]] == [("kube-system", {"k8s-app": "kube-dns"})]
@@ -273,7 +244,8 @@ def test_the_service_monitor_finds_the_metrics() -> None:
     service = of_kind(manifests, "Service")
     [endpoint] = monitor["endpoints"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    [port] = [one for one in service["spec"]["ports"] if one["name"] == endpoint["port"]]
+    assert port["targetPort"] == "internal"
     assert endpoint["path"] in {getattr(route, "path", None) for route in metrics_page.routes}
 
 
@@ -329,7 +301,15 @@ def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]
     container, built = container_of(manifests), image()
     service = compose()["services"]["service"]
     assert int(built.environment["SERVER__PORT"]) == built.port
-    assert container["ports"] == [{"name": "http", "containerPort": built.port}]
+    internal = int(environment_of(manifests)["SERVER__INTERNAL_PORT"])
+    assert container["ports"] == [
+        {"name": "http", "containerPort": built.port},
+        {"name": "internal", "containerPort": internal},
+    ]
+    for name in ("service", "real"):
+        composed = compose()["services"][name]
+        assert int(composed["environment"]["SERVER__INTERNAL_PORT"]) == internal
+        assert f":{internal}/readyz" in composed["healthcheck"]["test"][-1]
     assert of_kind(manifests, "Service")["spec"]["ports"][0]["targetPort"] == "http"
     ids = pod["securityContext"]
     assert {ids["runAsUser"], ids["runAsGroup"], ids["fsGroup"]} == {built.user}
