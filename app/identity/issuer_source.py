@@ -38,7 +38,7 @@ class IssuerSource(Source):
     def recognizes(self, credential: Credential) -> bool:
         """Return whether a signed token names this issuer and one of its audiences.
 
-        What the token says of itself only chooses the rules and keys that it must satisfy. Keys of
+        The unverified claims only select the rules and keys that the token must satisfy. Keys of
         one issuer never verify a token that names another issuer (RFC 8725 section 3.8).
         """
         token = credential.signed_token()
