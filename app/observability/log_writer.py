@@ -1,10 +1,10 @@
-"""Writes log lines from a thread, so that no request ever waits for whatever reads the log.
+"""Writes log lines from a thread, so that no request waits for the program that reads the log.
 
-A pipe that nobody reads, a reader that went away, a full disk: each would block or fail the request
-that happens to log at that moment. Here a line goes into a bounded queue, and a daemon thread
-writes it. Lines that do not fit are dropped and counted, and so are lines that the operating system
-does not take. Part of the queue is reserved for audit events, so they are the last to be dropped.
-docs/operations.md ("What is logged") says what is guaranteed.
+An unread pipe, a closed pipe or a full disk would block or fail the request that logs at that
+moment. Instead, a line goes into a bounded queue, and a daemon thread writes it. Lines that do not
+fit, and lines that the operating system does not accept, are dropped and counted. Part of the queue
+is reserved for audit events, so they are the last to be dropped. docs/operations.md ("What the log
+guarantees") lists the guarantees.
 """
 
 import atexit
@@ -214,6 +214,6 @@ def _chunks(lines: list[Line]) -> Iterator[list[Line]]:
 
 
 WRITER: Final = LogWriter()
-"""The writer of this process: its stdout is one, however many applications it runs."""
+"""The writer of this process, which has one stdout, however many apps it runs."""
 
 os.register_at_fork(after_in_child=WRITER.restart_after_fork)

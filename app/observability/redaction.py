@@ -88,7 +88,7 @@ class Redactor:
         """
         if _is_any_sensitive(tuple(event)):
             return False
-        words = [value for value in event.values() if not isinstance(value, _NUMBERS)]
+        words = [value for value in event.values() if value and not isinstance(value, _NUMBERS)]
         try:
             text = "\n".join(words)
         except TypeError:  # There is something other than text.
