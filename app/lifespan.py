@@ -1,8 +1,8 @@
 """Opens what the service needs, and closes it in reverse order.
 
 Tracing opens first and closes last, so that it covers the rest. Identity opens before Apideck, so
-that the issuers' keys are being fetched while the rest opens. Nothing here waits for the network: a
-service whose issuer is down starts, reports on /readyz that it is not ready, and recovers by itself.
+that the issuers' keys are being fetched while the rest opens. Nothing here waits for the network:
+a service whose issuer is down starts, reports on /readyz that it is not ready, and recovers.
 """
 
 import asyncio
