@@ -41,6 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self,
         *args: Any,
         seconds: float,
+        max_body_bytes: int,
         rejections: Mapping[int, bytes],
         shutdown: Shutdown,
         **kwargs: Any,
@@ -51,6 +52,8 @@ class BoundedProtocol(HttpToolsProtocol):
             args: what uvicorn passes.
             seconds: how long a request may take to arrive, from its first byte (or from the
                 connection's beginning) to its last; and how long a response may stay unread.
+            max_body_bytes: the longest body that any route accepts. Of a longer one, a byte more is
+                kept for the application, which is enough to see that it is too long.
             rejections: by status, the headers and the body of the response to a request that
                 cannot be passed to the application: 400, 408 and 431.
             shutdown: whether the process has been asked to stop.
@@ -58,6 +61,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         super().__init__(*args, **kwargs)
         self._seconds = seconds
+        self._max_body_bytes = max_body_bytes
         self._rejections = rejections
         self._shutdown = shutdown
         self._status: int = HTTPStatus.BAD_REQUEST
@@ -143,9 +147,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers = deque(maxlen=0)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
-        """Pass a part of the body on."""
+        """Pass a part of the body on, but keep no more of it than the application would read."""
         self._unparsed_bytes = 0
-        super().on_body(body)
+        super().on_body(body[: self._max_body_bytes + 1 - len(self.cycle.body)])
 
     def on_message_complete(self) -> None:
         """End the request's deadline."""

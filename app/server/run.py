@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import structlog
 import uvicorn
 
+from app.api.body import MAX_BODY_BYTES
 from app.api.problems import Problems
 from app.limits.descriptors import descriptor_budget
 from app.main import create_app, create_internal_app, create_telemetry
@@ -110,6 +111,7 @@ def _common(server: ServerSettings, shutdown: Shutdown) -> dict[str, Any]:
     protocol = partial(
         BoundedProtocol,
         seconds=server.receive_timeout_seconds,
+        max_body_bytes=MAX_BODY_BYTES,
         rejections=_rejections(Problems(server.public_url)),
         shutdown=shutdown,
     )

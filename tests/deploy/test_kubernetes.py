@@ -42,9 +42,9 @@ MONITOR_FIELDS = {"endpoints", "selector"}
 ENDPOINT_FIELDS = {"port", "path", "interval", "scrapeTimeout"}
 
 # Memory of a process, measured and rounded up: 80 MB when idle, and 20 MB for ten thousand cached
-# tokens; 55 KB for a small request in flight, and 10 KB while it waits.
+# tokens; 55 KB for a small request in flight, and 20 KB while it waits.
 AT_REST = 100_000_000
-IN_FLIGHT, WAITING = 60_000, 12_000
+IN_FLIGHT, WAITING = 60_000, 22_000
 # The share for idle connections, of 7 KB each.
 SPARE = 0.25
 

@@ -19,7 +19,7 @@ POST = b"POST / HTTP/1.1\r\nHost: service\r\nContent-Length: 0\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
 PUT = POST.replace(b"POST", b"PUT")
 CHUNKED = b"POST / HTTP/1.1\r\nHost: service\r\nTransfer-Encoding: chunked\r\n\r\n"
-SECONDS, KEEP_ALIVE_SECONDS = 10.0, 75
+SECONDS, KEEP_ALIVE_SECONDS, MAX_BODY_BYTES = 10.0, 75, 100
 
 
 class Wire(asyncio.Transport):
@@ -122,6 +122,7 @@ class Connection:
             server_state=ServerState(),
             app_state={},
             seconds=SECONDS,
+            max_body_bytes=MAX_BODY_BYTES,
             rejections={400: rejection, 408: rejection, 431: rejection},
             shutdown=self.shutdown,
         )
@@ -327,6 +328,16 @@ async def test_a_long_body_is_not_mistaken_for_a_head(chunked: bool) -> None:
     connection.sends(head, *parts)
 
     assert not connection.wire.closed
+
+
+async def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_long() -> None:
+    """However much arrives before the application reads it."""
+    connection = Connection()
+    connection.sends(PUT.replace(b"Content-Length: 0", b"Content-Length: 9999"), b"a" * 90)
+    assert len(connection.protocol.cycle.body) == 90
+    connection.sends(b"a" * 90, b"a" * 9000)
+
+    assert len(connection.protocol.cycle.body) == MAX_BODY_BYTES + 1
 
 
 async def test_trailers_are_discarded() -> None:
