@@ -6,21 +6,26 @@ Run as `python -m tests.support.stalling serve`; the environment variable MAY_ST
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from app import lifespan
 from app.__main__ import main
-from tests.support.process import until
 
 _open_limits = lifespan._open_limits
 
 
-async def _stall_and_open_limits(*args: Any) -> Any:
-    await asyncio.to_thread(until, Path(os.environ["MAY_START"]).exists)
+def _wait() -> None:
+    while not Path(os.environ["MAY_START"]).exists():
+        time.sleep(0.01)
+
+
+async def _wait_and_open_limits(*args: Any) -> Any:
+    await asyncio.to_thread(_wait)
     return await _open_limits(*args)
 
 
 if __name__ == "__main__":
-    lifespan._open_limits = _stall_and_open_limits  # type: ignore[assignment]
+    lifespan._open_limits = _wait_and_open_limits  # type: ignore[assignment]
     sys.exit(main(sys.argv[1:]))
