@@ -94,8 +94,8 @@ def test_the_page_explains_the_operation(page: Page, operation: Locator) -> None
     """The page names the service and describes its only operation."""
     expect(page.get_by_role("heading", name="Vault BFF")).to_be_visible()
     expect(operation).to_contain_text("Create a Vault session")
-    expect(operation).to_contain_text("say where to send their browser.")
-    expect(operation).to_contain_text("Every refusal is a problem (RFC 9457)")
+    expect(operation).to_contain_text("return where to send their browser.")
+    expect(operation).to_contain_text("Every error is a problem (RFC 9457)")
 
 
 def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
