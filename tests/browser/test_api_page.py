@@ -110,7 +110,7 @@ def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
         expect(fields.get_by_role("button", name=name, exact=True)).to_be_visible()
     expect(fields).to_contain_text("Additional propertiesforbidden")
     fields.get_by_role("button", name="connection", exact=True).click()
-    expect(fields).to_contain_text("Open this connector directly instead of the list.")
+    expect(fields).to_contain_text("Opens the page of this connector instead of the list.")
     fields.get_by_role("button", name="service_id*").click()
     expect(fields).to_contain_text("Such as quickbooks.")
 
