@@ -156,5 +156,5 @@ def test_headers_that_are_no_secrets_leave_log_lines_whole(
     assert {event["client"] for event in output.events("http_request")} == {"127.0.0.1"}
     assert output.events("http_request")[0]["request_id"] == "field-11111111"
     [refused] = output.events("vault_session_refused")
-    assert refused["reason"] == "not a bearer token"
+    assert refused["reason"] == "the Authorization header is not Bearer"
     assert "[redacted]" not in output.text

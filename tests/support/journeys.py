@@ -6,7 +6,7 @@ ADA, GRACE, OTTO = "Ada Byron, Acme Inc.", "Grace Brewster, Acme Inc.", "Otto Kr
 SIGNED_OUT = "Signed out"
 APIDECK_FAILED = "Integrations are not available right now. Try again shortly."
 """What the service tells a user while Apideck fails."""
-OPERATOR_PROBLEM = "This service cannot open integrations just now."
+OPERATOR_PROBLEM = "Integrations are not available right now."
 """What the service tells a user when its own API key or quota is the problem."""
 
 
