@@ -68,7 +68,7 @@ async def test_a_rejected_cookie_is_not_cached(status: int) -> None:
         (500, "responded with 500"),
         (
             b"<h1>",
-            "responded with text that is not JSON: Expecting value at character 0",
+            "responded with text that is not valid JSON: Expecting value at character 0",
         ),
         ([], "responded with JSON that is not an object"),
         (None, "responded with JSON that is not an object"),
