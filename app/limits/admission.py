@@ -51,7 +51,7 @@ class AdmissionQueue:
     def join(self) -> Ticket:
         """Return a ticket for a request: resolved already, or once it is the request's turn.
 
-        Whoever joins must call `leave` in the end, whatever the ticket says.
+        The caller must call `leave` in the end, whatever the ticket says.
         """
         loop = asyncio.get_running_loop()
         ticket: Ticket = loop.create_future()

@@ -64,7 +64,7 @@ class Server(uvicorn.Server):
 
         Args:
             config: uvicorn's own configuration.
-            shutdown: is told when the process is asked to stop.
+            shutdown: records that the process has been asked to stop.
             delay_seconds: how long the port stays open after SIGTERM.
             max_connections: how many connections may be open at the same time.
             count_not_accepted: is called when no more connections can be accepted.
