@@ -1,6 +1,6 @@
 """From an event to the bytes of its line.
 
-A line shows every control and bidirectional character as an escape sequence, whoever put it there:
+A line shows every control and bidirectional character as an escape sequence, whatever its source:
 a caller must be able neither to forge a line, nor to control the operator's terminal, nor to make a
 line look different from what it says.
 """
