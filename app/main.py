@@ -12,7 +12,6 @@ from starlette.middleware import Middleware
 
 from app import __version__
 from app.api import health, metrics_page, openapi, problem_pages, vault_session
-from app.api.body import MAX_BODY_BYTES
 from app.api.problem_types import ALL
 from app.api.problems import Problems
 from app.identity.security_schemes import security_schemes
@@ -146,7 +145,6 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
             AdmissionMiddleware,
             queue=AdmissionQueue(settings.limits, telemetry.metrics),
             routes=vault_session.router.routes,
-            max_body_bytes=MAX_BODY_BYTES,
         ),
         *_recording(telemetry),
         Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)

@@ -17,6 +17,9 @@ CLIENT_CLOSED_REQUEST: Final = 499
 """The status in logs and metrics of a request whose client disconnected before the response; nginx
 uses the same number."""
 
+DISCONNECTED: Final = "vault_bff.disconnected"
+"""An ASGI extension of our server: its `future` is done once the request's client disconnects."""
+
 
 @dataclass(slots=True)
 class Shutdown:

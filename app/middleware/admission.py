@@ -1,8 +1,10 @@
 """Limits how many requests the application processes at once, and rejects the rest early.
 
-A request to a limited route waits here for a slot. Nothing looks at its body or its credential in
-the meantime: the body is only kept, up to its limit, because reading it is the one way in which an
-ASGI server reports that the client has disconnected.
+A request to a limited route waits here for a slot. Nothing reads its body or its credential in the
+meantime. ASGI reports a disconnect only to a request that reads, which takes a task for each that
+waits, and these took a tenth of the CPU time of an overloaded process. So the server reports it in
+an ASGI extension (`app.state.DISCONNECTED`). Under a server without it, a client that disconnects
+in the queue is noticed when it is the request's turn.
 
 It takes two middleware. The first holds requests back before most of the stack has spent time and
 memory on them; the last responds to those that were rejected, so that their responses are like all
@@ -15,12 +17,12 @@ from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import VaultBffError
 from app.limits.admission import Admission, AdmissionQueue, Ticket
 from app.observability.audit import AuditRecord
-from app.state import app_state, request_context
+from app.state import DISCONNECTED, app_state, request_context
 
 _REJECTION: Final = "vault_bff.rejection"
 
@@ -34,7 +36,6 @@ class AdmissionMiddleware:
         *,
         queue: AdmissionQueue,
         routes: Sequence[BaseRoute],
-        max_body_bytes: int,
     ) -> None:
         """Limit the requests to some routes.
 
@@ -43,12 +44,10 @@ class AdmissionMiddleware:
             queue: gives out the slots.
             routes: the limited routes, whose requests leave audit events. They are matched as the
                 router matches them, so no spelling of a path reaches one of them without a slot.
-            max_body_bytes: the longest body that these routes accept.
         """
         self.app = app
         self._queue = queue
         self._routes = routes
-        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the queue's decision unless it is admitted."""
@@ -58,11 +57,7 @@ class AdmissionMiddleware:
             return
         ticket = self._queue.join()
         try:
-            if ticket.done():
-                decision = ticket.result()
-            else:
-                receive = _BufferedReceive(receive, self._max_body_bytes)
-                decision = await self._wait(ticket, receive, scope)
+            decision = ticket.result() if ticket.done() else await self._wait(ticket, scope)
             if decision is not Admission.ADMITTED:
                 # The access log and the metrics name the route, which no router will find.
                 scope[_REJECTION], scope["route"] = decision, route
@@ -78,9 +73,13 @@ class AdmissionMiddleware:
                 return found
         return None
 
-    async def _wait(self, ticket: Ticket, receive: "_BufferedReceive", scope: Scope) -> Admission:
-        watcher = asyncio.create_task(receive.until_disconnect())
-        watcher.add_done_callback(lambda _: self._queue.disconnect(ticket))
+    async def _wait(self, ticket: Ticket, scope: Scope) -> Admission:
+        def leave(_: asyncio.Future[None]) -> None:
+            self._queue.disconnect(ticket)
+
+        extension = scope.get("extensions", {}).get(DISCONNECTED, {})
+        disconnected = extension.get("future") or asyncio.Future()
+        disconnected.add_done_callback(leave)
         try:
             return await ticket
         except asyncio.CancelledError:
@@ -90,7 +89,7 @@ class AdmissionMiddleware:
                 raise
             return Admission.SHUT_DOWN
         finally:
-            watcher.cancel()
+            disconnected.remove_done_callback(leave)
 
 
 class RejectionMiddleware:
@@ -126,35 +125,3 @@ class RejectionMiddleware:
         context.admitted = False
         if error := self._errors.get(decision):
             await self._respond(error, scope)(scope, receive, send)
-
-
-class _BufferedReceive:
-    """Reads a request while it waits, and gives what was read to the application afterwards."""
-
-    def __init__(self, receive: Receive, max_body_bytes: int) -> None:
-        self._receive = receive
-        # One byte more than is accepted, so that the application sees that the body is too long.
-        self._capacity = max_body_bytes + 1
-        self._body = bytearray()
-        self._more_body = True
-        self._disconnected = self._replayed = False
-
-    async def until_disconnect(self) -> None:
-        """Read, and return once the client has disconnected."""
-        while not self._disconnected:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self._disconnected = True
-            else:
-                self._body += message.get("body", b"")[: self._capacity - len(self._body)]
-                self._more_body = message.get("more_body", False)
-
-    async def __call__(self) -> Message:
-        """Return the next message: first what was read, then what the server receives."""
-        if not self._replayed:
-            self._replayed = True
-            body, self._body = bytes(self._body), bytearray()
-            return {"type": "http.request", "body": body, "more_body": self._more_body}
-        if self._disconnected:
-            return {"type": "http.disconnect"}
-        return await self._receive()

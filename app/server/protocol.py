@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.state import Shutdown
+from app.state import DISCONNECTED, Shutdown
 
 MAX_HEAD_BYTES: Final = 32_768
 """Bytes of a request's target and headers; the longest credential is a quarter of that."""
@@ -66,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._shutdown = shutdown
         self._status: int = HTTPStatus.BAD_REQUEST
         self._running: RequestResponseCycle | None = None
+        self._disconnected: asyncio.Future[None] = self.loop.create_future()
         self._receiving: Literal["head", "body"] | None = None
         self._unparsed_bytes = 0
         self._receive_by: float | None = None
@@ -84,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         The garbage collector runs rarely, so reference cycles would fill the memory.
         """
         super().connection_lost(exc)
+        self._disconnected.set_result(None)
         # uvicorn tells only the newest request, which may be queued behind the one in progress.
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
@@ -165,6 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._running = cycle
         if self._shutdown.begun:
             cycle.keep_alive = False  # The response says so: the next request goes elsewhere.
+        cycle.scope["extensions"] = {DISCONNECTED: {"future": self._disconnected}}
         super()._start_asgi_task(cycle, app)
 
     def _is_idle(self) -> bool:

@@ -14,15 +14,7 @@ from app.limits.admission import AdmissionQueue, rejection_errors
 from app.middleware.admission import AdmissionMiddleware, RejectionMiddleware
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
-from app.state import RequestContext, Shutdown, request_context, set_request_context
-
-MAX_BODY_BYTES = 10
-DISCONNECT: Message = {"type": "http.disconnect"}
-
-
-def part(body: bytes, *, more: bool = False) -> Message:
-    """Return a part of a request's body, as a server hands it over."""
-    return {"type": "http.request", "body": body, "more_body": more}
+from app.state import DISCONNECTED, RequestContext, Shutdown, request_context, set_request_context
 
 
 def respond(error: Exception, scope: Scope) -> Response:
@@ -39,32 +31,27 @@ async def endpoint(_: Request) -> Response:
 class Client:
     """One request, as a server presents it."""
 
-    def __init__(self, method: str = "POST", path: str = "/limited") -> None:
+    def __init__(self, method: str = "POST", path: str = "/limited", body: bytes = b"") -> None:
+        self.disconnected: asyncio.Future[None] = asyncio.Future()
         self.scope: Scope = {
             "type": "http",
             "method": method,
             "path": path,
             "headers": [],
             "state": {"shutdown": Shutdown()},
+            "extensions": {DISCONNECTED: {"future": self.disconnected}},
         }
         set_request_context(self.scope, RequestContext("an-id", 0.0))
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._disconnected = False
+        self._body = body
+        self.was_read = False
         self.received: list[Message] = []
 
-    async def sends(self, *messages: Message) -> None:
-        """Send parts of the request, or disconnect, and give the service time to notice."""
-        for message in messages:
-            self._messages.put_nowait(message)
-        await turns()
-
     async def receive(self) -> Message:
-        """Return the next message; after a disconnect that one, again and again."""
-        if not self._disconnected:
-            message = await self._messages.get()
-            self._disconnected = message == DISCONNECT
-            return message
-        return DISCONNECT
+        """Return the body; once the client has disconnected, that."""
+        self.was_read = True
+        if self.disconnected.done():
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._body, "more_body": False}
 
     async def send(self, message: Message) -> None:
         """Take a part of the response."""
@@ -103,7 +90,6 @@ class Service:
             ),
             queue=AdmissionQueue(limits, self.metrics),
             routes=[self.limited],
-            max_body_bytes=MAX_BODY_BYTES,
         )
 
     async def accept(self, client: Client) -> asyncio.Task[None]:
@@ -136,55 +122,19 @@ async def turns(number: int = 10) -> None:
 async def service() -> Service:
     """Return a service whose only slot is taken, and for which one request may wait."""
     service = Service()
-    first = Client()
-    await first.sends(part(b""))
-    await service.accept(first)
+    await service.accept(Client())
     return service
 
 
-@pytest.mark.parametrize(
-    ("sent", "body"),
-    [
-        ([part(b"all of it")], b"all of it"),
-        ([part(b"in ", more=True), part(b"parts")], b"in parts"),
-        ([part(b"more than is accepted", more=False)], b"more than i"),
-        ([part(b"more than ", more=True), part(b"x" * 100, more=True), part(b"")], b"more than x"),
-    ],
-    ids=["whole", "parts", "too long", "too long, in parts"],
-)
-async def test_a_body_that_arrives_in_the_queue_is_given_to_the_application(
-    service: Service, sent: list[Message], body: bytes
-) -> None:
-    """One byte more than is accepted is kept, which is enough to see that it is too long."""
-    client = Client()
-    await service.accept(client)
-    await client.sends(*sent)
-    await service.finish()
-
-    assert service.bodies == [b"", body]
-    assert client.response == (200, b"done")
-
-
-async def test_the_rest_of_a_body_is_read_from_the_server(service: Service) -> None:
-    """What arrives after the queue follows what arrived in it."""
-    client = Client()
-    await service.accept(client)
-    await client.sends(part(b"ab", more=True))
-    service.may_finish.set()
-    await turns()
-    await client.sends(part(b"cd"))
-    await service.finish()
-
-    assert service.bodies == [b"", b"abcd"]
-
-
-async def test_nothing_is_read_of_a_request_that_does_not_wait() -> None:
+async def test_a_body_is_not_read_in_the_queue(service: Service) -> None:
     """The application decides when to read the body: after it knows the caller."""
-    service, client = Service(), Client()
+    client = Client(body=b"all of it")
     await service.accept(client)
+    assert not client.was_read
+    await service.finish()
 
-    assert service.running == 1
-    assert client._messages.empty()
+    assert service.bodies == [b"", b"all of it"]
+    assert client.response == (200, b"done")
 
 
 async def test_a_full_queue_rejects_at_once(service: Service) -> None:
@@ -210,17 +160,14 @@ async def test_a_request_that_waited_too_long_is_rejected() -> None:
     assert late.is_counted_as_rejected
 
 
-@pytest.mark.parametrize("before", [[], [part(b"ab", more=True)], [part(b"")]])
-async def test_a_client_that_disconnects_in_the_queue_leaves_it(
-    service: Service, before: list[Message]
-) -> None:
+async def test_a_client_that_disconnects_in_the_queue_leaves_it(service: Service) -> None:
     """The application never sees the request, the access log counts it, and another may wait."""
     client, after = Client(), Client()
     task = await service.accept(client)
-    await client.sends(*before, DISCONNECT)
+    client.disconnected.set_result(None)
+    await turns()
     assert task.done()
     await service.accept(after)
-    await after.sends(part(b""))
     await service.finish()
 
     assert client.received == []
@@ -230,14 +177,26 @@ async def test_a_client_that_disconnects_in_the_queue_leaves_it(
 
 
 async def test_a_disconnect_at_the_last_moment_reaches_the_application(service: Service) -> None:
-    """The slot came first; the application reads what was sent, and then that nobody is there."""
+    """The slot came first; the application reads that the client has disconnected."""
     client = Client()
     task = await service.accept(client)
-    await client.sends(part(b"ab", more=True))
     service.may_finish.set()
-    client._messages.put_nowait(DISCONNECT)
+    await turns(1)
+    client.disconnected.set_result(None)
     with pytest.raises(ClientDisconnect):
         await task
+
+
+async def test_a_server_need_not_report_disconnects(service: Service) -> None:
+    """The request keeps its turn; the application then reads that the client has disconnected."""
+    client = Client()
+    del client.scope["extensions"]
+    task = await service.accept(client)
+    client.disconnected.set_result(None)
+    await service.finish()
+
+    assert client.was_read
+    assert isinstance(task.exception(), ClientDisconnect)
 
 
 async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Service) -> None:
@@ -248,7 +207,6 @@ async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Servi
     with pytest.raises(asyncio.CancelledError):
         await task
     await service.accept(after)
-    await after.sends(part(b""))
     await service.finish()
 
     assert client.received == []
@@ -275,10 +233,9 @@ async def test_an_error_of_the_application_frees_the_slot() -> None:
     """However a request ends, the next one gets its turn."""
     service, broken = Service(), Client()
     await service.accept(broken)
-    await broken.sends(DISCONNECT)
+    broken.disconnected.set_result(None)
     client = Client()
     await service.accept(client)
-    await client.sends(part(b""))
     await service.finish()
 
     assert broken.received == []
@@ -296,14 +253,14 @@ async def test_a_path_is_limited_if_the_route_matches_it(service: Service, path:
 
 
 @pytest.mark.parametrize(
-    "client",
-    [Client("GET"), Client(path="/limited/"), Client(path="/livez"), Client("OPTIONS")],
+    ("method", "path"),
+    [("GET", "/limited"), ("POST", "/limited/"), ("POST", "/livez"), ("OPTIONS", "/limited")],
     ids=["method", "slash", "path", "preflight"],
 )
-async def test_other_requests_need_no_slot(service: Service, client: Client) -> None:
+async def test_other_requests_need_no_slot(service: Service, method: str, path: str) -> None:
     """Probes, preflights and mistakes are responded to while everything is taken."""
     await service.accept(Client())
-    await service.accept(client)
+    await service.accept(Client(method, path))
 
     assert service.running == 2
 
@@ -324,10 +281,9 @@ def waiting(service: Service) -> float | None:
 
 async def test_the_order_of_arrival_is_kept() -> None:
     """Of many that wait, the first is the next."""
-    service, clients = Service(max_waiting=9), [Client() for _ in range(5)]
-    for number, client in enumerate(clients):
-        await client.sends(part(str(number).encode()))
-        await service.accept(client)
+    service = Service(max_waiting=9)
+    for number in range(5):
+        await service.accept(Client(body=str(number).encode()))
     assert waiting(service) == 4
     await service.finish()
 
