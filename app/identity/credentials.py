@@ -5,15 +5,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.errors import AmbiguousCredentialsError, UnauthenticatedError
+from app.common.http_limits import MAX_HEAD_BYTES
+from app.errors import (
+    AmbiguousCredentialsError,
+    CredentialTooLargeError,
+    UnauthenticatedError,
+)
 from app.identity.unverified_token import UnverifiedToken, parse
 from app.settings.credentials import AUTHORIZATION, CredentialLocation
 
 Headers = Iterable[tuple[bytes, bytes]]
 """The headers of a request as ASGI provides them: names in lower case, repeated names kept."""
-
-MAX_CREDENTIAL_LENGTH = 8192
-"""Characters in a credential; longer ones are rejected before they are parsed."""
 
 # RFC 6750 section 2.1: the scheme, one or more spaces, and a b64token; schemes ignore case.
 _BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
@@ -86,8 +88,14 @@ class CredentialFinder:
 
 def _text(location: CredentialLocation, value: bytes) -> str:
     value = value.strip()
-    if len(value) > MAX_CREDENTIAL_LENGTH:
-        raise UnauthenticatedError("The credential is too long.", reason="credential too long")
+    if len(value) > MAX_HEAD_BYTES:
+        # This service's own server limits the whole head to as much; other servers may not.
+        raise CredentialTooLargeError(
+            f"The sign-in data sent with the request is too large: it has {len(value)} bytes, and "
+            f"at most {MAX_HEAD_BYTES} are allowed.",
+            reason=f"credential too large: received {len(value)} bytes, expected at most "
+            f"{MAX_HEAD_BYTES}",
+        )
     if location.kind == "authorization":
         match = _BEARER.fullmatch(value)
         if match is None:

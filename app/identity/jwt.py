@@ -10,7 +10,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 
-from app.identity.credentials import MAX_CREDENTIAL_LENGTH
+from app.common.http_limits import MAX_HEAD_BYTES
 from app.identity.jwks import Jwks
 from app.identity.models import Claims
 from app.identity.token_rules import TokenRules, invalid
@@ -23,7 +23,7 @@ MAX_KID_LENGTH = 256
 class _Registry(jws.JWSRegistry):
     """The allowed algorithms, by the names that tokens use."""
 
-    max_header_length = MAX_CREDENTIAL_LENGTH
+    max_header_length = max_payload_length = max_signature_length = MAX_HEAD_BYTES
 
     def get_alg(self, name: str) -> JWSAlgModel:
         """Return the algorithm; RFC 8037's `EdDSA` is `Ed25519` in RFC 9864 for our only curve."""

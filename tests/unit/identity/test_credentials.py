@@ -1,8 +1,9 @@
 import pytest
 
-from app.errors import AmbiguousCredentialsError, UnauthenticatedError
+from app.common.http_limits import MAX_HEAD_BYTES
+from app.errors import AmbiguousCredentialsError, CredentialTooLargeError, UnauthenticatedError
 from app.identity import credentials
-from app.identity.credentials import MAX_CREDENTIAL_LENGTH, Credential, CredentialFinder
+from app.identity.credentials import Credential, CredentialFinder
 from app.identity.unverified_token import UnverifiedToken
 from app.settings.credentials import AUTHORIZATION, CredentialLocation
 from tests.support.in_process import messages
@@ -129,13 +130,16 @@ def test_a_malformed_credential_is_rejected(name: str, value: bytes, reason: str
     [(b"authorization", b"Bearer "), (b"x-assertion", b""), (b"cookie", b"session=")],
 )
 def test_a_credential_has_a_maximum_length(name: bytes, before: bytes) -> None:
-    """A longer one is rejected before it is parsed."""
-    length = MAX_CREDENTIAL_LENGTH - (len(before) if name == b"authorization" else 0)
+    """It is that of a request's head; the error for a longer one names both sizes."""
+    length = MAX_HEAD_BYTES - (len(before) if name == b"authorization" else 0)
     assert found((name, b" " + before + b"a" * length + b" ")).value == "a" * length
 
-    with pytest.raises(UnauthenticatedError) as error:
+    with pytest.raises(CredentialTooLargeError) as error:
         found((name, before + b"a" * (length + 1)))
-    assert messages(error.value) == ("The credential is too long.", "credential too long")
+    assert "32769 bytes, and at most 32768 are allowed" in error.value.detail
+    assert error.value.reason == (
+        "credential too large: received 32769 bytes, expected at most 32768"
+    )
 
 
 def test_the_repr_of_a_credential_contains_no_value() -> None:
