@@ -40,7 +40,9 @@ class IntrospectionSettings(Group):
     """A file that contains only the client secret. It is read once, at the start."""
 
     authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
-    """How this service authenticates to the issuer (OpenID Connect Core section 9)."""
+    """How this service authenticates to the issuer (OpenID Connect Core section 9). With
+    `client_secret_basic`, id and secret are form-encoded (RFC 6749 section 2.3.1). If an issuer
+    does not decode them, use `client_secret_post`."""
 
     cache_seconds: Annotated[int, Field(ge=0, le=300)] = 30
     """Seconds for which a response is cached, and never beyond the token's `exp`. A revoked token

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import quote_plus
 
 import httpx
 
@@ -75,7 +76,20 @@ class IntrospectionSource(IssuerSource):
         if self._settings.authentication == "client_secret_post":
             form |= {"client_id": client_id, "client_secret": client_secret}
             return await self._fetcher.post_form(url, form)
-        return await self._fetcher.post_form(url, form, httpx.BasicAuth(client_id, client_secret))
+        return await self._fetcher.post_form(
+            url, form, client_secret_basic(client_id, client_secret)
+        )
+
+
+def client_secret_basic(client_id: str, client_secret: str) -> httpx.BasicAuth:
+    """Return the client authentication `client_secret_basic`.
+
+    Both are form-encoded first, so that a client id may contain a colon, and a server that decodes
+    them reads `+` and `%` as they are.
+
+    Source: RFC 6749 section 2.3.1 and appendix B.
+    """
+    return httpx.BasicAuth(quote_plus(client_id), quote_plus(client_secret))
 
 
 def build(settings: IdentitySettings, fetcher: Fetcher) -> Iterator[IntrospectionSource]:

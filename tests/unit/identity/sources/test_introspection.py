@@ -1,3 +1,4 @@
+from base64 import b64decode
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -63,6 +64,17 @@ async def test_a_token_is_introspected(
         "token_type_hint": "access_token",
         **in_form,
     }
+
+
+async def test_client_id_and_secret_are_form_encoded_before_base64() -> None:
+    """A colon in the id does not end it, and the server can decode every character."""
+    network = Network({URL: VALID})
+    own = {"client_id": "https://vault.example/", "client_secret": "p+ss/w=rd%41 ~"}
+
+    await source(network, **own).verify("t0ken")
+
+    sent = network.requests[0].headers["authorization"].removeprefix("Basic ")
+    assert b64decode(sent) == b"https%3A%2F%2Fvault.example%2F:p%2Bss%2Fw%3Drd%2541+~"
 
 
 async def test_the_endpoint_is_found_by_discovery_by_default() -> None:
