@@ -52,7 +52,7 @@ class Authenticator:
         sources = self._locations.get(credential.location)
         if sources is None:
             raise invalid("no issuer accepts tokens in the Authorization header")
-        if credential.location.kind == "cookie":
+        if credential.location.in_cookies:
             check_page(headers, self._origins, self._csrf_header)
         return await sources.caller(credential)
 

@@ -22,6 +22,7 @@ from tests.support.in_process import (
 )
 
 HEADER, COOKIE = CredentialLocation("header", "x-assertion"), CredentialLocation("cookie", "sid")
+SESSION = CredentialLocation("session", cookies=("app*",))
 Header = tuple[bytes, bytes]
 PAGE: list[Header] = [
     (b"origin", b"https://app.example"),
@@ -38,7 +39,7 @@ class TrustingSource(Source):
     """Accepts every credential at one location."""
 
     def __init__(self, location: CredentialLocation) -> None:
-        self.name = location.name or "bearer"
+        self.name = location.name or "".join(location.cookies) or "bearer"
         self.locations = (location,)
 
     def recognizes(self, _: Credential) -> bool:
@@ -71,6 +72,7 @@ def authenticator(*locations: CredentialLocation) -> Authenticator:
         ([(b"authorization", b"Bearer abc")], "bearer"),
         ([(b"x-assertion", b"abc")], "x-assertion"),
         ([*PAGE, (b"cookie", b"sid=abc")], "sid"),
+        ([*PAGE, (b"cookie", b"app.0=abc")], "app*"),
         ([(b"authorization", b"Bearer abc"), (b"origin", b"https://evil.example")], "bearer"),
         ([(b"x-assertion", b"abc"), (b"sec-fetch-site", b"cross-site")], "x-assertion"),
     ],
@@ -79,9 +81,9 @@ async def test_a_credential_is_checked_by_the_source_at_its_location(
     headers: list[Header], source: str
 ) -> None:
     """Only cookies are restricted to pages of allowed origins."""
-    caller = await authenticator(AUTHORIZATION, HEADER, COOKIE).authenticate(headers)
+    caller = await authenticator(AUTHORIZATION, HEADER, COOKIE, SESSION).authenticate(headers)
 
-    assert (caller.issuer, caller.subject) == (source, "abc")
+    assert (caller.issuer, caller.subject.removeprefix("app.0=")) == (source, "abc")
 
 
 @pytest.mark.parametrize("missing", range(len(PAGE)))
@@ -91,6 +93,8 @@ async def test_a_cookie_is_accepted_from_an_allowed_page_only(missing: int) -> N
 
     with pytest.raises(ForbiddenOriginError, match="page may not open"):
         await authenticator(COOKIE).authenticate([*headers, (b"cookie", b"sid=abc")])
+    with pytest.raises(ForbiddenOriginError):
+        await authenticator(SESSION).authenticate([*headers, (b"cookie", b"app.0=abc")])
 
 
 async def test_a_bearer_token_is_rejected_if_no_source_accepts_bearer_tokens() -> None:
@@ -213,7 +217,7 @@ async def test_a_session_cookie_is_not_parsed_as_a_token() -> None:
     cache = VerifiedTokenCache(10, Clock())
     sources = SourcesAtLocation(build_sources(settings, on.fetcher), cache)
 
-    assert (await sources.caller(credential("eyJ1IjoxfQ.aaa.bbb", COOKIE))).subject == "ada"
+    assert (await sources.caller(credential("eyJ1IjoxfQ.aaa.bbb", SESSION))).subject == "ada"
     assert configured_session(settings.cookie_sessions["app"]).setting == (
         "IDENTITY__COOKIE_SESSIONS__APP"
     )

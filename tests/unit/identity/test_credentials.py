@@ -10,6 +10,7 @@ from tests.support.in_process import messages
 
 HEADER = CredentialLocation("header", "x-assertion")
 COOKIE = CredentialLocation("cookie", "session")
+SESSION = CredentialLocation("session", cookies=("app*", "user"))
 EVERY_OCTET = "!#$%&'()*+-./09:<=>?@AZ[]^_`az{|}~"
 
 Header = tuple[bytes, bytes]
@@ -17,7 +18,7 @@ Header = tuple[bytes, bytes]
 
 def found(*headers: Header) -> Credential:
     """Return the credential among these headers."""
-    return CredentialFinder([HEADER, COOKIE]).find(headers)
+    return CredentialFinder([HEADER, COOKIE, SESSION]).find(headers)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,29 @@ def found(*headers: Header) -> Credential:
         ((b"cookie", b"a=1;  session=abc"), COOKIE, "abc"),
         ((b"cookie", b"session=a=b=="), COOKIE, "a=b=="),
         ((b"cookie", b"session=" + EVERY_OCTET.encode()), COOKIE, EVERY_OCTET),
+        ((b"cookie", b'session="abc="'), COOKIE, "abc="),
+        ((b"cookie", b'a=1; app="2|1:0|good"; b=2'), SESSION, 'app="2|1:0|good"'),
+        ((b"cookie", b'app={"a": [1, "\\073"]}'), SESSION, 'app={"a": [1, "\\073"]}'),
+        ((b"cookie", b"app=a=b==; user=="), SESSION, "app=a=b==; user=="),
+        ((b"cookie", b"user=u; app=chunks-2; appC1=a; appC2=b"), SESSION, None),
+        ((b"cookie", b"app.0=a; app.1=; app_2=c; app-10=d"), SESSION, None),
+        ((b"cookie", b"app.0=a; other=1; app.1=b"), SESSION, "app.0=a; app.1=b"),
     ],
 )
 def test_a_credential_is_found_at_its_location(
-    header: Header, location: CredentialLocation, value: str
+    header: Header, location: CredentialLocation, value: str | None
 ) -> None:
-    """Whitespace around it is removed."""
+    """Whitespace around it is removed; the cookies of a session stay as they are."""
+    value = header[1].decode() if value is None else value
+
     assert found((b"host", b"x.example"), header) == Credential(location, value)
+
+
+def test_the_cookies_of_a_session_may_be_in_several_headers() -> None:
+    """HTTP/2 allows a client to split the header (RFC 9113 section 8.2.3)."""
+    headers = [(b"cookie", b"app.0=a"), (b"x", b"y"), (b"cookie", b"b=1; app.1=b")]
+
+    assert found(*headers) == Credential(SESSION, "app.0=a; app.1=b")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +66,11 @@ def test_a_credential_is_found_at_its_location(
         (b"x-other", b"session=abc"),
         (b"cookie", b"Session=abc; xsession=abc; sessio=abc"),
         (b"cookie", b""),
+        (b"cookie", b"=abc"),
+        (
+            b"cookie",
+            b"apps=a; app.=a; app.a=a; app.00=a; app.100=a; app1=a; app*=a; .0=a; user.0=a",
+        ),
         (b"proxy-authorization", b"Bearer abc"),
     ],
 )
@@ -79,6 +101,10 @@ def test_without_configured_locations_only_authorization_counts() -> None:
         [(b"cookie", b"session=abc; session=abc")],
         [(b"cookie", b"session=abc"), (b"cookie", b"session=def")],
         [(b"authorization", b"nonsense"), (b"x-assertion", b"abc")],
+        [(b"cookie", b"app.0=a; app.1=b; app.0=a")],
+        [(b"cookie", b"app=a"), (b"cookie", b"app=b")],
+        [(b"cookie", b"app.0=a; session=abc")],
+        [(b"cookie", b"app.0=a; app.1=b"), (b"authorization", b"Bearer abc")],
     ],
 )
 def test_a_request_with_two_credentials_is_rejected(headers: list[Header]) -> None:
@@ -109,7 +135,12 @@ MALFORMED = "The credential is malformed."
         ("x-assertion", b"a\xff", "malformed value in header x-assertion"),
         ("cookie", b"session", "malformed value in cookie session"),
         ("cookie", b"session=", "malformed value in cookie session"),
-        ("cookie", b'session="abc"', "malformed value in cookie session"),
+        ("cookie", b'session="abc', "malformed value in cookie session"),
+        ("cookie", b'session=""', "malformed value in cookie session"),
+        ("cookie", b"app", "malformed value in cookie app*, user"),
+        ("cookie", b"app=; user=", "malformed value in cookie app*, user"),
+        ("cookie", b"app=a\xff", "malformed value in cookie app*, user"),
+        ("cookie", b"app=a\x00", "malformed value in cookie app*, user"),
         ("cookie", b"session=a b", "malformed value in cookie session"),
         ("cookie", b"session=a,b", "malformed value in cookie session"),
         ("cookie", b"session=a\\b", "malformed value in cookie session"),
@@ -140,6 +171,14 @@ def test_a_credential_has_a_maximum_length(name: bytes, before: bytes) -> None:
     assert error.value.reason == (
         "credential too large: received 32769 bytes, expected at most 32768"
     )
+
+
+def test_the_maximum_length_is_that_of_all_cookies_of_a_session_together() -> None:
+    """Many cookies are no way around it."""
+    chunk = b"a" * (MAX_HEAD_BYTES // 100)
+
+    with pytest.raises(CredentialTooLargeError):
+        found(*((b"cookie", b"app.%d=%b" % (number, chunk)) for number in range(100)))
 
 
 def test_the_repr_of_a_credential_contains_no_value() -> None:

@@ -69,7 +69,7 @@ async def test_a_token_is_introspected(
 async def test_client_id_and_secret_are_form_encoded_before_base64() -> None:
     """A colon in the id does not end it, and the server can decode every character."""
     network = Network({URL: VALID})
-    own = {"client_id": "https://vault.example/", "client_secret": "p+ss/w=rd%41 ~"}
+    own: dict[str, Any] = {"client_id": "https://vault.example/", "client_secret": "p+ss/w=rd%41 ~"}
 
     await source(network, **own).verify("t0ken")
 
