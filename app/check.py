@@ -53,7 +53,7 @@ async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
     redirect target.
     """
     async with AsyncExitStack() as stack:
-        transport = AiohttpTransport()
+        transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
         telemetry = Telemetry()
         fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, telemetry.metrics)
