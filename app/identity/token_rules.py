@@ -1,5 +1,6 @@
 """The rules for a token's claims, however the token was verified (RFC 7519, 8725, 9068)."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,12 +36,12 @@ class TokenRules:
             UnauthenticatedError: the claims break a rule.
             InsufficientScopeError: the required scope or role is missing.
         """
-        if claims.get("iss") != self._issuer.issuer:
+        if claims.get("iss") != self._issuer.issuer and self._is_required("iss", claims):
             raise invalid("iss is another issuer")
         subject = claims.get("sub")
         if not isinstance(subject, str) or not subject:
             raise invalid("sub is missing or not a string")
-        if not self._is_our_audience(claim(claims, self._issuer.audience_claim)):
+        if not self._has_audience(claims):
             raise invalid(f"{self._issuer.audience_claim} does not name this service")
         self._check_times(claims)
         self._check_token_kind(claims)
@@ -50,16 +51,24 @@ class TokenRules:
 
     def valid_until(self, claims: Claims) -> float:
         """Return when valid claims expire, without leeway, in seconds since 1970."""
-        expires: float = claims["exp"]
+        expires: float = claims.get("exp", math.inf)
         max_age = self._issuer.max_token_age_seconds
         return expires if max_age is None else min(expires, claims["iat"] + max_age)
 
     def is_for(self, claims: Claims) -> bool:
         """Return whether claims, verified or not, name this issuer and one of its audiences."""
-        audience = claim(claims, self._issuer.audience_claim)
-        return claims.get("iss") == self._issuer.issuer and self._is_our_audience(audience)
+        return claims.get("iss") == self._issuer.issuer and self._has_audience(claims)
 
-    def _is_our_audience(self, audience: Any) -> bool:
+    def _is_required(self, name: str, claims: Claims) -> bool:
+        # An introspection response may lack them (RFC 7662 section 2.2): the issuer itself says
+        # that the token is active.
+        return self._issuer.introspection is None or name in claims
+
+    def _has_audience(self, claims: Claims) -> bool:
+        audience = claim(claims, self._issuer.audience_claim, ABSENT)
+        if audience is ABSENT:
+            introspection = self._issuer.introspection
+            return introspection is not None and introspection.allow_missing_audience
         audiences = audience if isinstance(audience, list) else [audience]
         strings = [one for one in audiences if isinstance(one, str)]
         return len(strings) == len(audiences) and not self._audience.isdisjoint(strings)
@@ -68,9 +77,9 @@ class TokenRules:
         now, leeway = self._clock(), self._issuer.leeway_seconds
         expires = _numeric_date(claims, "exp")
         not_before, issued = _numeric_date(claims, "nbf"), _numeric_date(claims, "iat")
-        if expires is None:
+        if expires is None and self._is_required("exp", claims):
             raise invalid("exp is missing")
-        if now >= expires + leeway:
+        if expires is not None and now >= expires + leeway:
             raise invalid("the token has expired")
         if not_before is not None and now < not_before - leeway:
             raise invalid("the token is not valid yet")

@@ -1,5 +1,6 @@
 """Requests to an issuer's UserInfo endpoint (OpenID Connect Core section 5.3)."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -58,7 +59,7 @@ class UserInfo:
 
     async def _fetch(self, token: str, claims: Claims) -> CachedClaims:
         url = await self._discovery.endpoint("userinfo_endpoint", self._issuer.userinfo_endpoint)
-        seconds_left = claims["exp"] - self._clock()
+        seconds_left = claims.get("exp", math.inf) - self._clock()
         try:
             response = await self._fetcher.get(url, {"authorization": f"Bearer {token}"})
             about = response.json()

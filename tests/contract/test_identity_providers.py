@@ -153,6 +153,20 @@ SHAPES = {
         consumer="acme",
         rejected=({"aud": ["https://kubernetes.default.svc"]},),
     ),
+    "canaille": Shape(
+        {
+            "sub": "ada",
+            "aud": ["vault-bff"],
+            "auth_time": 1796022424,
+            "name": "Ada Byron",
+            "family_name": "Byron",
+            "email": "ada@acme.example",
+        },
+        consumer="ada",
+        typ="JWT",
+        algorithm="RS512",
+        rejected=({"aud": ["spa"]}, {"nonce": "n-0S6_WzA2Mj"}),
+    ),
     "cloudflare-access": Shape(
         {
             "sub": "7335d417-61da-459d-899c-0a01c76a2f94",

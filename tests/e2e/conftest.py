@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.canaille_server import Canaille, canaille_server
 from tests.support.oidc_provider import OidcProvider, oidc_provider
 
 
@@ -12,3 +13,10 @@ def provider() -> Iterator[OidcProvider]:
     """Run the OpenID provider."""
     with oidc_provider() as running_provider:
         yield running_provider
+
+
+@pytest.fixture(scope="module")
+def canaille() -> Iterator[Canaille]:
+    """Run Canaille."""
+    with canaille_server() as running_server:
+        yield running_server

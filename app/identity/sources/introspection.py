@@ -1,12 +1,15 @@
 """Callers with tokens that their issuer checks (RFC 7662, OAuth 2.0 Token Introspection)."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
 
 from app.identity.cache import CachedClaims, ClaimsCache
+from app.identity.claim_paths import claim
 from app.identity.credentials import Credential
 from app.identity.fetch import Fetcher, Response
 from app.identity.issuer_source import IssuerSource
@@ -65,9 +68,30 @@ class IntrospectionSource(IssuerSource):
         # Section 2.2: only the JSON value true, not "true" and not 1.
         if not isinstance(claims, dict) or claims.get("active") is not True:
             raise invalid("the issuer says that the token is not active")
+        claims = self._with_subject(claims)
         self.rules.check(claims)
-        seconds = min(self._settings.cache_seconds, claims["exp"] - self._clock())
+        seconds = min(self._settings.cache_seconds, claims.get("exp", math.inf) - self._clock())
         return CachedClaims(claims, seconds)
+
+    def _with_subject(self, claims: dict[str, Any]) -> dict[str, Any]:
+        """Return the claims with the subject in `sub`.
+
+        The attack: a person signs in with the client of a service, or chooses a user name that is
+        the id of such a client. The issuer names the client in the person's token, too, so the
+        person would get the grant of the service. Section 2.2: `sub` and `username` describe the
+        person who authorized the token; a token of a client alone has neither.
+        """
+        path = self._settings.subject_claim
+        if path == "sub":
+            return claims
+        if not self.issuer.identifies_users:
+            for name in ("sub", "username"):
+                if claims.get(name) is not None:
+                    raise invalid(f"the token is that of a person: the response has {name}")
+        subject = claim(claims, path)
+        if not isinstance(subject, str) or not subject:
+            raise invalid(f"the subject_claim {path} is missing or not a string")
+        return {**claims, "sub": subject}
 
     async def _post(self, url: str, token: str) -> Response:
         form = {"token": token, "token_type_hint": "access_token"}

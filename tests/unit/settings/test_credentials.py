@@ -64,3 +64,25 @@ def test_a_client_has_exactly_one_secret(both: bool, tmp_path: Path) -> None:
     assert issuer_faults(introspection={**INTROSPECTION, **own}) == {
         "introspection": "needs exactly one of client_secret and client_secret_file"
     }
+
+
+@pytest.mark.parametrize("path", ["client_id", "/client_id", "azp", "aud"])
+def test_a_claim_of_clients_does_not_identify_people(path: str) -> None:
+    """Everyone who uses an application would be the same person."""
+    own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": path}
+
+    assert issuer_faults(introspection=own) == {
+        "": "introspection.subject_claim names a claim of clients, not of users"
+    }
+    services = {**ISSUER, "introspection": own, "kind": "services", "grants": {"robot": ["*"]}}
+    IdentitySettings.model_validate({"issuers": {"main": services}})
+
+
+def test_userinfo_needs_the_issuers_own_subject() -> None:
+    """Its response is compared with the subject of the token."""
+    own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": "username"}
+
+    assert issuer_faults(introspection=own, userinfo=True) == {
+        "": "userinfo needs introspection.subject_claim to be sub"
+    }
+    IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, "introspection": own}}})

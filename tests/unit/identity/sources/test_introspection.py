@@ -22,6 +22,11 @@ URL = f"{ISSUER}/introspect"
 VALID = {"active": True, "iss": ISSUER, "aud": "vault-bff", "sub": "ada", "exp": 2000}
 
 
+def without(*names: str) -> dict[str, Any]:
+    """Return a valid response that lacks some members."""
+    return {name: value for name, value in VALID.items() if name not in names}
+
+
 def source(
     network: Network,
     clock: Clock | None = None,
@@ -104,7 +109,10 @@ async def test_the_endpoint_is_found_by_discovery_by_default() -> None:
         ({**VALID, "aud": "other"}, "aud does not name this service"),
         ({**VALID, "exp": 900}, "the token has expired"),
         ({**VALID, "nonce": "n"}, "an ID token: it has the claim nonce"),
-        ({"active": True, **{k: VALID[k] for k in ("iss", "aud", "sub")}}, "exp is missing"),
+        (without("aud"), "aud does not name this service"),
+        (without("sub"), "sub is missing or not a string"),
+        ({**VALID, "exp": None}, "exp is not a number"),
+        ({**VALID, "iss": None}, "iss is another issuer"),
     ],
 )
 async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) -> None:
@@ -228,3 +236,80 @@ def test_only_issuers_with_introspection_are_built() -> None:
 
     made = build(identity_with(one=issuer, two=other), Network().fetcher)
     assert [one.name for one in made] == ["two"]
+
+
+async def test_a_response_may_lack_iss_and_exp() -> None:
+    """The issuer says that the token is active; the response is cached for the configured time."""
+    network, clock = Network({URL: without("iss", "exp")}), Clock()
+    asked = source(network, clock, cache_seconds=30)
+    for later in (0, 29.9, 0.1):
+        clock.now += later
+        assert await asked.verify("t0ken") == without("iss", "exp")
+
+    assert len(network.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("response", "accepted"),
+    [
+        (without("aud"), True),
+        (VALID, True),
+        ({**VALID, "aud": "x"}, False),
+        ({**VALID, "aud": None}, False),
+    ],
+)
+async def test_a_missing_audience_can_be_allowed(response: Any, accepted: bool) -> None:
+    """An audience that is present is checked all the same."""
+    asked = source(Network({URL: response}), allow_missing_audience=True)
+    if accepted:
+        assert await asked.verify("t0ken") == response
+        return
+    with pytest.raises(UnauthenticatedError):
+        await asked.verify("t0ken")
+
+
+@pytest.mark.parametrize("path", ["username", "/username", "/user/id"])
+async def test_another_claim_can_identify_people(path: str) -> None:
+    """It counts even if there is a `sub`."""
+    response = {**VALID, "username": "grace", "user": {"id": "grace"}}
+    network = Network({URL: response})
+
+    caller = await source(network, subject_claim=path).caller(credential("t0ken"))
+
+    assert (caller.kind, caller.subject, caller.consumer_id) == ("user", "grace", "grace")
+
+
+SERVICES = {"kind": "services", "grants": {"robot": ["acme"]}}
+
+
+async def test_the_client_can_identify_a_service() -> None:
+    """A response for a client's own token names no person."""
+    response = {**without("sub"), "client_id": "robot", "username": None}
+    asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
+
+    caller = await asked.caller(credential("t0ken"))
+
+    assert (caller.kind, caller.subject, caller.grant) == ("service", "robot", ("acme",))
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"sub": "ada"}, "the token is that of a person: the response has sub"),
+        ({"sub": "robot"}, "the token is that of a person: the response has sub"),
+        ({"username": "Ada"}, "the token is that of a person: the response has username"),
+        ({"client_id": None}, "the subject_claim client_id is missing or not a string"),
+        ({"client_id": ""}, "the subject_claim client_id is missing or not a string"),
+        ({"client_id": ["robot"]}, "the subject_claim client_id is missing or not a string"),
+    ],
+)
+async def test_a_persons_token_is_not_the_token_of_its_client(
+    more: dict[str, Any], reason: str
+) -> None:
+    """The attack: a person signs in with the client of a service, and gets its grant."""
+    response = {**without("sub"), "client_id": "robot", **more}
+    asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
+
+    with pytest.raises(UnauthenticatedError) as error:
+        await asked.caller(credential("t0ken"))
+    assert error.value.reason == reason
