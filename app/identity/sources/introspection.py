@@ -12,10 +12,10 @@ from app.identity.cache import CachedClaims, ClaimsCache
 from app.identity.claim_paths import claim
 from app.identity.credentials import Credential
 from app.identity.fetch import Fetcher, Response
+from app.identity.findings import invalid
 from app.identity.issuer_source import IssuerSource
 from app.identity.models import Caller, Claims
 from app.identity.source import probe_with_made_up_credential
-from app.identity.token_rules import invalid
 from app.settings import IdentitySettings, IntrospectionSettings, IssuerSettings
 from app.settings.identity_source import ConfiguredSource
 

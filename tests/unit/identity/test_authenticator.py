@@ -19,6 +19,7 @@ from tests.support.in_process import (
     credential,
     identity_with,
     messages,
+    problem_of,
 )
 
 HEADER, COOKIE = CredentialLocation("header", "x-assertion"), CredentialLocation("cookie", "sid")
@@ -32,7 +33,8 @@ PAGE: list[Header] = [
 ISSUER = DevelopmentIssuer()
 KEYS, INTROSPECTION = f"{ISSUER.issuer}/jwks", f"{ISSUER.issuer}/introspect"
 INTROSPECTING = {"client_id": "vault", "client_secret": "s3cret", "endpoint": INTROSPECTION}
-UNKNOWN = "iss and aud are those of no configured issuer"
+NO_AUDIENCE = "aud does not name this service"
+NO_TOKEN = "not a signed token (JWT)"
 
 
 class TrustingSource(Source):
@@ -129,9 +131,8 @@ async def rejection(sources: SourcesAtLocation, token: str) -> str | None:
     """Return the operator's message about a rejected token."""
     with pytest.raises(UnauthenticatedError) as error:
         await sources.caller(credential(token))
-    detail, reason = messages(error.value)
-    assert detail == "The access token is not valid."
-    return reason
+    assert error.value.detail == "The access token is not valid."
+    return problem_of(error.value)
 
 
 async def test_issuer_and_audience_select_the_source_of_a_token() -> None:
@@ -140,8 +141,9 @@ async def test_issuer_and_audience_select_the_source_of_a_token() -> None:
 
     assert (await two.caller(credential(ISSUER.token(aud="a")))).issuer == "one"
     assert (await two.caller(credential(ISSUER.token(aud=["x", "c"])))).issuer == "two"
-    assert await rejection(two, ISSUER.token(aud="d")) == UNKNOWN
-    assert await rejection(two, ISSUER.token(aud="a", iss="https://other.example")) == UNKNOWN
+    assert await rejection(two, ISSUER.token(aud="d")) == NO_AUDIENCE
+    other = ISSUER.token(aud="a", iss="https://other.example")
+    assert await rejection(two, other) == "iss is no configured issuer"
 
 
 async def test_an_opaque_token_belongs_to_the_issuer_with_introspection() -> None:
@@ -155,8 +157,8 @@ async def test_an_opaque_token_belongs_to_the_issuer_with_introspection() -> Non
 
     assert (await both.caller(credential("opaque"))).issuer == "opaque"
     assert (await both.caller(credential(ISSUER.token()))).issuer == "signed"
-    assert await rejection(both, ISSUER.token(aud="d")) == UNKNOWN
-    assert await rejection(at_one_location(on, signed={}), "opaque") == UNKNOWN
+    assert await rejection(both, ISSUER.token(aud="d")) == NO_AUDIENCE
+    assert await rejection(at_one_location(on, signed={}), "opaque") == NO_TOKEN
 
 
 async def test_a_verified_token_is_cached() -> None:

@@ -14,7 +14,7 @@ from tests.support.in_process import (
     configured_issuer,
     credential,
     identity_with,
-    messages,
+    problem_of,
 )
 
 ISSUER = "https://id.example"
@@ -123,7 +123,8 @@ async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) 
         await asked.verify("t0ken")
     network.responses[URL] = VALID
 
-    assert messages(error.value) == ("The access token is not valid.", reason)
+    assert error.value.detail == "The access token is not valid."
+    assert problem_of(error.value) == reason
     assert await asked.verify("t0ken") == VALID
 
 
@@ -172,7 +173,7 @@ async def test_a_cached_response_is_checked_at_each_use() -> None:
 
     with pytest.raises(UnauthenticatedError) as error:
         await asked.verify("t0ken")
-    assert error.value.reason == "the token is older than max_token_age_seconds"
+    assert problem_of(error.value) == "the token is older than max_token_age_seconds"
     assert len(network.requests) == 1
 
 
