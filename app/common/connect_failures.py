@@ -39,6 +39,19 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(cause: BaseException) -> str | None:
+    return _proxy_reason(cause) or _host_reason(cause)
+
+
+def _proxy_reason(cause: BaseException) -> str | None:
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        return f"the egress proxy responded with {cause.status}"
+    if isinstance(cause, aiohttp.ClientProxyConnectionError):
+        reason = _host_reason(cause.os_error) or type(cause.os_error).__name__
+        return f"no connection to the egress proxy: {reason}"
+    return None
+
+
+def _host_reason(cause: BaseException) -> str | None:
     if isinstance(cause, aiohttp.ClientSSLError):
         return None  # Its cause says more.
     if isinstance(cause, ssl.SSLCertVerificationError):

@@ -54,6 +54,17 @@ def certificate_error() -> ssl.SSLCertVerificationError:
             aiohttp.ClientConnectorError(NO_HOST, OSError(errno.ECONNREFUSED, "secret")),  # type: ignore[arg-type]
             "connection refused",
         ),
+        (
+            aiohttp.ClientProxyConnectionError(
+                NO_HOST,  # type: ignore[arg-type]
+                OSError(errno.ECONNREFUSED, "secret"),
+            ),
+            "no connection to the egress proxy: connection refused",
+        ),
+        (
+            aiohttp.ClientHttpProxyError(NO_HOST, (), status=407, message="secret"),  # type: ignore[arg-type]
+            "the egress proxy responded with 407",
+        ),
         (ValueError("secret"), "ConnectError"),
     ],
 )
