@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := $(VENV)/bench/bin/python
+CANAILLE := $(VENV)/canaille/bin/python
 
 NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PYTEST := $(BIN)/python -m pytest
@@ -32,7 +33,7 @@ run: $(VENV)/.runtime ## Run the service with your settings
 # Tests marked `serial` measure time or load, so they run alone, after all others. With arguments
 # that select no test of one kind, pytest ends with status 5.
 .PHONY: test
-test: $(VENV)/.dev ## Run all tests, in parallel where possible, with branch coverage
+test: $(VENV)/.dev $(VENV)/canaille/.installed ## Run all tests, in parallel where possible, with branch coverage
 	$(PYTEST) $(PARALLEL) -m "not serial" --cov --cov-report= $(ARGS) || [ $$? = 5 ]
 	$(PYTEST) -m serial --cov --cov-append --cov-report=term $(ARGS) || [ $$? = 5 ]
 
@@ -61,6 +62,9 @@ node-modules: ## Install what the tests need from npm
 	$(NPM) --prefix tests/support/oidc_provider
 	$(NPM) --prefix tests/support/browser
 	$(NPM) --prefix tests/support/compose_lint
+
+.PHONY: canaille
+canaille: $(VENV)/canaille/.installed ## Install the identity provider Canaille, which some tests need
 
 .PHONY: bench
 bench: $(VENV)/bench/.installed ## Compare the service with alternatives (about 45 minutes)
@@ -115,6 +119,7 @@ lock: ## Pin the newest versions of all Python packages, with hashes
 	$(VENV)/lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements.txt
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --group dev --constraint requirements.txt $(LOCK) --output-file requirements-dev.txt
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --group bench --constraint requirements.txt $(LOCK) --output-file benchmarks/requirements.txt
+	$(VENV)/lock/bin/uv pip compile tests/support/canaille/requirements.in $(LOCK) --output-file tests/support/canaille/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
@@ -154,4 +159,10 @@ $(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
 $(VENV)/bench/.installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(VENV)/bench
 	$(BENCH) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<
+	@touch $@
+
+# Canaille has one, too, because its dependencies are not those of the service.
+$(VENV)/canaille/.installed: tests/support/canaille/requirements.txt
+	$(PYTHON) -m venv $(VENV)/canaille
+	$(CANAILLE) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<
 	@touch $@

@@ -14,6 +14,7 @@
   x IdentityError                     the caller could not be identified
     + UnauthenticatedError              no credential, or an invalid one
     + AmbiguousCredentialsError         more than one credential in one request
+    + CredentialTooLargeError           a credential that no request may contain
     + InsufficientScopeError            a valid credential without the required scope or role
     + MissingClaimError                 an identity without a claim that the mapping needs
     + ForbiddenOriginError              a browser request from a page that is not allowed
@@ -137,6 +138,10 @@ class UnauthenticatedError(IdentityError):
 
 class AmbiguousCredentialsError(IdentityError):
     """The request has more than one credential."""
+
+
+class CredentialTooLargeError(IdentityError):
+    """The credential is larger than the limit; it was not parsed."""
 
 
 class InsufficientScopeError(IdentityError):

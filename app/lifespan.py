@@ -30,7 +30,7 @@ from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
 from app.sessions.service import SessionService
-from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
+from app.settings import LimitSettings, Settings, TracingSettings
 from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
 
@@ -55,9 +55,11 @@ def lifespan_of(
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         redactor, metrics = telemetry.redactor, telemetry.metrics
         async with _flushed_log(), _sanitized_errors(), AsyncExitStack() as stack:
+            for secret in settings.egress.secrets():
+                redactor.add_secret(secret)
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
-            apideck = await _open_apideck(settings.apideck, telemetry, stack)
+            apideck = await _open_apideck(settings, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(identity.sources))
@@ -90,7 +92,7 @@ async def _open_identity(
 ) -> Identity:
     http = await stack.enter_async_context(
         httpx.AsyncClient(
-            transport=AiohttpTransport(),
+            transport=AiohttpTransport(proxy=settings.egress.egress_proxy()),
             follow_redirects=False,
             trust_env=False,
             # No cookie of one response is sent with the next request.
@@ -108,15 +110,15 @@ async def _open_identity(
 
 
 async def _open_apideck(
-    settings: ApideckSettings, telemetry: Telemetry, stack: AsyncExitStack
+    settings: Settings, telemetry: Telemetry, stack: AsyncExitStack
 ) -> dict[str, ApideckClient]:
     clients = {}
-    for name, app in settings.all_unify_apps().items():
+    for name, app in settings.apideck.all_unify_apps().items():
         key = ApiKey(name, app, telemetry.redactor.add_secret)
         # Each has its own connections, so that the failures of one do not affect another.
-        transport = AiohttpTransport()
+        transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
         stack.push_async_callback(transport.aclose)
-        clients[name] = ApideckClient(name, settings, key, transport, telemetry)
+        clients[name] = ApideckClient(name, settings.apideck, key, transport, telemetry)
         # Each in a task of its own: a file that blocks must not delay the other keys.
         await stack.enter_async_context(_in_background(key.refresh))
     return clients

@@ -48,7 +48,8 @@ def create_telemetry(settings: Settings, redactor: Redactor | None = None) -> Te
         settings: everything that an operator can set.
         redactor: removes secrets from the log; the lifespan adds those that the settings name.
     """
-    return Telemetry(redactor or Redactor(), Metrics(), Tracing(settings.tracing))
+    tracing = Tracing(settings.tracing, settings.egress.egress_proxy())
+    return Telemetry(redactor or Redactor(), Metrics(), tracing)
 
 
 def create_app(

@@ -24,6 +24,7 @@ _SETTINGS = (
     "SESSION__",
     "SERVER__",
     "CORS__",
+    "EGRESS__",
     "LIMITS__",
     "LOG__",
     "TRACING__",

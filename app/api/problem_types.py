@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from app import errors
+from app.common.http_limits import MAX_HEAD_BYTES
 from app.errors import FieldError, VaultBffError
 
 
@@ -54,6 +55,17 @@ INVALID_REQUEST = ProblemType(
     "Correct the fields listed in `errors`.",
     "The request is not valid.",
     example=FieldError("/connection/service_id", "This field is required."),
+)
+
+HEADERS_TOO_LARGE = ProblemType(
+    "headers-too-large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "Headers too large",
+    f"Send fewer or smaller headers and cookies; together they have at most {MAX_HEAD_BYTES} bytes "
+    "(32 KiB). An access token becomes this large if the identity provider adds every group or "
+    "role of the person to it; have it add fewer.",
+    "The sign-in data or cookies sent with the request are too large: at most "
+    f"{MAX_HEAD_BYTES} bytes (32 KiB) are allowed.",
 )
 
 _BY_STATUS = (
@@ -106,13 +118,7 @@ _BY_STATUS = (
         "Use a host name that the operator has listed (`SERVER__ALLOWED_HOSTS`).",
         "This address is not served here.",
     ),
-    ProblemType(
-        "headers-too-large",
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "Headers too large",
-        "Send fewer or smaller headers and cookies; together they have at most 32 KiB.",
-        "The sign-in data or cookies sent with the request are too large.",
-    ),
+    HEADERS_TOO_LARGE,
 )
 BY_STATUS: Mapping[int, ProblemType] = {one.status: one for one in _BY_STATUS}
 """Problems that HTTP itself raises, by status."""
@@ -154,6 +160,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "Ambiguous credentials",
         "Send exactly one credential. Two are rejected even if they are equal.",
     ),
+    errors.CredentialTooLargeError: HEADERS_TOO_LARGE,
     errors.InsufficientScopeError: ProblemType(
         "insufficient-scope",
         HTTPStatus.FORBIDDEN,

@@ -20,12 +20,18 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
+from app.common.egress import EgressProxy
+
 _IDLE_SECONDS: Final = 30.0
 _DNS_CACHE_SECONDS: Final = 30
 
 
 class NoDescriptorError(httpx.ConnectError):
     """This process or machine has no file descriptor left for a connection."""
+
+
+class ProxyRefusedError(httpx.ConnectError):
+    """The egress proxy did not open a connection; the host has received nothing."""
 
 
 # The first class that matches counts; a ConnectError is what is left, such as a ValueError for a
@@ -47,12 +53,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     (RFC 9110 section 9.2.2). Create it in a running event loop.
     """
 
-    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, trust: ssl.SSLContext | None = None, *, proxy: EgressProxy | None = None
+    ) -> None:
         """Create the connection pool.
 
         Args:
             trust: the certificate authorities to trust; by default those of the system.
+            proxy: the proxy for requests to hosts that are not among its exceptions.
         """
+        self._proxy = proxy
         self._session = aiohttp.ClientSession(
             connector=_Connector(
                 ssl=trust or True,
@@ -76,16 +86,23 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             httpx.RemoteProtocolError: the connection ended too early, or the response is not HTTP.
         """
         body = await request.aread()
+        # As pairs, because the mapping of httpx searches all headers for each value.
+        headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in request.headers.raw]
+        proxy = self._proxy
+        if proxy is not None and not proxy.is_for(request.url.host):
+            proxy = None
+        credentials = None if proxy is None else proxy.headers()
+        if credentials and request.url.scheme == "http":
+            headers += credentials.items()  # aiohttp adds them to a CONNECT only.
         try:
             response = await self._session.request(
                 request.method,
                 str(request.url),
-                # As pairs, because the mapping of httpx searches all headers for each value.
-                headers=[
-                    (n.decode("latin-1"), v.decode("latin-1")) for n, v in request.headers.raw
-                ],
+                headers=headers,
                 data=body or None,
                 allow_redirects=False,
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=credentials,
             )
         # aiohttp lets some errors of the system through, and a ValueError for an impossible name.
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -197,5 +214,8 @@ def _httpx_error(error: Exception, request: httpx.Request) -> httpx.TransportErr
     """
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return NoDescriptorError("too many open files", request=request)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        message = f"the egress proxy responded with {error.status}"
+        return ProxyRefusedError(message, request=request)
     kind = next(kind for cause, kind in _HTTPX_ERRORS if isinstance(error, cause))
     return kind(type(error).__name__, request=request)

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable
 from app.errors import InsufficientScopeError, MissingClaimError
 from app.identity.credentials import Credential, CredentialFinder, Headers
 from app.identity.csrf import check_page
+from app.identity.findings import invalid
 from app.identity.models import Caller
 from app.identity.source import Source
 from app.identity.token_cache import VerifiedTokenCache
-from app.identity.token_rules import invalid
+from app.identity.unrecognized import unrecognized
 from app.settings import IdentitySettings
 from app.settings.credentials import CredentialLocation
 
@@ -27,12 +28,15 @@ class Authenticator:
             settings: the size of token caches, and the header that requests with a cookie need.
             origins: the exact origins of pages that may send requests with a cookie.
         """
+        sources = tuple(sources)
         by_location: dict[CredentialLocation, list[Source]] = defaultdict(list)
         for source in sources:
             for location in source.locations:
                 by_location[location].append(source)
         self._locations = {
-            location: SourcesAtLocation(found, VerifiedTokenCache(settings.remembered_tokens))
+            location: SourcesAtLocation(
+                found, VerifiedTokenCache(settings.remembered_tokens), sources
+            )
             for location, found in by_location.items()
         }
         self._finder = CredentialFinder(by_location)
@@ -52,7 +56,7 @@ class Authenticator:
         sources = self._locations.get(credential.location)
         if sources is None:
             raise invalid("no issuer accepts tokens in the Authorization header")
-        if credential.location.kind == "cookie":
+        if credential.location.in_cookies:
             check_page(headers, self._origins, self._csrf_header)
         return await sources.caller(credential)
 
@@ -60,9 +64,18 @@ class Authenticator:
 class SourcesAtLocation:
     """The sources whose callers put their credentials into one location."""
 
-    def __init__(self, sources: Iterable[Source], cache: VerifiedTokenCache) -> None:
-        """Take the sources, and a cache of the tokens in this location."""
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        cache: VerifiedTokenCache,
+        everywhere: Iterable[Source] = (),
+    ) -> None:
+        """Take the sources, a cache of the tokens in this location, and the sources everywhere.
+
+        The latter only serve to explain which issuer a token in the wrong location belongs to.
+        """
         self._sources = tuple(sources)
+        self._everywhere = tuple(everywhere)
         self._cache = cache
 
     async def caller(self, credential: Credential) -> Caller:
@@ -89,4 +102,4 @@ class SourcesAtLocation:
         for source in self._sources:
             if source.recognizes(credential):
                 return source
-        raise invalid("iss and aud are those of no configured issuer")
+        raise unrecognized(credential, self._sources, self._everywhere)

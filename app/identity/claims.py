@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.errors import MissingClaimError
 from app.identity.claim_paths import claim
+from app.identity.findings import listing, present
 from app.identity.models import Caller, Claims
 from app.settings import IdentitySourceSettings, IssuerSettings
 from app.settings.claims import listed
@@ -110,7 +111,8 @@ def _unify_app(source: IdentitySourceSettings, claims: Claims) -> str:
     raise _unusable(
         claims,
         f"Your account has no usable claim {path}, which selects where your connections are.",
-        reason=f"the claim {path} names none of the allowed Unify apps",
+        reason=f"the claim {path} names none of the allowed Unify apps: "
+        f"expected {listing(source.apideck.allowed)}",
     )
 
 
@@ -124,7 +126,7 @@ def _identifier(claims: Claims, path: str) -> str:
             claims,
             f"Your account has no claim {path}, which selects whose connections to open. "
             "Sign in with an account or organization that has it.",
-            reason=f"missing claim {path}",
+            reason=f"missing claim {path}: {present(claims)}",
         )
     return value
 

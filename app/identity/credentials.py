@@ -5,27 +5,37 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.errors import AmbiguousCredentialsError, UnauthenticatedError
+from app.common.http_limits import MAX_HEAD_BYTES
+from app.errors import (
+    AmbiguousCredentialsError,
+    CredentialTooLargeError,
+    UnauthenticatedError,
+)
 from app.identity.unverified_token import UnverifiedToken, parse
 from app.settings.credentials import AUTHORIZATION, CredentialLocation
 
 Headers = Iterable[tuple[bytes, bytes]]
 """The headers of a request as ASGI provides them: names in lower case, repeated names kept."""
 
-MAX_CREDENTIAL_LENGTH = 8192
-"""Characters in a credential; longer ones are rejected before they are parsed."""
-
 # RFC 6750 section 2.1: the scheme, one or more spaces, and a b64token; schemes ignore case.
 _BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
-# RFC 6265 section 4.1.1: a cookie-octet.
-_COOKIE_VALUE = re.compile(rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
-_TOKEN = re.compile(rb"[A-Za-z0-9._~+/=-]+")
+# RFC 6265 section 4.1.1: cookie-octets. Some frameworks quote values with `=` or `/`.
+_COOKIE_VALUE = re.compile(rb'(?P<quote>"?)([\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+)(?P=quote)')
+# Frameworks put more into cookies than that section allows, such as JSON; browsers send it.
+_SESSION = re.compile(rb"[\x20-\x7e]+")
+_TOKEN = re.compile(rb"()([A-Za-z0-9._~+/=-]+)")
 _UNPARSED: Final = object()
 
 
 @dataclass(slots=True)
 class Credential:
-    """A credential and its location."""
+    """A credential and its location.
+
+    Attributes:
+        location: where it was in the request.
+        value: the token; of a session, the names and values of its cookies, as a Cookie header has
+            them.
+    """
 
     location: CredentialLocation
     value: str = field(repr=False)
@@ -49,9 +59,10 @@ class CredentialFinder:
     """Finds the one credential of a request."""
 
     def __init__(self, locations: Iterable[CredentialLocation]) -> None:
-        every = set(locations)
+        every = dict.fromkeys(locations)
         self._headers = {one.name.encode(): one for one in every if one.kind == "header"}
-        self._cookies = {one.name.encode(): one for one in every if one.kind == "cookie"}
+        self._cookies = {name: one for one in every for name in one.cookie_names}
+        self._families = [one for one in every if any(name.endswith("*") for name in one.cookies)]
 
     def find(self, headers: Headers) -> Credential:
         """Return the credential of a request.
@@ -72,22 +83,56 @@ class CredentialFinder:
         return Credential(location, _text(location, value))
 
     def _candidates(self, headers: Headers) -> Iterator[tuple[CredentialLocation, bytes]]:
+        cookies: list[bytes] = []
         for name, value in headers:
             if name == b"authorization":
                 yield AUTHORIZATION, value
             elif name in self._headers:
                 yield self._headers[name], value
             elif name == b"cookie" and self._cookies:
-                for pair in value.split(b";"):
-                    cookie, _, content = pair.strip().partition(b"=")
-                    if cookie in self._cookies:
-                        yield self._cookies[cookie], content
+                cookies += value.split(b";")
+        if cookies:
+            yield from self._in(cookies)
+
+    def _in(self, cookies: Iterable[bytes]) -> Iterator[tuple[CredentialLocation, bytes]]:
+        """Yield the credentials among cookies.
+
+        The cookies of one session are one credential, in the order of the request. A second cookie
+        of the same name is a second credential.
+        """
+        sessions: dict[CredentialLocation, dict[bytes, bytes]] = {}
+        for cookie in cookies:
+            name, _, value = cookie.strip().partition(b"=")
+            location = self._location_of(name)
+            if location is None:
+                continue
+            session = sessions.setdefault(location, {})
+            if location.kind == "cookie" or name in session:
+                yield location, value
+            else:
+                session[name] = value
+        for location, session in sessions.items():
+            if session:
+                present = b"; ".join(b"%b=%b" % pair for pair in session.items())
+                yield location, present if any(session.values()) else b""
+
+    def _location_of(self, cookie: bytes) -> CredentialLocation | None:
+        name = cookie.decode("latin-1")
+        if name in self._cookies:
+            return self._cookies[name]
+        return next((one for one in self._families if one.has_cookie(name)), None)
 
 
 def _text(location: CredentialLocation, value: bytes) -> str:
     value = value.strip()
-    if len(value) > MAX_CREDENTIAL_LENGTH:
-        raise UnauthenticatedError("The credential is too long.", reason="credential too long")
+    if len(value) > MAX_HEAD_BYTES:
+        # This service's own server limits the whole head to as much; other servers may not.
+        raise CredentialTooLargeError(
+            f"The sign-in data sent with the request is too large: it has {len(value)} bytes, and "
+            f"at most {MAX_HEAD_BYTES} are allowed.",
+            reason=f"credential too large: received {len(value)} bytes, expected at most "
+            f"{MAX_HEAD_BYTES}",
+        )
     if location.kind == "authorization":
         match = _BEARER.fullmatch(value)
         if match is None:
@@ -95,10 +140,17 @@ def _text(location: CredentialLocation, value: bytes) -> str:
                 "The credential is malformed.", reason="the Authorization header is not Bearer"
             )
         return match[1].decode("ascii")
-    form = _COOKIE_VALUE if location.kind == "cookie" else _TOKEN
-    if form.fullmatch(value) is None:
-        raise UnauthenticatedError(
-            "The credential is malformed.",
-            reason=f"malformed value in {location.kind} {location.name}",
-        )
-    return value.decode("ascii")
+    if location.kind == "session":
+        if _SESSION.fullmatch(value) is None:
+            raise _malformed(f"cookie {', '.join(location.cookies)}")
+        return value.decode("ascii")
+    match = (_COOKIE_VALUE if location.kind == "cookie" else _TOKEN).fullmatch(value)
+    if match is None:
+        raise _malformed(f"{location.kind} {location.name}")
+    return match[2].decode("ascii")
+
+
+def _malformed(where: str) -> UnauthenticatedError:
+    return UnauthenticatedError(
+        "The credential is malformed.", reason=f"malformed value in {where}"
+    )

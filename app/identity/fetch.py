@@ -10,6 +10,7 @@ import httpx
 
 from app.common import strict_json
 from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from app.common.connect_failures import cause_of
 from app.common.transport import NoDescriptorError
 from app.errors import IdentityProviderUnavailableError
 from app.observability.metrics import Metrics
@@ -154,7 +155,7 @@ class Fetcher:
             raise
         except httpx.HTTPError as error:
             refused = isinstance(error, httpx.ConnectError)
-            raise unavailable(url, type(error).__name__, endpoint_failing=refused) from None
+            raise unavailable(url, cause_of(error), endpoint_failing=refused) from None
         if response.status in _ENDPOINT_FAILING:
             raise unavailable(url, f"responded with {response.status}", endpoint_failing=True)
         return response

@@ -27,7 +27,7 @@ class IssuerSource(Source):
         super().__init__(configured)
         issuer = configured.settings
         self.issuer = issuer
-        self.rules = TokenRules(issuer, clock)
+        self.rules: TokenRules = TokenRules(issuer, clock)
         self.discovery = Discovery(issuer, fetcher)
         self.userinfo = (
             UserInfo(self.name, issuer, self.discovery, fetcher, clock=clock)

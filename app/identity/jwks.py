@@ -16,12 +16,13 @@ from app.common.single_flight import SingleFlight
 from app.errors import IdentityProviderUnavailableError
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
-from app.identity.public_keys import PublicKey, matching, public_keys
-from app.identity.token_rules import invalid
+from app.identity.findings import invalid, listing
+from app.identity.public_keys import LeftOutKey, PublicKey, matching, public_keys
 from app.identity.unknown_kids import UnknownKids
 from app.settings import IdentitySettings, IssuerSettings
 
 _COOLDOWN_WITHOUT_KEYS = 2.0
+_MAX_LOGGED = 8
 
 logger = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ class Jwks:
         self._fetcher = fetcher
         self._clock = clock
         self._keys: tuple[PublicKey, ...] = ()
+        self._left_out: tuple[LeftOutKey, ...] = ()
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._error: str | None = None
@@ -94,7 +96,7 @@ class Jwks:
             raise self._unavailable()
         if found is None:
             self._unknown.add(kid)
-            raise invalid("the issuer has no key with this kid and algorithm")
+            raise invalid(self._no_key(kid, algorithm))
         return found
 
     def cached_key(self, kid: str | None, algorithm: str) -> PublicKey | None:
@@ -143,16 +145,35 @@ class Jwks:
         else:
             self._replace(keys, left_out)
 
-    def _replace(self, keys: tuple[PublicKey, ...], left_out: int) -> None:
-        if {key.kid for key in keys} != {key.kid for key in self._keys}:
+    def _replace(self, keys: tuple[PublicKey, ...], left_out: tuple[LeftOutKey, ...] = ()) -> None:
+        rotated = {key.kid for key in keys} != {key.kid for key in self._keys}
+        if rotated:
             self._unknown.clear()
-            logger.info("jwks_changed", issuer=self._name, keys=len(keys), left_out=left_out)
-        self._keys, self._fetched_at, self._error = keys, self._clock(), None
+        if rotated or left_out != self._left_out:
+            logger.info(
+                "jwks_changed",
+                issuer=self._name,
+                keys=len(keys),
+                left_out=len(left_out),
+                left_out_keys=[str(one) for one in left_out[:_MAX_LOGGED]],
+            )
+        self._keys, self._left_out = keys, left_out
+        self._fetched_at, self._error = self._clock(), None
 
     def _fail(self, reason: str) -> None:
         self._error = reason
         self._discovery.invalidate()  # The URL of the keys may have changed.
         logger.warning("jwks_fetch_failed", issuer=self._name, reason=reason)
+
+    def _no_key(self, kid: str | None, algorithm: str) -> str:
+        for one in self._left_out:
+            if kid is not None and one.kid == kid:
+                return f"the key of this token was left out: {one}"
+        kids = listing(key.kid or "" for key in self._keys[:_MAX_LOGGED])
+        return (
+            "the issuer has no key with this kid and algorithm: "
+            f"received {algorithm!a}, expected a kid of {kids}"
+        )
 
     def _unavailable(self) -> IdentityProviderUnavailableError:
         return IdentityProviderUnavailableError(

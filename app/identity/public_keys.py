@@ -1,6 +1,6 @@
 """Which keys of a JWK Set may verify signatures, and with which algorithms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +9,10 @@ from joserfc.errors import JoseError
 
 MIN_RSA_BITS: Final = 2048
 MAX_KEYS: Final = 64
+
+_MAX_MEMBERS = 1024
+_MAX_SHOWN = 8
+_MAX_SHOWN_KID = 64
 
 _PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
@@ -44,8 +48,25 @@ class PublicKey:
     key: jwk.Key = field(compare=False)
 
 
-def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], int]:
-    """Return the usable keys of a JWK Set (RFC 7517 section 5), and how many were left out.
+@dataclass(frozen=True, slots=True)
+class LeftOutKey:
+    """A key of a JWK Set that verifies no signatures.
+
+    Attributes:
+        kid: its id in the set, if it has a usable one.
+        reason: why it was left out.
+    """
+
+    kid: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        """Return the key id and the reason."""
+        return f"{'a key without kid' if self.kid is None else ascii(self.kid)}: {self.reason}"
+
+
+def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], tuple[LeftOutKey, ...]]:
+    """Return the usable keys of a JWK Set (RFC 7517 section 5), and those that were left out.
 
     Each key is read separately, so that a malformed key does not affect the others.
 
@@ -55,10 +76,17 @@ def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], int]:
     members = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(members, list):
         raise ValueError("not a JWK Set: it has no list of keys")  # noqa: TRY004
-    keys = [key for key in map(_public_key, members[:MAX_KEYS]) if key is not None]
+    read = [
+        _public_key(member)
+        if number < MAX_KEYS
+        else LeftOutKey(_kid(member), f"only the first {MAX_KEYS} keys are used")
+        for number, member in enumerate(members[:_MAX_MEMBERS])
+    ]
+    keys = tuple(one for one in read if isinstance(one, PublicKey))
+    left_out = tuple(one for one in read if isinstance(one, LeftOutKey))
     if not keys:
-        raise ValueError("the JWK Set has no usable key")
-    return tuple(keys), len(members) - len(keys)
+        raise ValueError(": ".join(["the JWK Set has no usable key", *_summary(left_out)]))
+    return keys, left_out
 
 
 def matching(keys: Iterable[PublicKey], kid: str | None, algorithm: str) -> PublicKey | None:
@@ -70,24 +98,47 @@ def matching(keys: Iterable[PublicKey], kid: str | None, algorithm: str) -> Publ
     return found[0] if len(found) == 1 or (found and kid is not None) else None
 
 
-def _public_key(member: Any) -> PublicKey | None:
+def _summary(left_out: Sequence[LeftOutKey]) -> list[str]:
+    return ["; ".join(map(str, left_out[:_MAX_SHOWN]))] if left_out else []
+
+
+def _kid(member: Any) -> str | None:
+    kid = member.get("kid") if isinstance(member, dict) else None
+    return kid[:_MAX_SHOWN_KID] if isinstance(kid, str) else None
+
+
+def _public_key(member: Any) -> PublicKey | LeftOutKey:
     try:
-        if member["kty"] == "oct" or not _may_verify(member):
-            return None
+        reason = _unfit(member)
+        if reason is not None:
+            return LeftOutKey(_kid(member), reason)
         # Only the public half, in case the issuer publishes more, and no certificates.
         key = jwk.import_key({name: member[name] for name in _PUBLIC_MEMBERS if name in member})
-        algorithms = _algorithms(key) & {member["alg"]} if "alg" in member else _algorithms(key)
+        algorithms = _algorithms(key)
+        if not algorithms:
+            return LeftOutKey(_kid(member), _weakness(key))
+        if "alg" in member and not (algorithms := algorithms & {member["alg"]}):
+            return LeftOutKey(_kid(member), "its alg is unknown, or does not fit its type")
     except (JoseError, ValueError, KeyError, TypeError):
-        return None
-    kid = member.get("kid")
-    if not algorithms or not isinstance(kid, str | None):
-        return None
-    return PublicKey(kid, algorithms, key.thumbprint(), key)
+        return LeftOutKey(_kid(member), "malformed")
+    return PublicKey(member.get("kid"), algorithms, key.thumbprint(), key)
 
 
-def _may_verify(member: dict[str, Any]) -> bool:
-    """Return whether a key's own members allow verification (RFC 7517 sections 4.2 and 4.3)."""
-    return member.get("use", "sig") == "sig" and "verify" in member.get("key_ops", ["verify"])
+def _unfit(member: dict[str, Any]) -> str | None:
+    """Return why a key's own members rule it out (RFC 7517 sections 4.1 to 4.5)."""
+    if member["kty"] == "oct":
+        return "a shared secret (kty oct)"
+    if member.get("use", "sig") != "sig":
+        return "its use is not sig"
+    if "verify" not in member.get("key_ops", ["verify"]):
+        return "its key_ops lack verify"
+    return None if isinstance(member.get("kid"), str | None) else "its kid is not a string"
+
+
+def _weakness(key: jwk.Key) -> str:
+    if isinstance(key, jwk.RSAKey):
+        return f"an RSA key of fewer than {MIN_RSA_BITS} bits, or one with the ROCA weakness"
+    return "its curve is not supported"
 
 
 def _algorithms(key: jwk.Key) -> frozenset[str]:

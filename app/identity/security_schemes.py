@@ -7,6 +7,7 @@ from app.settings import IdentitySettings
 from app.settings.credentials import CredentialLocation
 
 _CSRF = "csrfHeader"
+_FURTHER = " The session may consist of further cookies."
 
 
 def security_schemes(
@@ -24,7 +25,7 @@ def security_schemes(
         key = _key(location)
         schemes[key] = _scheme(location)
         requirement: dict[str, list[str]] = {key: []}
-        if location.kind == "cookie":
+        if location.in_cookies:
             schemes[_CSRF] = {
                 "type": "apiKey",
                 "in": "header",
@@ -54,13 +55,18 @@ def _scheme(location: CredentialLocation) -> dict[str, Any]:
     return {
         "type": "apiKey",
         "in": "cookie",
-        "name": location.name,
+        "name": location.cookie_names[0],
         "description": "The cookie of a person who is signed in, sent by a page of an allowed "
-        "origin.",
+        "origin." + (_FURTHER if location.kind == "session" and _has_several(location) else ""),
     }
 
 
 def _key(location: CredentialLocation) -> str:
-    # A component's key allows fewer characters than the name of a cookie.
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", location.name)
-    return f"{location.kind}-{name}" if name else "bearer"
+    if location.in_cookies:
+        # A component's key allows fewer characters than the name of a cookie.
+        return f"cookie-{re.sub(r'[^A-Za-z0-9._-]', '-', location.cookie_names[0])}"
+    return f"header-{location.name}" if location.name else "bearer"
+
+
+def _has_several(location: CredentialLocation) -> bool:
+    return len(location.cookies) > 1 or location.cookies[0].endswith("*")

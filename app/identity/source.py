@@ -8,6 +8,7 @@ from app.identity.credentials import Credential
 from app.identity.jwks import JwksState
 from app.identity.models import Caller, Claims
 from app.identity.token_cache import Proof
+from app.identity.token_rules import TokenRules
 from app.settings.identity_source import ConfiguredSource, IdentitySourceSettings
 
 _MADE_UP = "vault-bff-check-made-up-credential"
@@ -20,8 +21,11 @@ class Source(ABC):
         setting: the environment variables of its settings begin with this name.
         name: the operator's name for it.
         locations: where its callers put their credentials.
+        rules: the rules for its tokens; None if its credentials are no tokens.
         refresh: background work, called every second while the service runs; None if there is none.
     """
+
+    rules: TokenRules | None = None
 
     def __init__(self, configured: ConfiguredSource[IdentitySourceSettings]) -> None:
         self.setting = configured.setting

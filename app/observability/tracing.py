@@ -9,15 +9,18 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app import __version__
+from app.common.egress import EgressProxy
 from app.settings import TracingSettings
 
 if TYPE_CHECKING:
+    import requests
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -29,9 +32,10 @@ _NO_SPAN = nullcontext(INVALID_SPAN)
 class Tracing:
     """Creates spans once it is started; before that, and if it is off, a span costs nothing."""
 
-    def __init__(self, settings: TracingSettings) -> None:
-        """Take the settings; `start` opens the exporter."""
+    def __init__(self, settings: TracingSettings, proxy: EgressProxy | None = None) -> None:
+        """Take the settings, and the proxy for spans; `start` opens the exporter."""
         self._settings = settings
+        self._proxy = proxy
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
 
@@ -67,10 +71,25 @@ class Tracing:
         )
         self._provider.add_span_processor(
             BatchSpanProcessor(
-                exporter or OTLPSpanExporter(endpoint=settings.endpoint, headers=headers)
+                exporter
+                or OTLPSpanExporter(
+                    endpoint=settings.endpoint, headers=headers, session=self._http_session()
+                )
             )
         )
         self._tracer = self._provider.get_tracer("vault-bff", __version__)
+
+    def _http_session(self) -> "requests.Session":
+        import requests  # noqa: PLC0415
+
+        session = requests.Session()
+        # Otherwise it uses the proxies and passwords of the environment.
+        session.trust_env = False
+        host = urlsplit(self._settings.endpoint or "").hostname or ""
+        if self._proxy is not None and self._proxy.is_for(host):
+            url = self._proxy.url_with_credentials
+            session.proxies = {"http": url, "https": url}
+        return session
 
     async def aclose(self) -> None:
         """Export the remaining spans, and create no more."""

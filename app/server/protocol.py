@@ -19,10 +19,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.common.http_limits import MAX_HEAD_BYTES
 from app.state import DISCONNECTED, Shutdown
 
-MAX_HEAD_BYTES: Final = 32_768
-"""Bytes of a request's target and headers; the longest credential is a quarter of that."""
 MAX_PIPELINED: Final = 8
 """Requests of one connection that wait for those before them; hardly any client sends two."""
 _UNREAD_SECONDS: Final = 0.1

@@ -8,6 +8,7 @@ from app.settings.apideck import ApideckSettings
 from app.settings.claims import ClaimPaths
 from app.settings.cookie_sessions import CookieSessionSettings
 from app.settings.credentials import CredentialSettings
+from app.settings.egress import EgressSettings
 from app.settings.groups import Group
 from app.settings.identity import IdentitySettings
 from app.settings.identity_source import IdentitySourceSettings
@@ -23,6 +24,7 @@ __all__ = [
     "CookieSessionSettings",
     "CorsSettings",
     "CredentialSettings",
+    "EgressSettings",
     "IdentitySettings",
     "IdentitySourceSettings",
     "IntrospectionSettings",
@@ -46,6 +48,7 @@ class Settings(Group):
     limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     server: ServerSettings = ServerSettings()
+    egress: EgressSettings = EgressSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.settings.claims import listed
 from app.settings.credentials import CookieName, CredentialLocation, WebUrlSetting
 from app.settings.identity_source import IdentitySourceSettings
 
@@ -11,12 +12,15 @@ from app.settings.identity_source import IdentitySourceSettings
 class CookieSessionSettings(IdentitySourceSettings):
     """An application whose own session cookie identifies people.
 
-    Only the application can read the cookie, so this service sends it to the application's
-    "who am I" endpoint, and nothing else of the request.
+    Only the application can read the cookie, so this service sends it unchanged to the
+    application's "who am I" endpoint, and nothing else of the request.
     """
 
-    cookie: CookieName
-    """Name of the session cookie."""
+    cookie: CookieName | Annotated[tuple[CookieName, ...], Field(min_length=1, max_length=16)]
+    """Name of the session cookie, or a list of the cookies that are one session together. A name
+    with an asterisk at its end, such as `.AspNetCore.Cookies*`, stands for a session that is split
+    into numbered cookies: `.AspNetCore.Cookies`, `.AspNetCore.CookiesC1` and so on, or `name.0`,
+    `name_0` or `name-0`."""
 
     whoami_url: WebUrlSetting
     """The "who am I" endpoint. It responds to a GET request that has the cookie: 200 with a JSON
@@ -28,5 +32,5 @@ class CookieSessionSettings(IdentitySourceSettings):
 
     @property
     def locations(self) -> tuple[CredentialLocation, ...]:
-        """The session cookie."""
-        return (CredentialLocation("cookie", self.cookie),)
+        """The cookies of a session."""
+        return (CredentialLocation("session", cookies=listed(self.cookie)),)

@@ -1,5 +1,6 @@
 """Where callers put their credentials: headers and cookies."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -14,17 +15,54 @@ WebUrlSetting = Annotated[str, AfterValidator(web_url)]
 _RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
 
 
+# ASP.NET Core numbers them `C1`, `C2`, NextAuth and Supabase `.0`, `.1`, and oauth2-proxy `_0`.
+_CHUNK = re.compile(r"(.+)[.C_-](?:0|[1-9][0-9]?)")
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialLocation:
-    """A header or a cookie that may hold a credential.
+    """A header or a cookie that may hold a credential, or the cookies that hold one together.
 
     Attributes:
-        kind: the `Authorization` header with a bearer token, another header, or a cookie.
-        name: the name of that header or cookie; empty for `Authorization`.
+        kind: the `Authorization` header with a bearer token, another header, a cookie with a token,
+            or the cookies of an application's session.
+        name: the name of that header or cookie; empty for the others.
+        cookies: the names of a session's cookies. A name that ends with an asterisk stands for the
+            name without it, and for numbered cookies that begin with it, such as `nameC1` and
+            `name.0`.
     """
 
-    kind: Literal["authorization", "header", "cookie"]
+    kind: Literal["authorization", "header", "cookie", "session"]
     name: str = ""
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def in_cookies(self) -> bool:
+        """Whether browsers send the credential by themselves."""
+        return self.kind in {"cookie", "session"}
+
+    @property
+    def cookie_names(self) -> tuple[str, ...]:
+        """The names of its cookies, without the asterisks; none if it is in no cookie."""
+        if self.kind == "cookie":
+            return (self.name,)
+        return tuple(one.removesuffix("*") for one in self.cookies)
+
+    def has_cookie(self, name: str) -> bool:
+        """Return whether a cookie is part of the credential."""
+        if name in self.cookie_names:
+            return True
+        chunk = _CHUNK.fullmatch(name)
+        return chunk is not None and f"{chunk[1]}*" in self.cookies
+
+    def overlaps(self, other: "CredentialLocation") -> bool:
+        """Return whether one header or cookie may belong to both locations."""
+        # Numbered cookies are common to both only if the name before the number is, too.
+        return (
+            self == other
+            or any(map(self.has_cookie, other.cookie_names))
+            or any(map(other.has_cookie, self.cookie_names))
+        )
 
 
 AUTHORIZATION = CredentialLocation("authorization")

@@ -84,7 +84,7 @@ class IdentitySettings(Group):
     @property
     def uses_cookies(self) -> bool:
         """Whether any credential is in a cookie."""
-        return any(location.kind == "cookie" for location in self.locations())
+        return any(location.in_cookies for location in self.locations())
 
     @model_validator(mode="after")
     def _has_sources(self) -> Self:
@@ -105,7 +105,11 @@ class IdentitySettings(Group):
         if any(count > 1 for count in tokens.values()):
             raise ValueError("two issuers have the same issuer URL and audience")
         for location in self.locations():
-            here = [one.settings for one in self.sources() if location in one.settings.locations]
+            here = [
+                one.settings
+                for one in self.sources()
+                if any(location.overlaps(other) for other in one.settings.locations)
+            ]
             if len(here) > 1 and not all(one.shares_locations for one in here):
                 raise ValueError("two sources use the same cookie")
             if sum(one.accepts_opaque_credentials for one in here) > 1:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
+from app.settings.claims import ClaimPath
 from app.settings.credentials import WebUrlSetting
 from app.settings.groups import Group, Secret, printable, secret
 
@@ -40,11 +41,23 @@ class IntrospectionSettings(Group):
     """A file that contains only the client secret. It is read once, at the start."""
 
     authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
-    """How this service authenticates to the issuer (OpenID Connect Core section 9)."""
+    """How this service authenticates to the issuer (OpenID Connect Core section 9). With
+    `client_secret_basic`, id and secret are form-encoded (RFC 6749 section 2.3.1). If an issuer
+    does not decode them, use `client_secret_post`."""
+
+    subject_claim: ClaimPath = "sub"
+    """The claim of the response that identifies the caller, for issuers that send no `sub`. For
+    services this can be `client_id`; then a response that also has `sub` or `username` describes a
+    person, and is rejected. For users, it must be a claim that people cannot change, and that is
+    never given to another person."""
+
+    allow_missing_audience: bool = False
+    """Accept a response without the audience. It depends on the issuer alone then which of its
+    clients' tokens this service accepts: every active token that the issuer lets it introspect."""
 
     cache_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """Seconds for which a response is cached, and never beyond the token's `exp`. A revoked token
-    is accepted for that long."""
+    """Seconds for which a response is cached, and never beyond the token's `exp` if it has one. A
+    revoked token is accepted for that long."""
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

@@ -28,6 +28,9 @@ Algorithm = Literal[
 """Asymmetric ones only: with HMAC, every verifier can also sign (RFC 8725 section 3.1)."""
 
 
+_OF_CLIENTS = frozenset({"client_id", "azp", "aud", "iss"})
+"""Claims that are equal for all people who use an application."""
+
 # An asterisk stands for the rest of an id, so it can only be the last character.
 _GRANT = re.compile(rf"[\x21-\x29\x2b-\x7e]{{0,{MAX_CONSUMER_ID_LENGTH - 1}}}[\x21-\x7e]")
 
@@ -128,6 +131,11 @@ class IssuerSettings(IdentitySourceSettings):
             raise ValueError("an issuer of services needs grants")
         if self.kind == "services" and self.userinfo:
             raise ValueError("services have no UserInfo")
+        subject = "sub" if self.introspection is None else self.introspection.subject_claim
+        if self.kind == "users" and subject.removeprefix("/") in _OF_CLIENTS:
+            raise ValueError("introspection.subject_claim names a claim of clients, not of users")
+        if self.userinfo and subject != "sub":
+            raise ValueError("userinfo needs introspection.subject_claim to be sub")
         if self.kind == "users" and self.grants:
             raise ValueError("grants are for services; users start sessions for themselves")
         return self

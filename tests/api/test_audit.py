@@ -127,6 +127,32 @@ async def test_a_rejected_credential_is_audited_with_the_reason(
     assert event["reason"] not in response.text
 
 
+async def test_rejected_tokens_are_audited_with_three_different_reasons(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer
+) -> None:
+    """A wrong audience, a wrong issuer and text that is no token; no other claim is shown."""
+    claims: dict[str, Any] = {"name": "Ada Secret", "org_id": "acme-secret"}
+    tokens = [
+        issuer.token(aud="billing", **claims),
+        issuer.token(iss=f"{issuer.issuer}/", **claims),
+        "garbage-secret",
+    ]
+    with capture_logs() as logs:
+        responses = [await service.post("/vault-session", headers=bearer(one)) for one in tokens]
+
+    reasons = [event["reason"] for event in audit_events(logs)]
+    assert reasons[:2] == [
+        "aud does not name this service: received 'billing', expected 'vault-bff'",
+        (
+            "iss is no configured issuer (iss has a slash too many at its end): "
+            f"received '{issuer.issuer}/', expected '{issuer.issuer}'"
+        ),
+    ]
+    assert reasons[2].startswith("not a signed token (JWT): received 14 characters with 1 part")
+    assert not any("secret" in reason.lower() for reason in reasons)
+    assert {one.json()["detail"] for one in responses} == {"The access token is not valid."}
+
+
 async def test_a_failure_of_apideck_is_audited_with_its_id(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:

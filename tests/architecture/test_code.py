@@ -65,6 +65,20 @@ def test_only_the_server_package_imports_uvicorn() -> None:
     assert {path for path in importers if not path.startswith("app/server/")} == set()
 
 
+def test_every_transport_is_given_the_egress_proxy() -> None:
+    """A new client of another host must not bypass the proxy that the operator has configured."""
+    calls = [
+        node
+        for path in APP
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "AiohttpTransport"
+    ]
+    assert calls
+    assert all("proxy" in {keyword.arg for keyword in call.keywords} for call in calls)
+
+
 def test_private_attributes_of_libraries_are_used_in_two_packages_only() -> None:
     """Only the server package and the HTTP transport silence ruff's rule about private members."""
     silenced = {name(path) for path in APP if "SLF001" in path.read_text()}

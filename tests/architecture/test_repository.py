@@ -14,7 +14,12 @@ from tests.support.tools import ROOT, run, tool
 
 GITHUB = ROOT / ".github"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCK_FILES = ("requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt")
+LOCK_FILES = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "benchmarks/requirements.txt",
+    "tests/support/canaille/requirements.txt",
+)
 NOT_OURS = {".git", ".venv", "mutants", "node_modules"}
 # The file of each ecosystem that Dependabot updates.
 MANIFESTS = {

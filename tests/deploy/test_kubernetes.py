@@ -13,7 +13,7 @@ import yaml
 from app.api.body import MAX_BODY_BYTES
 from app.api.health import router as health
 from app.api.metrics_page import router as metrics_page
-from app.server.protocol import MAX_HEAD_BYTES
+from app.common.http_limits import MAX_HEAD_BYTES
 from app.settings import Settings
 from app.settings.sources import load_settings
 from tests.support import deployment

@@ -12,6 +12,8 @@ from tests.support.http import bearer, problem
 from tests.support.oidc_provider import (
     OPAQUE_RESOURCE,
     SECRET,
+    SPECIAL_CLIENT,
+    SPECIAL_SECRET,
     OidcProvider,
     missing,
 )
@@ -91,6 +93,24 @@ async def test_an_opaque_token_is_introspected(
     assert response.status_code == 201
     assert problem(made_up) == (401, "unauthenticated")
     assert [minted.consumer_id for minted in apideck.minted] == ["acme"]
+
+
+@pytest.mark.parametrize("authentication", ["client_secret_basic", "client_secret_post"])
+async def test_client_credentials_may_have_special_characters(
+    provider: OidcProvider, run: Any, authentication: str
+) -> None:
+    """The provider reads the client id and secret as they are configured."""
+    token = provider.authorization_code("ada", OPAQUE_RESOURCE)
+    introspection = {
+        "client_id": SPECIAL_CLIENT,
+        "client_secret": SPECIAL_SECRET,
+        "authentication": authentication,
+    }
+
+    async with run(**USERS, audience="vault-bff-opaque", introspection=introspection) as service:
+        response = await service.post("/vault-session", headers=bearer(token))
+
+    assert response.status_code == 201
 
 
 async def test_userinfo_completes_the_claims(

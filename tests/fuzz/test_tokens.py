@@ -52,7 +52,7 @@ def verifier() -> JwtVerifier:
     identity = IdentitySettings(issuers={"main": SETTINGS})
     jwks = Jwks("main", SETTINGS, identity, Discovery(SETTINGS, fetcher), fetcher)
     keys, _ = public_keys({"keys": ISSUER.keys.published()})
-    jwks._replace(keys, 0)
+    jwks._replace(keys)
     return JwtVerifier(SETTINGS, jwks, TokenRules(SETTINGS))
 
 

@@ -64,6 +64,8 @@ async def test_an_opaque_token_is_asked_about_once(
         {"aud": None},
         {"exp": 1},
         {"exp": None},
+        {"iss": 5},
+        {"iss": ""},
         {"exp": "9999999999"},
         {"sub": None},
         {"nbf": 9_999_999_999},

@@ -264,6 +264,7 @@ def test_an_oversized_head_is_a_431(service: Service, head: bytes) -> None:
 
     assert_rejected(response)
     assert response.statuses in ([431], [])
+    assert not response.statuses or b"at most 32768 bytes" in response.data
     assert service.apideck.requests == []
 
 

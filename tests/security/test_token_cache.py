@@ -105,7 +105,7 @@ async def test_another_key_with_the_same_id_is_another_key() -> None:
         for key, before in zip(service.issuer.keys.published(), old, strict=True)
     ]
     keys, _ = public_keys({"keys": new})
-    service.jwks._replace(keys, 0)
+    service.jwks._replace(keys)
     with pytest.raises(UnauthenticatedError):
         await service.caller(token)
 

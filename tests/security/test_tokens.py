@@ -6,6 +6,7 @@ Every token is sent over HTTP, and Apideck must receive no request.
 import hmac
 import json
 import time
+import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,8 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from structlog.testing import capture_logs
 
-from app.identity.credentials import MAX_CREDENTIAL_LENGTH
+from app.common.http_limits import MAX_HEAD_BYTES
+from app.identity import credentials
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
@@ -25,6 +27,8 @@ from tests.support.service import running, settings_for
 Attack = Callable[[DevelopmentIssuer], str]
 ATTACKS: dict[str, Attack] = {}
 FOREIGN = RSAKey.generate_key(2048)
+GROUPS = [str(uuid.UUID(int=number)) for number in range(200)]
+"""As many as Entra puts into a token; it has 11.6 KB then."""
 NOW = time.time
 
 
@@ -216,9 +220,29 @@ def broken_base64(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def too_long(issuer: DevelopmentIssuer) -> str:
-    """Longer than the maximum length of a credential."""
-    return issuer.token(padding="x" * MAX_CREDENTIAL_LENGTH)
+def large_with_a_deep_payload(issuer: DevelopmentIssuer) -> str:
+    """A payload that almost fills the maximum length, nested as deeply as that allows."""
+    payload = b"[" * (MAX_HEAD_BYTES // 2)
+    return with_segment(issuer.token(), 1, payload)
+
+
+@attack
+def large_with_many_objects(issuer: DevelopmentIssuer) -> str:
+    """Thousands of objects, whose depth has to be checked."""
+    objects = b"{}," * (MAX_HEAD_BYTES // 5)
+    return with_segment(issuer.token(), 1, b'{"exp": [%b{}]}' % objects)
+
+
+@attack
+def large_with_a_long_number(issuer: DevelopmentIssuer) -> str:
+    """A number of thousands of digits, which takes quadratic time to convert."""
+    return with_segment(issuer.token(), 1, b'{"exp": %b}' % (b"9" * (MAX_HEAD_BYTES // 2)))
+
+
+@attack
+def large_with_a_foreign_signature(issuer: DevelopmentIssuer) -> str:
+    """As many groups as a genuine token may have, signed by an attacker."""
+    return issuer.token(key=FOREIGN, groups=GROUPS)
 
 
 @attack
@@ -371,6 +395,39 @@ async def test_a_valid_token_with_irrelevant_header_members_is_accepted(
     token = issuer.token(headers={"jku": "https://evil.example/jwks", "x5t": "x", "own": 1})
 
     assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
+
+
+async def test_a_token_with_many_groups_is_accepted(
+    service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """A token may be as large as the headers of a request may be together."""
+    token = issuer.token(groups=GROUPS)
+    assert len(token) > 11_000
+
+    assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
+    assert len(apideck.minted) == 1
+
+
+async def test_a_token_that_is_too_large_is_not_parsed(
+    service: httpx.AsyncClient,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A valid one of a megabyte costs nothing, and the response names both sizes.
+
+    This service's own server rejects it before this; other servers may not.
+    """
+    token = issuer.token(padding="x" * 1_000_000)
+    monkeypatch.setattr(credentials, "parse", None)
+
+    response = await service.post("/vault-session", headers=bearer(token))
+
+    assert problem(response) == (431, "headers-too-large")
+    assert str(len(token) + len("Bearer ")) in response.json()["detail"]
+    assert str(MAX_HEAD_BYTES) in response.json()["detail"]
+    assert "www-authenticate" not in response.headers
+    assert apideck.requests == []
 
 
 async def test_keys_never_cross_issuers(

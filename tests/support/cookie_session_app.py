@@ -18,7 +18,8 @@ class CookieSessionApp:
     """The application.
 
     Attributes:
-        sessions: the claims that it responds with, by the value of its cookie.
+        sessions: the claims that it responds with, by the value of its cookie, or by the whole
+            Cookie header.
         seen: the headers of every request.
         status: the status of every response, unless it is None.
         status_for_unknown: the status of the response to a cookie that it does not know.
@@ -43,7 +44,8 @@ class CookieSessionApp:
             return RedirectResponse("/login")
         if self.status is not None:
             return JSONResponse({}, self.status)
-        claims = self.sessions.get(request.cookies.get("app_session", ""))
+        value = request.cookies.get("app_session", "")
+        claims = self.sessions.get(request.headers.get("cookie", ""), self.sessions.get(value))
         response = JSONResponse({"error": "not signed in"} if claims is None else claims)
         response.status_code = self.status_for_unknown if claims is None else 200
         response.set_cookie("app_session", "renewed")

@@ -1,6 +1,7 @@
 """Identity without sockets and without waiting: a clock that tests set, and scripted responses."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -83,6 +84,11 @@ class Network:
                 return httpx.Response(200, stream=Body(response))
             case _:
                 return httpx.Response(200, stream=Body(json.dumps(response).encode()))
+
+
+def problem_of(error: VaultBffError) -> str:
+    """Return what the operator's message calls wrong, without the values received and expected."""
+    return re.split(": (?:received|expected) ", error.reason or "", maxsplit=1)[0]
 
 
 def messages(error: VaultBffError) -> tuple[str, str | None]:

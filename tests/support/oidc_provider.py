@@ -24,6 +24,9 @@ ES256_RESOURCE = "https://es256.example"
 EDDSA_RESOURCE = "https://eddsa.example"
 OPAQUE_RESOURCE = "https://opaque.example"
 SECRET = "opens-nothing"
+SPECIAL_CLIENT = "https://vault-bff.example.com/"
+SPECIAL_SECRET = "p+ss/w=rd%41"
+"""The credentials of a client that differ if they are form-decoded without being encoded."""
 
 
 def missing() -> str | None:

@@ -12,6 +12,7 @@ from app.identity.fetch import Fetcher, unavailable
 from app.identity.models import Caller, Claims
 from app.identity.source import Source, probe_with_made_up_credential
 from app.settings import CookieSessionSettings, IdentitySettings
+from app.settings.claims import listed
 from app.settings.identity_source import ConfiguredSource
 
 _NOT_SIGNED_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -37,26 +38,30 @@ class CookieSessionSource(Source):
         return True
 
     async def caller(self, credential: Credential) -> Caller:
-        """Return the person that a session cookie identifies."""
+        """Return the person that the cookies of a session identify."""
         return user_of(self.name, self._settings, await self.verify(credential.value), {})
 
-    async def verify(self, cookie: str) -> Claims:
-        """Return the claims of the person that a session cookie identifies.
+    async def verify(self, cookies: str) -> Claims:
+        """Return the claims of the person that a session identifies.
+
+        Args:
+            cookies: the names and values of all cookies of the session, as a Cookie header has
+                them. Sessions that differ in one of them are different sessions.
 
         Raises:
             UnauthenticatedError: the application says that no one is signed in.
             IdentityProviderUnavailableError: the application gives no usable response.
         """
-        return await self._cache.get(cookie, lambda: self._fetch(cookie))
+        return await self._cache.get(cookies, lambda: self._fetch(cookies))
 
     async def probe(self) -> str:
         """Send a made-up cookie to the application."""
-        return await probe_with_made_up_credential(self.verify)
+        name = listed(self._settings.cookie)[0].removesuffix("*")
+        return await probe_with_made_up_credential(lambda value: self.verify(f"{name}={value}"))
 
-    async def _fetch(self, cookie: str) -> CachedClaims:
+    async def _fetch(self, cookies: str) -> CachedClaims:
         url = self._settings.whoami_url
-        headers = {"cookie": f"{self._settings.cookie}={cookie}"}
-        response = await self._fetcher.get(url, headers)
+        response = await self._fetcher.get(url, {"cookie": cookies})
         if response.status in _NOT_SIGNED_IN:
             reason = f"{url}: responded with {response.status}"
             raise UnauthenticatedError("You are not signed in.", reason=reason)

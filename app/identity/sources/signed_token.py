@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 from app.identity.credentials import Credential
 from app.identity.fetch import Fetcher
+from app.identity.findings import invalid
 from app.identity.issuer_source import IssuerSource
 from app.identity.jwks import Jwks, JwksState
 from app.identity.jwt import JwtVerifier
 from app.identity.models import Caller
 from app.identity.token_cache import Proof
-from app.identity.token_rules import invalid
 from app.settings import IdentitySettings, IssuerSettings
 from app.settings.identity_source import ConfiguredSource
 

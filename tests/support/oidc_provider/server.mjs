@@ -78,6 +78,13 @@ function newProvider() {
         response_types: [],
       },
       {
+        client_id: "https://vault-bff.example.com/",
+        client_secret: "p+ss/w=rd%41",
+        grant_types: [],
+        redirect_uris: [],
+        response_types: [],
+      },
+      {
         client_id: "spa",
         token_endpoint_auth_method: "none",
         grant_types: ["authorization_code"],

@@ -106,7 +106,7 @@ def test_a_unify_app_that_is_not_allowed_is_rejected(value: Any) -> None:
             user_of("main", settings, claims, {})
         assert messages(error.value) == (
             "Your account has no usable claim region, which selects where your connections are.",
-            "the claim region names none of the allowed Unify apps",
+            "the claim region names none of the allowed Unify apps: expected 'eu'",
         )
 
 
@@ -153,7 +153,7 @@ def test_both_messages_name_the_claims_of_an_unusable_id() -> None:
     with pytest.raises(MissingClaimError) as unusable:
         user({"sub": "a" * 200, "org": "b" * 52}, prefix="eu-", consumer_id=["org", "sub"])
 
-    assert missing.value.reason == "missing claim /org/id"
+    assert missing.value.reason == "missing claim /org/id: present are 'org', 'sub'"
     assert missing.value.detail == (
         "Your account has no claim /org/id, which selects whose connections to open. "
         "Sign in with an account or organization that has it."

@@ -1,14 +1,16 @@
 import pytest
 
-from app.errors import AmbiguousCredentialsError, UnauthenticatedError
+from app.common.http_limits import MAX_HEAD_BYTES
+from app.errors import AmbiguousCredentialsError, CredentialTooLargeError, UnauthenticatedError
 from app.identity import credentials
-from app.identity.credentials import MAX_CREDENTIAL_LENGTH, Credential, CredentialFinder
+from app.identity.credentials import Credential, CredentialFinder
 from app.identity.unverified_token import UnverifiedToken
 from app.settings.credentials import AUTHORIZATION, CredentialLocation
 from tests.support.in_process import messages
 
 HEADER = CredentialLocation("header", "x-assertion")
 COOKIE = CredentialLocation("cookie", "session")
+SESSION = CredentialLocation("session", cookies=("app*", "user"))
 EVERY_OCTET = "!#$%&'()*+-./09:<=>?@AZ[]^_`az{|}~"
 
 Header = tuple[bytes, bytes]
@@ -16,7 +18,7 @@ Header = tuple[bytes, bytes]
 
 def found(*headers: Header) -> Credential:
     """Return the credential among these headers."""
-    return CredentialFinder([HEADER, COOKIE]).find(headers)
+    return CredentialFinder([HEADER, COOKIE, SESSION]).find(headers)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +34,29 @@ def found(*headers: Header) -> Credential:
         ((b"cookie", b"a=1;  session=abc"), COOKIE, "abc"),
         ((b"cookie", b"session=a=b=="), COOKIE, "a=b=="),
         ((b"cookie", b"session=" + EVERY_OCTET.encode()), COOKIE, EVERY_OCTET),
+        ((b"cookie", b'session="abc="'), COOKIE, "abc="),
+        ((b"cookie", b'a=1; app="2|1:0|good"; b=2'), SESSION, 'app="2|1:0|good"'),
+        ((b"cookie", b'app={"a": [1, "\\073"]}'), SESSION, 'app={"a": [1, "\\073"]}'),
+        ((b"cookie", b"app=a=b==; user=="), SESSION, "app=a=b==; user=="),
+        ((b"cookie", b"user=u; app=chunks-2; appC1=a; appC2=b"), SESSION, None),
+        ((b"cookie", b"app.0=a; app.1=; app_2=c; app-10=d"), SESSION, None),
+        ((b"cookie", b"app.0=a; other=1; app.1=b"), SESSION, "app.0=a; app.1=b"),
     ],
 )
 def test_a_credential_is_found_at_its_location(
-    header: Header, location: CredentialLocation, value: str
+    header: Header, location: CredentialLocation, value: str | None
 ) -> None:
-    """Whitespace around it is removed."""
+    """Whitespace around it is removed; the cookies of a session stay as they are."""
+    value = header[1].decode() if value is None else value
+
     assert found((b"host", b"x.example"), header) == Credential(location, value)
+
+
+def test_the_cookies_of_a_session_may_be_in_several_headers() -> None:
+    """HTTP/2 allows a client to split the header (RFC 9113 section 8.2.3)."""
+    headers = [(b"cookie", b"app.0=a"), (b"x", b"y"), (b"cookie", b"b=1; app.1=b")]
+
+    assert found(*headers) == Credential(SESSION, "app.0=a; app.1=b")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +66,11 @@ def test_a_credential_is_found_at_its_location(
         (b"x-other", b"session=abc"),
         (b"cookie", b"Session=abc; xsession=abc; sessio=abc"),
         (b"cookie", b""),
+        (b"cookie", b"=abc"),
+        (
+            b"cookie",
+            b"apps=a; app.=a; app.a=a; app.00=a; app.100=a; app1=a; app*=a; .0=a; user.0=a",
+        ),
         (b"proxy-authorization", b"Bearer abc"),
     ],
 )
@@ -78,6 +101,10 @@ def test_without_configured_locations_only_authorization_counts() -> None:
         [(b"cookie", b"session=abc; session=abc")],
         [(b"cookie", b"session=abc"), (b"cookie", b"session=def")],
         [(b"authorization", b"nonsense"), (b"x-assertion", b"abc")],
+        [(b"cookie", b"app.0=a; app.1=b; app.0=a")],
+        [(b"cookie", b"app=a"), (b"cookie", b"app=b")],
+        [(b"cookie", b"app.0=a; session=abc")],
+        [(b"cookie", b"app.0=a; app.1=b"), (b"authorization", b"Bearer abc")],
     ],
 )
 def test_a_request_with_two_credentials_is_rejected(headers: list[Header]) -> None:
@@ -108,7 +135,12 @@ MALFORMED = "The credential is malformed."
         ("x-assertion", b"a\xff", "malformed value in header x-assertion"),
         ("cookie", b"session", "malformed value in cookie session"),
         ("cookie", b"session=", "malformed value in cookie session"),
-        ("cookie", b'session="abc"', "malformed value in cookie session"),
+        ("cookie", b'session="abc', "malformed value in cookie session"),
+        ("cookie", b'session=""', "malformed value in cookie session"),
+        ("cookie", b"app", "malformed value in cookie app*, user"),
+        ("cookie", b"app=; user=", "malformed value in cookie app*, user"),
+        ("cookie", b"app=a\xff", "malformed value in cookie app*, user"),
+        ("cookie", b"app=a\x00", "malformed value in cookie app*, user"),
         ("cookie", b"session=a b", "malformed value in cookie session"),
         ("cookie", b"session=a,b", "malformed value in cookie session"),
         ("cookie", b"session=a\\b", "malformed value in cookie session"),
@@ -129,13 +161,24 @@ def test_a_malformed_credential_is_rejected(name: str, value: bytes, reason: str
     [(b"authorization", b"Bearer "), (b"x-assertion", b""), (b"cookie", b"session=")],
 )
 def test_a_credential_has_a_maximum_length(name: bytes, before: bytes) -> None:
-    """A longer one is rejected before it is parsed."""
-    length = MAX_CREDENTIAL_LENGTH - (len(before) if name == b"authorization" else 0)
+    """It is that of a request's head; the error for a longer one names both sizes."""
+    length = MAX_HEAD_BYTES - (len(before) if name == b"authorization" else 0)
     assert found((name, b" " + before + b"a" * length + b" ")).value == "a" * length
 
-    with pytest.raises(UnauthenticatedError) as error:
+    with pytest.raises(CredentialTooLargeError) as error:
         found((name, before + b"a" * (length + 1)))
-    assert messages(error.value) == ("The credential is too long.", "credential too long")
+    assert "32769 bytes, and at most 32768 are allowed" in error.value.detail
+    assert error.value.reason == (
+        "credential too large: received 32769 bytes, expected at most 32768"
+    )
+
+
+def test_the_maximum_length_is_that_of_all_cookies_of_a_session_together() -> None:
+    """Many cookies are no way around it."""
+    chunk = b"a" * (MAX_HEAD_BYTES // 100)
+
+    with pytest.raises(CredentialTooLargeError):
+        found(*((b"cookie", b"app.%d=%b" % (number, chunk)) for number in range(100)))
 
 
 def test_the_repr_of_a_credential_contains_no_value() -> None:

@@ -9,7 +9,7 @@ from app.identity.discovery import Discovery
 from app.identity.jwks import Jwks, JwksState
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
-from tests.support.in_process import Clock, Network, messages
+from tests.support.in_process import Clock, Network, messages, problem_of
 
 KEYS = "https://id.example/keys"
 DISCOVERY = "https://id.example/.well-known/openid-configuration"
@@ -40,10 +40,8 @@ async def unknown(jwks: Jwks, kid: str) -> None:
     """Assert that the issuer has no such key."""
     with pytest.raises(UnauthenticatedError) as error:
         await jwks.key(kid, "RS256")
-    assert messages(error.value) == (
-        "The access token is not valid.",
-        "the issuer has no key with this kid and algorithm",
-    )
+    assert error.value.detail == "The access token is not valid."
+    assert problem_of(error.value) == "the issuer has no key with this kid and algorithm"
 
 
 async def test_the_state_contains_the_number_and_age_of_the_keys() -> None:
@@ -193,8 +191,36 @@ async def test_a_rotation_is_noticed_and_logged_once() -> None:
         await jwks.refresh_if_due()
 
     changed = {"event": "jwks_changed", "log_level": "info", "issuer": "main"}
-    assert logs == [{**changed, "keys": 1, "left_out": 0}, {**changed, "keys": 2, "left_out": 1}]
+    assert logs == [
+        {**changed, "keys": 1, "left_out": 0, "left_out_keys": []},
+        {**changed, "keys": 2, "left_out": 1, "left_out_keys": ["a key without kid: malformed"]},
+    ]
     assert len(network.requests) == 4
+
+
+async def test_a_token_whose_key_was_left_out_is_rejected_with_the_reason() -> None:
+    """The new key of a rotation is unusable: the operator reads why, in the log and the audit."""
+    network, clock = Network({KEYS: RSA}), Clock()
+    jwks = keys(network, clock)
+    await jwks.refresh_if_due()
+    network.responses[KEYS] = {"keys": [*RSA["keys"], {**FIRST, "kid": "new", "use": "enc"}]}
+
+    with capture_logs() as logs, pytest.raises(UnauthenticatedError) as error:
+        await jwks.key("new", "RS256")
+
+    assert error.value.reason == "the key of this token was left out: 'new': its use is not sig"
+    assert [line["left_out_keys"] for line in logs] == [["'new': its use is not sig"]]
+
+
+async def test_a_token_without_a_matching_key_is_rejected_with_the_keys_of_the_issuer() -> None:
+    """The message names the algorithm of the token and the key ids of the issuer."""
+    with pytest.raises(UnauthenticatedError) as error:
+        await keys(Network({KEYS: RSA}), Clock()).key("unknown", "ES256")
+
+    assert error.value.reason == (
+        "the issuer has no key with this kid and algorithm: "
+        "received 'ES256', expected a kid of 'one'"
+    )
 
 
 async def test_after_a_change_of_the_set_unknown_ids_can_cause_a_fetch_again() -> None:

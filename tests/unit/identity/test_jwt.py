@@ -5,14 +5,15 @@ import pytest
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.discovery import Discovery
+from app.identity.header_rules import MAX_KID_LENGTH
 from app.identity.jwks import Jwks
-from app.identity.jwt import MAX_KID_LENGTH, JwtVerifier
+from app.identity.jwt import JwtVerifier
 from app.identity.public_keys import public_keys
 from app.identity.token_rules import TokenRules
 from app.identity.unverified_token import UnverifiedToken, parse
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
-from tests.support.in_process import Clock, Network, messages
+from tests.support.in_process import Clock, Network, problem_of
 from tests.support.signing import encoded, signed
 
 ISSUER = DevelopmentIssuer()
@@ -28,7 +29,7 @@ def verifier(**more: Any) -> JwtVerifier:
     fetcher, clock = Network().fetcher, Clock()
     identity = IdentitySettings(issuers={"main": settings})
     jwks = Jwks("main", settings, identity, Discovery(settings, fetcher), fetcher, clock=clock)
-    jwks._replace(public_keys({"keys": ISSUER.keys.published()})[0], 0)
+    jwks._replace(public_keys({"keys": ISSUER.keys.published()})[0])
     return JwtVerifier(settings, jwks, TokenRules(settings, clock))
 
 
@@ -49,9 +50,8 @@ async def reason(made: UnverifiedToken, **settings: Any) -> str | None:
     """Return the operator's message about a rejected token."""
     with pytest.raises(UnauthenticatedError) as error:
         await verifier(**settings).verify(made)
-    detail, why = messages(error.value)
-    assert detail == "The access token is not valid."
-    return why
+    assert error.value.detail == "The access token is not valid."
+    return problem_of(error.value)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

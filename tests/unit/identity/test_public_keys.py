@@ -62,6 +62,35 @@ def test_a_document_without_a_usable_key_is_an_error(jwks: Any) -> None:
         public_keys(jwks)
 
 
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"kty": "oct"}, "a shared secret (kty oct)"),
+        ({"use": "enc"}, "its use is not sig"),
+        ({"key_ops": ["encrypt"]}, "its key_ops lack verify"),
+        ({"alg": "RSA-OAEP"}, "its alg is unknown, or does not fit its type"),
+        ({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, "malformed"),
+    ],
+)
+def test_the_operator_reads_why_a_key_was_left_out(members: dict[str, Any], reason: str) -> None:
+    """The reason names the key, also if no other key is usable."""
+    _, left_out = public_keys({"keys": [{**RSA, "kid": "it", **members}, RSA]})
+    assert [str(one) for one in left_out] == [f"'it': {reason}"]
+
+    with pytest.raises(ValueError, match="no usable key") as error:
+        public_keys({"keys": [{**RSA, "kid": "it", **members}]})
+    assert str(error.value) == f"the JWK Set has no usable key: 'it': {reason}"
+
+
+def test_an_unsupported_curve_is_named_as_the_reason() -> None:
+    """An encryption key of another curve is no malformed key."""
+    other = OKPKey.generate_key("X25519").as_dict(private=False)
+
+    _, left_out = public_keys({"keys": [{**other, "kid": "it"}, RSA]})
+
+    assert [str(one) for one in left_out] == ["'it': its curve is not supported"]
+
+
 def test_a_symmetric_key_is_left_out() -> None:
     """With a secret in a published set anyone could sign."""
     secret = OctKey.generate_key(256).as_dict(private=True)
@@ -99,7 +128,7 @@ def test_a_curve_has_its_own_algorithm(key: ECKey | OKPKey, algorithms: frozense
     published = key.as_dict(private=False)
     [made], left_out = public_keys({"keys": [{**published, "kid": "it"}]})
 
-    assert (made.kid, made.algorithms, left_out) == ("it", algorithms, 0)
+    assert (made.kid, made.algorithms, left_out) == ("it", algorithms, ())
     assert made.key.as_dict(private=False) == published
     assert made.thumbprint == key.thumbprint()
 
@@ -128,11 +157,14 @@ def test_a_key_may_have_no_id() -> None:
 
 
 def test_a_key_that_is_too_short_is_left_out() -> None:
-    """RFC 7518 section 3.3: an RSA key has at least 2048 bits."""
+    """RFC 7518 section 3.3: an RSA key has at least 2048 bits; the reason says so."""
     with pytest.warns(SecurityWarning):
         short = RSAKey.generate_key(1024).as_dict(private=False)
     with pytest.warns(SecurityWarning):
-        assert fit(**short) == []
+        _, left_out = public_keys({"keys": [{**short, "kid": "it"}, RSA]})
+    assert [str(one) for one in left_out] == [
+        "'it': an RSA key of fewer than 2048 bits, or one with the ROCA weakness"
+    ]
 
     assert RSAKey.import_key(RSA).raw_value.key_size == MIN_RSA_BITS
 
@@ -155,7 +187,12 @@ def test_a_set_is_read_up_to_a_maximum_number_of_keys() -> None:
     """Keys beyond that number and malformed keys are counted as left out."""
     keys, left_out = public_keys({"keys": [{"kty": "RSA"}, 5, *[RSA] * (MAX_KEYS - 1)]})
 
-    assert (len(keys), left_out) == (MAX_KEYS - 2, 3)
+    assert len(keys) == MAX_KEYS - 2
+    assert [str(one) for one in left_out] == [
+        "a key without kid: malformed",
+        "a key without kid: malformed",
+        f"'{RSA['kid']}': only the first {MAX_KEYS} keys are used",
+    ]
 
 
 @pytest.mark.parametrize(

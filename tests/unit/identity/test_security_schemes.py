@@ -56,3 +56,15 @@ def test_without_cookies_no_header_against_forgery_is_needed() -> None:
 
     assert list(schemes) == ["bearer"]
     assert requirements == [{"bearer": []}]
+
+
+def test_a_session_of_several_cookies_is_described_by_its_first_cookie() -> None:
+    """The description says that there may be others."""
+    for cookie, several in (("a", False), ("a*", True), (["a", "b"], True)):
+        sessions = {"web": {"cookie": cookie, "whoami_url": "https://app.example/me"}}
+        schemes, _ = security_schemes(
+            IdentitySettings.model_validate({"cookie_sessions": sessions})
+        )
+
+        assert schemes["cookie-a"]["name"] == "a"
+        assert ("further cookies" in schemes["cookie-a"]["description"]) is several

@@ -5,7 +5,7 @@ import pytest
 from app.errors import InsufficientScopeError, UnauthenticatedError
 from app.identity.token_rules import TokenRules
 from app.settings import IssuerSettings
-from tests.support.in_process import Clock, messages
+from tests.support.in_process import Clock, problem_of
 
 NOW = 10_000.0
 LEEWAY = 30
@@ -51,7 +51,7 @@ def test_valid_claims_are_accepted(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({**CLAIMS, "iss": "https://id.example/"}, "iss is another issuer"),
+        ({**CLAIMS, "iss": "https://other.example"}, "iss is another issuer"),
         (without("iss"), "iss is another issuer"),
         (without("sub"), "sub is missing or not a string"),
         ({**CLAIMS, "sub": ""}, "sub is missing or not a string"),
@@ -81,7 +81,10 @@ def test_claims_that_break_a_rule_are_rejected(claims: dict[str, Any], reason: s
     with pytest.raises(UnauthenticatedError) as error:
         rules().check(claims)
 
-    assert messages(error.value) == ("The access token is not valid.", reason)
+    assert (error.value.detail, problem_of(error.value)) == (
+        "The access token is not valid.",
+        reason,
+    )
     assert error.value.presented is True
 
 
@@ -103,7 +106,7 @@ def test_a_token_can_be_too_old_although_it_has_not_expired(
         return
     with pytest.raises(UnauthenticatedError) as error:
         strict.check({**CLAIMS, **claims})
-    assert error.value.reason == "the token is older than max_token_age_seconds"
+    assert problem_of(error.value) == "the token is older than max_token_age_seconds"
 
 
 def test_a_delegated_token_of_a_service_is_rejected() -> None:
@@ -112,7 +115,7 @@ def test_a_delegated_token_of_a_service_is_rejected() -> None:
 
     with pytest.raises(UnauthenticatedError) as error:
         services().check({**CLAIMS, "act": {"sub": "support"}})
-    assert error.value.reason == "a delegated token (act) of an issuer of services"
+    assert problem_of(error.value) == "a delegated token (act) of an issuer of services"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,8 @@ def test_a_token_without_the_required_scope_is_rejected(claims: dict[str, Any]) 
     with pytest.raises(InsufficientScopeError) as error:
         rules(required_scope="read").check({**CLAIMS, **claims})
 
-    assert messages(error.value) == ("The access token lacks the scope read.", "missing scope read")
+    assert error.value.detail == "The access token lacks the scope read."
+    assert error.value.reason == "missing scope read: expected 'read'"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +196,8 @@ def test_the_role_is_read_from_the_configured_claim() -> None:
 
     with pytest.raises(InsufficientScopeError) as error:
         there.check({**CLAIMS, "roles": ["mint"]})
-    assert messages(error.value) == ("The access token lacks the role mint.", "missing role mint")
+    assert error.value.detail == "The access token lacks the role mint."
+    assert problem_of(error.value) == "missing role mint"
 
 
 def test_a_scope_and_a_role_can_be_required_together() -> None:
@@ -215,7 +220,7 @@ def test_the_audience_can_be_in_another_claim() -> None:
 
     with pytest.raises(UnauthenticatedError) as error:
         elsewhere.check(CLAIMS)
-    assert error.value.reason == "/client/id does not name this service"
+    assert problem_of(error.value) == "/client/id does not name this service"
 
 
 @pytest.mark.parametrize(

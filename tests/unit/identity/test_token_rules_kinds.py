@@ -5,7 +5,7 @@ import pytest
 from app.errors import UnauthenticatedError
 from app.identity.token_rules import TokenRules
 from app.settings import IssuerSettings
-from tests.support.in_process import Clock
+from tests.support.in_process import Clock, problem_of
 
 NOW = 10_000.0
 CLAIMS = {"iss": "https://id.example", "aud": "vault-bff", "sub": "ada", "exp": NOW + 60}
@@ -49,7 +49,7 @@ def test_a_security_event_token_is_rejected_where_the_header_does_not_tell() -> 
     with pytest.raises(UnauthenticatedError) as error:
         rules(token_type="any").check({**CLAIMS, "events": {}})
 
-    assert error.value.reason == "a security event or logout token: it has the claim events"
+    assert problem_of(error.value) == "a security event or logout token: it has the claim events"
 
 
 @pytest.mark.parametrize("claims", [*ID_TOKENS, {"events": {}}])
@@ -76,7 +76,9 @@ def test_a_token_with_a_forbidden_claim_is_rejected(claims: dict[str, Any]) -> N
     with pytest.raises(UnauthenticatedError) as error:
         strict.check({**CLAIMS, **claims})
     path = "client_id" if "client_id" in claims else "/a/b"
-    assert error.value.reason == f"the token has the claim {path}, which is in forbidden_claims"
+    assert (
+        problem_of(error.value) == f"the token has the claim {path}, which is in forbidden_claims"
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,6 @@ def test_a_required_claim_has_exactly_the_configured_value(
     for wrong in (claims, CLAIMS):
         with pytest.raises(UnauthenticatedError) as error:
             strict.check(wrong)
-        assert error.value.reason == (
+        assert problem_of(error.value) == (
             "the claim /session/status differs from its value in required_claims"
         )

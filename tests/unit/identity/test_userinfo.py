@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.identity.discovery import Discovery
-from app.identity.userinfo import UserInfo
+from app.identity.userinfo import CACHE_SECONDS, UserInfo
 from app.settings import IssuerSettings
 from tests.support.in_process import Clock, Network
 
@@ -31,6 +31,17 @@ async def test_a_userinfo_request_has_the_persons_own_token(endpoint: str | None
 
     assert about == ADA
     assert network.requests[-1].headers["authorization"] == "Bearer t0ken"
+
+
+async def test_an_introspected_token_without_exp_has_userinfo() -> None:
+    """It is cached for as long as that of other tokens."""
+    network, clock = Network({URL: ADA}), Clock()
+    source = userinfo(network, clock)
+    for later in (0, CACHE_SECONDS - 1, 1):
+        clock.now += later
+        assert await source.about("t0ken", {"sub": "ada"}) == ADA
+
+    assert len(network.requests) == 2
 
 
 @pytest.mark.parametrize("response", [{"sub": "eve", "name": "Eve"}, {"name": "Eve"}, ["ada"]])

@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from app.server.protocol import MAX_HEAD_BYTES, MAX_PIPELINED, BoundedProtocol
+from app.common.http_limits import MAX_HEAD_BYTES
+from app.server.protocol import MAX_PIPELINED, BoundedProtocol
 from app.state import Shutdown
 from tests.support.clock import ControlledLoop, controlled
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import IdentitySettings
+from app.settings.credentials import AUTHORIZATION, CredentialLocation
 from tests.support.settings import ISSUER, issuer_faults
 
 INTROSPECTION = {"client_id": "vault"}
@@ -64,3 +65,39 @@ def test_a_client_has_exactly_one_secret(both: bool, tmp_path: Path) -> None:
     assert issuer_faults(introspection={**INTROSPECTION, **own}) == {
         "introspection": "needs exactly one of client_secret and client_secret_file"
     }
+
+
+@pytest.mark.parametrize("path", ["client_id", "/client_id", "azp", "aud"])
+def test_a_claim_of_clients_does_not_identify_people(path: str) -> None:
+    """Everyone who uses an application would be the same person."""
+    own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": path}
+
+    assert issuer_faults(introspection=own) == {
+        "": "introspection.subject_claim names a claim of clients, not of users"
+    }
+    services = {**ISSUER, "introspection": own, "kind": "services", "grants": {"robot": ["*"]}}
+    IdentitySettings.model_validate({"issuers": {"main": services}})
+
+
+def test_userinfo_needs_the_issuers_own_subject() -> None:
+    """Its response is compared with the subject of the token."""
+    own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": "username"}
+
+    assert issuer_faults(introspection=own, userinfo=True) == {
+        "": "userinfo needs introspection.subject_claim to be sub"
+    }
+    IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, "introspection": own}}})
+
+
+def test_locations_overlap_whichever_is_asked() -> None:
+    """A name with an asterisk stands for numbered cookies, too."""
+    family = CredentialLocation("session", cookies=("app*",))
+    number = CredentialLocation("cookie", "app.0")
+    other = CredentialLocation("session", cookies=("apps", "app.a"))
+
+    assert family.overlaps(number)
+    assert number.overlaps(family)
+    assert not family.overlaps(other)
+    assert not other.overlaps(family)
+    assert AUTHORIZATION.overlaps(AUTHORIZATION)
+    assert not AUTHORIZATION.overlaps(CredentialLocation("header", "app.0"))

@@ -138,3 +138,61 @@ def test_the_csrf_header_is_one_that_no_browser_sends_by_itself(name: str) -> No
     """Otherwise a page of another origin would send it, and the check would be off."""
     with pytest.raises(ValidationError, match="do not send by themselves"):
         IdentitySettings.model_validate({"issuers": {"main": ISSUER}, "csrf_header": name})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a", "a"),
+        ("a*", "a"),
+        ("a*", "a*"),
+        ("a*", "a.0"),
+        ("aC1", "a*"),
+        ("a_1*", "a*"),
+        (["b", "a*"], ["a-99", "c"]),
+    ],
+)
+def test_no_cookie_belongs_to_two_sessions(one: object, other: object) -> None:
+    """It would be unclear which application reads it; numbered cookies count, too."""
+    with pytest.raises(ValidationError, match="two sources use the same cookie"):
+        _sessions(one, other)
+
+
+def test_a_cookie_holds_a_token_or_belongs_to_a_session() -> None:
+    """It is never both."""
+    token = {**ISSUER, "consumer_prefix": "a-", "credential": {"cookie": "app.0"}}
+    session = {"cookie": "app*", "whoami_url": "https://app.example/me", "consumer_prefix": "b-"}
+
+    with pytest.raises(ValidationError, match="two sources use the same cookie"):
+        IdentitySettings.model_validate(
+            {"issuers": {"main": token}, "cookie_sessions": {"app": session}}
+        )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a", "a.0"), ("a*", "ab"), ("a*", "a.100"), ("a.*", "a*"), (["a", "b"], "c")],
+)
+def test_sessions_have_cookies_with_similar_names(one: object, other: object) -> None:
+    """Only numbered cookies belong to a name with an asterisk."""
+    assert len(_sessions(one, other).locations()) == 2
+
+
+@pytest.mark.parametrize("cookie", ["", "a b", [], ["a", "b c"], ["a"] * 17])
+def test_a_session_needs_usable_names_of_cookies(cookie: object) -> None:
+    """Between one and sixteen of them."""
+    with pytest.raises(ValidationError):
+        _sessions(cookie, "other")
+
+
+def _sessions(one: object, other: object) -> IdentitySettings:
+    """Return the settings of two applications with these cookies."""
+    url = {"whoami_url": "https://app.example/me"}
+    return IdentitySettings.model_validate(
+        {
+            "cookie_sessions": {
+                "one": {"cookie": one, "consumer_prefix": "a-", **url},
+                "other": {"cookie": other, "consumer_prefix": "b-", **url},
+            }
+        }
+    )

@@ -9,7 +9,7 @@ from joserfc import jwk
 RSA = "RS256"
 EC = "ES256"
 ED = "Ed25519"
-KIND_OF = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED, "Ed25519": ED}
+KIND_OF = {"RS256": RSA, "RS512": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED, "Ed25519": ED}
 
 _numbers = itertools.count(1)
 

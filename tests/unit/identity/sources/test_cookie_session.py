@@ -9,7 +9,7 @@ from app.settings.credentials import CredentialLocation
 from tests.support.in_process import Clock, Network, configured_session, credential, messages
 
 URL = "https://app.example/me"
-COOKIE = CredentialLocation("cookie", "sid")
+COOKIE = CredentialLocation("session", cookies=("sid",))
 UNUSABLE_SUBJECTS: list[Any] = ["", None, True, 1.5, []]
 
 
@@ -28,10 +28,10 @@ async def test_the_application_receives_the_cookie_and_no_other_credential(
     """It responds with claims; an integer subject stands for its digits."""
     network = Network({URL: {"sub": subject, "name": "Ada"}})
 
-    assert await source(network).verify("a=b") == {"sub": returned, "name": "Ada"}
+    assert await source(network).verify('sid=a=b; sid.0="c"') == {"sub": returned, "name": "Ada"}
     [request] = network.requests
     assert (request.method, str(request.url)) == ("GET", URL)
-    assert request.headers["cookie"] == "sid=a=b"
+    assert request.headers["cookie"] == 'sid=a=b; sid.0="c"'
     assert "authorization" not in request.headers
 
 
@@ -44,6 +44,17 @@ async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
     assert (caller.kind, caller.issuer, caller.subject) == ("user", "app", "7")
     assert caller.consumer_id == "app-7"
     assert caller.consumer_metadata == {"user_name": "Ada"}
+
+
+async def test_sessions_that_differ_in_one_cookie_are_cached_separately() -> None:
+    """The first cookies of two sessions may be equal."""
+    network = Network({URL: {"sub": "ada"}})
+    asked = source(network)
+    await asked.verify("sid.0=a; sid.1=b")
+    network.responses[URL] = {"sub": "grace"}
+
+    assert await asked.verify("sid.0=a; sid.1=c") == {"sub": "grace"}
+    assert await asked.verify("sid.0=a; sid.1=b") == {"sub": "ada"}
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -94,7 +105,7 @@ async def test_a_response_is_cached_for_the_configured_time() -> None:
     """Each cookie has its own response."""
     network, clock = Network({URL: {"sub": "ada"}}), Clock()
     asked = source(network, clock, cache_seconds=10)
-    for cookie, later in (("a", 0), ("b", 0), ("a", 9.9), ("a", 0.1)):
+    for cookie, later in (("sid=a", 0), ("sid=b", 0), ("sid=a", 9.9), ("sid=a", 0.1)):
         clock.now += later
         await asked.verify(cookie)
 
@@ -112,9 +123,12 @@ async def test_a_response_is_cached_for_the_configured_time() -> None:
 )
 async def test_the_probe_sends_a_made_up_cookie(response: Any, problem: str | None) -> None:
     """The application has to say that no one is signed in."""
-    asked = source(Network({URL: response}))
+    network = Network({URL: response})
+    asked = source(network, cookie=["sid*", "user"])
     if problem is None:
         assert await asked.probe() == "responds"
+        [request] = network.requests
+        assert request.headers["cookie"] == "sid=vault-bff-check-made-up-credential"
         return
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await asked.probe()
@@ -131,6 +145,9 @@ def test_every_configured_application_is_a_source() -> None:
 
     made = list(build(settings, Network().fetcher))
 
-    assert [(one.name, one.locations[0].name) for one in made] == [("one", "one"), ("two", "two")]
+    assert [(one.name, one.locations[0].cookies) for one in made] == [
+        ("one", ("one",)),
+        ("two", ("two",)),
+    ]
     assert all(one.ready and one.key_state() is None for one in made)
     assert made[0].setting == "IDENTITY__COOKIE_SESSIONS__ONE"

@@ -1,3 +1,4 @@
+from base64 import b64decode
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,12 +14,17 @@ from tests.support.in_process import (
     configured_issuer,
     credential,
     identity_with,
-    messages,
+    problem_of,
 )
 
 ISSUER = "https://id.example"
 URL = f"{ISSUER}/introspect"
 VALID = {"active": True, "iss": ISSUER, "aud": "vault-bff", "sub": "ada", "exp": 2000}
+
+
+def without(*names: str) -> dict[str, Any]:
+    """Return a valid response that lacks some members."""
+    return {name: value for name, value in VALID.items() if name not in names}
 
 
 def source(
@@ -65,6 +71,17 @@ async def test_a_token_is_introspected(
     }
 
 
+async def test_client_id_and_secret_are_form_encoded_before_base64() -> None:
+    """A colon in the id does not end it, and the server can decode every character."""
+    network = Network({URL: VALID})
+    own: dict[str, Any] = {"client_id": "https://vault.example/", "client_secret": "p+ss/w=rd%41 ~"}
+
+    await source(network, **own).verify("t0ken")
+
+    sent = network.requests[0].headers["authorization"].removeprefix("Basic ")
+    assert b64decode(sent) == b"https%3A%2F%2Fvault.example%2F:p%2Bss%2Fw%3Drd%2541+~"
+
+
 async def test_the_endpoint_is_found_by_discovery_by_default() -> None:
     """The issuer's metadata contains it."""
     document = {"issuer": ISSUER, "introspection_endpoint": URL}
@@ -92,7 +109,10 @@ async def test_the_endpoint_is_found_by_discovery_by_default() -> None:
         ({**VALID, "aud": "other"}, "aud does not name this service"),
         ({**VALID, "exp": 900}, "the token has expired"),
         ({**VALID, "nonce": "n"}, "an ID token: it has the claim nonce"),
-        ({"active": True, **{k: VALID[k] for k in ("iss", "aud", "sub")}}, "exp is missing"),
+        (without("aud"), "aud does not name this service"),
+        (without("sub"), "sub is missing or not a string"),
+        ({**VALID, "exp": None}, "exp is not a number"),
+        ({**VALID, "iss": None}, "iss is another issuer"),
     ],
 )
 async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) -> None:
@@ -103,7 +123,8 @@ async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) 
         await asked.verify("t0ken")
     network.responses[URL] = VALID
 
-    assert messages(error.value) == ("The access token is not valid.", reason)
+    assert error.value.detail == "The access token is not valid."
+    assert problem_of(error.value) == reason
     assert await asked.verify("t0ken") == VALID
 
 
@@ -152,7 +173,7 @@ async def test_a_cached_response_is_checked_at_each_use() -> None:
 
     with pytest.raises(UnauthenticatedError) as error:
         await asked.verify("t0ken")
-    assert error.value.reason == "the token is older than max_token_age_seconds"
+    assert problem_of(error.value) == "the token is older than max_token_age_seconds"
     assert len(network.requests) == 1
 
 
@@ -216,3 +237,80 @@ def test_only_issuers_with_introspection_are_built() -> None:
 
     made = build(identity_with(one=issuer, two=other), Network().fetcher)
     assert [one.name for one in made] == ["two"]
+
+
+async def test_a_response_may_lack_iss_and_exp() -> None:
+    """The issuer says that the token is active; the response is cached for the configured time."""
+    network, clock = Network({URL: without("iss", "exp")}), Clock()
+    asked = source(network, clock, cache_seconds=30)
+    for later in (0, 29.9, 0.1):
+        clock.now += later
+        assert await asked.verify("t0ken") == without("iss", "exp")
+
+    assert len(network.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("response", "accepted"),
+    [
+        (without("aud"), True),
+        (VALID, True),
+        ({**VALID, "aud": "x"}, False),
+        ({**VALID, "aud": None}, False),
+    ],
+)
+async def test_a_missing_audience_can_be_allowed(response: Any, accepted: bool) -> None:
+    """An audience that is present is checked all the same."""
+    asked = source(Network({URL: response}), allow_missing_audience=True)
+    if accepted:
+        assert await asked.verify("t0ken") == response
+        return
+    with pytest.raises(UnauthenticatedError):
+        await asked.verify("t0ken")
+
+
+@pytest.mark.parametrize("path", ["username", "/username", "/user/id"])
+async def test_another_claim_can_identify_people(path: str) -> None:
+    """It counts even if there is a `sub`."""
+    response = {**VALID, "username": "grace", "user": {"id": "grace"}}
+    network = Network({URL: response})
+
+    caller = await source(network, subject_claim=path).caller(credential("t0ken"))
+
+    assert (caller.kind, caller.subject, caller.consumer_id) == ("user", "grace", "grace")
+
+
+SERVICES = {"kind": "services", "grants": {"robot": ["acme"]}}
+
+
+async def test_the_client_can_identify_a_service() -> None:
+    """A response for a client's own token names no person."""
+    response = {**without("sub"), "client_id": "robot", "username": None}
+    asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
+
+    caller = await asked.caller(credential("t0ken"))
+
+    assert (caller.kind, caller.subject, caller.grant) == ("service", "robot", ("acme",))
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"sub": "ada"}, "the token is that of a person: the response has sub"),
+        ({"sub": "robot"}, "the token is that of a person: the response has sub"),
+        ({"username": "Ada"}, "the token is that of a person: the response has username"),
+        ({"client_id": None}, "the subject_claim client_id is missing or not a string"),
+        ({"client_id": ""}, "the subject_claim client_id is missing or not a string"),
+        ({"client_id": ["robot"]}, "the subject_claim client_id is missing or not a string"),
+    ],
+)
+async def test_a_persons_token_is_not_the_token_of_its_client(
+    more: dict[str, Any], reason: str
+) -> None:
+    """The attack: a person signs in with the client of a service, and gets its grant."""
+    response = {**without("sub"), "client_id": "robot", **more}
+    asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
+
+    with pytest.raises(UnauthenticatedError) as error:
+        await asked.caller(credential("t0ken"))
+    assert error.value.reason == reason

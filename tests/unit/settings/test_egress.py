@@ -1,0 +1,90 @@
+import pytest
+from pydantic import ValidationError
+
+from app.common.egress import EgressProxy
+from app.settings import EgressSettings
+
+
+def test_there_is_no_proxy_by_default() -> None:
+    """Nothing in the environment of other programs changes that."""
+    assert EgressSettings().egress_proxy() is None
+    assert list(EgressSettings().secrets()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("http://proxy.example", EgressProxy("http://proxy.example")),
+        ("http://proxy.example:3128/\n", EgressProxy("http://proxy.example:3128")),
+        ("http://[::1]:3128", EgressProxy("http://[::1]:3128")),
+        (
+            "http://ada:p%40ss%2Fw%3Ard@127.0.0.1:3128",
+            EgressProxy("http://127.0.0.1:3128", ("ada", "p@ss/w:rd")),
+        ),
+        ("http://ada:@proxy.example", EgressProxy("http://proxy.example", ("ada", ""))),
+    ],
+)
+def test_the_url_names_the_proxy_and_its_credentials(url: str, proxy: EgressProxy) -> None:
+    """Credentials are percent-decoded."""
+    settings = EgressSettings.model_validate({"proxy": url, "no_proxy": []})
+
+    found = settings.egress_proxy()
+
+    assert found == proxy
+    assert found is not None
+    assert found.credentials == proxy.credentials
+
+
+def test_loopback_hosts_are_reached_directly_by_default() -> None:
+    """A collector or an issuer on this machine is not reachable from the proxy."""
+    proxy = EgressSettings.model_validate({"proxy": "http://proxy.example"}).egress_proxy()
+
+    assert proxy is not None
+    assert not any(map(proxy.is_for, ("localhost", "127.0.0.1", "::1")))
+    assert proxy.is_for("id.example")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "proxy.example:3128",
+        "https://proxy.example",
+        "socks5://proxy.example",
+        "http://proxy.example/path",
+        "http://proxy.example?x",
+        "http://s3cret@proxy.example",
+        "http://ada:s3cret@evil@proxy.example",
+        "http://ada:s3cret:x@proxy.example",
+        "http://ada:s3cret%0a@proxy.example",
+        "http://ada:s3cret@proxy.example:99999",
+        "http://ada:s3cret@",
+        "http://a%3Ada:s3cret@proxy.example",
+    ],
+)
+def test_another_url_is_a_fault_that_does_not_quote_it(url: str) -> None:
+    """It can contain a password."""
+    with pytest.raises(ValidationError, match="must be the URL of a proxy") as error:
+        EgressSettings.model_validate({"proxy": url})
+
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("exception", ["", "a b", "http://a,b", "a@b"])
+def test_an_exception_is_a_host_or_a_network(exception: str) -> None:
+    """Anything else would never match."""
+    with pytest.raises(ValidationError):
+        EgressSettings.model_validate({"no_proxy": [exception]})
+
+
+def test_every_form_of_the_credentials_is_a_secret() -> None:
+    """The password, encoded or not, and the header that contains it; the setting is masked."""
+    settings = EgressSettings.model_validate({"proxy": "http://ada:p%40ss-word@proxy.example"})
+
+    assert set(settings.secrets()) == {
+        "p@ss-word",
+        "p%40ss-word",
+        "ada:p%40ss-word",
+        "YWRhOnBAc3Mtd29yZA==",
+    }
+    assert "ss-word" not in repr(settings)
