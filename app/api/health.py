@@ -30,7 +30,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     if "sources" not in state:  # Only the internal port is open before the service has started.
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return {"status": "starting"}
-    keys = {source.name: source.key_state() for source in state["sources"]}
+    keys = {source.label: source.key_state() for source in state["sources"]}
     ready = any(source.ready for source in state["sources"]) and not state["shutdown"].begun
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE.value

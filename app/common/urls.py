@@ -5,6 +5,7 @@ each difference has led to an open redirect somewhere. So a URL is not parsed an
 belongs to this subset of RFC 3986, or it is rejected. An accepted URL is used unchanged.
 """
 
+import ipaddress
 import re
 from typing import Final
 
@@ -39,6 +40,17 @@ _SHELL_ORIGIN = re.compile(
 _LOCAL_ORIGIN = re.compile(rf"http://(?:{_LABEL}\.)+localhost(?::[1-9][0-9]{{0,4}})?")
 
 
+# Not 169.254.0.0/16, which has the metadata services of clouds.
+_INTERNAL_NETWORKS = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1"),
+    )
+)
+_INTERNAL_NAMES = (".svc", ".local", ".internal", ".home.arpa", ".localhost")
+_INSECURE = "insecure+http://"
+
+
 def web_url(value: str) -> str:
     """Return `value` when it is an absolute https URL (http on a loopback host only).
 
@@ -61,6 +73,54 @@ def web_url(value: str) -> str:
     if "xn--" in match["host"].lower():
         _check_international_name(match["host"])
     return value
+
+
+class PlainHttpUrl(str):
+    """A URL with http for which the operator chose not to use TLS."""
+
+    __slots__ = ()
+
+
+def service_url(value: str) -> str:
+    """Return the URL of a service that the operator runs or trusts: https, or http by choice.
+
+    `insecure+http://host/path` chooses http for this URL, and stands for `http://host/path`. The
+    host must be inside the operator's cluster or network, because anyone on the path can read and
+    change everything: keys, tokens and responses.
+
+    Raises:
+        ValueError: the message says what is wrong, and does not quote the value.
+    """
+    if not value.startswith(_INSECURE):
+        try:
+            return web_url(value)
+        except ValueError as error:
+            if not value.startswith("http://"):
+                raise
+            raise ValueError(
+                f"{error}; for a host inside your cluster, insecure+http:// chooses http"
+            ) from None
+    secure = web_url(f"https://{value.removeprefix(_INSECURE)}")
+    if not is_internal(secure):
+        raise ValueError(
+            "must name a host inside your cluster or network after insecure+http://: a private "
+            "address, a name without dots, or one that ends in .svc, .local, .internal or "
+            ".home.arpa"
+        )
+    return PlainHttpUrl(f"http{secure.removeprefix('https')}")
+
+
+def is_internal(url: str) -> bool:
+    """Return whether a URL in this grammar has a host that no public name or address can be."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return False
+    host = match["host"].lower()
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return "." not in host or host.endswith(_INTERNAL_NAMES)
+    return any(address in network for network in _INTERNAL_NETWORKS)
 
 
 def _check_international_name(host: str) -> None:

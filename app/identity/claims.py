@@ -1,7 +1,7 @@
 """Turns verified claims into a Caller."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, get_type_hints
 from urllib.parse import quote
 
@@ -13,7 +13,6 @@ from app.identity.claim_paths import claim
 from app.identity.findings import listing, present
 from app.identity.models import Caller, Claims
 from app.settings import IdentitySourceSettings, IssuerSettings
-from app.settings.claims import listed
 from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
 
 # Valid in a header. No space, because proxies trim it, and two ids would become one.
@@ -28,7 +27,13 @@ _USERINFO_FIELDS = ("user_name", "email", "image")
 logger = structlog.get_logger(__name__)
 
 
-def user_of(name: str, source: IdentitySourceSettings, claims: Claims, more: Claims) -> Caller:
+def user_of(
+    name: str,
+    source: IdentitySourceSettings,
+    claims: Claims,
+    more: Claims,
+    reserved_prefixes: Collection[str] = (),
+) -> Caller:
     """Return the person that verified claims describe.
 
     Args:
@@ -36,6 +41,7 @@ def user_of(name: str, source: IdentitySourceSettings, claims: Claims, more: Cla
         source: the settings of the source.
         claims: its claims about the person, verified.
         more: its further claims about the person, for display only.
+        reserved_prefixes: what the consumer id must not begin with.
 
     Raises:
         MissingClaimError: a claim of the consumer id or the Unify app is missing or unusable.
@@ -45,7 +51,7 @@ def user_of(name: str, source: IdentitySourceSettings, claims: Claims, more: Cla
         kind="user",
         issuer=name,
         subject=claims["sub"],
-        consumer_id=_consumer_id(source, claims),
+        consumer_id=_consumer_id(source, claims, reserved_prefixes),
         consumer_metadata=_metadata(name, source, claims, more),
         actor=claims["act"]["sub"] if "act" in claims else None,
         unify_app=_unify_app(source, claims),
@@ -83,8 +89,10 @@ def usable_consumer_id(value: str) -> bool:
     return _CONSUMER_ID.fullmatch(value) is not None
 
 
-def _consumer_id(source: IdentitySourceSettings, claims: Claims) -> str:
-    paths = listed(source.claims.consumer_id)
+def _consumer_id(
+    source: IdentitySourceSettings, claims: Claims, reserved_prefixes: Collection[str]
+) -> str:
+    paths = source.consumer_claims
     parts = [_identifier(claims, path) for path in paths]
     if len(parts) > 1:
         # Percent-encoded, so that ("a:b", "c") and ("a", "b:c") are two consumers.
@@ -97,6 +105,15 @@ def _consumer_id(source: IdentitySourceSettings, claims: Claims) -> str:
             f"The claim {names} cannot be a consumer id: it must be 1 to {MAX_CONSUMER_ID_LENGTH} "
             "printable ASCII characters without spaces.",
             reason=f"unusable claim {names}",
+        )
+    if consumer_id.startswith(tuple(reserved_prefixes)):
+        # It would be a customer of another source.
+        names = " with ".join(paths)
+        raise _unusable(
+            claims,
+            f"The claim {names} cannot be a consumer id: ids that begin like this are reserved.",
+            reason=f"the claim {names} begins with the consumer_prefix of another source: "
+            f"expected none of {listing(reserved_prefixes)}",
         )
     return consumer_id
 

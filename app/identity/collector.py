@@ -32,9 +32,9 @@ class JwksCollector(Collector):
             state = source.key_state()
             if state is None:
                 continue
-            keys.add_metric([source.name], state.keys)
-            usable.add_metric([source.name], state.usable)
-            failing.add_metric([source.name], state.error is not None)
+            keys.add_metric([source.label], state.keys)
+            usable.add_metric([source.label], state.usable)
+            failing.add_metric([source.label], state.error is not None)
             if state.age_seconds is not None:
-                age.add_metric([source.name], state.age_seconds)
+                age.add_metric([source.label], state.age_seconds)
         return [keys, age, usable, failing]

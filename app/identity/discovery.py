@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.common.single_flight import SingleFlight
-from app.common.urls import is_loopback, web_url
+from app.common.urls import PlainHttpUrl, is_loopback, origin_of, service_url, web_url
 from app.errors import IdentityProviderUnavailableError
 from app.identity.fetch import Fetcher
 from app.settings import IssuerSettings
@@ -13,7 +13,7 @@ class Discovery:
     """The metadata document of one issuer, fetched when it is first needed."""
 
     def __init__(self, issuer: IssuerSettings, fetcher: Fetcher) -> None:
-        self._issuer = issuer.issuer
+        self._issuer = issuer.iss
         self._fetcher = fetcher
         self._document: dict[str, Any] | None = None
         self._flight: SingleFlight[dict[str, Any]] = SingleFlight()
@@ -33,12 +33,19 @@ class Discovery:
         if self._document is None:
             self._document = await self._flight.join("document", self._fetch)
         try:
-            url = web_url(str(self._document.get(name)))
+            url = self._usable(str(self._document.get(name)))
         except ValueError as error:
             raise self._unusable(f"{name} {error}") from None
         if is_loopback(url) and not is_loopback(self._issuer):
             raise self._unusable(f"{name} is on a loopback host")
         return url
+
+    def _usable(self, url: str) -> str:
+        # The operator's choice of http for the issuer's URL holds for its other endpoints.
+        insecure = isinstance(self._issuer, PlainHttpUrl)
+        if insecure and origin_of(url) == origin_of(self._issuer):
+            return service_url(f"insecure+{url}")
+        return web_url(url)
 
     def invalidate(self) -> None:
         """Fetch the document again when it is next needed, because its contents may be outdated."""

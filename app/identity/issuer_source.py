@@ -56,4 +56,9 @@ class IssuerSource(Source):
         more: Claims = {}
         if self.userinfo is not None and lacks_display_data(self.issuer, claims):
             more = await self.userinfo.about(token, claims)
-        return user_of(self.name, self.issuer, claims, more)
+        return user_of(self._name_for(claims), self.issuer, claims, more, self.reserved_prefixes)
+
+    def _name_for(self, claims: Claims) -> str:
+        """Return the name of the source, and the tenant: two tenants may have equal subjects."""
+        template = self.issuer.template
+        return self.name if template is None else f"{self.name}/{template.tenant_in(claims['iss'])}"

@@ -136,7 +136,7 @@ class Jwks:
     async def _fetch(self) -> None:
         self._tried_at = self._clock()
         try:
-            url = await self._discovery.endpoint("jwks_uri", self._issuer.jwks_uri)
+            url = await self._discovery.endpoint("jwks_uri", self._issuer.keys_url)
             keys, left_out = public_keys(await self._fetcher.get_json(url))
         except IdentityProviderUnavailableError as error:
             self._fail(error.reason or "unavailable")

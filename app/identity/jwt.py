@@ -15,6 +15,7 @@ from app.identity.header_rules import header_rules
 from app.identity.jwks import Jwks
 from app.identity.models import Claims
 from app.identity.public_keys import PublicKey
+from app.identity.tenant_rules import is_key_of
 from app.identity.token_rules import TokenRules
 from app.identity.unverified_token import UnverifiedToken
 from app.settings import IssuerSettings
@@ -61,6 +62,7 @@ class JwtVerifier:
 
     def __init__(self, issuer: IssuerSettings, jwks: Jwks, rules: TokenRules) -> None:
         self.header_rules = header_rules(issuer)
+        self._issuer = issuer
         self._jwks = jwks
         self._rules = rules
         self._registry = signature_algorithms(issuer.algorithms)
@@ -75,5 +77,7 @@ class JwtVerifier:
             rule.enforce(token.header)
         key = await self._jwks.key(token.header.get("kid"), token.header["alg"])
         verify_signature(token, key, self._registry)
+        if not is_key_of(self._issuer, key.issuer, token.claims.get("iss")):
+            raise invalid(f"the key is that of another tenant: {key.issuer!a}")
         self._rules.check(token.claims)
         return token.claims

@@ -38,6 +38,7 @@ class PublicKey:
     Attributes:
         kid: its id in the set, if it has one (RFC 7517 section 4.5).
         algorithms: the algorithms of its type, or only its own `alg`.
+        issuer: its member `issuer`, with which Microsoft names the tenant of a key.
         thumbprint: identifies the key itself (RFC 7638).
         key: the key itself.
     """
@@ -46,6 +47,7 @@ class PublicKey:
     algorithms: frozenset[str]
     thumbprint: str
     key: jwk.Key = field(compare=False)
+    issuer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,10 @@ def _public_key(member: Any) -> PublicKey | LeftOutKey:
             return LeftOutKey(_kid(member), "its alg is unknown, or does not fit its type")
     except (JoseError, ValueError, KeyError, TypeError):
         return LeftOutKey(_kid(member), "malformed")
-    return PublicKey(member.get("kid"), algorithms, key.thumbprint(), key)
+    issuer = member.get("issuer")
+    if not isinstance(issuer, str | None):
+        return LeftOutKey(_kid(member), "its issuer is not a string")
+    return PublicKey(member.get("kid"), algorithms, key.thumbprint(), key, issuer)
 
 
 def _unfit(member: dict[str, Any]) -> str | None:

@@ -20,6 +20,8 @@ class Source(ABC):
     Attributes:
         setting: the environment variables of its settings begin with this name.
         name: the operator's name for it.
+        label: names it in metrics and readiness; the name, and its issuer URL if there are several.
+        reserved_prefixes: what its consumer ids must not begin with.
         locations: where its callers put their credentials.
         rules: the rules for its tokens; None if its credentials are no tokens.
         refresh: background work, called every second while the service runs; None if there is none.
@@ -30,6 +32,8 @@ class Source(ABC):
     def __init__(self, configured: ConfiguredSource[IdentitySourceSettings]) -> None:
         self.setting = configured.setting
         self.name = configured.name
+        self.label = configured.label or configured.name
+        self.reserved_prefixes = configured.reserved_prefixes
         self.locations = configured.settings.locations
         self.refresh: Callable[[], Awaitable[None]] | None = None
 

@@ -9,6 +9,7 @@ from app.identity.claim_paths import ABSENT, claim
 from app.identity.claim_rules import configured_claim_rules, delegation_rule, rights_rules
 from app.identity.findings import Finding, Rule, kind_of, listing, value_of
 from app.identity.models import Claims
+from app.identity.tenant_rules import tenant_rules
 from app.identity.time_rules import time_rules
 from app.identity.token_kinds import kind_rule
 from app.settings import IssuerSettings
@@ -25,12 +26,14 @@ class TokenRules:
     """
 
     def __init__(self, issuer: IssuerSettings, clock: Callable[[], float] = time.time) -> None:
-        self.issuer = issuer.issuer
+        self.issuer = issuer.iss
+        self._template = issuer.template
         self._issuer = issuer
         self.audience_rule = self._audience_rule()
         self._audience = frozenset(listed(issuer.audience))
         self.rules = (
             self._issuer_rule(),
+            *tenant_rules(issuer),
             Rule("sub", _subject_problem, "a string that is not empty", kind_of("sub")),
             self.audience_rule,
             *time_rules(issuer, clock),
@@ -67,7 +70,9 @@ class TokenRules:
         return self.is_of_issuer(claims) and self._has_audience(claims)
 
     def is_of_issuer(self, claims: Claims) -> bool:
-        """Return whether claims, verified or not, name this issuer."""
+        """Return whether claims, verified or not, name this issuer, in whichever tenant."""
+        if self._template is not None:
+            return self._template.tenant_in(claims.get("iss")) is not None
         return claims.get("iss") == self.issuer
 
     def _issuer_rule(self) -> Rule:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.settings.claims import listed
-from app.settings.credentials import CookieName, CredentialLocation, WebUrlSetting
+from app.settings.credentials import CookieName, CredentialLocation, ServiceUrl
 from app.settings.identity_source import IdentitySourceSettings
 
 
@@ -22,7 +22,7 @@ class CookieSessionSettings(IdentitySourceSettings):
     into numbered cookies: `.AspNetCore.Cookies`, `.AspNetCore.CookiesC1` and so on, or `name.0`,
     `name_0` or `name-0`."""
 
-    whoami_url: WebUrlSetting
+    whoami_url: ServiceUrl
     """The "who am I" endpoint. It responds to a GET request that has the cookie: 200 with a JSON
     object of claims, of which `sub` is required, or 401 or 403 if no one is signed in."""
 

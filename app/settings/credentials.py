@@ -6,11 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
-from app.common.urls import web_url
+from app.common.urls import service_url
 from app.settings.groups import Group
 
 CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
-WebUrlSetting = Annotated[str, AfterValidator(web_url)]
+ServiceUrl = Annotated[str, AfterValidator(service_url)]
+"""The URL of a service that this one sends requests to."""
 
 _RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
 
@@ -69,7 +70,14 @@ AUTHORIZATION = CredentialLocation("authorization")
 
 
 class CredentialSettings(Group):
-    """Where callers put their tokens: in the Authorization header, unless one of these is set."""
+    """Where callers put their tokens: in the Authorization header, unless one of these is set.
+
+    Several can be set. A request may still have one credential only.
+    """
+
+    bearer: bool | None = None
+    """Whether tokens may be in the Authorization header. By default they may, unless `header` or
+    `cookie` is set."""
 
     header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
     """A header that holds only the token, such as the signed assertion of a gateway."""
@@ -78,18 +86,20 @@ class CredentialSettings(Group):
     """A cookie that holds the token. Its callers must pass the checks against request forgery."""
 
     @model_validator(mode="after")
-    def _one_location(self) -> Self:
-        if self.header is not None and self.cookie is not None:
-            raise ValueError("takes one of header and cookie, not both")
+    def _has_locations(self) -> Self:
+        if not self.locations:
+            raise ValueError("needs header or cookie if bearer is false")
         if self.header is not None and self.header.lower() in _RESERVED_HEADERS:
             raise ValueError("names a header that has another meaning")
         return self
 
     @property
-    def location(self) -> CredentialLocation:
-        """The configured location."""
-        if self.cookie is not None:
-            return CredentialLocation("cookie", self.cookie)
+    def locations(self) -> tuple[CredentialLocation, ...]:
+        """The configured locations."""
+        other = []
         if self.header is not None:
-            return CredentialLocation("header", self.header.lower())
-        return AUTHORIZATION
+            other.append(CredentialLocation("header", self.header.lower()))
+        if self.cookie is not None:
+            other.append(CredentialLocation("cookie", self.cookie))
+        bearer = self.bearer if self.bearer is not None else not other
+        return (AUTHORIZATION, *other) if bearer else tuple(other)

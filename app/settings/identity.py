@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.settings.claims import listed
+from app.settings.ambiguity import check_consumer_spaces, check_issuers
 from app.settings.cookie_sessions import CookieSessionSettings
 from app.settings.credentials import CredentialLocation
 from app.settings.groups import Group
@@ -70,11 +70,30 @@ class IdentitySettings(Group):
                     setting = f"IDENTITY__{field.upper()}__{name.upper()}"
                     yield ConfiguredSource(setting, name, settings)
 
+    def reserved_prefixes(self, settings: IdentitySourceSettings) -> tuple[str, ...]:
+        """Return what the consumer ids of a source must not begin with.
+
+        These are the prefixes of other consumer spaces. Only a source without a prefix has any.
+        """
+        others = (one.settings for one in self.sources() if one.settings.identifies_users)
+        return tuple(
+            one.consumer_prefix
+            for one in others
+            if one.consumer_prefix != settings.consumer_prefix
+            and one.consumer_prefix.startswith(settings.consumer_prefix)
+        )
+
     def sources_of(self, kind: type[S]) -> Iterator[ConfiguredSource[S]]:
         """Yield every configured source of one kind."""
         for source in self.sources():
             if isinstance(source.settings, kind):
-                yield ConfiguredSource(source.setting, source.name, source.settings)
+                yield ConfiguredSource(
+                    source.setting,
+                    source.name,
+                    source.settings,
+                    source.name,
+                    self.reserved_prefixes(source.settings),
+                )
 
     def locations(self) -> tuple[CredentialLocation, ...]:
         """Return every location of credentials, each once."""
@@ -97,13 +116,7 @@ class IdentitySettings(Group):
 
     @model_validator(mode="after")
     def _one_meaning_for_each_credential(self) -> Self:
-        tokens = Counter(
-            (source.settings.issuer, audience)
-            for source in self.sources_of(IssuerSettings)
-            for audience in set(listed(source.settings.audience))
-        )
-        if any(count > 1 for count in tokens.values()):
-            raise ValueError("two issuers have the same issuer URL and audience")
+        check_issuers(tuple(self.sources_of(IssuerSettings)))
         for location in self.locations():
             here = [
                 one.settings
@@ -118,19 +131,5 @@ class IdentitySettings(Group):
 
     @model_validator(mode="after")
     def _one_meaning_for_each_consumer(self) -> Self:
-        prefixes = [
-            source.settings.consumer_prefix
-            for source in self.sources()
-            if source.settings.identifies_users
-        ]
-        if any(
-            one.startswith(other)
-            for i, one in enumerate(prefixes)
-            for j, other in enumerate(prefixes)
-            if i != j
-        ):
-            raise ValueError(
-                "with several sources of users each needs a consumer_prefix, and none may begin "
-                "with another"
-            )
+        check_consumer_spaces(tuple(self.sources()))
         return self

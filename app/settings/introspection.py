@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from app.settings.claims import ClaimPath
-from app.settings.credentials import WebUrlSetting
+from app.settings.credentials import ServiceUrl
 from app.settings.groups import Group, Secret, printable, secret
 
 
@@ -28,7 +28,7 @@ class IntrospectionSettings(Group):
 
     _secret: SecretStr = PrivateAttr()
 
-    endpoint: WebUrlSetting | None = None
+    endpoint: ServiceUrl | None = None
     """The introspection endpoint. By default it is found by OpenID Connect Discovery."""
 
     client_id: Annotated[str, AfterValidator(printable)]

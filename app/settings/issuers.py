@@ -5,11 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.settings.claims import ClaimPath, ClaimValue
-from app.settings.credentials import CredentialLocation, CredentialSettings, WebUrlSetting
+from app.settings.claims import ClaimPath, ClaimValue, listed
+from app.settings.credentials import CredentialLocation, CredentialSettings, ServiceUrl
 from app.settings.groups import NonEmpty
 from app.settings.identity_source import IdentitySourceSettings
 from app.settings.introspection import IntrospectionSettings
+from app.settings.issuer_urls import IssuerTemplate, IssuerUrls, KeyUrls, Tenant, check_issuer_urls
 from app.vault import MAX_CONSUMER_ID_LENGTH
 
 Algorithm = Literal[
@@ -59,8 +60,23 @@ Grant = Annotated[str, AfterValidator(_grant)]
 class IssuerSettings(IdentitySourceSettings):
     """One issuer of tokens, and the requirements for its tokens."""
 
-    issuer: WebUrlSetting
-    """The `iss` of its tokens, exactly: a slash at the end counts."""
+    issuer: IssuerUrls
+    """The `iss` of its tokens, exactly: a slash at the end counts. It can be any string if
+    `jwks_uri` is set, because it is only compared then. A list stands for several issuer URLs of
+    one directory, each with its own keys. With `{tenantid}` as a segment it stands for an issuer
+    for each tenant; see `tenants`."""
+
+    tenants: tuple[Tenant, ...] = ()
+    """The tenants whose tokens are accepted, if `issuer` contains `{tenantid}`. All tenants share
+    the keys at `jwks_uri`, which has to be set."""
+
+    any_tenant: bool = False
+    """Accept the tokens of every tenant instead. Anyone who can get a tenant at the provider, and a
+    token with your audience in it, is a customer then."""
+
+    tenant_claim: ClaimPath = "tid"
+    """The claim that holds the tenant. It must be equal to the tenant in `iss`, and identifies the
+    customer unless `claims.consumer_id` is set, which must contain it, too."""
 
     audience: NonEmpty | Annotated[tuple[NonEmpty, ...], Field(min_length=1)]
     """The `aud` of tokens for this service; a token must contain one of these."""
@@ -75,8 +91,9 @@ class IssuerSettings(IdentitySourceSettings):
     credential: CredentialSettings = CredentialSettings()
     """Where callers put these tokens."""
 
-    jwks_uri: WebUrlSetting | None = None
-    """URL of its JWK Set. By default it is found by OpenID Connect Discovery."""
+    jwks_uri: KeyUrls | None = None
+    """URL of its JWK Set. By default it is found by OpenID Connect Discovery. A list has one for
+    each URL in `issuer`, in the same order."""
 
     introspection: IntrospectionSettings | None = None
     """Have the issuer check each token, instead of verifying its signature here."""
@@ -84,7 +101,7 @@ class IssuerSettings(IdentitySourceSettings):
     userinfo: bool = False
     """Request the name, e-mail address or picture that a token lacks from the UserInfo endpoint."""
 
-    userinfo_endpoint: WebUrlSetting | None = None
+    userinfo_endpoint: ServiceUrl | None = None
     """The UserInfo endpoint. By default it is found by OpenID Connect Discovery."""
 
     algorithms: tuple[Algorithm, ...] = Field(
@@ -126,6 +143,11 @@ class IssuerSettings(IdentitySourceSettings):
     ids, prefixes such as `eu-*`, or `*` for all. Services only, which need at least one."""
 
     @model_validator(mode="after")
+    def _has_usable_urls(self) -> Self:
+        check_issuer_urls(self)
+        return self
+
+    @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         if self.kind == "services" and not self.grants:
             raise ValueError("an issuer of services needs grants")
@@ -141,9 +163,42 @@ class IssuerSettings(IdentitySourceSettings):
         return self
 
     @property
+    def iss(self) -> str:
+        """The `iss` of its tokens, or the template for it; the settings have been split by URL."""
+        assert isinstance(self.issuer, str)  # noqa: S101 - types
+        return self.issuer
+
+    @property
+    def keys_url(self) -> str | None:
+        """The URL of its JWK Set, if it is set; the settings have been split by URL."""
+        assert self.jwks_uri is None or isinstance(self.jwks_uri, str)  # noqa: S101 - types
+        return self.jwks_uri
+
+    def by_url(self) -> tuple["IssuerSettings", ...]:
+        """Return the settings of each issuer URL."""
+        issuers = listed(self.issuer)
+        keys = listed(self.jwks_uri or ()) or (None,) * len(issuers)
+        return tuple(
+            self.model_copy(update={"issuer": issuer, "jwks_uri": uri})
+            for issuer, uri in zip(issuers, keys, strict=True)
+        )
+
+    @property
+    def template(self) -> IssuerTemplate | None:
+        """The template for the `iss` of its tokens; None if it has no tenants."""
+        return IssuerTemplate.of(self.issuer) if isinstance(self.issuer, str) else None
+
+    @property
+    def consumer_claims(self) -> tuple[str, ...]:
+        """The claims that identify the customer: the tenant, if the issuer has tenants."""
+        if self.template is not None and "consumer_id" not in self.claims.model_fields_set:
+            return (self.tenant_claim,)
+        return super().consumer_claims
+
+    @property
     def locations(self) -> tuple[CredentialLocation, ...]:
-        """The configured location of its tokens."""
-        return (self.credential.location,)
+        """The configured locations of its tokens."""
+        return self.credential.locations
 
     @property
     def identifies_users(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
-from app.common.urls import page_origin, web_url
+from app.common.urls import page_origin, service_url, web_url
 from app.settings.groups import Group, HeaderName, NonEmpty, Secret
 
 
@@ -106,7 +106,7 @@ _NO_SECRETS = frozenset({"x-scope-orgid", "x-honeycomb-dataset"})
 class TracingSettings(Group):
     """Traces with OpenTelemetry. There are none unless an endpoint is set."""
 
-    endpoint: Annotated[str, AfterValidator(web_url)] | None = None
+    endpoint: Annotated[str, AfterValidator(service_url)] | None = None
     """Where to send spans with OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`."""
 
     headers: dict[HeaderName, Secret] = Field(default_factory=dict)

@@ -90,6 +90,43 @@ SHAPES = {
         typ="JWT",
         rejected=({"scp": "User.Read"},),
     ),
+    "microsoft-entra-id-many-directories": Shape(
+        {
+            "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0",
+            "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
+            "aud": "66666666-7777-8888-9999-000000000000",
+            "tid": TENANT,
+            "scp": "vault.sessions",
+            "ver": "2.0",
+        },
+        consumer=TENANT,
+        typ="JWT",
+        rejected=(
+            {"scp": "User.Read"},
+            {"tid": "22222222-3333-4444-5555-666666666666"},
+            {
+                "iss": "https://login.microsoftonline.com/33333333-4444-5555-6666-777777777777/v2.0",
+                "tid": "33333333-4444-5555-6666-777777777777",
+            },
+        ),
+    ),
+    "ad-fs": Shape(
+        {
+            "sub": "ada",
+            "aud": "https://vault-bff.example.com",
+            "apptype": "Public",
+            "appid": "77777777-8888-9999-0000-111111111111",
+            "scp": "openid vault.sessions",
+            "ver": "1.0",
+            "tenant_id": "acme",
+        },
+        consumer="acme",
+        typ="JWT",
+        rejected=(
+            {"iss": "https://adfs.example.com/adfs/services/trust"},
+            {"scp": "openid"},
+        ),
+    ),
     "keycloak": Shape(
         {
             "sub": "f:1:ada",

@@ -39,7 +39,8 @@ class CookieSessionSource(Source):
 
     async def caller(self, credential: Credential) -> Caller:
         """Return the person that the cookies of a session identify."""
-        return user_of(self.name, self._settings, await self.verify(credential.value), {})
+        claims = await self.verify(credential.value)
+        return user_of(self.name, self._settings, claims, {}, self.reserved_prefixes)
 
     async def verify(self, cookies: str) -> Claims:
         """Return the claims of the person that a session identifies.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from app.identity.credentials import Credential
 from app.identity.fetch import Fetcher
@@ -28,7 +29,9 @@ class SignedTokenSource(IssuerSource):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(configured, fetcher, clock)
-        self.jwks = Jwks(self.name, self.issuer, settings, self.discovery, fetcher, clock=monotonic)
+        self.jwks = Jwks(
+            self.label, self.issuer, settings, self.discovery, fetcher, clock=monotonic
+        )
         self.refresh = self.jwks.refresh_if_due
         self._verifier = JwtVerifier(self.issuer, self.jwks, self.rules)
 
@@ -65,4 +68,17 @@ def build(settings: IdentitySettings, fetcher: Fetcher) -> Iterator[SignedTokenS
     """Yield a source for each issuer without introspection."""
     for configured in settings.sources_of(IssuerSettings):
         if configured.settings.introspection is None:
-            yield SignedTokenSource(configured, settings, fetcher)
+            for one in by_url(configured):
+                yield SignedTokenSource(one, settings, fetcher)
+
+
+def by_url(
+    configured: ConfiguredSource[IssuerSettings],
+) -> Iterator[ConfiguredSource[IssuerSettings]]:
+    """Yield a source for each issuer URL of an entry; each has its own keys."""
+    entries = configured.settings.by_url()
+    for entry in entries:
+        several = len(entries) > 1
+        label = f"{configured.name} {entry.iss}" if several else configured.name
+        setting = f"{configured.setting} {entry.iss}" if several else configured.setting
+        yield replace(configured, setting=setting, label=label, settings=entry)

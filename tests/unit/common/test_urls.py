@@ -2,7 +2,16 @@ from collections.abc import Callable
 
 import pytest
 
-from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, page_origin, web_url
+from app.common.urls import (
+    MAX_URL_LENGTH,
+    PlainHttpUrl,
+    is_loopback,
+    origin,
+    origin_of,
+    page_origin,
+    service_url,
+    web_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -234,3 +243,62 @@ def test_rejects_what_no_page_sends_as_an_origin(value: str) -> None:
     """No pattern, path, user info or upper case, and no scheme of files or of the web itself."""
     with pytest.raises(ValueError, match="must"):
         page_origin(value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rails",
+        "rails:3000",
+        "keycloak.auth.svc",
+        "keycloak.auth.svc.cluster.local",
+        "whoami.internal",
+        "printer.home.arpa",
+        "app.localhost",
+        "127.0.0.1:8080",
+        "[::1]",
+        "10.1.2.3",
+        "172.31.255.255",
+        "192.168.0.1:80",
+        "100.64.0.1",
+    ],
+)
+def test_http_can_be_chosen_for_a_host_inside_the_cluster(host: str) -> None:
+    """The prefix is removed, and the choice stays visible in the type."""
+    chosen = service_url(f"insecure+http://{host}/me?x=1")
+
+    assert chosen == f"http://{host}/me?x=1"
+    assert isinstance(chosen, PlainHttpUrl)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://rails.internal/me",
+        "insecure+http://example.com/me",
+        "insecure+http://svc.example.com/me",
+        "insecure+http://notinternal.evil/me",
+        "insecure+http://8.8.8.8/me",
+        "insecure+http://172.32.0.1/me",
+        "insecure+http://169.254.169.254/latest/meta-data",
+        "insecure+http://10.0.0.1@example.com/",
+        "insecure+http://rails#@example.com/",
+        "insecure+http://rails/../me",
+        "insecure+https://rails/me",
+        "insecure+http://",
+        "insecure+ftp://rails/",
+        "INSECURE+http://rails/",
+    ],
+)
+def test_http_is_rejected_without_the_choice_and_for_public_hosts(url: str) -> None:
+    """Whoever is on the path could read and replace what is sent."""
+    with pytest.raises(ValueError, match="must") as error:
+        service_url(url)
+    assert url not in str(error.value)
+
+
+def test_https_needs_no_choice() -> None:
+    """It is accepted for every host, and is no plain URL."""
+    assert service_url("https://id.example.com/x") == "https://id.example.com/x"
+    assert service_url("http://127.0.0.1:8000/x") == "http://127.0.0.1:8000/x"
+    assert not isinstance(service_url("https://id.example.com/x"), PlainHttpUrl)

@@ -300,3 +300,29 @@ def test_a_token_lacks_configured_display_data_that_is_missing_or_unusable(
 ) -> None:
     """Name, e-mail address and picture count; UserInfo does not know the account's name."""
     assert lacks_display_data(issuer(claims=paths), claims) is lacks
+
+
+@pytest.mark.parametrize(
+    ("org_id", "accepted"),
+    [("acme", True), ("b", True), ("B-acme", True), ("ab-", True), ("b-", False), ("b-x", False)],
+)
+def test_an_id_that_begins_with_the_prefix_of_another_source_is_rejected(
+    org_id: str, *, accepted: bool
+) -> None:
+    """The id would be a customer of that source; both messages say so without the id."""
+    settings = issuer(claims={"consumer_id": "org_id"})
+    claims = {"sub": "ada", "org_id": org_id}
+    if accepted:
+        assert user_of("main", settings, claims, {}, ("b-", "c-")).consumer_id == org_id
+        return
+    with pytest.raises(MissingClaimError) as error:
+        user_of("main", settings, claims, {}, ("b-", "c-"))
+
+    assert messages(error.value) == (
+        "The claim org_id cannot be a consumer id: ids that begin like this are reserved.",
+        (
+            "the claim org_id begins with the consumer_prefix of another source: "
+            "expected none of 'b-' or 'c-'"
+        ),
+    )
+    assert error.value.subject == "ada"

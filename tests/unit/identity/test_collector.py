@@ -30,3 +30,21 @@ async def test_each_issuer_with_keys_has_gauges() -> None:
         ("vault_bff_jwks_usable", labels, 0),
         ("vault_bff_jwks_failing", labels, 1),
     ]
+
+
+async def test_each_issuer_url_of_an_entry_has_gauges_of_its_own() -> None:
+    """Their keys can fail separately, so the label has the URL, too."""
+    settings = identity_with(
+        main={"issuer": ["https://a.example", "https://b.example"], "audience": "a"}
+    )
+    sources = list(build_sources(settings, Network().fetcher))
+
+    labels = [
+        sample.labels["issuer"]
+        for metric in JwksCollector(sources).collect()
+        for sample in metric.samples
+        if sample.name == "vault_bff_jwks_usable"
+    ]
+
+    assert labels == ["main https://a.example", "main https://b.example"]
+    assert {source.name for source in sources} == {"main"}

@@ -97,3 +97,30 @@ async def test_an_issuer_on_this_host_may_have_its_endpoints_on_this_host() -> N
     network = Network({f"{local}/.well-known/openid-configuration": document})
 
     assert await discovery(network, local).endpoint("jwks_uri", None) == f"{local}/jwks"
+
+
+@pytest.mark.parametrize(
+    ("url", "accepted"),
+    [
+        ("http://keycloak.auth.svc:8080/keys", True),
+        ("https://id.example/keys", True),
+        ("http://keycloak.auth.svc/keys", False),
+        ("http://other.auth.svc:8080/keys", False),
+        ("http://keycloak.auth.svc:8080@evil.example/keys", False),
+        ("http://id.example/keys", False),
+    ],
+)
+async def test_the_choice_of_http_holds_for_the_issuers_own_host_only(
+    url: str, *, accepted: bool
+) -> None:
+    """The metadata of such an issuer may be forged, so it must not lead to further hosts."""
+    base = "http://keycloak.auth.svc:8080"
+    document = {"issuer": base, "jwks_uri": url}
+    network = Network({f"{base}/.well-known/openid-configuration": document})
+    found = discovery(network, f"insecure+{base}")
+
+    if accepted:
+        assert await found.endpoint("jwks_uri", None) == url
+        return
+    with pytest.raises(IdentityProviderUnavailableError):
+        await found.endpoint("jwks_uri", None)

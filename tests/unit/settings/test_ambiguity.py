@@ -1,0 +1,168 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import IdentitySettings
+from app.settings.identity_source import IdentitySourceSettings
+
+ENTRA = "https://login.microsoftonline.com/{tenantid}/v2.0"
+KEYS = "https://login.microsoftonline.com/keys"
+
+
+def identity(**issuers: dict[str, Any]) -> IdentitySettings:
+    """Return settings with these issuers; the name of each is part of its URL."""
+    entries = {
+        name: {"issuer": f"https://{name}.example", "audience": "vault-bff", **more}
+        for name, more in issuers.items()
+    }
+    return IdentitySettings.model_validate({"issuers": entries})
+
+
+def fault(**issuers: dict[str, Any]) -> str:
+    """Return what is wrong with such settings."""
+    with pytest.raises(ValidationError) as error:
+        identity(**issuers)
+    [one] = error.value.errors()
+    return one["msg"].removeprefix("Value error, ")
+
+
+def reserved(settings: IdentitySettings) -> dict[str, tuple[str, ...]]:
+    """Return what the consumer ids of each source must not begin with."""
+    sources = settings.sources_of(IdentitySourceSettings)  # type: ignore[type-abstract]
+    return {one.name: one.reserved_prefixes for one in sources}
+
+
+def test_by_default_sources_share_no_customers() -> None:
+    """Each needs a prefix, and no prefix begins with another."""
+    assert reserved(identity(a={"consumer_prefix": "a-"}, b={"consumer_prefix": "b-"})) == {
+        "a": (),
+        "b": (),
+    }
+    for a, b in (("", ""), ("", "b-"), ("b", "b-"), ("b-", "b-")):
+        assert "needs a consumer_prefix" in fault(
+            a={"consumer_prefix": a}, b={"consumer_prefix": b}
+        )
+
+
+@pytest.mark.parametrize("prefix", ["", "x-"])
+def test_sources_that_name_one_space_share_customers(prefix: str) -> None:
+    """They have the same prefix, or none."""
+    one = {"consumer_space": "crm", "consumer_prefix": prefix}
+
+    assert reserved(identity(a=one, b=one)) == {"a": (), "b": ()}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ({"consumer_space": "crm"}, {}, "needs a consumer_prefix"),
+        ({"consumer_space": "crm"}, {"consumer_space": "erp"}, "needs a consumer_prefix"),
+        (
+            {"consumer_space": "crm", "consumer_prefix": "b"},
+            {"consumer_prefix": "b-"},
+            "needs a consumer_prefix",
+        ),
+        (
+            {"consumer_space": "crm"},
+            {"consumer_space": "crm", "consumer_prefix": "b-"},
+            "the same consumer_prefix",
+        ),
+        (
+            {"consumer_space": "crm"},
+            {"consumer_space": "crm", "claims": {"consumer_id": ["org", "sub"]}},
+            "the same number of claims",
+        ),
+    ],
+)
+def test_a_space_that_is_not_the_same_for_both_is_a_fault(
+    a: dict[str, Any], b: dict[str, Any], message: str
+) -> None:
+    """Each source has to name it, with as many claims and with the same prefix."""
+    assert message in fault(a=a, b=b)
+    assert message in fault(a=b, b=a)
+
+
+def test_a_source_without_a_prefix_names_a_space_to_stand_beside_others() -> None:
+    """Its ids must not begin with the prefixes of the others."""
+    settings = identity(
+        a={"consumer_space": "crm"},
+        b={"consumer_space": "crm"},
+        c={"consumer_prefix": "c-"},
+        d={"consumer_prefix": "d-"},
+        robots={"kind": "services", "grants": {"x": ["*"]}, "consumer_prefix": "r-"},
+    )
+
+    assert reserved(settings) == {
+        "a": ("c-", "d-"),
+        "b": ("c-", "d-"),
+        "c": (),
+        "d": (),
+        "robots": (),
+    }
+
+
+def test_a_cookie_session_shares_customers_with_an_issuer() -> None:
+    """The kinds of the sources do not matter."""
+    settings = {
+        "issuers": {"a": {"issuer": "https://a.example", "audience": "x", "consumer_space": "crm"}},
+        "cookie_sessions": {
+            "web": {
+                "cookie": "sid",
+                "whoami_url": "https://app.example/me",
+                "consumer_space": "crm",
+            }
+        },
+    }
+
+    assert reserved(IdentitySettings.model_validate(settings)) == {"a": (), "web": ()}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"issuer": ["https://x.example", "https://y.example"]}, {"issuer": "https://y.example"}),
+        (
+            {"issuer": ENTRA, "jwks_uri": KEYS, "tenants": ["a"]},
+            {"issuer": ENTRA, "jwks_uri": KEYS, "tenants": ["b"]},
+        ),
+        (
+            {"issuer": ENTRA, "jwks_uri": KEYS, "tenants": ["a"]},
+            {"issuer": ENTRA.replace("{tenantid}", "b")},
+        ),
+    ],
+)
+def test_two_entries_that_accept_one_token_are_a_fault(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Unless their audiences differ."""
+    one, other = {**one, "consumer_prefix": "o-"}, {**other, "consumer_prefix": "p-"}
+
+    assert fault(one=one, other=other).startswith("two issuers")
+    assert fault(one=other, other=one).startswith("two issuers")
+    identity(one=one, other={**other, "audience": "another"})
+
+
+@pytest.mark.parametrize(
+    ("credential", "kinds"),
+    [
+        ({}, ["authorization"]),
+        ({"cookie": "spa"}, ["cookie"]),
+        ({"header": "X-Assertion"}, ["header"]),
+        ({"bearer": True, "cookie": "spa"}, ["authorization", "cookie"]),
+        ({"header": "X-Assertion", "cookie": "spa"}, ["header", "cookie"]),
+        ({"bearer": False, "cookie": "spa"}, ["cookie"]),
+    ],
+)
+def test_tokens_of_one_issuer_can_be_in_several_locations(
+    credential: dict[str, Any], kinds: list[str]
+) -> None:
+    """The Authorization header has to be listed beside the others."""
+    locations = identity(a={"credential": credential}).issuers["a"].locations
+
+    assert [one.kind for one in locations] == kinds
+
+
+def test_an_issuer_without_a_location_is_a_fault() -> None:
+    """Its tokens would never be found."""
+    assert fault(a={"credential": {"bearer": False}}) == "needs header or cookie if bearer is false"
