@@ -1,0 +1,45 @@
+"""Why an event is not forwarded.
+
+* WebhookError
+  + InvalidEventError       signed by Apideck, but without a usable id, type or time
+  + StaleEventError         signed by Apideck, but too long ago
+  + RelayOverloadedError    as many events as allowed are being forwarded
+  + TargetFailedError       the target cannot be reached, or did not answer with a 2xx
+  + TargetTimeoutError      the target did not respond in time
+
+Apideck delivers an event again unless it gets a 2xx.
+"""
+
+
+class WebhookError(Exception):
+    """Base of these errors.
+
+    Attributes:
+        detail: for Apideck, whose dashboard shows it to the operator.
+        reason: for the log; never holds a part of the event.
+    """
+
+    def __init__(self, detail: str, *, reason: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.reason = reason
+
+
+class InvalidEventError(WebhookError):
+    """The signed content is an event without a usable id, type or time."""
+
+
+class StaleEventError(WebhookError):
+    """The event happened too long ago, or is dated in the future."""
+
+
+class RelayOverloadedError(WebhookError):
+    """As many events as allowed are being forwarded."""
+
+
+class TargetFailedError(WebhookError):
+    """The target cannot be reached, or responded with something else than a 2xx."""
+
+
+class TargetTimeoutError(WebhookError):
+    """The target did not respond in time."""
