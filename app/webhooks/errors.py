@@ -1,6 +1,7 @@
 """Why an event is not forwarded.
 
 * WebhookError
+  + InvalidSignatureError   no valid signature, so not known to be from Apideck
   + InvalidEventError       signed by Apideck, but without a usable id, type or time
   + StaleEventError         signed by Apideck, but too long ago
   + RelayOverloadedError    as many events as allowed are being forwarded
@@ -23,6 +24,10 @@ class WebhookError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.reason = reason
+
+
+class InvalidSignatureError(WebhookError):
+    """The request has no valid signature, so it is not known to be from Apideck."""
 
 
 class InvalidEventError(WebhookError):

@@ -13,8 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from app.webhooks import javascript_json
 from app.webhooks.errors import InvalidEventError, StaleEventError
@@ -51,17 +50,22 @@ class Event:
     application_id: str | None
 
 
-class NotForwarded(Enum):
-    """Why a signed request is acknowledged, but not forwarded."""
+@dataclass(frozen=True, slots=True)
+class IgnoredEvent:
+    """A signed request that is acknowledged, but not forwarded.
 
-    VALIDATION_REQUEST = auto()
-    """Apideck sends one when a webhook is created or its URL changed. Its content is not
-    documented, so everything signed that does not claim to be an event counts as one."""
-    UNWANTED_TYPE = auto()
-    """The event's type matches none of the operator's patterns."""
+    Attributes:
+        reason: `validation-request`: Apideck sends one when a webhook is created or its URL
+            changed. Its content is not documented, so everything signed that does not claim to be
+            an event counts as one. `unwanted-type`: the event matches none of the patterns.
+        type: the event's type, where it is an event.
+    """
+
+    reason: Literal["validation-request", "unwanted-type"]
+    type: str | None = None
 
 
-def read_event(content: bytes, patterns: Iterable[str]) -> Event | NotForwarded:
+def read_event(content: bytes, patterns: Iterable[str]) -> Event | IgnoredEvent:
     """Return the event that signed content holds, or why there is none to forward.
 
     Args:
@@ -72,11 +76,11 @@ def read_event(content: bytes, patterns: Iterable[str]) -> Event | NotForwarded:
         InvalidEventError: the content is an event without a usable id, type or time.
     """
     if not any(key in content for key in _EVENT_KEYS):
-        return NotForwarded.VALIDATION_REQUEST
+        return IgnoredEvent("validation-request")
     payload = _payload(content)
     event_type = _required(payload, "event_type", _TYPE)
     if not any(matches(event_type, pattern) for pattern in patterns):
-        return NotForwarded.UNWANTED_TYPE
+        return IgnoredEvent("unwanted-type", event_type)
     return Event(
         id=_required(payload, "event_id", _ID),
         type=event_type,
