@@ -60,6 +60,15 @@ def test_a_field_of_another_type_is_left_out(field: str, value: Any) -> None:
     assert read_list(response([{**IDS, field: value}])) == [IDS]
 
 
+@pytest.mark.parametrize(
+    "odd", [{"enabled": "true"}, {"enabled": 1}, {"created_at": "1616662879423"}, {"state": 1}]
+)
+def test_values_are_not_converted(odd: dict[str, Any]) -> None:
+    """A page gets the documented types, or nothing."""
+    assert read_list(response([{**IDS, **odd}])) == [IDS]
+    assert read_one(response({**IDS, **odd}), "accounting", "quickbooks") == IDS
+
+
 @pytest.mark.parametrize("field", ["website", "icon", "logo"])
 @pytest.mark.parametrize(
     "url",

@@ -63,6 +63,7 @@ DOCUMENTS = [
         '{"4294967295":1,"4294967294":2,"5000000000":3,"0":4}',
         '{"0":4,"4294967294":2,"4294967295":1,"5000000000":3}',
     ),
+    ('{"!":1,"4294967294":2,"4294967295":3}', '{"4294967294":2,"!":1,"4294967295":3}'),
     # By UTF-16 code units, an astral character sorts before U+FB01.
     ('{"\ufb01":1,"\U0001f600":2,"z":3,"é":4}', '{"z":3,"é":4,"\U0001f600":2,"\ufb01":1}'),
     ('{"\\ud83d\\ude00":1,"\\ud83d":2}', '{"\\ud83d":2,"\U0001f600":1}'),
@@ -164,7 +165,7 @@ def test_objects_inside_arrays_are_sorted_or_left(
 @pytest.mark.parametrize("body", NOT_JSON)
 def test_what_javascript_rejects_is_rejected(body: bytes) -> None:
     """None of Python's additions to JSON is accepted."""
-    with pytest.raises(InvalidJSONError):
+    with pytest.raises(InvalidJSONError, match=r"^not JSON$"):
         parse(body)
 
 

@@ -45,6 +45,7 @@ async def test_the_target_gets_the_signed_bytes_with_a_standard_signature(
     assert received.body == CONTENT
     assert received.headers["webhook-id"] == EVENT_ID
     assert received.headers["content-type"] == "application/json"
+    assert received.headers["user-agent"] == "vault-bff"
     assert Webhook(SECRET).verify(received.body, received.headers) == event()
     with pytest.raises(WebhookVerificationError):
         Webhook(OTHER_SECRET).verify(received.body, received.headers)
@@ -143,6 +144,9 @@ async def test_a_target_that_does_not_respond_is_given_up(transport: AiohttpTran
         with pytest.raises(TargetTimeoutError) as error:
             await relay.forward(Target.build(target.url, [SECRET]), EVENT_ID, CONTENT)
     assert error.value.reason == "no response within 0.05 s"
+    assert error.value.detail == (
+        "The endpoint that events are forwarded to did not respond in time."
+    )
     assert relay.in_flight == 0
 
 
@@ -195,6 +199,7 @@ async def test_only_so_many_events_are_forwarded_at_a_time() -> None:
     with pytest.raises(RelayOverloadedError) as error:
         await relay.forward(target, "b", CONTENT)
     assert error.value.reason == "2 events are being forwarded"
+    assert error.value.detail == "Too many events are being forwarded."
     assert gate.arrived.locked()
 
     gate.opened.set()
