@@ -1,11 +1,7 @@
 # The service and nothing else: no build tools, no tests, no emulators. `make image` builds it.
-#
-# The base is pinned by version. To pin it by digest as well, so that not even a rebuilt tag changes
-# anything, build with --build-arg BASE=python:3.11.15-slim-trixie@sha256:…,
-# where the digest is what `docker buildx imagetools inspect` says of that tag.
-ARG BASE=python:3.11.15-slim-trixie
+FROM python:3.11.15-slim-trixie AS base
 
-FROM ${BASE} AS build
+FROM base AS build
 WORKDIR /build
 COPY requirements.txt ./
 # Wheels only, so that no compiler is needed, and each with the hash that the lock file wants of it.
@@ -18,7 +14,7 @@ COPY app app
 # Compiled here, because the root file system is not writable where this runs.
 RUN python -m compileall -q --invalidation-mode unchecked-hash app
 
-FROM ${BASE}
+FROM base
 # What installs packages has no business where none are to be installed.
 RUN python -m pip --disable-pip-version-check uninstall --quiet --yes \
     --root-user-action ignore pip setuptools wheel
@@ -43,12 +39,10 @@ ENTRYPOINT ["python", "-m", "app"]
 CMD ["serve"]
 
 # Last, so that a new revision rebuilds nothing else.
-ARG BASE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Vault BFF" \
     org.opencontainers.image.description="The server side of Apideck's Hosted Vault" \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}" \
-    org.opencontainers.image.base.name="${BASE}"
+    org.opencontainers.image.revision="${REVISION}"

@@ -1,4 +1,4 @@
-# Vault BFF: everything a person or CI runs. `make help` lists it.
+# Vault BFF: all commands for people and CI. `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 BENCH := $(VENV)/bench/bin/python
 
 NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 IMAGE ?= vault-bff:dev
@@ -19,62 +20,69 @@ help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: $(VENV)/.runtime ## Run everything on loopback: no account, no key
+demo: $(VENV)/.runtime ## Run the service and everything around it on loopback, without an account or a key
 	@exec $(BIN)/python deploy/local/run.py
 
 .PHONY: run
-run: $(VENV)/.runtime ## Run the service alone, with your settings
+run: $(VENV)/.runtime ## Run the service with your settings
 	@exec $(BIN)/python -m app serve
 
+# Tests marked `serial` measure time or load, so they run alone, after all others. With arguments
+# that select no test of one kind, pytest ends with status 5.
 .PHONY: test
-test: $(VENV)/.dev ## Run the whole test suite, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+test: $(VENV)/.dev ## Run all tests, in parallel where possible, with branch coverage
+	$(PYTEST) -n auto -m "not serial" --cov --cov-report= $(ARGS) || [ $$? = 5 ]
+	$(PYTEST) -m serial --cov --cov-append --cov-report=term $(ARGS) || [ $$? = 5 ]
+
+.PHONY: test-unit
+test-unit: $(VENV)/.dev ## Run the fast tests, in less than a minute
+	$(PYTEST) -n auto tests/unit tests/api tests/architecture $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.dev ## Fuzz for as long as it takes (make test runs a slice that is always the same)
-	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz $(ARGS)
+fuzz: $(VENV)/.dev ## Fuzz with many random examples (make test runs a few, always the same)
+	$(PYTEST) tests/fuzz --hypothesis-profile=fuzz $(ARGS)
 
 .PHONY: mutants
-mutants: $(VENV)/.dev ## Change the code that decides, and see which changes no test notices
+mutants: $(VENV)/.dev ## Change the logic in small ways, and list the changes that no test detects
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 .PHONY: e2e
-e2e: $(VENV)/.dev node-modules ## Click through everything in a real browser (needs Chromium, Node.js)
-	$(BIN)/python -m pytest tests/browser --no-skips $(ARGS)
+e2e: $(VENV)/.dev node-modules ## Run the browser tests (needs Chromium and Node.js)
+	$(PYTEST) tests/browser --no-skips $(ARGS)
 
 .PHONY: screenshots
-screenshots: $(VENV)/.dev ## Photograph the demo for the docs (needs Chromium)
+screenshots: $(VENV)/.dev ## Take the screenshots of the demo for the docs (needs Chromium)
 	PYTHONPATH=.:deploy/local $(BIN)/python -m tests.support.screenshots
 
 .PHONY: node-modules
-node-modules: ## Install what tests need from npm: an identity provider, browser tools, a linter
+node-modules: ## Install what the tests need from npm
 	$(NPM) --prefix tests/support/oidc_provider
 	$(NPM) --prefix tests/support/browser
 	$(NPM) --prefix tests/support/compose_lint
 
 .PHONY: bench
-bench: $(VENV)/bench/.installed ## Compare the service with what people write in its place (some 45 minutes)
+bench: $(VENV)/bench/.installed ## Compare the service with alternatives (about 45 minutes)
 	$(NPM) --prefix benchmarks/peers/node
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.compare $(ARGS)
 
 .PHONY: plot
-plot: $(VENV)/bench/.installed ## Draw what make bench measured
+plot: $(VENV)/bench/.installed ## Draw the results of make bench
 	$(BENCH) -m benchmarks.plot
 
 .PHONY: bench-transport
-bench-transport: $(VENV)/bench/.installed ## Compare what can carry a request to Apideck
+bench-transport: $(VENV)/bench/.installed ## Compare HTTP clients for the requests to Apideck
 	$(BENCH) -m benchmarks.transport $(ARGS)
 
 .PHONY: profile
-profile: $(VENV)/bench/.installed ## Show where a request's CPU goes, room by room
+profile: $(VENV)/bench/.installed ## Show the CPU time of a request by package
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.profile $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.runtime ## Load the service for five minutes, and see that nothing grows
+soak: $(VENV)/.runtime ## Load the service for five minutes, and check that nothing grows
 	PYTHONPATH=deploy/local $(BIN)/python -m benchmarks.soak $(ARGS)
 
 .PHONY: image
-image: ## Build the image with docker, podman or buildah, whichever answers
+image: ## Build the image with docker, podman or buildah
 	@for engine in docker podman buildah; do \
 	  $$engine info >/dev/null 2>&1 || continue; \
 	  exec env BUILDAH_FORMAT=docker $$engine build --tag $(IMAGE) \
@@ -83,19 +91,23 @@ image: ## Build the image with docker, podman or buildah, whichever answers
 	done; echo "make image needs docker, podman or buildah" >&2; exit 1
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Style, types, layers
+lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: hooks
+hooks: $(VENV)/.dev ## Check style and types before every commit (git hook)
+	$(BIN)/pre-commit install
+
 .PHONY: format
-format: $(VENV)/.dev ## Rewrite the code in the house style
+format: $(VENV)/.dev ## Fix and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## Pin the newest versions, with hashes and without addresses
+lock: ## Pin the newest versions of all Python packages, with hashes
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	$(VENV)/lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements.txt
@@ -105,24 +117,24 @@ lock: ## Pin the newest versions, with hashes and without addresses
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
 .PHONY: docs
-docs: $(VENV)/.dev ## Write the configuration reference and the OpenAPI document from the code
+docs: $(VENV)/.dev ## Generate the configuration reference and the OpenAPI document
 	$(BIN)/python docs/reference.py
 
 .PHONY: dashboard
-dashboard: $(VENV)/.dev ## Write Grafana's dashboard.json from dashboard.toml
+dashboard: $(VENV)/.dev ## Generate the Grafana dashboard from dashboard.toml
 	$(BIN)/python deploy/grafana/render.py
 
 .PHONY: sbom
-sbom: $(VENV)/.dev ## Write sbom.json: all that the image may hold of Python packages (CycloneDX)
+sbom: $(VENV)/.dev ## Write sbom.json, the Python packages of the image (CycloneDX)
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --validate --output-file $(SBOM)
 
 .PHONY: licenses
-licenses: $(VENV)/.dev ## Refuse a runtime package whose licence is not among those that may be
+licenses: $(VENV)/.dev ## Check that the licence of every runtime package is allowed
 	$(BIN)/pip-licenses --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
 
 .PHONY: clean
-clean: ## Remove everything that make made
+clean: ## Remove everything that make created
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants
 
 $(VENV)/bin/python:
@@ -136,7 +148,7 @@ $(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
 	$(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@ $(VENV)/.runtime
 
-# The service and all that it is compared with, apart from what the service is tested with.
+# The benchmarks have a virtual environment of their own, without the test tools.
 $(VENV)/bench/.installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(VENV)/bench
 	$(BENCH) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<

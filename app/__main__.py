@@ -23,7 +23,6 @@ from app.check import CONSUMER, check_dependencies
 from app.crowded_http import Acceptor, Answer, lines
 from app.door import Door
 from app.errors import ConfigurationError
-from app.identity.build import client_secret
 from app.main import create_app
 from app.middleware.security_headers import HEADERS
 from app.observability.logging import configure_logging
@@ -77,9 +76,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _read_secrets(settings: Settings) -> None:
     for name, app in settings.apideck.all_unify_apps().items():
         read_api_key(name, app)
-    for name, issuer in settings.identity.issuers.items():
-        if issuer.introspection is not None:
-            client_secret(name, issuer.introspection)
 
 
 async def _ask(settings: Settings) -> int:

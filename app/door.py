@@ -17,12 +17,11 @@ from app.crowded_http import Answer, lines
 from app.errors import VaultBffError
 from app.middleware.access_log import ABANDONED
 from app.middleware.cors import cors_headers
-from app.middleware.request_id import HEADER, request_id_of
+from app.middleware.request_context import HEADER, request_id_of
 from app.middleware.security_headers import HEADERS
 from app.observability.audit import Outcome
 from app.observability.metrics import Metrics
 from app.settings import Settings
-from app.state import came
 
 logger = structlog.get_logger("audit")
 
@@ -124,7 +123,7 @@ class Door:
             self._metrics = scope["state"]["metrics"]
             self._seconds = self._metrics.request_seconds.labels(PATH)
         # Each by itself: it is another time for each.
-        self._seconds.observe(time.perf_counter() - came(scope))
+        self._seconds.observe(time.perf_counter() - scope["state"]["came"])
         if not self._untold:
             asyncio.get_running_loop().call_later(_TELL_SECONDS, self.tell)
         self._untold[ended] += 1

@@ -143,6 +143,9 @@ class ForbiddenOriginError(IdentityError):
 class IdentityProviderUnavailableError(IdentityError):
     """The credential could not be checked because its issuer does not answer."""
 
+    endpoint_failing: bool = False
+    """Whether every credential is affected, not only the caller's."""
+
 
 class ApideckError(VaultBffError):
     """Apideck did not mint the session."""

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -20,14 +19,15 @@ from prometheus_client.registry import Collector
 
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
+from app.apideck.collector import ApideckCollector
 from app.common.transport import AiohttpTransport
 from app.common.urls import origin_of
 from app.errors import ConfigurationError
-from app.identity.build import Identity, build_identity, client_secret
+from app.identity.build import Identity, build_identity
 from app.limits.build import build_store
 from app.limits.gate import Gate
 from app.limits.rates import RateLimits
-from app.observability.collectors import ApideckCollector, JwksCollector
+from app.observability.collectors import JwksCollector
 from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
@@ -59,7 +59,7 @@ def lifespan_of(
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
-            _collect(metrics, stack, ApideckCollector(lambda: _states(apideck)))
+            _collect(metrics, stack, ApideckCollector(apideck))
             yield {
                 "gate": Gate(settings.limits, metrics),
                 "authenticator": identity.authenticator,
@@ -98,9 +98,9 @@ async def _open_identity(
         )
     )
     identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
-    for name, issuer in settings.identity.issuers.items():
+    for issuer in settings.identity.issuers.values():
         if issuer.introspection is not None:
-            redactor.add_secret(client_secret(name, issuer.introspection))
+            redactor.add_secret(issuer.introspection.secret.get_secret_value())
     for jwks in identity.jwks.values():
         await stack.enter_async_context(_in_background(_again_and_again(jwks.refresh_if_due)))
     return identity
@@ -126,9 +126,11 @@ async def _open_limits(
 ) -> RateLimits:
     url = settings.store.get_secret_value()
     if url != MEMORY:
-        redactor.add_secret(url)
-        if password := urlsplit(url).password:
-            redactor.add_secret(password)
+        # Here, because a service that counts in memory should not wait for the import.
+        from app.common.redis_url import redis_secrets  # noqa: PLC0415
+
+        for secret in redis_secrets(url):
+            redactor.add_secret(secret)
     store = build_store(settings)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)

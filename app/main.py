@@ -11,7 +11,7 @@ from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.http_metrics import HttpMetricsMiddleware
-from app.middleware.request_id import RequestIdMiddleware
+from app.middleware.request_context import RequestContextMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.middleware.tracing import TracingMiddleware
 from app.middleware.unhandled_errors import UnhandledErrorMiddleware
@@ -75,7 +75,7 @@ def _middleware(
 ) -> list[Middleware]:
     """Return the middleware, the outermost first: each sees the answers of all that follow."""
     stack = [
-        Middleware(RequestIdMiddleware),
+        Middleware(RequestContextMiddleware),
         *([Middleware(TracingMiddleware, tracing=tracing)] if tracing.enabled else []),
         Middleware(AccessLogMiddleware),
         Middleware(HttpMetricsMiddleware, metrics=metrics),

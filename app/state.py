@@ -1,8 +1,7 @@
-"""What a request may reach: opened by the lifespan, handed to every request."""
+"""What a request can reach: what the lifespan opened, and what is known of the request itself."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from app.apideck.client import ApideckClient
@@ -17,13 +16,13 @@ from app.sessions.service import SessionService
 
 @dataclass(slots=True)
 class Shutdown:
-    """Whether the process was told to end; it serves for a while longer, but is not ready."""
+    """Whether the process has been asked to stop; it still serves for a while, but is not ready."""
 
     begun: bool = False
 
 
 class AppState(TypedDict):
-    """The state of the running service."""
+    """What the lifespan opened. The server gives every request a copy of it, in its ASGI scope."""
 
     gate: Gate
     authenticator: Authenticator
@@ -37,11 +36,51 @@ class AppState(TypedDict):
     tracing: Tracing
 
 
-def came(scope: Mapping[str, Any]) -> float:
-    """Return when a request came, by `time.perf_counter`: before it waited for a place, if it did.
+@dataclass(slots=True)
+class RequestContext:
+    """What is known of one request, whichever layer learned it.
+
+    Attributes:
+        request_id: identifies the request in logs and responses.
+        received_at: when the request was received, by `time.perf_counter`; the time that it was
+            queued counts.
+        rate_limit_headers: response headers that tell the caller how much of each limit is left;
+            empty until the caller is known.
+    """
+
+    request_id: str
+    received_at: float
+    rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_CONTEXT = "vault_bff.context"
+
+
+def app_state(scope: Mapping[str, Any]) -> AppState:
+    """Return what the lifespan opened.
 
     Args:
-        scope: the request's ASGI scope.
+        scope: the ASGI scope of a request.
     """
-    noted: float | None = scope.get("state", {}).get("came")
-    return time.perf_counter() if noted is None else noted
+    state: AppState = scope["state"]
+    return state
+
+
+def request_context(scope: Mapping[str, Any]) -> RequestContext:
+    """Return the context of a request.
+
+    Args:
+        scope: the ASGI scope of a request that has passed `RequestContextMiddleware`.
+    """
+    context: RequestContext = scope[_CONTEXT]
+    return context
+
+
+def set_request_context(scope: MutableMapping[str, Any], context: RequestContext) -> None:
+    """Attach a context to a request.
+
+    Args:
+        scope: the ASGI scope of the request.
+        context: what is known of it so far.
+    """
+    scope[_CONTEXT] = context

@@ -18,6 +18,9 @@ from app.common.urls import web_url
 MAX_SESSION_MINUTES: Final = 7 * 24 * 60
 """Apideck's own limit on the length of a session: one week."""
 
+MAX_CONSUMER_ID_LENGTH: Final = 255
+"""Characters of a consumer id at most."""
+
 MAX_CUSTOM_SETTINGS_BYTES: Final = 4096
 """Bytes of free settings as JSON: all that is sent comes back inside the session's URL."""
 

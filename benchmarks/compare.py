@@ -98,18 +98,19 @@ class Competition:
         for contestant, (words, share) in itertools.product((OURS, MINIMAL), SHARES.items()):
             self._paced("c-shares", contestant, f"{contestant.name}, {words}", share)
 
-    def arrive(self) -> None:
-        """Measure the service while three times as many arrive as it can serve, and after that."""
-        with (
-            upstream(self._upstream_port, 0.0) as url,
-            self._noted("g-arrivals", OURS),
-            serving(OURS, run := self._run(url)) as server,
-        ):
-            for name, share in ARRIVING.items():
-                per_second = self._capacity(OURS, "g-capacity") * share
-                result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
-                self._keep(name, OURS.name, result)
-                time.sleep(CALM_SECONDS)
+    def arrive(self, versions: list[Contestant]) -> None:
+        """Measure each version while three times its capacity arrives, and after that."""
+        for version in random.sample(versions, len(versions)):
+            with (
+                upstream(self._upstream_port, 0.0) as url,
+                self._noted("g-arrivals", version),
+                serving(version, run := self._run(url)) as server,
+            ):
+                for name, share in ARRIVING.items():
+                    per_second = self._capacity(version, "g-capacity") * share
+                    result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
+                    self._keep(name, version.name, result)
+                    time.sleep(CALM_SECONDS)
 
     def _capacity(self, contestant: Contestant, scenario: str = "a-64") -> float:
         return median(self.results[scenario][contestant.name], "per_second")
@@ -178,12 +179,24 @@ class Competition:
             print(f"  {name} {contestant.name} broke wrk: {error.stderr}", file=sys.stderr)
 
 
-def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
-    """Play every scenario so often; where some are named, these alone."""
-    cold = {"a-64": [COLD]}
+def play_all(
+    played: Competition, rounds: int, only: list[str] | None, checkout: Path | None
+) -> None:
+    """Play the scenarios: all of them, or only those that are named.
+
+    Args:
+        played: plays and keeps the results.
+        rounds: how often each scenario is played.
+        only: names of scenarios.
+        checkout: another version of the service, which plays wherever the service does.
+    """
+    baselines = [contestants.baseline(checkout, one) for one in (OURS, COLD)] if checkout else []
+    versions = [OURS, *baselines[:1]]
+    field = versions if only and checkout else [*contestants.ALL, *baselines[:1]]
+    cold = {"a-64": [COLD, *baselines[1:]]}
     plays: dict[str, Callable[[], None]] = {
         **{
-            name: partial(played.play, name, scenario, [*contestants.ALL, *cold.get(name, [])])
+            name: partial(played.play, name, scenario, [*field, *cold.get(name, [])])
             for name, scenario in SCENARIOS.items()
         },
         "c-paced": partial(played.pace, contestants.ALL),
@@ -191,10 +204,10 @@ def play_all(played: Competition, rounds: int, only: list[str] | None) -> None:
         "e-features": partial(played.play, "e-features", SCENARIOS["a-64"], [OURS, *FEATURES]),
         "f-two-processes": played.pair,
         **{
-            name: partial(played.play, name, scenario, [OURS])
+            name: partial(played.play, name, scenario, versions)
             for name, scenario in OVERLOAD.items()
         },
-        "g-arrivals": played.arrive,
+        "g-arrivals": partial(played.arrive, versions),
     }
     for number in range(rounds):
         print(f"round {number + 1}", file=sys.stderr, flush=True)
@@ -210,6 +223,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=21_000)
     parser.add_argument("--only", nargs="*", help="scenarios to play; all where none is given")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        help="another checkout of the service, to compare two versions in one run; with --only "
+        "the other contestants are left out",
+    )
     chosen = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -226,7 +245,8 @@ def main() -> None:
     ):
         os.sched_setaffinity(0, {int(LOAD_CORE)})
         played = Competition(chosen.port, issuer, store, Path(folder))
-        play_all(played, chosen.rounds, chosen.only)
+        checkout = chosen.baseline and chosen.baseline.resolve()
+        play_all(played, chosen.rounds, chosen.only, checkout)
     report(played.results, played.starts)
     keep(played.results, played.starts, chosen.out)
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
@@ -74,6 +74,7 @@ class Contestant:
         missing: what has to be installed first; None when nothing has.
         headers: what a request carries, made of one token.
         opaque: whether its tokens mean something to their issuer alone.
+        folder: the working directory that it is started in.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Contestant:
     missing: Callable[[], str | None] = field(default=lambda: None)
     headers: Callable[[str], Headers] = bearer
     opaque: bool = False
+    folder: Path = HERE.parent
 
     def all_environment(self, run: Run) -> dict[str, str]:
         """Return the environment that it is started with."""
@@ -153,6 +155,13 @@ def _nginx(run: Run) -> list[str]:
 OURS = service("vault-bff")
 COLD = service("vault-bff, tokens cold", IDENTITY__REMEMBERED_TOKENS="0")
 MINIMAL = _python("starlette_aiohttp")
+
+
+def baseline(checkout: Path, contestant: Contestant = OURS) -> Contestant:
+    """Return the service as another checkout has it, to compare two versions in one run."""
+    return replace(contestant, name=f"{contestant.name}, baseline", folder=checkout)
+
+
 PEERS = [
     _python("sdk_per_request"),
     _python("sdk_shared"),

@@ -80,7 +80,7 @@ def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Itera
         env=contestant.all_environment(run),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=HERE.parent,
+        cwd=contestant.folder,
     )
     try:
         ours = contestant.command(run)[-2:] == ["app", "serve"]

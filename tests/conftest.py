@@ -1,4 +1,4 @@
-"""What every test can rely on."""
+"""Fixtures and options that all tests share."""
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -15,9 +15,9 @@ from tests.support import redis_server
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ports import free_ports
 from tests.support.service import running, settings_for
-from tests.support.skips import CANNOT
+from tests.support.skips import IMPOSSIBLE
 
-_OURS = (
+_SETTINGS = (
     "APIDECK__",
     "IDENTITY__",
     "SESSION__",
@@ -28,7 +28,7 @@ _OURS = (
     "TRACING__",
     "CONFIG_FILE",
 )
-# A slice that is the same every time, for `make test`; `make fuzz` looks for news.
+# `make test` runs the same few examples every time; `make fuzz` tries many new ones.
 _SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 hypothesis_settings.register_profile(
     "slice", derandomize=True, max_examples=100, deadline=None, suppress_health_check=_SLOW
@@ -40,34 +40,36 @@ hypothesis_settings.load_profile("slice")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI insist that nothing was skipped."""
-    parser.addoption("--no-skips", action="store_true", help="fail when a skip could be mended")
+    """Add the option with which CI makes skips fail."""
+    parser.addoption(
+        "--no-skips", action="store_true", help="fail on skips that an installation would avoid"
+    )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure where nothing may be skipped."""
+    """Report a skip as a failure with --no-skips, unless this machine cannot run the test."""
     report = yield
-    # Of a skip, pytest reports file, line and reason.
-    mendable = report.skipped and CANNOT not in str(report.longrepr)
-    if mendable and item.config.getoption("--no-skips"):
+    # The report of a skip holds its file, line and reason.
+    avoidable = report.skipped and IMPOSSIBLE not in str(report.longrepr)
+    if avoidable and item.config.getoption("--no-skips"):
         report.outcome = "failed"
     return report
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have a service configured in their shell."""
+def _environment_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove settings of the service that the shell of the developer may have."""
     for name in os.environ:
-        if name.startswith(_OURS):
+        if name.startswith(_SETTINGS):
             monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a Redis on a port of its own; tests choose prefixes that nobody else uses."""
+    """Run a Redis; each test uses a key prefix of its own."""
     if reason := redis_server.missing():
         pytest.skip(reason)
     with redis_server.redis_server(tmp_path_factory.mktemp("redis")) as url:
@@ -76,7 +78,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    """Return a port that nobody listens on, nor is given by the system meanwhile."""
+    """Return a port that is free, and that the system does not give to other connections."""
     return free_ports()
 
 
@@ -96,7 +98,7 @@ def _issuer_server() -> Iterator[DevelopmentIssuer]:
 
 @pytest.fixture
 def apideck(_apideck_server: tuple[ApideckEmulator, str]) -> ApideckEmulator:
-    """Return the Apideck emulator, which has seen nothing yet."""
+    """Return the Apideck emulator, without requests or sessions."""
     emulator, _ = _apideck_server
     emulator.reset()
     return emulator
@@ -104,33 +106,33 @@ def apideck(_apideck_server: tuple[ApideckEmulator, str]) -> ApideckEmulator:
 
 @pytest.fixture
 def apideck_url(_apideck_server: tuple[ApideckEmulator, str]) -> str:
-    """Return where the Apideck emulator is."""
+    """Return the URL of the Apideck emulator."""
     return _apideck_server[1]
 
 
 @pytest.fixture
 def issuer(_issuer_server: DevelopmentIssuer) -> DevelopmentIssuer:
-    """Return the development issuer, with its first keys and no fault."""
+    """Return the development issuer, with its initial keys and without a fault."""
     _issuer_server.reset()
     return _issuer_server
 
 
 @pytest.fixture
 def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
-    """Return settings for a service between the two."""
+    """Return settings for a service that uses this issuer and this Apideck emulator."""
     return settings_for(issuer.issuer, apideck_url)
 
 
 @pytest.fixture
 async def service(settings: Settings, apideck: ApideckEmulator) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001 - reset before the service runs
-    """Run the service; returns a client of its."""
+    """Run the service; yields a client for it."""
     async with running(settings) as client:
         yield client
 
 
 @pytest.fixture
 async def proxy(apideck: ApideckEmulator, apideck_url: str) -> AsyncIterator[FaultProxy]:
-    """Run a fault proxy before the emulator."""
+    """Run a fault proxy in front of the Apideck emulator."""
     assert apideck.requests == []
     async with FaultProxy(apideck_url).serve() as proxy:
         yield proxy

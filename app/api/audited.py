@@ -12,7 +12,7 @@ from starlette.routing import request_response
 from app.api.problem_types import BY_STATUS, INTERNAL_ERROR, SHUTTING_DOWN, problem_type_of
 from app.errors import VaultBffError
 from app.observability.audit import AuditRecord, Outcome
-from app.state import AppState, came
+from app.state import app_state, request_context
 
 _SERVER_ERROR = 500
 _NO_TIME_LEFT = "the process ended, SERVER__SHUTDOWN_GRACE_SECONDS after it was told to"
@@ -43,7 +43,7 @@ class AuditedRoute(APIRoute):
         return self._audited
 
     async def _audited(self, request: Request) -> Response:
-        request.state.audit = AuditRecord(started=came(request.scope))
+        request.state.audit = AuditRecord(started=request_context(request.scope).received_at)
         try:
             response: Response = await self.endpoint(request)
         except VaultBffError as error:
@@ -55,7 +55,7 @@ class AuditedRoute(APIRoute):
             _end(request, "refused", BY_STATUS[error.status_code].slug)
             raise
         except asyncio.CancelledError:
-            if request.scope["state"]["shutdown"].begun:
+            if app_state(request.scope)["shutdown"].begun:
                 _end(request, "failed", SHUTTING_DOWN.slug, _NO_TIME_LEFT)
             else:
                 _end(request, "abandoned")
@@ -66,7 +66,6 @@ class AuditedRoute(APIRoute):
         except Exception:
             _end(request, "failed", INTERNAL_ERROR.slug)
             raise
-        response.headers.update(getattr(request.state, "rate_limit", {}))
         _end(request, "minted")
         return response
 
@@ -76,6 +75,5 @@ def _end(
 ) -> None:
     record = cast("AuditRecord", request.state.audit)
     record.write(outcome, problem=problem, reason=reason)
-    state = cast("AppState", request.scope["state"])
-    counter = state["metrics"].sessions
+    counter = app_state(request.scope)["metrics"].sessions
     counter.labels(outcome, record.caller_kind or "unknown", problem or "none").inc()

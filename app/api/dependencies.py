@@ -8,7 +8,7 @@ from app.api.rate_limit_headers import rate_limit_headers
 from app.identity.models import Caller
 from app.limits.rates import refusal
 from app.observability.audit import AuditRecord
-from app.state import AppState
+from app.state import AppState, request_context
 
 
 async def app_state(request: Request) -> AppState:
@@ -33,7 +33,7 @@ async def admitted_caller(request: Request, state: AppState, audit: AuditRecord)
     audit.subject, audit.actor = caller.subject, caller.actor
     audit.consumer_id = caller.consumer_id
     decision = await state["limits"].admit(caller)
-    request.state.rate_limit = rate_limit_headers(decision.statuses)
+    request_context(request.scope).rate_limit_headers = rate_limit_headers(decision.statuses)
     if not decision.admitted:
         raise refusal(decision)
     return caller

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from app.api.dependencies import StateDep
-from app.apideck.client import UpstreamState
+from app.apideck.client import ApideckClient
 from app.identity.jwks import JwksState
 
 router = APIRouter(include_in_schema=False)
@@ -36,11 +36,11 @@ async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
         "status": "ready" if ready else "not ready",
         "shutting_down": state["shutdown"].begun,
         "issuers": {name: _public(one) for name, one in issuers.items()},
-        "apideck": {name: _upstream(one.state()) for name, one in state["apideck"].items()},
+        "apideck": {name: _upstream(one) for name, one in state["apideck"].items()},
     }
 
 
-def _upstream(apideck: UpstreamState) -> dict[str, Any]:
+def _upstream(apideck: ApideckClient) -> dict[str, Any]:
     return {
         "breaker": apideck.breaker,
         "account": apideck.account,

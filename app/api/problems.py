@@ -27,6 +27,7 @@ from app.errors import (
     UnauthenticatedError,
     VaultBffError,
 )
+from app.state import request_context
 
 ABANDONED = 499
 """The status of a request whose caller hung up before its answer, as nginx has it."""
@@ -93,9 +94,7 @@ class Problems:
         app.add_exception_handler(HTTPException, self._on_http)
         app.add_exception_handler(RequestValidationError, self._on_validation)
 
-    def of(
-        self, error: VaultBffError, request_id: str, headers: Mapping[str, str] | None = None
-    ) -> Response:
+    def of(self, error: VaultBffError, request_id: str) -> Response:
         """Return the answer that an error of ours stands for."""
         more: dict[str, str] = {}
         if isinstance(error, UnauthenticatedError | InsufficientScopeError):
@@ -107,13 +106,12 @@ class Problems:
             error.detail,
             request_id,
             errors=error.errors,
-            headers={**(headers or {}), **more},
+            headers=more,
         )
 
     async def _on_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, VaultBffError)  # noqa: S101 - what it is registered for
-        headers = getattr(request.state, "rate_limit", None)
-        return self.of(error, request.state.request_id, headers)
+        return self.of(error, _id(request))
 
     async def _on_hang_up(self, _: Request, __: Exception) -> Response:
         # Nobody reads it; it ends the request in the same way as every other.
@@ -121,11 +119,11 @@ class Problems:
 
     async def _on_http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-        return self._of_status(error.status_code, request.state.request_id, error.headers)
+        return self._of_status(error.status_code, _id(request), error.headers)
 
     async def _on_validation(self, request: Request, _: Exception) -> Response:
         detail = "The request is malformed."
-        return self.answer(INVALID_REQUEST, detail, request.state.request_id)
+        return self.answer(INVALID_REQUEST, detail, _id(request))
 
     def _of_status(
         self, status: int, request_id: str | None, headers: Mapping[str, str] | None = None
@@ -133,6 +131,10 @@ class Problems:
         problem = BY_STATUS.get(status, BY_STATUS[400])
         detail = f"{http.HTTPStatus(problem.status).phrase}. {problem.remedy}"
         return self.answer(problem, detail, request_id, headers=headers)
+
+
+def _id(request: Request) -> str:
+    return request_context(request.scope).request_id
 
 
 def _challenge(error: UnauthenticatedError | InsufficientScopeError) -> str:

@@ -23,7 +23,7 @@ def rate_limit_headers(statuses: Sequence[QuotaStatus]) -> dict[str, str]:
             for one in statuses
         ),
         "RateLimit": ", ".join(
-            f'"{one.limit.policy}";r={one.remaining};t={math.ceil(one.until_whole)}'
+            f'"{one.limit.policy}";r={one.remaining};t={math.ceil(one.until_full)}'
             for one in statuses
         ),
     }

@@ -1,7 +1,6 @@
 """Asking Apideck for a session until there is one, or there is to be none."""
 
 import time
-from dataclasses import dataclass
 from typing import Literal
 
 import httpx
@@ -33,25 +32,12 @@ Account = Literal["ok", "misconfigured", "quota-exhausted"]
 """What Apideck last said of the operator's account, as far as it said anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamState:
-    """What there is to know about Apideck as one application sees it.
+class ApideckClient:
+    """Asks Apideck for Vault sessions, as one Unify app.
 
     Attributes:
-        breaker: whether it is asked just now.
-        account: what it last said of the account; the breaker takes no notice of that.
-        key_age_seconds: how long the API key has been in use by this process.
-        key_failing: whether the file with the key cannot be followed just now.
+        account: what Apideck last said of the account; the breaker takes no notice of that.
     """
-
-    breaker: State
-    account: Account
-    key_age_seconds: float
-    key_failing: bool
-
-
-class ApideckClient:
-    """Asks Apideck for Vault sessions, as one Unify app."""
 
     def __init__(
         self,
@@ -82,13 +68,22 @@ class ApideckClient:
         self._breaker = CircuitBreaker(_thresholds(settings.breaker))
         self._retries = Retries(settings.retries)
         self._retried = telemetry.metrics.apideck_retries.labels(name)
-        self._account: Account = "ok"
+        self.account: Account = "ok"
 
-    def state(self) -> UpstreamState:
-        """Return what there is to know about Apideck just now."""
-        return UpstreamState(
-            self._breaker.state, self._account, self._key.age_seconds, self._key.fault is not None
-        )
+    @property
+    def breaker(self) -> State:
+        """The state of the circuit breaker."""
+        return self._breaker.state
+
+    @property
+    def key_age_seconds(self) -> float:
+        """How long this process has used the API key."""
+        return self._key.age_seconds
+
+    @property
+    def key_failing(self) -> bool:
+        """Whether the file with the API key cannot be read, or holds no key."""
+        return self._key.fault is not None
 
     async def create_session(self, consumer_id: str, session: Session) -> MintedSession:
         """Create one session for one consumer, asking again where that may help.
@@ -136,10 +131,10 @@ class ApideckClient:
         return minted
 
     def _heard(self, account: Account | None) -> None:
-        if account is not None and account != self._account:
+        if account is not None and account != self.account:
             log = logger.info if account == "ok" else logger.error
             log("apideck_account_changed", application=self._name, state=account)
-            self._account = account
+            self.account = account
 
 
 _ACCOUNT: dict[type[ApideckError], Account] = {

@@ -8,6 +8,8 @@ spelt in this subset of RFC 3986, or it is refused. What passes is used as it st
 import re
 from typing import Final
 
+import idna
+
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_URL_LENGTH: Final = 2048
 
@@ -49,7 +51,17 @@ def web_url(value: str) -> str:
         )
     if match["scheme"] == "http" and not is_loopback(value):
         raise ValueError("must use https; http is for loopback hosts only")
+    if "xn--" in match["host"].lower():
+        _check_international_name(match["host"])
     return value
+
+
+def _check_international_name(host: str) -> None:
+    # httpx raises an exception of its own for a name that it cannot decode (RFC 5891).
+    try:
+        idna.decode(host)
+    except idna.IDNAError:
+        raise ValueError("must have a valid host name after `xn--`") from None
 
 
 def origin(value: str) -> str:

@@ -3,11 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
-from app.errors import ConfigurationError
 from app.identity.authenticator import Authenticator
 from app.identity.credentials import AUTHORIZATION, CredentialLocation
 from app.identity.discovery import Discovery
@@ -21,7 +19,7 @@ from app.identity.token_rules import TokenRules
 from app.identity.userinfo import UserInfo
 from app.identity.whoami import WhoAmI
 from app.observability.metrics import Metrics
-from app.settings import CredentialSettings, IdentitySettings, IntrospectionSettings
+from app.settings import CredentialSettings, IdentitySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +51,6 @@ def build_identity(
         origins: the exact origins of pages that may send a cookie along.
         http: a client that follows no redirects and keeps no cookies.
         metrics: is told of every request that is made.
-
-    Raises:
-        ConfigurationError: when a file with a client secret cannot be read.
     """
     fetcher = Fetcher(http, settings.fetch_timeout_seconds, metrics)
     issuers = [build_issuer(name, settings, fetcher) for name in settings.issuers]
@@ -77,18 +72,13 @@ def build_identity(
 
 
 def build_issuer(name: str, settings: IdentitySettings, fetcher: Fetcher) -> Issuer:
-    """Build one issuer.
-
-    Raises:
-        ConfigurationError: when the file with its client secret cannot be read.
-    """
+    """Build one issuer."""
     issuer = settings.issuers[name]
     discovery, rules = Discovery(issuer, fetcher), TokenRules(issuer)
     jwks = Jwks(name, issuer, settings, discovery, fetcher)
     introspector = None
     if issuer.introspection is not None:
-        secret = client_secret(name, issuer.introspection)
-        introspector = Introspector(issuer.introspection, secret, discovery, fetcher, rules)
+        introspector = Introspector(issuer.introspection, discovery, fetcher, rules)
     return Issuer(
         name,
         issuer,
@@ -108,26 +98,3 @@ def _place(credential: CredentialSettings) -> CredentialLocation:
         if credential.header is None
         else CredentialLocation("header", credential.header)
     )
-
-
-def client_secret(name: str, settings: IntrospectionSettings) -> str:
-    """Return this service's own secret at an issuer.
-
-    Raises:
-        ConfigurationError: when the file that holds it cannot be read, or is empty.
-    """
-    if settings.client_secret is not None:
-        return settings.client_secret.get_secret_value()
-    try:
-        secret = _text(settings.client_secret_file).strip()
-    except (OSError, ValueError):
-        secret = ""
-    if not secret:
-        setting = f"IDENTITY__ISSUERS__{name.upper()}__INTROSPECTION__CLIENT_SECRET_FILE"
-        raise ConfigurationError([f"{setting}: cannot be read, or is empty"])
-    return secret
-
-
-def _text(path: Path | None) -> str:
-    # The settings hold exactly one of secret and file, so there is one here.
-    return "" if path is None else path.read_text(encoding="utf-8")

@@ -12,10 +12,8 @@ from app.errors import MissingClaimError
 from app.identity.claim_paths import claim
 from app.identity.models import Caller, Claims
 from app.settings import CookieSessionSettings, IssuerSettings
-from app.settings.issuers import listed
-from app.vault import ConsumerMetadata
-
-MAX_CONSUMER_ID_LENGTH = 255
+from app.settings.claims import listed
+from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
 
 # What can stand in a header as it is. No space: proxies trim them, and two ids would become one.
 _CONSUMER_ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_CONSUMER_ID_LENGTH}}}")
@@ -23,6 +21,8 @@ _METADATA: Mapping[str, TypeAdapter[Any]] = {
     name: TypeAdapter(hint)
     for name, hint in get_type_hints(ConsumerMetadata, include_extras=True).items()
 }
+# What an issuer's UserInfo endpoint is asked for; it knows no names of accounts.
+_USERINFO_FIELDS = ("user_name", "email", "image")
 
 logger = structlog.get_logger(__name__)
 
@@ -67,9 +67,12 @@ def service_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
 
 
 def lacks_display_data(issuer: IssuerSettings, claims: Claims) -> bool:
-    """Tell whether a configured name, e-mail or picture is not among the claims."""
-    paths = (issuer.claims.user_name, issuer.claims.email, issuer.claims.image)
-    return any(path is not None and claim(claims, path) is None for path in paths)
+    """Return whether a configured name, e-mail address or picture is missing or unusable."""
+    paths = {field: getattr(issuer.claims, field) for field in _USERINFO_FIELDS}
+    return any(
+        path is not None and not _is_usable(field, claim(claims, path))
+        for field, path in paths.items()
+    )
 
 
 def usable_consumer_id(value: str) -> bool:
@@ -122,15 +125,24 @@ def _identifier(path: str, value: Any) -> str:
 def _metadata(
     name: str, source: IssuerSettings | CookieSessionSettings, claims: Claims, more: Claims
 ) -> ConsumerMetadata:
-    """Return what can be shown of the consumer; what cannot is left out, never refused."""
+    """Return what Apideck may show of the consumer; unusable values are left out and logged."""
     metadata = ConsumerMetadata()
-    for field, adapter in _METADATA.items():
+    for field in _METADATA:
         path = getattr(source.claims, field)
-        value = None if path is None else claim(claims, path) or claim(more, path)
-        if value is None or value == "":
+        if path is None:
             continue
-        try:
-            metadata[field] = adapter.validate_python(value, strict=True)  # type: ignore[literal-required]
-        except ValidationError:
-            logger.info("claim_left_out", issuer=name, claim=path, field=field)
+        for value in (claim(claims, path), claim(more, path)):
+            if _is_usable(field, value):
+                metadata[field] = value  # type: ignore[literal-required]
+                break
+            if value is not None and value != "":
+                logger.info("claim_left_out", issuer=name, claim=path, field=field)
     return metadata
+
+
+def _is_usable(field: str, value: Any) -> bool:
+    try:
+        _METADATA[field].validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True

@@ -1,7 +1,9 @@
-"""Asking issuers and applications: bounded in size and time, never redirected."""
+"""HTTP requests to issuers and to cookie-session applications: bounded, never redirected."""
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -11,23 +13,59 @@ from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresho
 from app.errors import IdentityProviderUnavailableError
 from app.observability.metrics import Metrics
 
-MAX_DOCUMENT_BYTES = 262_144
-_OK = 200
-_SERVER_ERROR = 500
+MAX_RESPONSE_BYTES = 262_144
+
 _RETRY_AFTER_SECONDS = 5.0
+# What a proxy or an overloaded server responds with, whatever the credential in the request is.
+_ENDPOINT_FAILING = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response, read completely.
+
+    Attributes:
+        url: the URL of the endpoint.
+        status: the status code.
+        body: the body; None if it has more than `MAX_RESPONSE_BYTES`.
+    """
+
+    url: str
+    status: int
+    body: bytes | None = field(repr=False)
+
+    def json(self) -> Any:
+        """Return the JSON document of a 200.
+
+        Raises:
+            IdentityProviderUnavailableError: for another status, or a body that is not JSON.
+        """
+        if self.status != HTTPStatus.OK:
+            raise unavailable(self.url, f"responded with {self.status}")
+        if self.body is None:
+            raise unavailable(self.url, f"responded with more than {MAX_RESPONSE_BYTES} bytes")
+        try:
+            return strict_json.loads(self.body)
+        except strict_json.InvalidJSONError as error:
+            raise unavailable(self.url, f"responded with text that is {error}") from None
 
 
 class Fetcher:
-    """Asks over HTTP, and takes no for an answer.
+    """Sends requests to the endpoints of issuers and cookie-session applications.
 
-    Each endpoint has a circuit breaker, so that nobody waits for one that mostly fails: a caller
-    whose token can be checked without it is served, and others are told at once to come again.
+    Each endpoint has a circuit breaker, so that callers do not wait for one that is down. Only
+    failures that no credential can cause open it: timeouts, refused connections, 502, 503 and 504.
+
+    The attack: an endpoint responds with 500 to cookies that it cannot parse. If that counted,
+    anyone could lock out every caller with a few made-up cookies.
 
     Args:
         http: a client that follows no redirects and keeps no cookies.
-        timeout_seconds: how long one whole exchange may take.
-        metrics: is told of every exchange.
-        thresholds: when an endpoint is not asked any more, and when it is again.
+        timeout_seconds: the time limit for a whole exchange.
+        metrics: counts every exchange.
+        thresholds: when a breaker opens, and when it closes.
     """
 
     def __init__(
@@ -40,108 +78,109 @@ class Fetcher:
         self._http = http
         self._timeout = timeout_seconds
         self._requests = metrics.identity_requests
-        # By URL: they come from settings and from issuers' own metadata, never from a caller.
+        # By URL: URLs are in the settings and in issuers' metadata, and never in a request.
         self._breakers = defaultdict[str, CircuitBreaker](lambda: CircuitBreaker(thresholds))
 
-    async def get_json(self, url: str, headers: dict[str, str] | None = None) -> Any:
-        """Fetch one JSON document.
+    async def get_json(self, url: str) -> Any:
+        """Return the JSON document at a URL.
 
         Raises:
-            IdentityProviderUnavailableError: for everything but a 200 with JSON in it.
+            IdentityProviderUnavailableError: unless the response is a 200 with JSON.
         """
-        return json_of(url, *await self.get(url, headers))
+        return (await self.get(url)).json()
 
-    async def get(self, url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-        """Return the status and body of whatever a GET is answered with.
+    async def get(self, url: str, headers: dict[str, str] | None = None) -> Response:
+        """Return the response to a GET request, whatever its status.
 
         Raises:
-            IdentityProviderUnavailableError: when nothing comes back in time, or too much.
+            IdentityProviderUnavailableError: there is no response, or the endpoint fails.
         """
         return await self._exchange(self._http.build_request("GET", url, headers=headers))
 
     async def post_form(
         self, url: str, form: dict[str, str], auth: httpx.BasicAuth | None = None
-    ) -> tuple[int, bytes]:
-        """Return the status and body of whatever a POST of a form is answered with.
+    ) -> Response:
+        """Return the response to a POST request with a form, whatever its status.
 
         Raises:
-            IdentityProviderUnavailableError: when nothing comes back in time, or too much.
+            IdentityProviderUnavailableError: there is no response, or the endpoint fails.
         """
         return await self._exchange(self._http.build_request("POST", url, data=form), auth)
 
-    async def _exchange(
-        self, request: httpx.Request, auth: httpx.Auth | None = None
-    ) -> tuple[int, bytes]:
+    async def _exchange(self, request: httpx.Request, auth: httpx.Auth | None = None) -> Response:
         request.headers.update({"accept": "application/json", "accept-encoding": "identity"})
         url, outcome = str(request.url), "abandoned"
         try:
-            with self._breakers[url].call(_is_failure):
-                status, body = await self._ask(request, url, auth)
-            outcome = "answered"
+            with self._breakers[url].call(_is_endpoint_failing):
+                response = await self._send(request, url, auth)
+            failed = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.body is None
+            outcome = "failed" if failed else "answered"
         except CircuitOpenError as error:
             outcome = "not-asked"
             raise unavailable(
-                url, "not asked, it failed too often just before", retry_after=error.retry_after
+                url,
+                "no request sent, because the last ones failed",
+                endpoint_failing=True,
+                retry_after=error.retry_after,
             ) from None
         except IdentityProviderUnavailableError:
             outcome = "failed"
             raise
         finally:
-            self._requests.labels(request.url.host, outcome).inc()
-        return status, body
+            self._requests.labels(request.url.raw_host.decode("ascii"), outcome).inc()
+        return response
 
-    async def _ask(
-        self, request: httpx.Request, url: str, auth: httpx.Auth | None
-    ) -> tuple[int, bytes]:
+    async def _send(self, request: httpx.Request, url: str, auth: httpx.Auth | None) -> Response:
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._http.send(request, stream=True, auth=auth)
+                received = await self._http.send(request, stream=True, auth=auth)
                 try:
-                    status, body = response.status_code, await _body(response, url)
+                    response = Response(url, received.status_code, await _body(received))
                 finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise unavailable(url, f"no answer within {self._timeout:g} s") from None
+                    await received.aclose()
+        except (TimeoutError, httpx.TimeoutException):
+            what = f"no response within {self._timeout:g} s"
+            raise unavailable(url, what, endpoint_failing=True) from None
         except httpx.HTTPError as error:
-            raise unavailable(url, type(error).__name__) from None
-        if status >= _SERVER_ERROR:
-            raise unavailable(url, f"answered {status}")
-        return status, body
-
-
-def _is_failure(error: Exception) -> bool:
-    return isinstance(error, IdentityProviderUnavailableError)
-
-
-def json_of(url: str, status: int, body: bytes) -> Any:
-    """Return the JSON of a 200.
-
-    Raises:
-        IdentityProviderUnavailableError: for another status, or something that is not JSON.
-    """
-    if status != _OK:
-        raise unavailable(url, f"answered {status}")
-    try:
-        return strict_json.loads(body)
-    except strict_json.InvalidJSONError as error:
-        raise unavailable(url, f"answered with text that is {error}") from None
+            refused = isinstance(error, httpx.ConnectError)
+            raise unavailable(url, type(error).__name__, endpoint_failing=refused) from None
+        if response.status in _ENDPOINT_FAILING:
+            raise unavailable(url, f"responded with {response.status}", endpoint_failing=True)
+        return response
 
 
 def unavailable(
-    url: str, what: str, *, retry_after: float = _RETRY_AFTER_SECONDS
+    url: str,
+    what: str,
+    *,
+    endpoint_failing: bool = False,
+    retry_after: float = _RETRY_AFTER_SECONDS,
 ) -> IdentityProviderUnavailableError:
-    """Return the error for an identity provider that cannot be asked."""
-    return IdentityProviderUnavailableError(
-        "The identity provider cannot be reached just now; try again shortly.",
+    """Return the error for a credential that an endpoint did not check.
+
+    Args:
+        url: the URL of the endpoint.
+        what: what the endpoint did, for the operator.
+        endpoint_failing: whether every credential is affected, not only this one.
+        retry_after: seconds after which the caller may try again.
+    """
+    error = IdentityProviderUnavailableError(
+        "The identity provider cannot be reached right now. Try again shortly.",
         reason=f"{url}: {what}",
         retry_after=retry_after,
     )
+    error.endpoint_failing = endpoint_failing
+    return error
 
 
-async def _body(response: httpx.Response, url: str) -> bytes:
+def _is_endpoint_failing(error: Exception) -> bool:
+    return isinstance(error, IdentityProviderUnavailableError) and error.endpoint_failing
+
+
+async def _body(response: httpx.Response) -> bytes | None:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > MAX_DOCUMENT_BYTES:
-            raise unavailable(url, f"answered with more than {MAX_DOCUMENT_BYTES} bytes")
+        if len(body) > MAX_RESPONSE_BYTES:
+            return None
     return bytes(body)

@@ -7,7 +7,7 @@ import httpx
 
 from app.identity.cache import Answer, ClaimsCache
 from app.identity.discovery import Discovery
-from app.identity.fetch import Fetcher, json_of
+from app.identity.fetch import Fetcher, Response
 from app.identity.models import Claims
 from app.identity.token_rules import TokenRules, invalid
 from app.settings import IntrospectionSettings
@@ -16,10 +16,9 @@ from app.settings import IntrospectionSettings
 class Introspector:
     """Asks one issuer about its tokens."""
 
-    def __init__(  # noqa: PLR0913 - what it takes to ask and to judge
+    def __init__(
         self,
         settings: IntrospectionSettings,
-        secret: str,
         discovery: Discovery,
         fetcher: Fetcher,
         rules: TokenRules,
@@ -27,7 +26,7 @@ class Introspector:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._secret = secret
+        self._secret = settings.secret.get_secret_value()
         self._discovery = discovery
         self._fetcher = fetcher
         self._rules = rules
@@ -48,14 +47,14 @@ class Introspector:
 
     async def _ask(self, token: str) -> Answer:
         url = await self._discovery.endpoint("introspection_endpoint", self._settings.endpoint)
-        answer = json_of(url, *await self._post(url, token))
+        answer = (await self._post(url, token)).json()
         # Section 2.2: only the JSON value true, not "true" and not 1.
         if not isinstance(answer, dict) or answer.get("active") is not True:
             raise invalid("the issuer says that it is not active")
         self._rules.check(answer)
         return answer, min(self._settings.cache_seconds, answer["exp"] - self._clock())
 
-    async def _post(self, url: str, token: str) -> tuple[int, bytes]:
+    async def _post(self, url: str, token: str) -> Response:
         form = {"token": token, "token_type_hint": "access_token"}
         client_id = self._settings.client_id
         if self._settings.authentication == "client_secret_post":

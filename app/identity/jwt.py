@@ -6,6 +6,7 @@ joserfc does the cryptography; what it is lenient about is checked here (RFC 872
 import binascii
 import re
 from base64 import urlsafe_b64decode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,11 @@ class _Registry(jws.JWSRegistry):
     def get_alg(self, name: str) -> JWSAlgModel:
         """Resolve RFC 8037's `EdDSA` to what RFC 9864 calls it for the only curve we take."""
         return super().get_alg("Ed25519" if name == "EdDSA" else name)
+
+
+def signature_algorithms(names: Iterable[str]) -> jws.JWSRegistry:
+    """Return joserfc's registry of these algorithms, by the names that tokens use."""
+    return _Registry(algorithms=[*names, "Ed25519"], strict_check_header=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,7 @@ class JwtVerifier:
         self._issuer = issuer
         self._jwks = jwks
         self._rules = rules
-        self._registry = _Registry(
-            algorithms=[*issuer.algorithms, "Ed25519"], strict_check_header=False
-        )
+        self._registry = signature_algorithms(issuer.algorithms)
 
     async def verify(self, token: UnverifiedToken) -> Claims:
         """Return the token's claims once everything about it holds.
@@ -91,12 +95,18 @@ class JwtVerifier:
         kid = header.get("kid")
         if not isinstance(kid, str | None) or len(kid or "") > MAX_KID_LENGTH:
             raise invalid("its kid is not a string, or too long")
-        kind = header.get("typ")
-        if self._issuer.token_type == "at+jwt" and (  # noqa: S105 - a media type
-            not isinstance(kind, str) or kind.lower().removeprefix("application/") != "at+jwt"
-        ):
-            raise invalid("its typ is not at+jwt")
+        self._check_type(header.get("typ"))
         return algorithm
+
+    def _check_type(self, value: Any) -> None:
+        """Check the header `typ`, by which issuers tell kinds of tokens apart (RFC 8725 3.11)."""
+        kind = value.lower().removeprefix("application/") if isinstance(value, str) else value
+        if kind == "at+jwt":
+            return
+        if self._issuer.token_type == "at+jwt":  # noqa: S105 - a media type
+            raise invalid("its typ is not at+jwt")
+        if kind is not None and (not isinstance(kind, str) or "+" in kind):
+            raise invalid("its typ is that of another kind of token")
 
 
 def _object(segment: str, what: str) -> dict[str, Any]:

@@ -17,6 +17,13 @@ _BY_CURVE = {
     "P-521": frozenset({"ES512"}),
     "Ed25519": frozenset({"EdDSA", "Ed25519"}),
 }
+# The weak primes are k * M + (65537^a mod M), where M is a product of small primes. So modulo each
+# of these, such a modulus is a power of 65537; of other moduli, one in 2^27 is.
+_POWERS_OF_65537 = {
+    prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime))
+    for prime in range(3, 168)
+    if all(prime % divisor for divisor in range(2, prime))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,18 @@ _PUBLIC = ("kty", "crv", "x", "y", "n", "e")
 
 def _algorithms(key: jwk.Key) -> frozenset[str]:
     if isinstance(key, jwk.RSAKey):
-        return _RSA if key.raw_value.key_size >= MIN_RSA_BITS else frozenset()
+        return frozenset() if _is_weak(key) else _RSA
     if isinstance(key, jwk.ECKey | jwk.OKPKey):
         return _BY_CURVE.get(key.curve_name, frozenset())
     return frozenset()
+
+
+def _is_weak(key: jwk.RSAKey) -> bool:
+    """Return whether a modulus is too short (RFC 7518 section 3.3) or can be factored (ROCA).
+
+    Source: Nemec and others, "The Return of Coppersmith's Attack" (CVE-2017-15361), section 4.
+    """
+    modulus: int = key.public_key.public_numbers().n
+    return modulus.bit_length() < MIN_RSA_BITS or all(
+        modulus % prime in powers for prime, powers in _POWERS_OF_65537.items()
+    )

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from app.errors import InsufficientScopeError, UnauthenticatedError
-from app.identity.claim_paths import claim
+from app.identity.claim_paths import ABSENT, claim
 from app.identity.models import Claims
 from app.settings import IssuerSettings
-from app.settings.issuers import listed
+from app.settings.claims import listed
+
+_ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
+_SECURITY_EVENT_CLAIM = "events"
 
 
 def invalid(reason: str) -> UnauthenticatedError:
@@ -23,6 +26,8 @@ class TokenRules:
         self._issuer = issuer
         self._audience = frozenset(listed(issuer.audience))
         self._clock = clock
+        # An introspection response says nothing of the header.
+        self._typ_is_checked = issuer.token_type == "at+jwt" and issuer.introspection is None  # noqa: S105 - a media type
 
     def check(self, claims: Claims) -> None:
         """Make sure that the claims are this issuer's, meant for this service, and current.
@@ -38,6 +43,8 @@ class TokenRules:
             raise invalid("sub is missing or not a string")
         self._check_audience(claim(claims, self._issuer.audience_claim))
         self._check_times(claims)
+        self._check_token_kind(claims)
+        self._check_configured_claims(claims)
         self._check_delegation(claims)
         self._check_rights(claims)
 
@@ -77,6 +84,37 @@ class TokenRules:
         if oldest is not None and (issued is None or now > issued + oldest + leeway):
             raise invalid("it is older than this issuer's tokens may be")
 
+    def _check_token_kind(self, claims: Claims) -> None:
+        """Reject a token that its claims show to be no access token.
+
+        The attack: where an issuer gives ID tokens and access tokens the same audience, every
+        application that people sign in to holds ID tokens, and could open connections with them.
+        The header `typ` tells them apart unless `token_type` is `any`; an introspection response
+        has no header. Keycloak calls an access token `Bearer` in its payload, and older releases
+        put `nonce` into it. An ID token without these claims is not detected.
+
+        Source: OpenID Connect Core sections 2 and 3.3.2.11; RFC 8417 section 2.2.
+        """
+        if self._typ_is_checked or claims.get("typ") == "Bearer":
+            return
+        for name in _ID_TOKEN_CLAIMS:
+            if name in claims:
+                raise invalid(f"an ID token: it has the claim {name}")
+        if claims.get("typ") == "ID" or claims.get("token_use") == "id":
+            raise invalid("an ID token: typ or token_use says so")
+        if _SECURITY_EVENT_CLAIM in claims:
+            raise invalid("a security event or logout token: it has the claim events")
+
+    def _check_configured_claims(self, claims: Claims) -> None:
+        for path in self._issuer.forbidden_claims:
+            if claim(claims, path, ABSENT) is not ABSENT:
+                raise invalid(f"it has the claim {path}, which forbidden_claims excludes")
+        for path, expected in self._issuer.required_claims.items():
+            value = claim(claims, path)
+            # Python calls True equal to 1, and JSON does not.
+            if type(value) is not type(expected) or value != expected:
+                raise invalid(f"its claim {path} is not what required_claims says")
+
     def _check_delegation(self, claims: Claims) -> None:
         if "act" not in claims:
             return
@@ -89,20 +127,28 @@ class TokenRules:
 
     def _check_rights(self, claims: Claims) -> None:
         scope, role = self._issuer.required_scope, self._issuer.required_role
-        if scope is not None and scope not in _words(claims.get("scope", claims.get("scp"))):
+        if scope is not None and scope not in _scopes(claims):
             raise InsufficientScopeError(
                 f"The access token lacks the scope {scope}.", reason=f"missing scope {scope}"
             )
-        if role is not None and role not in _words(claim(claims, self._issuer.role_claim)):
+        if role is not None and role not in _roles(claim(claims, self._issuer.role_claim)):
             raise InsufficientScopeError(
                 f"The access token lacks the role {role}.", reason=f"missing role {role}"
             )
 
 
-def _words(value: Any) -> list[Any]:
-    """Return scopes or roles, whether they stand in one string (RFC 8693 section 4.2) or a list."""
-    if isinstance(value, str):
-        return value.split(" ")
+def _scopes(claims: Claims) -> list[Any]:
+    """Return a token's scopes: a space-separated string (RFC 8693 section 4.2) or a list."""
+    value = claims.get("scope", claims.get("scp"))
+    return value.split(" ") if isinstance(value, str) else _listed(value)
+
+
+def _roles(value: Any) -> list[Any]:
+    """Return the roles of a claim: one string is one role, because role names contain spaces."""
+    return [value] if isinstance(value, str) else _listed(value)
+
+
+def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 

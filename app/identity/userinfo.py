@@ -1,4 +1,4 @@
-"""Asking an issuer about a person: OpenID Connect Core section 5.3, the UserInfo endpoint."""
+"""Requests to an issuer's UserInfo endpoint (OpenID Connect Core section 5.3)."""
 
 import time
 from collections.abc import Callable
@@ -13,14 +13,15 @@ from app.identity.models import Claims
 from app.settings import IssuerSettings
 
 CACHE_SECONDS = 300
-REST_SECONDS = 30
-"""Seconds without another try after a failure, so that an endpoint which is down slows nobody."""
+RETRY_SECONDS = 30
+"""Seconds without another request after a failure: for every token if the endpoint fails, else for
+the token in question."""
 
 logger = structlog.get_logger(__name__)
 
 
 class UserInfo:
-    """Asks one issuer what its tokens do not say; what cannot be had is done without."""
+    """Reads display data that one issuer's tokens lack. Without a usable response there is none."""
 
     def __init__(
         self,
@@ -37,30 +38,41 @@ class UserInfo:
         self._fetcher = fetcher
         self._clock = clock
         self._cache = ClaimsCache(clock)
-        self._rests_until = 0.0
+        self._failing_until = 0.0
 
     async def about(self, token: str, claims: Claims) -> Claims:
-        """Return what the issuer says about the subject of a verified token; nothing if it fails.
+        """Return the UserInfo claims about the subject of a verified token; none on failure.
 
         Args:
-            token: the verified access token, which is what the endpoint asks for.
-            claims: what the token itself says.
+            token: the verified access token, which the endpoint requires.
+            claims: the claims of the token.
         """
-        if self._clock() < self._rests_until:
+        if self._clock() < self._failing_until:
             return {}
         try:
-            return await self._cache.get(token, lambda: self._ask(token, claims))
+            return await self._cache.get(token, lambda: self._fetch(token, claims))
         except IdentityProviderUnavailableError as error:
-            self._rests_until = self._clock() + REST_SECONDS
-            logger.warning("userinfo_unavailable", issuer=self._name, reason=error.reason)
+            self._failing_until = self._clock() + RETRY_SECONDS
+            self._log(error)
             return {}
 
-    async def _ask(self, token: str, claims: Claims) -> Answer:
+    async def _fetch(self, token: str, claims: Claims) -> Answer:
         url = await self._discovery.endpoint("userinfo_endpoint", self._issuer.userinfo_endpoint)
-        answer = await self._fetcher.get_json(url, {"authorization": f"Bearer {token}"})
-        lasts = min(CACHE_SECONDS, claims["exp"] - self._clock())
-        # Section 5.3.2: an answer about another subject must not be used.
-        if not isinstance(answer, dict) or answer.get("sub") != claims["sub"]:
+        seconds_left = claims["exp"] - self._clock()
+        try:
+            response = await self._fetcher.get(url, {"authorization": f"Bearer {token}"})
+            about = response.json()
+        except IdentityProviderUnavailableError as error:
+            if error.endpoint_failing:
+                raise
+            # About this token only: it may lack the scope `openid`, and others may not.
+            self._log(error)
+            return {}, min(RETRY_SECONDS, seconds_left)
+        # Section 5.3.2: a response about another subject must not be used.
+        if not isinstance(about, dict) or about.get("sub") != claims["sub"]:
             logger.warning("userinfo_of_another_subject", issuer=self._name)
-            return {}, lasts
-        return answer, lasts
+            return {}, min(CACHE_SECONDS, seconds_left)
+        return about, min(CACHE_SECONDS, seconds_left)
+
+    def _log(self, error: IdentityProviderUnavailableError) -> None:
+        logger.warning("userinfo_unavailable", issuer=self._name, reason=error.reason)

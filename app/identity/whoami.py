@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 from app.errors import UnauthenticatedError
 from app.identity.cache import Answer, ClaimsCache
-from app.identity.fetch import Fetcher, json_of, unavailable
+from app.identity.fetch import Fetcher, unavailable
 from app.identity.models import Claims
 from app.settings import CookieSessionSettings
 
-_NOBODY = frozenset({401, 403})
+_NOT_SIGNED_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class WhoAmI:
@@ -37,13 +38,15 @@ class WhoAmI:
 
     async def _ask(self, cookie: str) -> Answer:
         url = self._settings.whoami_url
-        status, body = await self._fetcher.get(url, {"cookie": f"{self._settings.cookie}={cookie}"})
-        if status in _NOBODY:
-            raise UnauthenticatedError("You are not signed in.", reason="the application says no")
-        claims = json_of(url, status, body)
+        headers = {"cookie": f"{self._settings.cookie}={cookie}"}
+        response = await self._fetcher.get(url, headers)
+        if response.status in _NOT_SIGNED_IN:
+            reason = f"{url}: responded with {response.status}"
+            raise UnauthenticatedError("You are not signed in.", reason=reason)
+        claims = response.json()
         if not isinstance(claims, dict):
-            raise unavailable(url, "answered with JSON that is no object")
+            raise unavailable(url, "responded with JSON that is not an object")
         subject = claims.get("sub")
         if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
-            raise unavailable(url, "answered without a usable sub")
+            raise unavailable(url, "responded without a usable sub")
         return {**claims, "sub": str(subject)}, self._settings.cache_seconds

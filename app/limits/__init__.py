@@ -1,1 +1,1 @@
-"""How much is too much: requests in flight, and requests per caller and in all over time."""
+"""Limits on requests in flight, and on requests over time per caller and in total."""

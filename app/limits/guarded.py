@@ -1,131 +1,159 @@
-"""A store across the network, so that its troubles take no more than a moment of each request."""
+"""A shared store behind a timeout and a circuit breaker, so that it can never fail a request."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
-from app.limits.models import Limit, RateLimitDecision, StoreFailedError, StoreNotAskedError
+from app.limits.models import Limit, RateLimitDecision, StoreFailedError, StoreSkippedError
 
 T = TypeVar("T")
 
 _THRESHOLDS = Thresholds(failure_rate=0.5, min_calls=5, window_seconds=5, open_seconds=1, probes=2)
-_AT_ONCE: Final = 200
-"""Requests that are counted in one question; Redis does nothing else meanwhile."""
+_BATCH_SIZE: Final = 200
+"""Requests counted in one call; Redis does nothing else in the meantime."""
 _SLICES: Final = 20
-"""Parts that the time is waited in. A turn of a busy event loop, however long, uses up one of them:
-a connection is made in some ten turns, and an answer read in a few."""
+"""The timeout is waited for in slices, and one iteration of a busy event loop uses up one of them,
+however long it takes. Connecting needs about ten iterations, reading a response a few."""
 
 
 class Store(Protocol):
-    """Where requests are counted."""
+    """Counts requests."""
 
     async def admit(self, limits: Sequence[Limit]) -> RateLimitDecision:
-        """Count one request for every limit, or for none when it is beyond any of them.
+        """Count one request against every limit, or against none if it exceeds any of them.
 
         Raises:
-            StoreFailedError: the store does not count just now.
+            StoreFailedError: the store cannot count at the moment. It raises nothing else.
         """
         ...
 
     async def aclose(self) -> None:
-        """Let go of everything."""
+        """Close every connection."""
         ...
 
 
 class SharedStore(Protocol):
-    """Where the requests of many processes are counted, in one round trip for each question."""
+    """Counts the requests of many processes, in one round trip for each call."""
 
-    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
-        """Count requests one after the other, each for every one of its limits or for none.
+    async def admit_all(self, requests: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
+        """Count requests in order, each against all of its limits or against none.
 
         Raises:
-            StoreFailedError: the store does not count just now.
+            Exception: anything, when the store cannot count at the moment.
         """
         ...
 
     async def aclose(self) -> None:
-        """Let go of everything."""
+        """Close every connection."""
         ...
 
 
 class GuardedStore:
-    """Asks a shared store within a time, and not at all while it mostly fails.
+    """Calls a shared store with a timeout, and not at all while most calls fail.
 
-    Requests that come while it is being asked are counted together in the next question. So a
-    thousand at once are a few questions, and none waits for one of a few connections until the time
-    is up that was meant for the store.
+    Requests that arrive during a call are counted together in the next one. A thousand concurrent
+    requests are therefore a few calls, and none of them waits for a connection while its timeout
+    runs.
     """
 
-    def __init__(self, store: SharedStore, timeout_seconds: float) -> None:
-        """Take the store, and how long it may take to answer."""
+    def __init__(self, store: SharedStore, address: str, timeout_seconds: float) -> None:
+        """Guard a store.
+
+        Args:
+            store: the store.
+            address: host and port of the store, for error messages.
+            timeout_seconds: how long one call may take.
+        """
         self._store = store
+        self._address = address
         self._timeout = timeout_seconds
         self._breaker = CircuitBreaker(_THRESHOLDS)
-        self._asked: list[tuple[Sequence[Limit], asyncio.Future[RateLimitDecision]]] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[Sequence[Limit], asyncio.Future[RateLimitDecision]]] = []
+        self._worker: asyncio.Task[None] | None = None
 
     async def admit(self, limits: Sequence[Limit]) -> RateLimitDecision:
-        """Count one request for every limit, or for none when it is beyond any of them.
+        """Count one request against every limit, or against none if it exceeds any of them.
 
         Raises:
-            StoreNotAskedError: it failed too often just before.
-            StoreFailedError: it failed, or took too long.
+            StoreSkippedError: most of the last calls failed, so the store was not called.
+            StoreFailedError: the call failed or timed out.
         """
         decision: asyncio.Future[RateLimitDecision] = asyncio.get_running_loop().create_future()
-        self._asked.append((limits, decision))
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
+        self._waiting.append((limits, decision))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
         return await decision
 
     async def aclose(self) -> None:
-        """Let go of everything."""
-        if self._asking is not None:
-            self._asking.cancel()
+        """Close every connection."""
+        if self._worker is not None:
+            self._worker.cancel()
         await self._store.aclose()
 
-    async def _ask(self) -> None:
-        """Ask for whoever has come, until nobody comes any more."""
+    async def _work(self) -> None:
+        """Call the store until no request is waiting."""
         try:
-            while self._asked:
-                asked, self._asked = self._asked[:_AT_ONCE], self._asked[_AT_ONCE:]
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_BATCH_SIZE], self._waiting[_BATCH_SIZE:]
                 try:
-                    decisions = await self._decisions([limits for limits, _ in asked])
-                except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
-                    # So have those who came meanwhile: they have waited for as long.
-                    asked, self._asked = asked + self._asked, []
-                    for _, waiting in asked:
-                        if not waiting.done():
-                            waiting.set_exception(error)
+                    decisions = await self._decide([limits for limits, _ in batch])
+                except StoreFailedError as error:
+                    # Requests that arrived in the meantime fail too: they have waited as long.
+                    batch, self._waiting = batch + self._waiting, []
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
                 else:
-                    for (_, waiting), decision in zip(asked, decisions, strict=True):
-                        if not waiting.done():
-                            waiting.set_result(decision)
+                    for (_, future), decision in zip(batch, decisions, strict=True):
+                        if not future.done():
+                            future.set_result(decision)
         finally:
-            self._asking = None
+            self._worker = None
 
-    async def _decisions(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
+    async def _decide(self, requests: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
         try:
             with self._breaker.call(lambda _: True):
-                return await _in_time(self._store.admit_all(asked), self._timeout)
+                return await _in_time(self._store.admit_all(requests), self._timeout)
         except CircuitOpenError as error:
-            raise StoreNotAskedError("not asked") from error
-        except TimeoutError as error:
-            raise StoreFailedError("too slow") from error
+            raise StoreSkippedError(f"{self._address}: not called") from error
+        # Everything, because a client library raises more than it documents, and no failure of a
+        # store may fail a request.
+        except Exception as error:
+            cause = str(error) if isinstance(error, StoreFailedError) else cause_of(error)
+            raise StoreFailedError(f"{self._address}: {cause}") from error
 
 
 async def _in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Return what the work comes to; the time is the other side's, not that of a busy event loop.
+    """Return the result of `work`; time in which the event loop was busy elsewhere hardly counts.
 
     Raises:
-        TimeoutError: it took longer.
+        StoreFailedError: it took longer, or the client library cancelled it.
     """
     task = asyncio.create_task(work)
     try:
         for _ in range(_SLICES):
             done, _ = await asyncio.wait({task}, timeout=seconds / _SLICES)
             if done:
+                if task.cancelled():
+                    raise StoreFailedError("cancelled by the client library")
                 return task.result()
-        raise TimeoutError
+        raise StoreFailedError(f"no response within {seconds:g} s")
     finally:
         task.cancel()
+
+
+def cause_of(error: BaseException) -> str:
+    """Describe an error by its class and the system error behind it, if any.
+
+    The message is left out: Redis quotes the arguments of a command that it does not know, and one
+    of them may be the password. Only its first word is used where that is an error code.
+    """
+    name = type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and (text := cause.strerror or str(cause)):
+            return f"{name}: {text}"
+        cause = cause.__cause__ or cause.__context__
+    code = str(error).partition(" ")[0]
+    return f"{name}: {code}" if code.isascii() and code.isalpha() and code.isupper() else name

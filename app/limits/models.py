@@ -1,9 +1,8 @@
-"""Rates, and where somebody stands within one.
+"""Rates, and the state of a caller within one.
 
-The arithmetic is the generic cell rate algorithm (ITU-T I.371): of a quota that fills up evenly,
-one number is kept, the time until it is whole again. It admits a whole quota at once and after
-that as much as fills up, needs no list of past requests, and has no window whose edge lets twice
-as much through.
+The arithmetic is the generic cell rate algorithm (ITU-T I.371): of a quota that refills evenly, one
+number is kept, the time until it is full. It admits a whole quota at once and after that as much as
+refills, needs no list of past requests, and has no window whose edge lets twice the quota through.
 """
 
 import math
@@ -14,16 +13,16 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 class StoreFailedError(Exception):
-    """The store that counts does not do so just now."""
+    """The store cannot count at the moment; the message names the store and the cause."""
 
 
-class StoreNotAskedError(StoreFailedError):
-    """The store failed too often just before, and is left alone for a moment."""
+class StoreSkippedError(StoreFailedError):
+    """Most of the last calls to the store failed, so it is not called for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests in so many seconds."""
+    """A number of requests in a number of seconds."""
 
     quota: int
     window_seconds: int
@@ -38,18 +37,18 @@ class Rate:
 
     @property
     def interval(self) -> float:
-        """Seconds in which one request's worth of quota comes back."""
+        """Seconds in which the quota of one request refills."""
         return self.window_seconds / self.quota
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A rate for somebody.
+    """A rate for one caller, or for all of them.
 
     Attributes:
-        policy: the name of the rule, as the headers show it.
-        key: whom it is counted for; no one can tell who that is from it.
-        rate: how much that is.
+        policy: name of the limit, as the headers show it.
+        key: the caller that is counted, as a digest that does not identify them.
+        rate: the rate.
     """
 
     policy: str
@@ -59,38 +58,38 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """Where somebody stands within a limit.
+    """The state of a caller within a limit.
 
     Attributes:
         limit: the limit.
-        until_whole: seconds until the whole quota is there again.
+        until_full: seconds until the whole quota is available again.
     """
 
     limit: Limit
-    until_whole: float
+    until_full: float
 
     @property
     def remaining(self) -> int:
         """Requests that would be admitted right now."""
         rate = self.limit.rate
         # A hundredth of a request of tolerance: seconds are floats, and in Redis microseconds.
-        return max(0, math.floor(rate.quota - self.until_whole / rate.interval + 0.01))
+        return max(0, math.floor(rate.quota - self.until_full / rate.interval + 0.01))
 
     @property
     def retry_after(self) -> float:
-        """Seconds until the next request would be admitted; 0 when it would be right now."""
+        """Seconds until the next request would be admitted; 0 if it would be right now."""
         rate = self.limit.rate
-        return max(0.0, self.until_whole + rate.interval - rate.window_seconds)
+        return max(0.0, self.until_full + rate.interval - rate.window_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitDecision:
-    """What the limits say to one request.
+    """What the limits decided about one request.
 
     Attributes:
-        admitted: whether it is within every limit, and was counted for each; one that is beyond
-            any of them is counted for none.
-        statuses: where its caller stands within each limit, this request included.
+        admitted: whether it is within every limit, and was counted against each; a request that
+            exceeds any of them is counted against none.
+        statuses: the state of its caller within each limit, this request included.
     """
 
     admitted: bool
@@ -98,5 +97,5 @@ class RateLimitDecision:
 
     @property
     def strictest(self) -> QuotaStatus:
-        """The one that holds the caller up for longest."""
-        return max(self.statuses, key=lambda one: one.retry_after)
+        """The limit that delays the caller for longest."""
+        return max(self.statuses, key=lambda status: status.retry_after)

@@ -1,4 +1,4 @@
-"""How many sessions a caller may ask for, and all callers together, over time."""
+"""Limits on the sessions that a caller, and all callers together, may request over time."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from app.errors import OverloadedError, RateLimitedError
 from app.identity.models import Caller
 from app.limits.guarded import Store
 from app.limits.memory import MemoryStore
-from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreNotAskedError
+from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 
@@ -18,36 +18,36 @@ _RETRY_AFTER_SECONDS = 1
 
 
 class RateLimits:
-    """Admits a caller's request, or does not."""
+    """Counts each request against the limits of its caller, and admits or rejects it."""
 
     def __init__(self, settings: LimitSettings, store: Store, metrics: Metrics) -> None:
-        """Take the limits, and where to count.
+        """Take the limits, and the store that counts.
 
         Args:
             settings: the limits, and what to do when the store fails.
-            store: where requests are counted.
-            metrics: is told of every refusal, and of every failure of the store.
+            store: counts requests.
+            metrics: counts rejections, and failures of the store.
         """
         self._rates = {
             "user": Rate.parse(settings.per_user),
             "service": Rate.parse(settings.per_service),
         }
         self._total = Rate.parse(settings.total)
-        self._open = settings.when_store_fails == "open"
+        self._fails_open = settings.when_store_fails == "open"
         self._store = store
-        self._meanwhile = MemoryStore()
+        self._fallback = MemoryStore()
         self._metrics = metrics
-        self._failing = False
+        self._store_failing = False
 
     async def admit(self, caller: Caller) -> RateLimitDecision:
-        """Count one request of a caller's.
+        """Count one request of a caller.
 
         Returns:
-            Whether it is admitted and where the caller stands: nowhere, where no limit is set.
-            While the store fails and the operator chose to go on, this process counts by itself.
+            Whether it is admitted, and the caller's state within each limit. While the store fails
+            and the operator chose `open`, this process counts by itself.
 
         Raises:
-            OverloadedError: the store has failed, and the operator chose to refuse then.
+            OverloadedError: the store has failed, and the operator chose `closed`.
         """
         limits = self._limits(caller)
         if not limits:
@@ -56,7 +56,7 @@ class RateLimits:
             decision = await self._store.admit(limits)
         except StoreFailedError as error:
             self._on_failure(error)
-            decision = await self._meanwhile.admit(limits)
+            decision = await self._fallback.admit(limits)
         else:
             self._on_success()
         if not decision.admitted:
@@ -67,7 +67,7 @@ class RateLimits:
         limits = []
         own = self._rates[caller.kind]
         if own is not None:
-            # A digest, because the store may be shared, and who the caller is is not its business.
+            # A digest, because others may read the store, and must not learn who the callers are.
             digest = hashlib.sha256(repr(caller.identity).encode()).hexdigest()
             limits.append(Limit(caller.kind, digest, own))
         if self._total is not None:
@@ -75,23 +75,23 @@ class RateLimits:
         return limits
 
     def _on_success(self) -> None:
-        if self._failing:
-            self._failing = False
+        if self._store_failing:
+            self._store_failing = False
             logger.info("limit_store_recovered")
 
     def _on_failure(self, error: StoreFailedError) -> None:
         self._metrics.limit_store_failures.inc()
-        if not isinstance(error, StoreNotAskedError) and not self._failing:
-            self._failing = True
+        if not isinstance(error, StoreSkippedError) and not self._store_failing:
+            self._store_failing = True
             logger.error(
                 "limit_store_failed",
                 error=str(error),
-                requests="are counted by each process" if self._open else "are refused",
+                requests="are counted by each process" if self._fails_open else "are refused",
             )
-        if not self._open:
+        if not self._fails_open:
             raise OverloadedError(
-                "Sessions cannot be handed out just now; try again shortly.",
-                reason=f"the store of the rate limits has failed: {error}",
+                "No sessions can be created at the moment. Try again shortly.",
+                reason=f"the rate limit store has failed: {error}",
                 retry_after=_RETRY_AFTER_SECONDS,
             ) from None
 
@@ -100,7 +100,7 @@ def refusal(decision: RateLimitDecision) -> RateLimitedError:
     """Return the error for a request that was not admitted."""
     strictest = decision.strictest
     return RateLimitedError(
-        "Sessions are asked for too often; try again later.",
-        reason=f"beyond the limit named {strictest.limit.policy}",
+        "Too many sessions were requested. Try again later.",
+        reason=f"exceeds the {strictest.limit.policy} limit",
         retry_after=strictest.retry_after,
     )

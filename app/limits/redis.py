@@ -1,110 +1,104 @@
 """Counting across processes, in Redis or Valkey: one script, one round trip.
 
-Source: https://redis.io/docs/latest/develop/programmability/eval-intro/. The server's clock
-counts, so that the clocks of the processes need not agree. Why this is no library:
-docs/adr/0008-rate-limits.md.
+The clock of Redis is used, so that the clocks of the processes need not agree. Why this is not a
+library: docs/adr/0008-rate-limits.md.
+
+Source: https://redis.io/docs/latest/develop/programmability/eval-intro/.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
 
-from app.limits.models import Limit, QuotaStatus, RateLimitDecision, StoreFailedError
+from app.common.redis_url import redis_pool
+from app.limits.models import Limit, QuotaStatus, RateLimitDecision
 
-_CONNECTIONS = 2
 _MICROSECONDS = 1_000_000
 
 # KEYS: one for each limit of each request. ARGV: for each request the number of its limits, then
 # interval and window of each, in microseconds.
-# Returns for each request whether all of its limits admit it, then the microseconds until the quota
-# of each is whole.
+# Returns for each request whether all of its limits admit it, then for each limit the microseconds
+# until its quota is full.
 _ADMIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local answers, at, first = {}, 1, 1
+local response, at, first = {}, 1, 1
 while at <= #ARGV do
   local limits, waits, admitted = tonumber(ARGV[at]), {}, 1
   for i = 1, limits do
     local interval, window = tonumber(ARGV[at + 2 * i - 1]), tonumber(ARGV[at + 2 * i])
     local wait = tonumber(redis.call('GET', KEYS[first + i - 1]) or now) - now
-    -- Never more than the window, or a clock that is set back would keep everybody out.
+    -- At most the window: a clock that is set back must not lock callers out for longer.
     waits[i] = math.min(math.max(wait, 0), window)
-    -- Of so large a number a quarter is the least that a float can hold, and that adds up.
+    -- Tolerance: floats of this size are multiples of a quarter, and their errors add up.
     if waits[i] + interval > window + math.min(interval / 2, 1000) then admitted = 0 end
   end
-  table.insert(answers, admitted)
+  table.insert(response, admitted)
   for i = 1, limits do
     if admitted == 1 then
       waits[i] = waits[i] + tonumber(ARGV[at + 2 * i - 1])
       local lasts = math.max(1, math.ceil(waits[i] / 1000))
-      local whole = string.format('%.2f', now + waits[i])
-      redis.call('SET', KEYS[first + i - 1], whole, 'PX', lasts)
+      local full_at = string.format('%.2f', now + waits[i])
+      redis.call('SET', KEYS[first + i - 1], full_at, 'PX', lasts)
     end
-    table.insert(answers, math.floor(waits[i] + 0.5))
+    table.insert(response, math.floor(waits[i] + 0.5))
   end
   at, first = at + 1 + 2 * limits, first + limits
 end
-return answers
+return response
 """
 
 
 class RedisStore:
-    """Keeps one number in Redis for everybody whose quota is not whole; it expires by itself."""
+    """Keeps one number in Redis for each caller whose quota is not full; it expires by itself."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        """Take where the store is; nothing is opened yet.
+        """Build the client; nothing is connected yet.
 
         Args:
-            url: `redis://`, `rediss://` or `unix://`, with user, password and database.
-            prefix: what every key begins with.
-        """
-        self._prefix = prefix
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            # Whoever asks bounds all of it together.
-            timeout=None,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            # Once: an idle connection may have been closed by the server meanwhile.
-            retry=Retry(NoBackoff(), 1),
-        )
-        self._redis = Redis.from_pool(pool)
-        self._admit = self._redis.register_script(_ADMIT)
-
-    async def admit_all(self, asked: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
-        """Count requests one after the other, each for every one of its limits or for none.
-
-        For how long is for the caller to bound.
+            url: `redis://`, `rediss://` or `unix://`, with user name, password and database.
+            prefix: prefix of every key.
 
         Raises:
-            StoreFailedError: the store does not answer, or with an error.
+            ValueError: the URL describes no usable connection.
+        """
+        self._prefix = prefix
+        self._redis = Redis.from_pool(redis_pool(url))
+        self._admit = self._redis.register_script(_ADMIT)
+
+    async def admit_all(self, requests: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
+        """Count requests in order, each against all of its limits or against none.
+
+        The caller limits how long this may take.
+
+        Raises:
+            Exception: whatever redis-py raises. The connection is closed then, so that the next
+                call resolves the host name again: after a failover a connection stays with the old
+                primary, which responds READONLY from then on, or MOVED as a node of a cluster.
         """
         keys, numbers = [], []
-        for limits in asked:
+        for limits in requests:
             numbers.append(float(len(limits)))
-            for one in limits:
-                # In braces: a cluster keeps keys with equal ones on the same node.
-                keys.append(f"{{{self._prefix}}}:{one.policy}:{one.key}")
-                numbers.append(one.rate.interval * _MICROSECONDS)
-                numbers.append(one.rate.window_seconds * _MICROSECONDS)
+            for limit in limits:
+                # In braces: a cluster keeps keys with the same text in braces on one node.
+                keys.append(f"{{{self._prefix}}}:{limit.policy}:{limit.key}")
+                numbers.append(limit.rate.interval * _MICROSECONDS)
+                numbers.append(limit.rate.window_seconds * _MICROSECONDS)
         try:
-            answers = iter(cast("list[int]", await self._admit(keys=keys, args=numbers)))
-        except RedisError as error:
-            raise StoreFailedError(type(error).__name__) from error
-        return [_decision(limits, answers) for limits in asked]
+            response = iter(cast("list[int]", await self._admit(keys=keys, args=numbers)))
+        except Exception:
+            await self._redis.connection_pool.disconnect()
+            raise
+        return [_decision(limits, response) for limits in requests]
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
 
 
-def _decision(limits: Sequence[Limit], answers: Iterator[int]) -> RateLimitDecision:
-    admitted = bool(next(answers))
+def _decision(limits: Sequence[Limit], response: Iterator[int]) -> RateLimitDecision:
+    admitted = bool(next(response))
     return RateLimitDecision(
-        admitted, tuple(QuotaStatus(one, next(answers) / _MICROSECONDS) for one in limits)
+        admitted, tuple(QuotaStatus(limit, next(response) / _MICROSECONDS) for limit in limits)
     )

@@ -5,7 +5,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.state import came
+from app.state import request_context
 
 logger = structlog.get_logger("access")
 
@@ -26,7 +26,7 @@ class AccessLogMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = came(scope)
+        started = request_context(scope).received_at
         status = ABANDONED
 
         async def send_noting_status(message: Message) -> None:

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.access_log import ABANDONED
 from app.observability.metrics import Metrics
-from app.state import came
+from app.state import request_context
 
 UNKNOWN_ROUTE = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -24,7 +24,7 @@ class HttpMetricsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = came(scope)
+        started = request_context(scope).received_at
         status = ABANDONED
 
         async def send_noting_status(message: Message) -> None:

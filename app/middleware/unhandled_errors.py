@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability.metrics import Metrics
+from app.state import app_state, request_context
 
 logger = structlog.get_logger(__name__)
 
@@ -49,12 +50,12 @@ class UnhandledErrorMiddleware:
         except asyncio.CancelledError:
             # At the end of the grace the server cancels what is left, and whoever waits for it is
             # told so; the task ends with that. Whoever else cancels means it.
-            if started or scope["type"] != "http" or not scope["state"]["shutdown"].begun:
+            if started or scope["type"] != "http" or not app_state(scope)["shutdown"].begun:
                 raise
-            await self._shutting_down(scope["state"]["request_id"])(scope, receive, send)
+            await self._shutting_down(request_context(scope).request_id)(scope, receive, send)
         except Exception:
             if started or scope["type"] != "http":
                 raise  # Half an answer is out: only closing the connection tells the truth.
             self._bugs.inc()
             logger.exception("unexpected_error")
-            await self._unexpected(scope["state"]["request_id"])(scope, receive, send)
+            await self._unexpected(request_context(scope).request_id)(scope, receive, send)

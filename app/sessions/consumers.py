@@ -1,10 +1,10 @@
 """For whom a session is: a user's own consumer, or the one that a service names and was granted."""
 
 from app.errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
-from app.identity.claims import MAX_CONSUMER_ID_LENGTH, usable_consumer_id
+from app.identity.claims import usable_consumer_id
 from app.identity.models import Caller
 from app.sessions.models import SessionRequest
-from app.vault import ConsumerMetadata
+from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
 
 
 def consumer_of(caller: Caller, request: SessionRequest) -> tuple[str, ConsumerMetadata]:

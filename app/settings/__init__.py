@@ -5,14 +5,11 @@ from typing import Self
 from pydantic import model_validator
 
 from app.settings.apideck import ApideckSettings
+from app.settings.claims import ClaimPaths
+from app.settings.credentials import CredentialSettings, IntrospectionSettings
 from app.settings.groups import Group
 from app.settings.identity import CookieSessionSettings, IdentitySettings
-from app.settings.issuers import (
-    ClaimPaths,
-    CredentialSettings,
-    IntrospectionSettings,
-    IssuerSettings,
-)
+from app.settings.issuers import IssuerSettings
 from app.settings.limits import LimitSettings
 from app.settings.server import CorsSettings, LogSettings, ServerSettings, TracingSettings
 from app.settings.session import SessionDefaults, SessionSettings

@@ -1,20 +1,29 @@
 """`IDENTITY__…`: who is believed, and what their claims mean."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from app.settings.claims import ClaimPaths, UnifyAppChoice, listed
+from app.settings.credentials import CookieName, WebUrlSetting
 from app.settings.groups import Group
-from app.settings.issuers import (
-    ClaimPaths,
-    ConsumerPrefix,
-    CookieName,
-    IssuerSettings,
-    UnifyAppChoice,
-    WebUrlSetting,
-    listed,
+from app.settings.issuers import ConsumerPrefix, IssuerSettings
+
+# Headers that browsers send by themselves, or that any page may set without a preflight (Fetch
+# Standard, "forbidden request-header" and "CORS-safelisted request-header").
+_SENT_BY_EVERY_PAGE = re.compile(
+    r"accept.*|access-control-.*|authorization|connection|content-.*|cookie2?|date|dnt|downlink"
+    r"|dpr|expect|host|keep-alive|origin|proxy-.*|range|referer|rtt|save-data|sec-.*|te|trailer"
+    r"|transfer-encoding|upgrade.*|user-agent|via|viewport-width|width"
 )
+
+
+def _csrf_header(value: str) -> str:
+    if _SENT_BY_EVERY_PAGE.fullmatch(value):
+        raise ValueError("must be a header that browsers do not send by themselves")
+    return value
 
 
 class CookieSessionSettings(Group):
@@ -53,9 +62,11 @@ class IdentitySettings(Group):
     cookie_sessions: dict[str, CookieSessionSettings] = Field(default_factory=dict)
     """The applications whose session cookies are believed, each under a name of your own."""
 
-    csrf_header: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")] = "x-vault-session"
-    """The header that a request with a cookie must carry, with any value. A page of a foreign
-    origin cannot add it without asking first."""
+    csrf_header: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$"), AfterValidator(_csrf_header)
+    ] = "x-vault-session"
+    """The header that a request with a cookie must have, with any value. A page of another origin
+    cannot add it without a preflight."""
 
     jwks_refresh_seconds: Annotated[int, Field(ge=30, le=86_400)] = 600
     """Age of an issuer's keys, in seconds, at which they are fetched anew in the background."""

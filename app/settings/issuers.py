@@ -1,13 +1,14 @@
 """`IDENTITY__ISSUERS__…`: one issuer of tokens, and what is asked of a token of its."""
 
-from pathlib import Path
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.common.urls import web_url
-from app.settings.apideck import UnifyAppName
+from app.settings.claims import ClaimPath, ClaimPaths, ClaimValue, UnifyAppChoice
+from app.settings.credentials import CredentialSettings, IntrospectionSettings, WebUrlSetting
 from app.settings.groups import Group, NonEmpty
+from app.vault import MAX_CONSUMER_ID_LENGTH
 
 Algorithm = Literal[
     "RS256",
@@ -25,112 +26,30 @@ Algorithm = Literal[
 """Asymmetric ones only: with HMAC, whoever can verify can also sign (RFC 8725 section 3.1)."""
 
 
-def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return a setting of one or more strings as a tuple; one string stands for a list of one."""
-    return (value,) if isinstance(value, str) else value
+# An asterisk stands for the rest of an id, so it can only be the last character.
+_GRANT = re.compile(rf"[\x21-\x29\x2b-\x7e]{{0,{MAX_CONSUMER_ID_LENGTH - 1}}}[\x21-\x7e]")
 
 
-ClaimPath = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""A claim's name, or a JSON Pointer (RFC 6901) into the claims when it begins with a slash."""
+def _one_scope(value: str) -> str:
+    # RFC 6749 section 3.3: a token with `a b` has two scopes, so it can never have this one.
+    if not value or " " in value:
+        raise ValueError("must be one scope, without spaces")
+    return value
 
-CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
+
+def _grant(value: str) -> str:
+    # Other patterns match no consumer id, or match by surprise.
+    if _GRANT.fullmatch(value) is None:
+        raise ValueError(
+            "must be a consumer id (printable ASCII without spaces), the beginning of one with an "
+            "asterisk at its end, or an asterisk alone"
+        )
+    return value
+
+
+Scope = Annotated[str, AfterValidator(_one_scope)]
+Grant = Annotated[str, AfterValidator(_grant)]
 ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
-WebUrlSetting = Annotated[str, AfterValidator(web_url)]
-_RESERVED_HEADERS = frozenset({"authorization", "cookie", "content-type", "host", "origin"})
-
-
-class ClaimPaths(Group):
-    """Which claim becomes what."""
-
-    consumer_id: ClaimPath | Annotated[tuple[ClaimPath, ...], Field(min_length=1, max_length=4)] = (
-        "sub"
-    )
-    """The claim that names the customer: your tenant's id. It is required of every user. Several
-    claims are joined to one id, each percent-encoded, with a colon between them."""
-
-    account_name: ClaimPath | None = None
-    """Name of the customer's account."""
-
-    user_name: ClaimPath | None = "name"
-    """Name of the person."""
-
-    email: ClaimPath | None = "email"
-    """E-mail address of the person, for display; never a key."""
-
-    image: ClaimPath | None = "picture"
-    """URL of a picture."""
-
-
-class UnifyAppChoice(Group):
-    """Which of your Unify apps sessions are made with; see `APIDECK__UNIFY_APPS`."""
-
-    unify_app: UnifyAppName = "default"
-    """Always this one, unless `claim` is given."""
-
-    claim: ClaimPath | None = None
-    """The one that this claim names. Who has no such claim, or one that is not in `allowed`, is
-    refused."""
-
-    allowed: tuple[UnifyAppName, ...] = ()
-    """The applications that `claim` may name."""
-
-    @model_validator(mode="after")
-    def _claim_is_bounded(self) -> Self:
-        if (self.claim is None) != (not self.allowed):
-            raise ValueError("needs claim and allowed together")
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every application that can be chosen."""
-        return self.allowed or (self.unify_app,)
-
-
-class CredentialSettings(Group):
-    """Where a token is looked for: in the Authorization header, unless one of these is given."""
-
-    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
-    """A header that holds the token by itself, as a gateway sends its signed assertion."""
-
-    cookie: CookieName | None = None
-    """A cookie that holds the token. Its callers must then pass the checks against forgery."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if self.header is not None and self.cookie is not None:
-            raise ValueError("takes one of header and cookie, not both")
-        if self.header is not None and self.header.lower() in _RESERVED_HEADERS:
-            raise ValueError("names a header that means something else")
-        return self
-
-
-class IntrospectionSettings(Group):
-    """Asking the issuer about a token (RFC 7662), which makes opaque ones usable."""
-
-    endpoint: WebUrlSetting | None = None
-    """The introspection endpoint. Without it, it is found by OpenID Connect Discovery."""
-
-    client_id: NonEmpty
-    """This service's own id at the issuer."""
-
-    client_secret: SecretStr | None = None
-    """This service's own secret. Give it here or in `client_secret_file`, not in both."""
-
-    client_secret_file: Path | None = None
-    """A file that holds the secret and nothing else."""
-
-    authentication: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
-    """How this service proves itself to the issuer (OpenID Connect Core section 9)."""
-
-    cache_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """Seconds that an answer is believed, and never beyond the token's `exp`: a revoked token
-    works for so much longer."""
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if (self.client_secret is None) == (self.client_secret_file is None):
-            raise ValueError("needs exactly one of client_secret and client_secret_file")
-        return self
 
 
 class IssuerSettings(Group):
@@ -170,9 +89,17 @@ class IssuerSettings(Group):
     """Signature algorithms that its tokens may use."""
 
     token_type: Literal["at+jwt", "any"] = "at+jwt"  # noqa: S105 - a media type
-    """`at+jwt` wants the header `typ` of an access token (RFC 9068). `any` is for issuers that do
-    not set it; then the audience alone tells an access token from an ID token, so it must be one
-    that ID tokens never have."""
+    """`at+jwt` requires the header `typ` of an access token (RFC 9068). `any` is for issuers that
+    do not set it. Then a token with a claim of ID tokens (`nonce`, `at_hash`, `c_hash`, `s_hash`)
+    is rejected unless its payload has `typ: Bearer`. Not every ID token has such a claim, so use
+    an audience that ID tokens never have."""
+
+    required_claims: dict[ClaimPath, ClaimValue] = Field(default_factory=dict)
+    """Claims that a token must have with exactly this value: a string, a whole number or a boolean.
+    Other tokens are rejected."""
+
+    forbidden_claims: tuple[ClaimPath, ...] = ()
+    """Claims that a token must not have, with any value. Tokens that have one are rejected."""
 
     leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 30
     """Seconds by which the issuer's clock and ours may differ."""
@@ -190,16 +117,17 @@ class IssuerSettings(Group):
     apideck: UnifyAppChoice = UnifyAppChoice()
     """Which of your Unify apps its callers' sessions are made with."""
 
-    required_scope: NonEmpty | None = None
-    """A scope that a token must have, in `scope` or `scp`."""
+    required_scope: Scope | None = None
+    """One scope that a token must have in `scope` or `scp`, which hold a list or a space-separated
+    string."""
 
     required_role: NonEmpty | None = None
-    """A role that a token must have, in the claim that `role_claim` names."""
+    """One role that a token must have in the claim that `role_claim` names."""
 
     role_claim: ClaimPath = "roles"
-    """Where a token lists its roles."""
+    """The claim that holds the roles of a token: a list, or a string that is one role."""
 
-    grants: dict[NonEmpty, tuple[NonEmpty, ...]] = Field(default_factory=dict)
+    grants: dict[NonEmpty, tuple[Grant, ...]] = Field(default_factory=dict)
     """For which consumers a service may mint, by the service's `sub`: exact consumer ids, prefixes
     as `eu-*`, or `*` for all. Of services only, and required of them."""
 
@@ -211,6 +139,4 @@ class IssuerSettings(Group):
             raise ValueError("services have no UserInfo")
         if self.kind == "users" and self.grants:
             raise ValueError("grants are for services; users mint for themselves")
-        if any("*" in pattern[:-1] for patterns in self.grants.values() for pattern in patterns):
-            raise ValueError("a grant has an asterisk elsewhere than at its end")
         return self

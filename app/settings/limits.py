@@ -1,7 +1,6 @@
-"""`LIMITS__…`: how much is too much."""
+"""`LIMITS__…`: requests at the same time, and requests over time."""
 
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
@@ -23,57 +22,57 @@ RateText = Annotated[
     AfterValidator(_countable),
 ]
 MEMORY: Final = "memory"
-_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def _known_store(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
-    if url == MEMORY:
-        return value
-    if not url.startswith(_SCHEMES):
-        raise ValueError("must be memory, or a URL that begins with redis://, rediss:// or unix://")
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        raise ValueError("must be a URL with a port that is a number up to 65535") from None
+    if url != MEMORY:
+        # Here, because a service that counts in memory should not wait for the import.
+        from app.common.redis_url import redis_pool  # noqa: PLC0415
+
+        redis_pool(url)
     return value
 
 
 class LimitSettings(Group):
-    """How much is too much: in flight at once, and over time."""
+    """Limits on requests in flight, and on requests over time."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Requests for a session that one process works on at the same time."""
+    """Session requests that one process works on at the same time. Each needs two sockets: where
+    the limit on open files (`ulimit -n`) is too low for that, fewer are admitted, and the log says
+    so at start."""
 
     max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 8000
-    """Requests that may wait for one of these places; more are refused at once. One that waits
-    takes memory for what it brought, and no CPU; one that is refused often comes again at once."""
+    """Session requests that may wait for admission; more are rejected immediately. A waiting
+    request uses memory but no CPU; a rejected client often retries immediately."""
 
     max_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 2.0
-    """Seconds that a request waits for a place before it is refused."""
+    """Seconds that a request waits for admission before it is rejected."""
 
     per_user: RateText = "60/minute"
-    """Sessions that one person may ask for: so many `/second`, `/minute`, `/hour` or `/day`, or
-    `unlimited`. All of them may come at once; after that they come back evenly."""
+    """Sessions that one person may request: a number and `/second`, `/minute`, `/hour` or `/day`,
+    or `unlimited`. The whole quota may be used at once; it refills evenly."""
 
     per_service: RateText = "1200/minute"
-    """Sessions that one service may ask for."""
+    """Sessions that one service may request."""
 
     total: RateText = "unlimited"
-    """Sessions that all callers together may ask for: per process with the store in memory, of all
-    processes with a shared one."""
+    """Sessions that all callers together may request: per process when requests are counted in
+    memory, across all processes with a shared store."""
 
     store: Annotated[SecretStr, AfterValidator(_known_store)] = SecretStr(MEMORY)
-    """Where requests are counted: `memory`, of each process by itself; or the URL of a Redis or
-    Valkey that all processes share, such as `redis://:password@redis:6379/0`."""
+    """Where requests are counted: `memory`, each process by itself; or the URL of a Redis or Valkey
+    that all processes share, such as `redis://:password@redis:6379/0`. Percent-encode special
+    characters in the password. TLS parameters such as `?ssl_ca_certs=/run/ca.pem` go with
+    `rediss://`."""
 
     store_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "vault-bff"
-    """What keys in the store begin with."""
+    """Prefix of all keys in the store."""
 
     store_timeout_seconds: Annotated[float, Field(gt=0, le=5)] = 0.1
-    """Seconds that the store may take to answer; it has failed after that. Who comes while it is
-    being asked waits for that answer, too."""
+    """Seconds that the store may take to respond. Requests that arrive meanwhile wait for the same
+    response."""
 
     when_store_fails: Literal["open", "closed"] = "open"
-    """What becomes of requests while the store fails: with `open` each process counts by itself,
-    with `closed` they are refused."""
+    """What happens to requests while the store fails: with `open` each process counts by itself,
+    with `closed` they are rejected."""

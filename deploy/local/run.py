@@ -1,6 +1,6 @@
-"""What `make demo` runs: the service, Apideck, an issuer and an application, all on loopback.
+"""`make demo`: runs the service, an Apideck emulator, an issuer and a web application on loopback.
 
-Ctrl-C ends all of it.
+Ctrl-C stops all of them.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 MESSAGE = """
-Vault BFF is running, and so is everything around it. Nothing here is real.
+Vault BFF is running, with emulators of everything that it needs. Nothing here is real.
 
   Open            {demo}
-                  the settings page of an application, whose people connect their systems
+                  the settings page of a web application with integrations
   Or paste        curl -s -X POST {service}/vault-session \\
                     -H "Authorization: Bearer $(curl -s {issuer}/token/ada)"
-                  and open the redirect_url that comes back
+                  and open the redirect_url of the response
   The problems    {service}/problems
   The issuer      {issuer}/people
-  Press Ctrl-C to end it.
+  Press Ctrl-C to stop.
 """
 
 
@@ -48,11 +48,11 @@ class Stack:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start all of them, and wait until each answers."""
+        """Start all processes, and wait until each of them responds."""
         for name, port in self.ports.items():
             with contextlib.closing(socket.socket()) as probe:
                 if probe.connect_ex((HOST, port)) == 0:
-                    fail(f"Port {port} is taken. Choose others with DEMO_PORT_BASE=9000 make demo.")
+                    fail(f"Port {port} is in use. Try other ports: DEMO_PORT_BASE=9000 make demo")
             self.children[name] = subprocess.Popen(  # noqa: S603 - our own programs
                 [sys.executable, "-m", *self._module(name, port)],
                 cwd=ROOT,
@@ -60,20 +60,20 @@ class Stack:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not all(self._answers(name) for name in self.ports):
+        while not all(self._responds(name) for name in self.ports):
             self.check()
             if time.monotonic() > deadline:
-                fail("The demo did not start in time; what is above says why.")
+                fail("The demo did not start in time. The output above shows the reason.")
             time.sleep(0.1)
 
     def check(self) -> None:
-        """End everything when one of them has ended by itself."""
+        """Exit when one of the processes has exited."""
         for name, child in self.children.items():
             if child.poll() is not None:
-                fail(f"The {name} ended by itself; what is above says why.")
+                fail(f"The {name} has exited. The output above shows the reason.")
 
     def stop(self) -> None:
-        """End all of them, the service first, and wait."""
+        """Stop all processes, the service first, and wait for them."""
         for child in self.children.values():
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
@@ -85,12 +85,12 @@ class Stack:
                 child.kill()
                 child.wait()
 
-    def _answers(self, name: str) -> bool:
+    def _responds(self, name: str) -> bool:
         paths = {"service": "/readyz", "issuer": "/people", "apideck": "/__emulator__/minted"}
         url = self.urls[name] + paths.get(name, "/")
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback, http
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - http on loopback
+                return bool(response.status == 200)
         except OSError:
             return False
 
@@ -99,7 +99,7 @@ class Stack:
         return ["app", "serve"] if name == "service" else [modules[name], "--port", str(port)]
 
     def _environment(self) -> dict[str, str]:
-        """Return what puts config.toml's addresses to where things really are."""
+        """Return the settings that replace the URLs of config.toml by the actual ones."""
         return {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
             "CONFIG_FILE": str(HERE / "config.toml"),
@@ -118,31 +118,31 @@ class Stack:
 
 
 @contextlib.contextmanager
-def ending_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """Yield an event that is set on SIGINT and SIGTERM."""
-    end = threading.Event()
+    stop = threading.Event()
 
-    def told(_: int, __: FrameType | None) -> None:
-        end.set()
+    def set_event(_: int, __: FrameType | None) -> None:
+        stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told)
-    yield end
+        signal.signal(number, set_event)
+    yield stop
 
 
 def fail(message: str) -> NoReturn:
-    """End with a message and status 1."""
+    """Exit with a message and status 1."""
     raise SystemExit(message)
 
 
 def main() -> None:
-    """Run the demo until told to end."""
+    """Run the demo until a signal stops it."""
     stack = Stack(int(os.environ.get("DEMO_PORT_BASE", "8000")))
-    with ending_on_signals() as end:
+    with stop_on_signals() as stop:
         try:
             stack.start()
             print(MESSAGE.format(**stack.urls), flush=True)
-            while not end.wait(0.5):
+            while not stop.wait(0.5):
                 stack.check()
         finally:
             stack.stop()

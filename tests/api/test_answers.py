@@ -3,12 +3,14 @@ import json
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from starlette.middleware import Middleware
 from structlog.testing import capture_logs
 
 from app import errors
 from app.api.audited import AuditedRoute
 from app.api.problem_types import ALL, BY_ERROR
 from app.errors import ConfigurationError, VaultBffError
+from app.middleware.request_context import RequestContextMiddleware
 from app.observability.metrics import Metrics
 from app.settings import Settings
 from emulators.issuer import DevelopmentIssuer
@@ -193,7 +195,7 @@ async def test_an_audited_route_is_audited_however_it_is_mounted() -> None:
     async def endpoint(_: Request) -> Response:
         return Response("made")
 
-    app = FastAPI()
+    app = FastAPI(middleware=[Middleware(RequestContextMiddleware)])
     app.include_router(router)
     transport = httpx.ASGITransport(with_state(app, {"metrics": Metrics()}))
     with capture_logs() as logs:

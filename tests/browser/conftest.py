@@ -1,4 +1,4 @@
-"""What the browser tests share: the running demo, a published service, and a real browser."""
+"""Fixtures of the browser tests: the demo, the service under real host names, and a browser."""
 
 from collections.abc import Iterator
 
@@ -23,21 +23,21 @@ def _published() -> Iterator[Published]:
 
 @pytest.fixture(scope="session")
 def _stack() -> Iterator[DemoStack]:
-    # What one test does must not limit the next; the test of limits has a stack of its own.
+    # Tests share this stack, so rate limit and circuit breaker are off; their tests have their own.
     with demo_stack(LIMITS__PER_USER="unlimited", APIDECK__BREAKER__MIN_REQUESTS="10000") as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
 def browser(_published: Published) -> Iterator[Browser]:
-    """Return the browser, for which there is nothing but this machine."""
+    """Run a browser that can reach this machine only."""
     with run_browser(_published.gateway.browser_rule) as running:
         yield running
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Return a browser that has seen nothing yet; fails the test if one of its pages throws."""
+    """Return an empty browser profile; fails the test if one of its pages throws an error."""
     with browser.new_context(
         viewport={"width": 1280, "height": 800}, ignore_https_errors=True
     ) as context:
@@ -49,19 +49,19 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
-    """Return an empty page of it."""
+    """Return an empty page."""
     return context.new_page()
 
 
 @pytest.fixture
 def stack(browser: Browser, _stack: DemoStack) -> DemoStack:  # noqa: ARG001 - skips before it starts
-    """Return the running demo, whose Apideck has seen nothing yet."""
+    """Return the running demo, with an Apideck emulator that has been reset."""
     _stack.reset()
     return _stack
 
 
 @pytest.fixture
 def world(_published: Published) -> Published:
-    """Return the service and all around it under their real names, which have seen nothing yet."""
+    """Return the service and its neighbours under real host names, after a reset."""
     _published.reset()
     return _published

@@ -1,4 +1,4 @@
-"""Whoever uses a keyboard or a screen reader, or likes it dark, gets as far as anybody."""
+"""The demo and the Vault with a keyboard, a screen reader, a small screen and dark colours."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -8,42 +8,42 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import missing_packages, violations
 from tests.support.demo_stack import DemoStack
-from tests.support.journeys import NOBODY, connect, go_home, sign_in
+from tests.support.journeys import SIGNED_OUT, connect, go_home, sign_in
 
 Scheme = Literal["light", "dark"]
 
 
 def settings(page: Page, stack: DemoStack) -> None:
-    """Open the settings page, with something connected."""
+    """Open the settings page, with one connection."""
     page.goto(stack.demo)
     connect(page, "Xero")
     go_home(page)
     expect(page.get_by_role("button", name="Manage Xero")).to_be_visible()
 
 
-def refusal(page: Page, stack: DemoStack) -> None:
-    """Open the settings page, and be refused."""
+def rejection(page: Page, stack: DemoStack) -> None:
+    """Open the settings page, with an error."""
     page.goto(stack.demo)
-    sign_in(page, NOBODY)
+    sign_in(page, SIGNED_OUT)
     page.get_by_role("button", name="Manage all").click()
     expect(page.get_by_role("alert").get_by_role("button")).to_be_visible()
 
 
 def embedded(page: Page, stack: DemoStack) -> None:
-    """Open the embedded variant's dialog."""
+    """Open the dialog of the embedded variant."""
     page.goto(f"{stack.demo}/embedded.html")
     page.get_by_role("button", name="Open integrations").click()
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def failed_return(page: Page, stack: DemoStack) -> None:
-    """Come back with an error."""
+    """Return to the demo with an error."""
     page.goto(f"{stack.demo}/return.html?error_type=x&error_message=y&service_id=xero")
-    page.get_by_text("What was reported").click()
+    page.get_by_text("Details").click()
 
 
 def vault(page: Page, stack: DemoStack) -> None:
-    """Open the Vault, and connect something."""
+    """Open the Vault, with one connection."""
     page.goto(stack.demo)
     connect(page, "Xero")
     go_home(page)
@@ -52,14 +52,14 @@ def vault(page: Page, stack: DemoStack) -> None:
 
 
 def connector(page: Page, stack: DemoStack) -> None:
-    """Open one connector's page of the Vault."""
+    """Open the page of one connector in the Vault."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Connect Xero").click()
     expect(page.get_by_role("heading", name="Guide")).to_be_visible()
 
 
 def expired(page: Page, stack: DemoStack) -> None:
-    """Open the Vault with a session that is over."""
+    """Open the Vault with an expired session."""
     page.goto(f"{stack.apideck}/session/over")
     expect(page.get_by_role("heading")).to_have_text("This session has expired")
 
@@ -67,15 +67,15 @@ def expired(page: Page, stack: DemoStack) -> None:
 @pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "state", [settings, refusal, embedded, failed_return, vault, connector, expired]
+    "state", [settings, rejection, embedded, failed_return, vault, connector, expired]
 )
-def test_axe_finds_nothing(
+def test_axe_finds_no_violation(
     page: Page,
     stack: DemoStack,
     state: Callable[[Page, DemoStack], None],
     scheme: Scheme,
 ) -> None:
-    """Contrast, names, landmarks and the like are right on every page, light and dark."""
+    """Every page follows axe-core's rules on contrast, names and landmarks, in light and dark."""
     page.emulate_media(color_scheme=scheme)
 
     state(page, stack)
@@ -84,12 +84,12 @@ def test_axe_finds_nothing(
 
 
 @pytest.mark.parametrize(
-    "state", [settings, refusal, embedded, failed_return, vault, connector, expired]
+    "state", [settings, rejection, embedded, failed_return, vault, connector, expired]
 )
-def test_a_phone_shows_all_of_it(
+def test_a_phone_shows_the_whole_page(
     page: Page, stack: DemoStack, state: Callable[[Page, DemoStack], None]
 ) -> None:
-    """On 360 pixels nothing has to be scrolled sideways."""
+    """No page needs horizontal scrolling on a screen of 360 pixels."""
     page.set_viewport_size({"width": 360, "height": 640})
 
     state(page, stack)
@@ -97,8 +97,8 @@ def test_a_phone_shows_all_of_it(
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_the_keyboard_alone_connects(page: Page, stack: DemoStack) -> None:
-    """Tab and Enter go from the demo to the Vault and back, and one sees where one is."""
+def test_a_keyboard_user_can_connect(page: Page, stack: DemoStack) -> None:
+    """Tab and Enter lead from the demo to the Vault and back, and the focus is visible."""
     page.goto(stack.demo)
     expect(page.get_by_role("button", name="Connect QuickBooks")).to_be_visible()
 
@@ -117,8 +117,8 @@ def test_the_keyboard_alone_connects(page: Page, stack: DemoStack) -> None:
     expect(page.get_by_role("button", name="Manage QuickBooks")).to_be_visible()
 
 
-def test_the_keyboard_alone_closes_the_dialog(page: Page, stack: DemoStack) -> None:
-    """Escape closes what Enter opened, and the focus is where it was."""
+def test_a_keyboard_user_can_close_the_dialog(page: Page, stack: DemoStack) -> None:
+    """Escape closes the dialog and returns the focus to the button."""
     page.goto(f"{stack.demo}/embedded.html")
     expect(page.get_by_text("Acme Inc. works with")).to_be_visible()
     tab_to(page, "Open integrations")
@@ -131,8 +131,8 @@ def test_the_keyboard_alone_closes_the_dialog(page: Page, stack: DemoStack) -> N
     expect(page.get_by_role("button", name="Open integrations")).to_be_focused()
 
 
-def test_a_busy_button_says_so_and_keeps_the_focus(page: Page, stack: DemoStack) -> None:
-    """Somebody who does not see it hears what is being opened."""
+def test_a_busy_button_is_announced_and_keeps_the_focus(page: Page, stack: DemoStack) -> None:
+    """A screen reader announces what is being opened."""
     page.goto(stack.demo)
     stack.fail("slow", seconds=2)
     button = page.get_by_role("button", name="Connect Xero")
@@ -146,7 +146,7 @@ def test_a_busy_button_says_so_and_keeps_the_focus(page: Page, stack: DemoStack)
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until something of that name has the focus."""
+    """Press Tab until the element with this name has the focus."""
     named = "(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()"
     reached: list[str] = []
     while not reached or reached[-1] != name:

@@ -1,6 +1,6 @@
 """The interactive page of the API, as `SERVER__DOCS=true` serves it.
 
-It loads Swagger UI from a CDN; here npm's package of the same answers in the CDN's place.
+The page loads Swagger UI from a CDN; these tests serve the same files from the npm package.
 """
 
 import json
@@ -24,8 +24,8 @@ from tests.support.process import environment_for, serving, url
 pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
 
 UI = PACKAGES / "swagger-ui-dist"
-# What FastAPI's page asks of others, by its path, and where the package has the same.
-ELSEWHERE = {
+# The files that FastAPI's page loads from other hosts, and their copies in the npm package.
+CDN_FILES = {
     "/npm/swagger-ui-dist@5/swagger-ui-bundle.js": UI / "swagger-ui-bundle.js",
     "/npm/swagger-ui-dist@5/swagger-ui.css": UI / "swagger-ui.css",
     "/img/favicon.png": UI / "favicon-32x32.png",
@@ -42,7 +42,7 @@ def issuer() -> Iterator[DevelopmentIssuer]:
 
 @pytest.fixture(scope="module")
 def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
-    """Run a service that takes every kind of credential; returns the page's URL."""
+    """Run a service that accepts every kind of credential; returns the URL of the page."""
     main, gateway, web = (f"IDENTITY__ISSUERS__{name}" for name in ("MAIN", "GATEWAY", "WEB"))
     with ApideckEmulator().serve() as apideck_url:
         environment = {
@@ -66,7 +66,7 @@ def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
 
 @pytest.fixture
 def operation(page: Page, api_page: str) -> Locator:
-    """Open the page, and the one operation on it; returns all of that."""
+    """Open the page and its only operation; returns the operation."""
     page.route(re.compile(r"^https:"), from_package)
     page.goto(api_page)
     page.get_by_role("button", name="Create a Vault session").click()
@@ -76,8 +76,8 @@ def operation(page: Page, api_page: str) -> Locator:
 
 
 def from_package(route: Route) -> None:
-    """Answer out of npm's package what the page asks of others; fails what is not in it."""
-    path: Path | None = ELSEWHERE.get(urlsplit(route.request.url).path)
+    """Serve a file of the CDN from the npm package; fail other requests."""
+    path: Path | None = CDN_FILES.get(urlsplit(route.request.url).path)
     if path is None:
         route.abort()
     else:
@@ -85,21 +85,21 @@ def from_package(route: Route) -> None:
 
 
 def expect_example(shown: Locator, value: object) -> None:
-    """Expect an example to be the one that is shown beside a schema."""
+    """Expect this example beside a schema."""
     code = shown.get_by_role("tabpanel", name="Example Value").locator("code")
     expect(code).to_have_text(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def test_a_person_reads_what_the_operation_does(page: Page, operation: Locator) -> None:
-    """The page names the service, and its one operation says what it does."""
+def test_the_page_explains_the_operation(page: Page, operation: Locator) -> None:
+    """The page names the service and describes its only operation."""
     expect(page.get_by_role("heading", name="Vault BFF")).to_be_visible()
     expect(operation).to_contain_text("Create a Vault session")
     expect(operation).to_contain_text("say where to send their browser.")
     expect(operation).to_contain_text("Every refusal is a problem (RFC 9457)")
 
 
-def test_a_person_finds_every_field_of_the_request(operation: Locator) -> None:
-    """Each is described where it is unfolded, with what is required in it; others are refused."""
+def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
+    """The schema describes each field and its required members, and forbids other fields."""
     body = operation.locator(".opblock-section-request-body")
     expect(body).to_contain_text("Optional, and so is every field. At most 16 KiB")
 
@@ -115,8 +115,8 @@ def test_a_person_finds_every_field_of_the_request(operation: Locator) -> None:
     expect(fields).to_contain_text("Such as quickbooks.")
 
 
-def test_a_person_chooses_an_example_of_a_request(operation: Locator) -> None:
-    """Its purposes are named in words, and the example changes with the choice."""
+def test_the_page_offers_examples_of_requests(operation: Locator) -> None:
+    """Each example has a name that states its purpose, and can be selected."""
     body = operation.locator(".opblock-section-request-body")
     expect_example(body, {})
     choice = body.get_by_role("combobox").last
@@ -127,9 +127,9 @@ def test_a_person_chooses_an_example_of_a_request(operation: Locator) -> None:
     expect_example(body, {"return_to": "settings", "connection": connection})
 
 
-def test_a_person_finds_every_problem_by_its_status(operation: Locator) -> None:
-    """Each status names its problems, and each of them can be chosen and read."""
-    # No path is unknown here, and no method another.
+def test_the_page_lists_every_problem_by_its_status(operation: Locator) -> None:
+    """Each status lists its problems, and shows an example of each."""
+    # The operation has a known path and method.
     problems = [one for one in ALL if one.status not in {404, 405}]
     statuses = sorted({201, *(one.status for one in problems)})
     expect(operation.locator("tr.response .response-col_status")).to_have_text(
@@ -146,24 +146,24 @@ def test_a_person_finds_every_problem_by_its_status(operation: Locator) -> None:
 
 
 @pytest.mark.usefixtures("operation")
-def test_a_person_sees_the_ways_to_authorize(page: Page) -> None:
-    """Every kind of credential that the settings name is explained, each with where it goes."""
+def test_the_page_lists_the_security_schemes(page: Page) -> None:
+    """The dialog explains every kind of credential that the settings allow."""
     page.get_by_role("button", name="Authorize").click()
 
-    ways = page.locator(".dialog-ux .auth-container")
-    for way, said in (
+    schemes = page.locator(".dialog-ux .auth-container")
+    for scheme, text in (
         ("bearer", "An access token of a person or a service (RFC 6750)."),
         ("header-X-Assertion", "as a gateway sends its signed assertion."),
         ("cookie-__Host-session", "The cookie of somebody who is signed in"),
         ("notFromAForm", "Needed with a cookie."),
     ):
-        shown = ways.filter(has=page.get_by_role("heading", name=way))
-        expect(shown).to_contain_text(said)
-    expect(ways).to_have_count(4)
+        shown = schemes.filter(has=page.get_by_role("heading", name=scheme))
+        expect(shown).to_contain_text(text)
+    expect(schemes).to_have_count(4)
 
 
-def test_a_person_tries_it_out(page: Page, operation: Locator, issuer: DevelopmentIssuer) -> None:
-    """With a token given, a click mints a session; without one it shows the problem."""
+def test_the_page_sends_requests(page: Page, operation: Locator, issuer: DevelopmentIssuer) -> None:
+    """With a token the page creates a session; without one it shows the problem."""
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     live = operation.locator(".live-responses-table")

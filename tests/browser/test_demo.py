@@ -1,4 +1,4 @@
-"""What a person meets who clicks through the demo."""
+"""What a user of the demo sees."""
 
 import re
 
@@ -9,8 +9,8 @@ from tests.support.demo_stack import DemoStack
 from tests.support.journeys import ADA, GRACE, OTTO, card, connect, go_home, sign_in, state
 
 
-def test_a_person_connects_in_their_own_vault_and_returns(page: Page, stack: DemoStack) -> None:
-    """The Vault has their name, tenant and theme; back home the card says connected."""
+def test_a_user_connects_in_the_vault_and_returns(page: Page, stack: DemoStack) -> None:
+    """The Vault shows the user, the organisation and the theme; the demo shows the connection."""
     page.goto(stack.demo)
     sign_in(page, GRACE)
 
@@ -34,8 +34,8 @@ def test_a_person_connects_in_their_own_vault_and_returns(page: Page, stack: Dem
     assert minted["consumer_id"] == "acme"
 
 
-def test_a_second_tenant_sees_none_of_it(page: Page, stack: DemoStack) -> None:
-    """Neither the demo nor the Vault tells Otto what Ada's organisation has connected."""
+def test_an_organisation_does_not_see_connections_of_another(page: Page, stack: DemoStack) -> None:
+    """Neither the demo nor the Vault shows Otto the connections of Ada's organisation."""
     page.goto(stack.demo)
     sign_in(page, ADA)
     connect(page, "QuickBooks")
@@ -52,10 +52,8 @@ def test_a_second_tenant_sees_none_of_it(page: Page, stack: DemoStack) -> None:
     expect(page.locator("body")).not_to_contain_text(re.compile("Ada|Acme"))
 
 
-def test_an_answer_that_comes_late_is_not_shown_to_who_came_after(
-    page: Page, stack: DemoStack
-) -> None:
-    """What was asked for Ada arrives when Otto is signed in, and tells him nothing."""
+def test_a_late_response_is_not_shown_to_the_next_user(page: Page, stack: DemoStack) -> None:
+    """The demo ignores Ada's connections when they arrive after Otto has signed in."""
     page.goto(stack.demo)
     connect(page, "Xero")
     held: list[Route] = []
@@ -70,13 +68,13 @@ def test_an_answer_that_comes_late_is_not_shown_to_who_came_after(
         held[0].continue_()
 
     assert [one["service_id"] for one in late.value.json()] == ["xero"]
-    # Two turns of the page's own: by then it has done with the answer what it does.
+    # After two timers of the page's event loop, the page has handled the response.
     page.evaluate("() => new Promise((done) => setTimeout(() => setTimeout(done, 50), 50))")
     expect(state(page, "Xero")).to_have_text("Not connected")
 
 
-def test_colleagues_share_what_is_connected(page: Page, stack: DemoStack) -> None:
-    """A connection is the organisation's: a colleague's card says so in another tab."""
+def test_colleagues_share_connections(page: Page, stack: DemoStack) -> None:
+    """A connection belongs to the organisation, so a colleague sees it, too."""
     page.goto(stack.demo)
     sign_in(page, ADA)
     connect(page, "Xero")
@@ -97,10 +95,10 @@ def test_colleagues_share_what_is_connected(page: Page, stack: DemoStack) -> Non
     ("click", "then", "verb"),
     [("Disconnect", "Not connected", "Connect"), ("Disable", "Disabled", "Manage")],
 )
-def test_what_was_changed_in_the_vault_shows_on_the_card(
+def test_a_card_shows_what_has_changed_in_the_vault(
     page: Page, stack: DemoStack, click: str, then: str, verb: str, way: str
 ) -> None:
-    """However one comes back, the card does not go on saying what is over."""
+    """The card is updated after the Back button as well as after a reload."""
     page.goto(stack.demo)
     connect(page, "Xero")
     go_home(page)
@@ -112,7 +110,7 @@ def test_what_was_changed_in_the_vault_shows_on_the_card(
     if way == "address":
         page.goto(stack.demo)
     else:
-        # The Vault's own pages come first.
+        # The history has several pages of the Vault.
         while page.url.startswith(stack.apideck):
             page.go_back(wait_until="commit")
 
@@ -120,8 +118,8 @@ def test_what_was_changed_in_the_vault_shows_on_the_card(
     expect(card(page, "Xero").get_by_role("button")).to_have_text(verb)
 
 
-def test_what_is_connected_is_being_checked_until_it_is_known(page: Page, stack: DemoStack) -> None:
-    """Until then a card promises neither, and its button is off; other buttons are not."""
+def test_a_card_shows_that_its_state_is_loading(page: Page, stack: DemoStack) -> None:
+    """Until the state is known, the button of the card is disabled and other buttons work."""
     held: list[Route] = []
     page.route("**/connections", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
     with page.expect_request("**/connections"):
@@ -136,36 +134,36 @@ def test_what_is_connected_is_being_checked_until_it_is_known(page: Page, stack:
     expect(page.get_by_role("button", name="Connect Xero")).to_be_enabled()
 
 
-def test_an_error_on_the_way_back_is_told_as_text(page: Page, stack: DemoStack) -> None:
-    """The headline is the demo's own, what was reported stands below, and the address is clean."""
+def test_the_return_page_shows_an_error_as_text(page: Page, stack: DemoStack) -> None:
+    """The headline is the demo's own, the reported error is below, and the URL has no query."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Connect Xero").click()
     page.get_by_role("button", name="Simulate an error Xero").click()
 
     expect(page.get_by_role("heading")).to_have_text("Xero was not connected")
-    page.get_by_text("What was reported").click()
+    page.get_by_text("Details").click()
     expect(page.get_by_text("The connector refused the authorization.")).to_be_visible()
     expect(page).to_have_url(f"{stack.demo}/return.html")
     assert page.evaluate("history.length") > 1
 
 
-def test_a_link_from_elsewhere_cannot_claim_a_connection(page: Page, stack: DemoStack) -> None:
-    """What Apideck does not confirm is not believed, and markup stays text."""
-    with page.expect_response("**/connections") as answer:
+def test_a_forged_return_link_cannot_claim_a_connection(page: Page, stack: DemoStack) -> None:
+    """The page shows only connections that Apideck confirms, and shows markup as text."""
+    with page.expect_response("**/connections") as response:
         page.goto(f"{stack.demo}/return.html?authorizedConnection=xero")
-    assert answer.value.json() == []
+    assert response.value.json() == []
     expect(page.get_by_role("heading")).to_have_text("Welcome back")
 
     message = "<img src=x onerror=alert(1)>"
     page.goto(f"{stack.demo}/return.html?error_type=x&error_message={message}&ref=javascript:0")
 
-    page.get_by_text("What was reported").click()
+    page.get_by_text("Details").click()
     expect(page.get_by_text(message)).to_be_visible()
     expect(page.get_by_role("link")).to_have_text(["Fieldnotes", "Back to integrations"])
 
 
-def test_a_double_click_is_one_session(page: Page, stack: DemoStack) -> None:
-    """Whoever clicks twice gets to the Vault once."""
+def test_a_double_click_creates_one_session(page: Page, stack: DemoStack) -> None:
+    """A double click opens the Vault with only one session."""
     page.goto(stack.demo)
 
     page.get_by_role("button", name="Manage all").dblclick()
@@ -176,8 +174,8 @@ def test_a_double_click_is_one_session(page: Page, stack: DemoStack) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/embedded.html"])
-def test_nothing_can_be_clicked_before_it_works(page: Page, stack: DemoStack, path: str) -> None:
-    """Until it is known who is signed in, button and choice are off; then they are on."""
+def test_controls_are_disabled_until_they_work(page: Page, stack: DemoStack, path: str) -> None:
+    """Button and user menu are disabled until the page knows who is signed in."""
     held: list[Route] = []
     page.route("**/people", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
     with page.expect_request("**/people"):
@@ -192,8 +190,8 @@ def test_nothing_can_be_clicked_before_it_works(page: Page, stack: DemoStack, pa
     expect(page.get_by_label("Signed in as")).to_be_enabled()
 
 
-def test_the_browsers_back_button_finds_a_page_that_works(page: Page, stack: DemoStack) -> None:
-    """No button is left saying that it opens something."""
+def test_the_page_works_after_the_back_button(page: Page, stack: DemoStack) -> None:
+    """After the Back button no button is busy any more."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Manage all").click()
     expect(page).to_have_url(re.compile(r"/session/"))
@@ -206,8 +204,8 @@ def test_the_browsers_back_button_finds_a_page_that_works(page: Page, stack: Dem
     expect(page).to_have_url(re.compile(r"/session/"))
 
 
-def test_a_person_who_embeds_stays_on_the_page(page: Page, stack: DemoStack) -> None:
-    """Vault JS's stand-in is handed a token without a way back; closing returns the focus."""
+def test_the_embedded_variant_stays_on_the_page(page: Page, stack: DemoStack) -> None:
+    """Vault JS receives a token without a redirect URI; closing the dialog returns the focus."""
     page.goto(f"{stack.demo}/embedded.html")
     button = page.get_by_role("button", name="Open integrations")
     button.click()
@@ -222,8 +220,8 @@ def test_a_person_who_embeds_stays_on_the_page(page: Page, stack: DemoStack) -> 
     expect(button).to_be_focused()
 
 
-def test_a_token_is_in_memory_and_nowhere_else(page: Page, stack: DemoStack) -> None:
-    """After a connection and an embedding no storage, cookie or markup has one."""
+def test_tokens_are_only_in_memory(page: Page, stack: DemoStack) -> None:
+    """No storage, cookie or markup of the demo holds a token."""
     page.goto(stack.demo)
     sign_in(page, GRACE)
     connect(page, "Xero")
@@ -240,13 +238,13 @@ def test_a_token_is_in_memory_and_nowhere_else(page: Page, stack: DemoStack) -> 
     assert page.context.cookies() == []
 
 
-def test_nothing_leaves_the_machine(page: Page, stack: DemoStack) -> None:
-    """From the first page to the Vault and back, every request goes to loopback."""
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_all_requests_go_to_loopback(page: Page, stack: DemoStack) -> None:
+    """The browser contacts only this machine, from the first page to the Vault and back."""
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
 
     page.goto(stack.demo)
     connect(page, "Xero")
 
-    assert len(asked) > 20
-    assert [url for url in asked if not url.startswith("http://127.0.0.1:")] == []
+    assert len(urls) > 20
+    assert [url for url in urls if not url.startswith("http://127.0.0.1:")] == []

@@ -1,4 +1,4 @@
-"""Attacks by other people's pages on somebody who is signed in with a cookie."""
+"""Attacks by pages of other origins on a user who is signed in with a cookie."""
 
 import re
 
@@ -9,11 +9,11 @@ from starlette.responses import HTMLResponse
 from tests.support.published import APP, SERVICE, Published
 
 ENDPOINT = f"{SERVICE}/vault-session"
-# A page of another site, and one of the same site: of a sibling, as a blog or a status page.
+# A page of another site, and one of the same site, such as a blog or a status page.
 FOREIGN = ["https://evil.example", "https://other.example.com"]
 FORM = f"""<form method="post" action="{ENDPOINT}" enctype="%s">
 <input name='{{"settings":{{}},"x":"' value='"}}'><button>Win a prize</button></form>"""
-ASK = """async ([url, init]) => {
+FETCH = """async ([url, init]) => {
   try { return await (await fetch(url, { method: "POST", ...init })).text(); }
   catch (error) { return error.name; }
 }"""
@@ -21,7 +21,7 @@ ASK = """async ([url, init]) => {
 
 @pytest.fixture(autouse=True)
 def _signed_in(context: BrowserContext, world: Published) -> None:
-    """The weakest cookie there is: browsers send it with every request of every page."""
+    """Set the weakest possible cookie: browsers send it with all requests of all pages."""
     context.add_cookies(
         [
             {
@@ -36,13 +36,13 @@ def _signed_in(context: BrowserContext, world: Published) -> None:
 
 
 def visit(page: Page, world: Published, origin: str, content: str = "") -> None:
-    """Go to a page of an origin."""
+    """Open a page of an origin."""
     world.sites.pages[f"{origin}/"] = HTMLResponse(content)
     page.goto(origin)
 
 
 def test_a_listed_page_gets_a_session_with_the_cookie(page: Page, world: Published) -> None:
-    """What the attacks below lack is nothing but the right page."""
+    """The request of the attacks below succeeds when it comes from a listed origin."""
     visit(page, world, APP)
     init = {
         "credentials": "include",
@@ -50,9 +50,9 @@ def test_a_listed_page_gets_a_session_with_the_cookie(page: Page, world: Publish
         "body": "{}",
     }
 
-    answer = page.evaluate(ASK, [ENDPOINT, init])
+    text = page.evaluate(FETCH, [ENDPOINT, init])
 
-    assert "redirect_url" in answer
+    assert "redirect_url" in text
     assert [minted.consumer_id for minted in world.apideck.minted] == ["spa:acme"]
 
 
@@ -63,7 +63,7 @@ def test_a_listed_page_gets_a_session_with_the_cookie(page: Page, world: Publish
 def test_a_form_that_a_foreign_page_posts_mints_nothing(
     page: Page, world: Published, origin: str, enctype: str
 ) -> None:
-    """The cookie goes along, and the service refuses; Apideck hears nothing."""
+    """The service rejects the form although it carries the cookie, and Apideck gets no request."""
     visit(page, world, origin, FORM % enctype)
     with page.expect_request(ENDPOINT) as posted:
         page.get_by_role("button").click()
@@ -91,30 +91,30 @@ def test_a_form_that_a_foreign_page_posts_mints_nothing(
 def test_a_fetch_from_a_foreign_page_mints_nothing(
     page: Page, world: Published, origin: str, init: dict[str, object]
 ) -> None:
-    """Neither does Apideck hear of it, nor can the page read the answer."""
+    """Apideck gets no request, and the page cannot read the response."""
     visit(page, world, origin)
 
-    answer = page.evaluate(ASK, [ENDPOINT, {"credentials": "include", **init}])
+    text = page.evaluate(FETCH, [ENDPOINT, {"credentials": "include", **init}])
 
-    assert answer in {"TypeError", ""}
+    assert text in {"TypeError", ""}
     assert world.apideck.requests == []
 
 
 def test_a_foreign_page_in_a_sandbox_has_no_origin_and_mints_nothing(
     page: Page, world: Published
 ) -> None:
-    """An origin of `null` is nobody's."""
+    """The service rejects the origin `null`."""
     visit(page, world, APP, "<iframe sandbox='allow-scripts' srcdoc='x'></iframe>")
     inside = page.frames[1]
 
-    answer = inside.evaluate(ASK, [ENDPOINT, {"credentials": "include", "body": "{}"}])
+    text = inside.evaluate(FETCH, [ENDPOINT, {"credentials": "include", "body": "{}"}])
 
-    assert answer == "TypeError"
+    assert text == "TypeError"
     assert world.apideck.requests == []
 
 
 def test_a_foreign_link_mints_nothing(page: Page, world: Published) -> None:
-    """There is nothing that a GET does."""
+    """A GET request creates no session."""
     visit(page, world, FOREIGN[0], f"<a href={ENDPOINT}>Win a prize</a>")
 
     page.get_by_role("link").click()

@@ -1,7 +1,7 @@
-"""Every sample of docs/frontend.md, run in a page with the headers that it recommends.
+"""Every sample of docs/frontend.md, run in a page with the headers that the docs recommend.
 
-The names in the samples are the real ones here, so nothing of a sample is changed. The embedded
-variant is in test_vault_js.py.
+The host names of the samples work here, so the samples run unchanged. The embedded variant is in
+test_vault_js.py.
 """
 
 import importlib.util
@@ -17,24 +17,23 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from emulators.apideck import faults
 from emulators.serving import serve
 from tests.support.browser import missing_packages
+from tests.support.journeys import APIDECK_FAILED
 from tests.support.published import APP, SERVICE, VAULT, Published
 from tests.support.samples import bundle, html_page, sample
 
 pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
 
-NO_ANSWER = "Integrations cannot be opened just now; try again shortly."
-
 
 @pytest.fixture(autouse=True)
-def _nothing_is_refused_by_the_pages_policy(page: Page) -> Iterator[None]:
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+def _no_policy_violation(page: Page) -> Iterator[None]:
+    logged: list[str] = []
+    page.on("console", lambda message: logged.append(message.text))
     yield
-    assert [text for text in said if "Content Security Policy" in text] == []
+    assert [text for text in logged if "Content Security Policy" in text] == []
 
 
 def publish(world: Published, folder: Path, code: str, main: str, body: str = "") -> None:
-    """Serve a page at https://app.example.com whose script is a sample and what uses it."""
+    """Serve a page at https://app.example.com with a sample and the script that uses it."""
     for path in ("", "return"):
         world.sites.pages[f"{APP}/{path}"] = html_page(body)
     world.sites.pages[f"{APP}/main.js"] = bundle(folder, code, main)
@@ -45,35 +44,35 @@ def publish(world: Published, folder: Path, code: str, main: str, body: str = ""
 def server(
     world: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ModuleType]:
-    """Run the docs' own server in the application's place, with the form on its first page."""
+    """Run the server of the docs as the web application, with the form on its first page."""
     monkeypatch.setenv("VAULT_SESSION_URL", f"{world.service_url}/vault-session")
-    (tmp_path / "server.py").write_text(sample("Rendered by your server", "python").code)
+    (tmp_path / "server.py").write_text(sample("Server-rendered pages", "python").code)
     spec = importlib.util.spec_from_file_location("server", tmp_path / "server.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.access_tokens["adas"] = world.issuer.token()
-    form = html_page(sample("Rendered by your server", "html").code)
+    form = html_page(sample("Server-rendered pages", "html").code)
     module.app.add_route("/", lambda _: form)
     with serve(module.app) as url, world.at("app.example.com", url):
         yield module
 
 
 def sign_in(context: BrowserContext, world: Published) -> None:
-    """Give the browser the cookie that says who somebody is."""
+    """Give the browser the cookie of a signed-in user."""
     token = world.issuer.token(aud="spa")
     context.add_cookies([{"name": "__Host-session", "value": token, "url": SERVICE}])
 
 
 def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
-    """One POST, and the browser is in the person's Vault; a refusal is an error that says why."""
-    code = sample("Plain", "js").code + "export { openVault };"
+    """One POST opens the user's Vault; a rejection is an error with a reason."""
+    code = sample("With fetch", "js").code + "export { openVault };"
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
 
-    refused = "sample.openVault('expired').catch((error) => error.message)"
-    assert page.evaluate(refused) == "The access token is not valid."
+    rejected = "sample.openVault('expired').catch((error) => error.message)"
+    assert page.evaluate(rejected) == "The access token is not valid."
     page.evaluate("token => sample.openVault(token)", world.issuer.token())
 
     expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
@@ -81,15 +80,15 @@ def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
 
 
 def test_the_module_with_a_token(page: Page, world: Published, tmp_path: Path) -> None:
-    """It goes to the connector, or shows what a person understands."""
-    code = sample("With the module", "js").code
+    """The module opens the connector, or shows a message that a user understands."""
+    code = sample("With the client module", "js").code
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
     shown = "token => new Promise((show) => sample.connect(token, show))"
 
     assert page.evaluate(shown, "expired") == "Please sign in again."
     world.apideck.fail(faults.error(500), times=None)
-    assert page.evaluate(shown, world.issuer.token()) == NO_ANSWER
+    assert page.evaluate(shown, world.issuer.token()) == APIDECK_FAILED
     world.apideck.reset()
     page.evaluate("token => sample.connect(token)", world.issuer.token())
 
@@ -99,13 +98,13 @@ def test_the_module_with_a_token(page: Page, world: Published, tmp_path: Path) -
 def test_the_module_with_a_cookie(
     page: Page, context: BrowserContext, world: Published, tmp_path: Path
 ) -> None:
-    """Nothing but the cookie says who is calling; without it nobody is."""
-    code = sample("With the module", "js", 1).code
+    """The cookie alone identifies the caller."""
+    code = sample("With the client module", "js", 1).code
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
 
-    refused = "sample.connect().catch((error) => error.type)"
-    assert page.evaluate(refused) == "unauthenticated"
+    rejected = "sample.connect().catch((error) => error.type)"
+    assert page.evaluate(rejected) == "unauthenticated"
     sign_in(context, world)
     page.evaluate("() => sample.connect()")
 
@@ -114,7 +113,7 @@ def test_the_module_with_a_cookie(
 
 
 def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> None:
-    """It opens the connector, says what is wrong, and works again after Back."""
+    """The button opens the connector, shows an error, and works after the Back button."""
     main = """import { createRoot } from "react-dom/client";
     import { VaultButton } from "./sample";
     const connection = { unified_api: "accounting", service_id: "xero" };
@@ -122,13 +121,13 @@ def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> No
     createRoot(document.querySelector("main")).render(
       <VaultButton {...{ getAccessToken, connection }}>Connect Xero</VaultButton>,
     );"""
-    publish(world, tmp_path, sample("In React", "jsx").code, main, "<main></main>")
+    publish(world, tmp_path, sample("With React", "jsx").code, main, "<main></main>")
     page.goto(APP)
     button = page.get_by_role("button", name="Connect Xero")
     world.apideck.fail(faults.error(500), times=None)
 
     button.click()
-    expect(page.get_by_role("alert")).to_have_text(NO_ANSWER)
+    expect(page.get_by_role("alert")).to_have_text(APIDECK_FAILED)
     world.apideck.reset()
     button.click()
     expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
@@ -141,7 +140,7 @@ def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("server")
 def test_the_form_and_its_server(page: Page, context: BrowserContext, world: Published) -> None:
-    """Without any script the form leads to the person's Vault, past the page's own policy."""
+    """The form opens the user's Vault without a script, and the page's policy allows it."""
     context.add_cookies([{"name": "session", "value": "adas", "url": APP}])
     page.goto(APP)
 
@@ -152,14 +151,14 @@ def test_the_form_and_its_server(page: Page, context: BrowserContext, world: Pub
     world.apideck.fail(faults.error(500), times=None)
     page.goto(APP)
     page.get_by_role("button", name="Manage integrations").click()
-    expect(page.get_by_text(NO_ANSWER)).to_be_visible()
+    expect(page.get_by_text(APIDECK_FAILED)).to_be_visible()
 
 
 @pytest.mark.parametrize("cookie", ["unknown", "old"])
-def test_the_forms_server_asks_strangers_to_sign_in(
+def test_the_forms_server_redirects_to_the_sign_in(
     page: Page, context: BrowserContext, server: ModuleType, cookie: str
 ) -> None:
-    """Who is signed out is sent to the sign-in, and so is whose access token has expired."""
+    """A user who is signed out or has an expired access token has to sign in."""
     server.access_tokens["old"] = "expired"
     context.add_cookies([{"name": "session", "value": cookie, "url": APP}])
     page.goto(APP)
@@ -170,14 +169,14 @@ def test_the_forms_server_asks_strangers_to_sign_in(
 
 
 @pytest.mark.usefixtures("server")
-def test_the_forms_server_refuses_foreign_forms(
+def test_the_forms_server_rejects_foreign_forms(
     page: Page, context: BrowserContext, world: Published
 ) -> None:
-    """A form of another page mints nothing, though the cookie comes with it."""
+    """The form of a foreign page creates no session, although it carries the cookie."""
     context.add_cookies(
         [{"name": "session", "value": "adas", "url": APP, "secure": True, "sameSite": "None"}]
     )
-    form = sample("Rendered by your server", "html").code.replace('"/', f'"{APP}/')
+    form = sample("Server-rendered pages", "html").code.replace('"/', f'"{APP}/')
     world.sites.pages["https://evil.example/"] = HTMLResponse(form)
     page.goto("https://evil.example")
 
@@ -202,13 +201,13 @@ def test_the_forms_server_refuses_foreign_forms(
         (f"error_message={'x' * 300}", "The integration was not connected.", "x" * 200),
     ],
 )
-def test_the_way_back(
+def test_the_return_page(
     page: Page, world: Published, tmp_path: Path, query: str, headline: str, report: str
 ) -> None:
-    """The headline is one's own, what was reported stays text, and the address is clean."""
+    """The headline is the page's own, the reported error is text, and the URL has no query."""
     main = """import { showReturn } from "./sample";
     showReturn(document.querySelector("h1"), document.querySelector("p"));"""
-    publish(world, tmp_path, sample("The way back", "js").code, main, "<h1></h1><p></p>")
+    publish(world, tmp_path, sample("After the redirect back", "js").code, main, "<h1></h1><p></p>")
 
     page.goto(f"{APP}/return?{query}")
 

@@ -18,17 +18,17 @@ POPUP = "https://unify.apideck.com/authorize"
 MAIN = """import { openEmbedded } from "./sample";
 globalThis.openIt = (token) => openEmbedded(token, () => (document.title = "closed"));"""
 OPEN = "token => openIt(token).catch(() => {})"
-REFUSED = "Content Security Policy"
-# What Vault JS's frame does, as far as its page can tell: it says that it is ready, is handed what
-# the page wants, authorizes in a pop-up, and says that it closes.
+BLOCKED = "Content Security Policy"
+# What Vault JS's frame does, as seen by the page around it: it reports that it is ready, receives
+# the options of the page, authorizes in a pop-up, and reports that it closes.
 FRAME_PAGE = f"""<!doctype html><body><output></output>
 <button onclick="open('{POPUP}', '', 'popup')">Authorize</button>
 <button onclick="parent.postMessage('on-close', '*')">Close</button>
 <script>
-const handed = [];
+const received = [];
 addEventListener("message", (event) => {{
-  handed.push({{ origin: event.origin, data: event.data }});
-  document.querySelector("output").textContent = JSON.stringify(handed);
+  received.push({{ origin: event.origin, data: event.data }});
+  document.querySelector("output").textContent = JSON.stringify(received);
 }});
 parent.postMessage("on-ready", "*");
 </script>"""
@@ -37,29 +37,29 @@ POPUP_PAGE = """<!doctype html><title>popup</title>
 
 
 def publish(world: Published, headers: dict[str, str], folder: Path) -> None:
-    """Serve the docs' embedded variant in a page with these headers, and what it opens."""
+    """Serve the embedded variant of the docs in a page with these headers, and what it opens."""
     world.sites.pages |= {
         f"{APP}/": html_page(headers=headers),
-        f"{APP}/main.js": bundle(folder, sample("Embedded", "js").code, MAIN),
+        f"{APP}/main.js": bundle(folder, sample("Embedded with Vault JS", "js").code, MAIN),
         f"{FRAME}/": HTMLResponse(FRAME_PAGE),
         POPUP: HTMLResponse(POPUP_PAGE),
     }
 
 
-def handed(page: Page) -> list[dict[str, object]]:
-    """Return what the frame was handed, once it was."""
+def received(page: Page) -> list[dict[str, object]]:
+    """Wait for the messages that the frame receives, and return them."""
     output = page.frame_locator("iframe").locator("output")
     expect(output).not_to_be_empty()
     messages: list[dict[str, object]] = json.loads(output.inner_text())
     return messages
 
 
-def test_its_frame_is_handed_our_token_and_closes(
+def test_vault_js_receives_our_token_and_closes(
     page: Page, world: Published, tmp_path: Path
 ) -> None:
-    """The page's policy refuses nothing that it needs, and the page hears when it closes."""
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    """The page's policy blocks nothing that Vault JS needs, and the page notices when it closes."""
+    logged: list[str] = []
+    page.on("console", lambda message: logged.append(message.text))
     publish(world, recommended_headers(), tmp_path)
     page.goto(APP)
 
@@ -70,20 +70,20 @@ def test_its_frame_is_handed_our_token_and_closes(
     expect(frame).to_have_attribute("src", FRAME)
     [minted] = world.apideck.minted
     assert "redirect_uri" not in minted.session
-    assert handed(page) == [{"origin": APP, "data": {"token": minted.token}}]
+    assert received(page) == [{"origin": APP, "data": {"token": minted.token}}]
     page.frame_locator("iframe").get_by_role("button", name="Close").click()
     expect(page).to_have_title("closed")
     expect(frame).to_have_count(0)
-    assert [text for text in said if REFUSED in text] == []
+    assert [text for text in logged if BLOCKED in text] == []
 
 
 @pytest.mark.parametrize(
-    ("opener_policy", "heard"), [("same-origin-allow-popups", True), ("same-origin", False)]
+    ("opener_policy", "connected"), [("same-origin-allow-popups", True), ("same-origin", False)]
 )
-def test_a_pop_up_can_tell_the_frame_that_it_is_done(
-    page: Page, world: Published, tmp_path: Path, opener_policy: str, *, heard: bool
+def test_the_pop_up_can_message_the_frame(
+    page: Page, world: Published, tmp_path: Path, opener_policy: str, *, connected: bool
 ) -> None:
-    """With the recommended opener policy it can; with the stricter one it has no opener."""
+    """The pop-up has an opener with the recommended policy, and none with the stricter one."""
     headers = recommended_headers()
     assert headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
     publish(world, {**headers, "cross-origin-opener-policy": opener_policy}, tmp_path)
@@ -94,23 +94,23 @@ def test_a_pop_up_can_tell_the_frame_that_it_is_done(
         frame.get_by_role("button", name="Authorize").click()
 
     expect(opened.value).to_have_title("popup")
-    if heard:
+    if connected:
         expect(frame.locator("output")).to_contain_text("authorized")
     else:
         assert opened.value.evaluate("opener === null")
 
 
 @pytest.mark.parametrize("directive", ["script-src", "connect-src", "frame-src"])
-def test_the_policy_allows_no_more_than_is_needed(
+def test_every_directive_of_the_policy_is_needed(
     page: Page, world: Published, tmp_path: Path, directive: str
 ) -> None:
-    """Without any one of these directives the browser refuses, and no frame gets a token."""
+    """Without one of these directives the browser blocks Vault JS, and no frame gets a token."""
     headers = recommended_headers()
     policy = headers["content-security-policy"].split("; ")
     less = "; ".join(part for part in policy if not part.startswith(directive))
     publish(world, {**headers, "content-security-policy": less}, tmp_path)
 
-    with page.expect_console_message(lambda message: REFUSED in message.text):
+    with page.expect_console_message(lambda message: BLOCKED in message.text):
         page.goto(APP)
         if directive != "script-src":
             page.evaluate(OPEN, world.issuer.token())

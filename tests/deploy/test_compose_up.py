@@ -33,7 +33,7 @@ def ports(tmp_path: Path) -> dict[str, int]:
 def stack(engine: Engine, ports: dict[str, int], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Bring up all that has no profile; yields where each of it is."""
     engine.run("tag", BASE, compose()["services"]["redis"]["image"])
-    engine.compose("build", "--build-arg", f"BASE={BASE}", timeout=300)
+    engine.compose("build", timeout=600)
     try:
         engine.compose("--file", tmp_path / "ports.yml", "up", "--detach", "--no-build")
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

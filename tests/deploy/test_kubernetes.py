@@ -33,7 +33,7 @@ from tests.support.deployment import (
     unknown_settings,
 )
 from tests.support.service import running, settings_for
-from tests.support.skips import CANNOT
+from tests.support.skips import IMPOSSIBLE
 
 pytestmark = pytest.mark.skipif(
     not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer"
@@ -291,7 +291,7 @@ def test_secrets_come_from_a_directory_and_from_nowhere_else(manifests: list[Jso
 
 
 @pytest.mark.skipif(
-    not deployment.patches_from_files(), reason=f"{CANNOT}: Debian's kubectl is older than 1.21"
+    not deployment.patches_from_files(), reason=f"{IMPOSSIBLE}: Debian's kubectl is older than 1.21"
 )
 def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) -> None:
     """A new key leaves the store of the limits as it is."""

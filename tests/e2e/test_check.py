@@ -1,4 +1,4 @@
-"""`python -m app check`, which an operator or their CI runs before anything depends on it."""
+"""`python -m app check`, which an operator or CI runs before a deployment."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ HOME, ELSEWHERE = "https://app.example.com/home", "https://app.example.com/elsew
 def environment(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service between the two."""
+    """Return the environment of a service that uses the issuer and the Apideck emulator."""
     assert apideck.requests == []
     return {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
@@ -30,19 +30,21 @@ def environment(
 
 
 def check(environment: dict[str, str], *options: str) -> tuple[int, list[str]]:
-    """Run the check; returns its status and its lines."""
+    """Run the check; returns its exit status and its lines."""
     process = start("check", environment, *options)
     out, err = process.communicate(timeout=30)
     return process.returncode, (out + err).splitlines()
 
 
-async def findings(settings: Settings) -> dict[str, CheckResult]:
-    """Return what comes of asking everybody, by whom."""
+async def results(settings: Settings) -> dict[str, CheckResult]:
+    """Return the result for each dependency, by its name."""
     return {one.about: one async for one in check_dependencies(settings)}
 
 
-def test_everybody_answers(environment: dict[str, str], apideck: ApideckEmulator) -> None:
-    """There is a line for each, and a session of a minute was made for each redirect target."""
+def test_a_working_configuration_passes(
+    environment: dict[str, str], apideck: ApideckEmulator
+) -> None:
+    """Each dependency has a line, and each redirect target a session that lasts a minute."""
     assert check(environment, "--live") == (
         0,
         [
@@ -56,8 +58,8 @@ def test_everybody_answers(environment: dict[str, str], apideck: ApideckEmulator
     assert apideck.minted[0].session["settings"] == {"session_length": "1m"}
 
 
-def test_a_key_that_apideck_refuses_is_found(environment: dict[str, str]) -> None:
-    """The line says what Apideck said, and not which key it was."""
+def test_an_api_key_that_apideck_rejects_is_reported(environment: dict[str, str]) -> None:
+    """The line has Apideck's error, and not the key."""
     environment["APIDECK__API_KEY"] = "sk_live_not-the-one"
 
     status, lines = check(environment, "--live")
@@ -67,10 +69,10 @@ def test_a_key_that_apideck_refuses_is_found(environment: dict[str, str]) -> Non
     assert "not-the-one" not in str(lines)
 
 
-def test_a_redirect_target_that_is_not_registered_is_found(
+def test_an_unregistered_redirect_target_is_reported(
     environment: dict[str, str], apideck: ApideckEmulator
 ) -> None:
-    """Apideck takes one and refuses the other, and only the other fails."""
+    """Only the redirect target that Apideck rejects fails."""
     apideck.protect_redirects([HOME])
 
     status, lines = check(environment, "--live")
@@ -79,10 +81,10 @@ def test_a_redirect_target_that_is_not_registered_is_found(
     assert [line.partition(" ")[0] for line in lines] == ["ok", "ok", "FAIL"]
 
 
-def test_an_issuer_that_is_not_there_is_found(
+def test_an_unreachable_issuer_is_reported(
     environment: dict[str, str], unused_tcp_port: int
 ) -> None:
-    """The line names the URL that does not answer."""
+    """The line names the URL of the issuer."""
     environment["IDENTITY__ISSUERS__MAIN__ISSUER"] = f"http://127.0.0.1:{unused_tcp_port}"
 
     status, lines = check(environment, "--live")
@@ -95,66 +97,66 @@ def test_an_issuer_that_is_not_there_is_found(
     ("status", "sessions", "well"),
     [(None, {}, True), (500, {}, False), (None, {"vault-bff-check-is-nobody": {"sub": 1}}, False)],
 )
-async def test_an_application_is_asked_about_nobody(
+async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     status: int | None,
     sessions: dict[str, dict[str, int]],
     well: bool,
 ) -> None:
-    """It has to say that a made-up cookie is nobody's."""
+    """The check fails if the endpoint has an error, or accepts a made-up cookie."""
     application = Application()
     application.status, application.sessions = status, sessions
     with application.serve() as whoami_url:
         settings = settings_with_application(
             issuer.issuer, apideck_url, whoami_url, "https://app.example.com"
         )
-        found = await findings(settings)
+        found = await results(settings)
 
     assert found["IDENTITY__APPLICATIONS__RAILS"].well is well
 
 
-async def test_an_issuer_is_asked_about_a_token_that_is_none(
+async def test_introspection_is_checked_with_a_made_up_token(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator
 ) -> None:
-    """That shows whether introspection takes this service's own credentials."""
+    """The response shows whether the issuer accepts the service's client credentials."""
     introspection = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
     settings = settings_for(
         issuer.issuer,
         apideck_url,
         identity={"issuers": {"main": {"introspection": introspection}}},
     )
-    good = await findings(settings)
+    good = await results(settings)
     issuer.fault = "down"
-    bad = await findings(settings)
+    bad = await results(settings)
 
     assert good["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
     assert not bad["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
     assert len(apideck.minted) == 2
 
 
-@pytest.mark.parametrize("there", [True, False])
-async def test_a_shared_store_is_asked_to_count(
+@pytest.mark.parametrize("running", [True, False])
+async def test_the_store_of_the_limits_is_checked(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     redis_url: str,
     unused_tcp_port: int,
-    there: bool,
+    running: bool,
 ) -> None:
-    """One that is not there is found before it lets everybody through."""
-    store = redis_url if there else f"redis://:hunter2@127.0.0.1:{unused_tcp_port}/0"
+    """A store that is not running is reported before the limits depend on it."""
+    store = redis_url if running else f"redis://:hunter2@127.0.0.1:{unused_tcp_port}/0"
     limits = {"store": store, "store_timeout_seconds": 5}
 
-    found = await findings(settings_for(issuer.issuer, apideck_url, limits=limits))
+    found = await results(settings_for(issuer.issuer, apideck_url, limits=limits))
 
-    assert found["LIMITS__STORE"].well is there
+    assert found["LIMITS__STORE"].well is running
     assert "hunter2" not in str(found["LIMITS__STORE"])
 
 
 def test_every_setting_is_shown_with_its_source_and_without_secrets(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Environment over file over default; keys and passwords are masked."""
+    """The environment overrides the file, and the file the defaults; secrets are masked."""
     file = tmp_path / "config.toml"
     file.write_text('[apideck]\napp_id = "from-file"\n[limits]\nper_user = "7/minute"\n')
     environment |= {"CONFIG_FILE": str(file), "LIMITS__STORE": "redis://:hunter2@127.0.0.1:1/0"}
@@ -174,10 +176,10 @@ def test_every_setting_is_shown_with_its_source_and_without_secrets(
     assert "hunter2" not in str(lines)
 
 
-def test_a_client_secret_that_cannot_be_read_stops_the_start(
+def test_an_unreadable_client_secret_is_a_configuration_error(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """It is named before anything is served."""
+    """The check names the setting, and exits with the status for a wrong configuration."""
     prefix = "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
     environment[f"{prefix}__CLIENT_ID"] = "vault-bff"
     environment[f"{prefix}__CLIENT_SECRET_FILE"] = str(tmp_path / "missing")
@@ -185,4 +187,4 @@ def test_a_client_secret_that_cannot_be_read_stops_the_start(
     status, lines = check(environment)
 
     assert status == MISCONFIGURED
-    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: cannot be read, or is empty"]
+    assert lines == [f"{prefix}__CLIENT_SECRET_FILE: must be a file that can be read"]

@@ -1,4 +1,4 @@
-"""What the demo's own server says is connected, and to whom."""
+"""The connections that the demo's server returns."""
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ ACCOUNT = "demo-app"
 
 
 def client_of_demo(issuer: DevelopmentIssuer, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
-    """Return a client of a demo with this issuer, and the Apideck that the environment names."""
+    """Return a client of a demo that uses this issuer, and the Apideck of the environment."""
     monkeypatch.setenv("ISSUER_URL", issuer.issuer)
     return httpx.AsyncClient(transport=httpx.ASGITransport(Demo().app), base_url="http://demo")
 
@@ -26,7 +26,7 @@ def demo(
     apideck_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> httpx.AsyncClient:
-    """Return a client of the demo, two of whose tenants have connected something."""
+    """Return a client of a demo with two organisations that have connections."""
     monkeypatch.setenv("APIDECK_URL", apideck_url)
     apideck.consumer(ACCOUNT, "acme").connections.update(
         {("accounting", "xero"): True, ("crm", "hubspot"): False}
@@ -35,13 +35,13 @@ def demo(
     return client_of_demo(issuer, monkeypatch)
 
 
-async def test_a_person_is_told_what_their_organisation_has(
+async def test_a_user_gets_the_connections_of_the_own_organisation(
     demo: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Connected and disabled are told apart, and no other organisation's are among them."""
-    answer = await demo.get("/connections", headers=bearer(issuer.token("grace")))
+    """The list has connected and disabled ones, and none of another organisation."""
+    response = await demo.get("/connections", headers=bearer(issuer.token("grace")))
 
-    assert answer.json() == [
+    assert response.json() == [
         {"unified_api": "accounting", "service_id": "xero", "state": "connected"},
         {"unified_api": "crm", "service_id": "hubspot", "state": "disabled"},
     ]
@@ -50,20 +50,20 @@ async def test_a_person_is_told_what_their_organisation_has(
 async def test_a_browser_cannot_choose_the_organisation(
     demo: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Otto who names Ada's organisation in every place there is gets his own all the same."""
+    """A request of Otto that names Ada's organisation returns the connections of his own."""
     named = {"x-apideck-consumer-id": "acme", **bearer(issuer.token("otto"))}
     query = {"consumer_id": "acme", "org_id": "acme", "person": "ada"}
 
-    answer = await demo.get("/connections", params=query, headers=named)
+    response = await demo.get("/connections", params=query, headers=named)
 
-    assert [one["service_id"] for one in answer.json()] == ["bamboohr"]
+    assert [one["service_id"] for one in response.json()] == ["bamboohr"]
 
 
 @pytest.mark.parametrize("how", ["none", "expired", "foreign key", "audience", "issuer", "no org"])
-async def test_nobody_else_is_told_anything(
+async def test_a_request_without_a_valid_token_is_unauthenticated(
     demo: httpx.AsyncClient, issuer: DevelopmentIssuer, how: str
 ) -> None:
-    """Whoever has no token, or one that does not hold here, is asked to sign in."""
+    """A missing, expired or foreign token is a 401."""
     tokens = {
         "none": "",
         "expired": issuer.token(expires_in=-60),
@@ -75,21 +75,21 @@ async def test_nobody_else_is_told_anything(
         "no org": issuer.token(omit=["org_id"]),
     }
 
-    answer = await demo.get("/connections", headers=bearer(tokens[how]))
+    response = await demo.get("/connections", headers=bearer(tokens[how]))
 
-    assert (answer.status_code, answer.json()["type"]) == (401, "unauthenticated")
+    assert (response.status_code, response.json()["type"]) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize("how", ["refuses the key", "is down"])
-async def test_what_apideck_does_not_say_is_not_known(
+@pytest.mark.parametrize("how", ["rejects the key", "is down"])
+async def test_a_failure_of_apideck_is_an_error(
     issuer: DevelopmentIssuer, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The answer is that it is not known, and not that nothing is connected."""
+    """The response is an error, and not an empty list of connections."""
     with ApideckEmulator(["another key"]).serve() as url:
-        nobody = f"http://127.0.0.1:{free_ports()}"
-        monkeypatch.setenv("APIDECK_URL", nobody if how == "is down" else url)
+        unused = f"http://127.0.0.1:{free_ports()}"
+        monkeypatch.setenv("APIDECK_URL", unused if how == "is down" else url)
         demo = client_of_demo(issuer, monkeypatch)
 
-        answer = await demo.get("/connections", headers=bearer(issuer.token()))
+        response = await demo.get("/connections", headers=bearer(issuer.token()))
 
-    assert (answer.status_code, answer.json()["type"]) == (502, "apideck-unavailable")
+    assert (response.status_code, response.json()["type"]) == (502, "apideck-unavailable")

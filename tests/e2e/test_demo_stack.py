@@ -1,4 +1,4 @@
-"""`make demo`, from its first line to its last, as a newcomer runs it."""
+"""`make demo`, as a new user runs it."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def base() -> int:
 
 @pytest.fixture
 def demo(base: int) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo; ends it the hard way should a test have failed to."""
+    """Start the demo; stops it if the test has not."""
     process = subprocess.Popen(
         RUN,
         cwd=ROOT,
@@ -43,7 +43,7 @@ def demo(base: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def until_ready(process: subprocess.Popen[str]) -> str:
-    """Return what the demo prints until it says that it is ready."""
+    """Return the output of the demo until it is ready."""
     assert process.stdout is not None
     printed = ""
     for line in process.stdout:
@@ -54,10 +54,10 @@ def until_ready(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_printed_line_gives_a_link_to_ones_own_vault(
+def test_the_printed_command_returns_a_link_to_the_vault(
     demo: subprocess.Popen[str], base: int, number: signal.Signals
 ) -> None:
-    """Pasted into a shell it answers 201; the link shows who asked; Ctrl-C ends all with 0."""
+    """The command creates a session, the link opens the user's Vault, and a signal stops all."""
     printed = until_ready(demo)
     [line] = re.findall(r"curl -s -X POST.*?\n.*?\n", printed, re.DOTALL)
 
@@ -76,8 +76,8 @@ def test_the_printed_line_gives_a_link_to_ones_own_vault(
     assert all(is_free(base + i) for i in range(PORTS))
 
 
-def test_a_taken_port_is_named(base: int) -> None:
-    """Where a port is taken, one line says so and how to choose others."""
+def test_a_port_in_use_is_reported(base: int) -> None:
+    """If a port is in use, one line names it and says how to choose others."""
     with socket.create_server(("127.0.0.1", base + 2)):
         ended = subprocess.run(
             RUN,
@@ -90,6 +90,6 @@ def test_a_taken_port_is_named(base: int) -> None:
         )
 
     assert ended.returncode == 1
-    assert f"Port {base + 2} is taken" in ended.stderr
+    assert f"Port {base + 2} is in use" in ended.stderr
     assert "DEMO_PORT_BASE" in ended.stderr
     assert all(is_free(base + i) for i in range(PORTS))

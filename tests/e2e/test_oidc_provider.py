@@ -1,4 +1,4 @@
-"""Every kind of token that a certified OpenID provider issues, through the whole service."""
+"""Every kind of token of a certified OpenID provider, sent to the whole service."""
 
 import asyncio
 from collections.abc import Iterator
@@ -40,28 +40,28 @@ def provider() -> Iterator[OidcProvider]:
 
 @pytest.fixture
 def run(provider: OidcProvider, apideck_url: str, apideck: ApideckEmulator) -> Any:
-    """Return what runs a service with the provider as its one issuer."""
+    """Return a function that runs a service with the provider as its only issuer."""
     assert apideck.requests == []
 
     def run_with(**main: Any) -> Any:
         identity = {"issuers": {"main": main}}
-        each_by_itself = {"join_identical": False}
+        no_sharing = {"join_identical": False}
         return running(
-            settings_for(provider.issuer, apideck_url, identity=identity, session=each_by_itself)
+            settings_for(provider.issuer, apideck_url, identity=identity, session=no_sharing)
         )
 
     return run_with
 
 
-async def test_client_credentials_give_an_access_token_that_mints(
+async def test_a_client_credentials_token_creates_a_session(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """A service's `at+jwt` mints for the consumer of its grant, and for no other."""
+    """The access token of a service creates sessions for granted consumers only."""
     token = provider.client_credentials()
     assert jws.extract_compact(token.encode()).headers()["typ"] == "at+jwt"
 
     async with run(**SERVICES) as service:
-        granted, refused = [
+        granted, rejected = [
             await service.post(
                 "/vault-session", json={"consumer_id": consumer}, headers=bearer(token)
             )
@@ -69,46 +69,46 @@ async def test_client_credentials_give_an_access_token_that_mints(
         ]
 
     assert granted.status_code == 201
-    assert problem(refused) == (403, "consumer-not-granted")
+    assert problem(rejected) == (403, "consumer-not-granted")
     assert [minted.consumer_id for minted in apideck.minted] == ["acme"]
 
 
-async def test_a_person_who_signed_in_gets_their_session(
+async def test_an_authorization_code_token_creates_a_session(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """Authorization code with PKCE ends in a token whose tenant is the consumer."""
+    """The token of a user who signed in with PKCE creates a session for the user's organisation."""
     token = provider.authorization_code("ada")
 
     async with run(**USERS) as service:
-        answer = await service.post("/vault-session", headers=bearer(token))
+        response = await service.post("/vault-session", headers=bearer(token))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert apideck.minted[0].consumer_id == "acme"
 
 
 async def test_an_opaque_token_is_introspected(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """The provider says whose it is; a made-up one it does not know."""
+    """The service accepts an opaque token that the provider knows, and rejects a made-up one."""
     token = provider.authorization_code("ada", OPAQUE_RESOURCE)
     assert "." not in token
 
     async with run(**USERS, audience="vault-bff-opaque", introspection=INTROSPECTION) as service:
-        answer = await service.post("/vault-session", headers=bearer(token))
+        response = await service.post("/vault-session", headers=bearer(token))
         made_up = await service.post("/vault-session", headers=bearer(token[:-4] + "AAAA"))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert problem(made_up) == (401, "unauthenticated")
     assert [minted.consumer_id for minted in apideck.minted] == ["acme"]
 
 
-async def test_userinfo_names_the_person(
+async def test_userinfo_completes_the_claims(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """What the token does not say, the UserInfo endpoint does.
+    """The session has the name and email of the UserInfo response when the token lacks them.
 
-    This provider lets a token with an audience of its own see no UserInfo, so the audience is the
-    client that the token was issued to.
+    This provider allows UserInfo only for tokens without a resource, so the audience is checked by
+    the claim `client_id`.
     """
     token = provider.authorization_code("ada", None)
     issuer = {
@@ -120,9 +120,9 @@ async def test_userinfo_names_the_person(
     }
 
     async with run(**issuer) as service:
-        answer = await service.post("/vault-session", headers=bearer(token))
+        response = await service.post("/vault-session", headers=bearer(token))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert apideck.minted[0].session["consumer_metadata"] == {
         "user_name": "Ada Byron",
         "email": "ada@acme.example",
@@ -132,13 +132,13 @@ async def test_userinfo_names_the_person(
 async def test_keys_rotate_while_requests_flow(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """Old and new tokens side by side: not one request fails."""
+    """Tokens signed with the old key and with the new one work at the same time."""
     tokens = [provider.authorization_code("ada")]
     async with run(**USERS) as service:
 
         async def mint(token: str) -> int:
-            answer: httpx.Response = await service.post("/vault-session", headers=bearer(token))
-            return answer.status_code
+            response: httpx.Response = await service.post("/vault-session", headers=bearer(token))
+            return response.status_code
 
         statuses = await asyncio.gather(*(mint(tokens[0]) for _ in range(10)))
         await asyncio.to_thread(provider.rotate)

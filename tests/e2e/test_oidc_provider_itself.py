@@ -1,4 +1,4 @@
-"""What the other tests believe about the identity provider that they run against."""
+"""The OpenID provider behaves as the other tests expect."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from tests.support.http import bearer
 from tests.support.oidc_provider import (
     EDDSA_RESOURCE,
     ES256_RESOURCE,
@@ -42,14 +43,14 @@ def verified(token: str, jwks: Any, algorithm: str) -> jwt.Token:
 
 
 def active(provider: OidcProvider, token: str) -> bool:
-    """Ask the provider whether a token still counts (RFC 7662)."""
+    """Return whether introspection says that a token is active (RFC 7662)."""
     response = httpx.post(
         f"{provider.issuer}/token/introspection", data={"token": token}, auth=("vault-bff", SECRET)
     )
     return bool(response.json()["active"])
 
 
-# RFC 9864 renames EdDSA to Ed25519; issuers go on using the old name.
+# RFC 9864 renames EdDSA to Ed25519; issuers still use the old name.
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 @pytest.mark.parametrize(
     ("resource", "algorithm"),
@@ -58,7 +59,7 @@ def active(provider: OidcProvider, token: str) -> bool:
 def test_access_tokens_verify_with_the_published_keys(
     provider: OidcProvider, resource: str, algorithm: str
 ) -> None:
-    """Each kind of key signs access tokens (RFC 9068) for this service."""
+    """The provider signs access tokens (RFC 9068) with each kind of key."""
     token = verified(provider.client_credentials(resource), published_keys(provider), algorithm)
 
     assert (token.header["typ"], token.header["alg"]) == ("at+jwt", algorithm)
@@ -66,12 +67,12 @@ def test_access_tokens_verify_with_the_published_keys(
     assert token.claims["aud"] == "vault-bff"
 
 
-def test_userinfo_tells_name_email_and_picture(provider: OidcProvider) -> None:
-    """A token without an audience of its own opens the UserInfo endpoint."""
+def test_userinfo_returns_name_email_and_picture(provider: OidcProvider) -> None:
+    """The UserInfo endpoint accepts a token that was issued without a resource."""
     token = provider.authorization_code("grace", None)
-    answer = httpx.get(f"{provider.issuer}/me", headers={"authorization": f"Bearer {token}"}).json()
+    claims = httpx.get(f"{provider.issuer}/me", headers=bearer(token)).json()
 
-    assert answer == {
+    assert claims == {
         "sub": "grace",
         "name": "Grace Hopper",
         "email": "grace@globex.example",
@@ -80,7 +81,7 @@ def test_userinfo_tells_name_email_and_picture(provider: OidcProvider) -> None:
 
 
 def test_a_revoked_token_is_no_longer_active(provider: OidcProvider) -> None:
-    """Revocation shows in introspection at once, and only for that token."""
+    """Introspection reports the revocation at once, and only for that token."""
     revoked, kept = (provider.client_credentials(OPAQUE_RESOURCE) for _ in range(2))
     assert active(provider, revoked)
 
@@ -90,8 +91,8 @@ def test_a_revoked_token_is_no_longer_active(provider: OidcProvider) -> None:
     assert active(provider, kept)
 
 
-def test_rotation_adds_keys_and_keeps_the_old(provider: OidcProvider) -> None:
-    """After a rotation the issuer is the same, new tokens have new keys, old ones still verify."""
+def test_rotation_adds_keys_and_keeps_the_old_ones(provider: OidcProvider) -> None:
+    """After a rotation new tokens have a new key, and old tokens still verify."""
     old_keys, old = published_keys(provider), provider.client_credentials()
 
     provider.rotate()

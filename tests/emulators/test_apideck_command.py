@@ -1,4 +1,4 @@
-"""`python -m emulators.apideck`, as somebody at a terminal runs it."""
+"""`python -m emulators.apideck`, as a developer runs it."""
 
 import os
 import re
@@ -12,12 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.apideck_calls import create_session
+
 LOCAL = Path(__file__).parent.parent.parent / "deploy" / "local"
 
 
 @contextmanager
 def emulator(*options: str, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Run it on a free port; yields the process and its URL."""
+    """Run the emulator on a free port; yields the process and its URL."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "emulators.apideck", "--port", "0", *options],
         cwd=LOCAL,
@@ -39,18 +41,12 @@ def emulator(*options: str, **environment: str) -> Iterator[tuple["subprocess.Po
 
 def status(url: str, key: str) -> int:
     """Return the status of a request for a session with this key."""
-    headers = {
-        "authorization": f"Bearer {key}",
-        "x-apideck-app-id": "app",
-        "x-apideck-consumer-id": "acme",
-        "content-type": "application/json",
-    }
-    return httpx.post(f"{url}/vault/sessions", headers=headers).status_code
+    return create_session(url, {"authorization": f"Bearer {key}"}).status_code
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_one_line_and_ends_cleanly(number: signal.Signals) -> None:
-    """After a signal it exits with 0 and has said no more, whatever it was asked meanwhile."""
+def test_it_prints_one_line_and_exits_cleanly(number: signal.Signals) -> None:
+    """After a signal it exits with 0 and has printed nothing else, even after a fault."""
     with emulator() as (process, url):
         httpx.post(f"{url}/__emulator__/fail", json={"fault": "close"})
         with pytest.raises(httpx.RemoteProtocolError):
@@ -62,8 +58,8 @@ def test_it_says_one_line_and_ends_cleanly(number: signal.Signals) -> None:
     assert rest == ""
 
 
-def test_the_key_is_an_option_or_in_the_environment() -> None:
-    """The option wins."""
+def test_the_key_is_set_by_an_option_or_the_environment() -> None:
+    """The option takes precedence over the environment variable."""
     with emulator(EMULATOR_API_KEY="from-environment") as (_, url):
         assert [status(url, key) for key in ("from-environment", "other")] == [200, 401]
     with emulator("--api-key", "option", EMULATOR_API_KEY="from-environment") as (_, url):

@@ -1,10 +1,10 @@
-"""What goes wrong on demand, seen from a client on a real socket."""
+"""The faults of the Apideck emulator, seen by a client on a real socket."""
 
 import contextlib
 import gzip
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -12,38 +12,19 @@ import httpx
 import pytest
 
 from emulators.apideck import ApideckEmulator, faults
-from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Answer, Broken, Dribble, Fault, Slow
-
-HEADERS = {
-    "authorization": f"Bearer {API_KEY}",
-    "x-apideck-app-id": "app",
-    "x-apideck-consumer-id": "acme",
-    "content-type": "application/json",
-}
+from tests.support.apideck_calls import HEADERS, create_session
 
 
-@pytest.fixture
-def client(apideck: ApideckEmulator, apideck_url: str) -> Iterator[httpx.Client]:  # noqa: ARG001 - reset
-    """Return a client of the emulator's, with all the right headers."""
-    with httpx.Client(base_url=apideck_url, headers=HEADERS) as client:
-        yield client
-
-
-def create(client: httpx.Client) -> httpx.Response:
-    """Ask for a session."""
-    return client.post("/vault/sessions", json={})
-
-
-def begin(client: httpx.Client, seconds: float) -> None:
-    """Ask for a session, wait so long for the first of it, and hang up."""
-    with client.stream("POST", "/vault/sessions", timeout=seconds) as answer:
-        next(answer.iter_raw())
+def abandon(client: httpx.Client, seconds: float) -> None:
+    """Request a session, wait this long for the start of the response, and disconnect."""
+    with client.stream("POST", "/vault/sessions", timeout=seconds) as response:
+        next(response.iter_raw())
         raise httpx.ReadTimeout("enough")
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds that the server's own thread has to do first."""
+    """Wait for a change that the server's thread has to make."""
     deadline = time.monotonic() + 10
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -54,32 +35,32 @@ def eventually(holds: Callable[[], bool]) -> bool:
     ("status", "type_name"),
     [(status, name) for status, (_, name) in faults.ERRORS.items()] + [(503, "UnknownError")],
 )
-def test_an_error_is_in_apidecks_envelope(
+def test_an_error_has_the_form_of_apidecks_errors(
     client: httpx.Client, apideck: ApideckEmulator, status: int, type_name: str
 ) -> None:
-    """Status, type and detail are as asked for, and nothing is minted."""
+    """Status, type and detail are the requested ones, and no session is created."""
     apideck.fail(faults.error(status, "a reason"))
 
-    answer = create(client)
+    response = create_session(client)
 
-    assert answer.status_code == answer.json()["status_code"] == status
-    assert answer.json()["type_name"] == type_name
-    assert answer.json()["detail"] == "a reason"
-    assert answer.headers["request-id"]
+    assert response.status_code == response.json()["status_code"] == status
+    assert response.json()["type_name"] == type_name
+    assert response.json()["detail"] == "a reason"
+    assert response.headers["request-id"]
     assert apideck.minted == []
 
 
 @pytest.mark.parametrize("retry_after", [None, "7", faults.http_date(60)])
-def test_a_429_has_the_retry_after_that_was_asked_for(
+def test_a_429_has_the_requested_retry_after(
     client: httpx.Client, apideck: ApideckEmulator, retry_after: str | None
 ) -> None:
-    """None, seconds and a date are all possible."""
+    """Retry-After can be absent, a number of seconds or a date."""
     apideck.fail(faults.rate_limited(retry_after))
 
-    answer = create(client)
+    response = create_session(client)
 
-    assert answer.status_code == 429
-    assert answer.headers.get("retry-after") == retry_after
+    assert response.status_code == 429
+    assert response.headers.get("retry-after") == retry_after
     if retry_after and not retry_after.isdigit():
         assert parsedate_to_datetime(retry_after).tzinfo is not None
 
@@ -97,25 +78,25 @@ def test_a_429_has_the_retry_after_that_was_asked_for(
         (faults.redirect("https://elsewhere.example", 302), 302, b""),
     ],
 )
-def test_an_answer_can_be_anything(
+def test_a_response_can_be_anything(
     client: httpx.Client, apideck: ApideckEmulator, fault: Fault, status: int, body: bytes
 ) -> None:
-    """HTML, nothing, half a JSON, a redirect: whatever a gateway may send."""
+    """The emulator can send HTML, nothing, truncated JSON or a redirect, as gateways do."""
     apideck.fail(fault)
 
-    answer = create(client)
+    response = create_session(client)
 
-    assert answer.status_code == status
-    assert answer.content.startswith(body)
-    assert bool(answer.content) == bool(body)
+    assert response.status_code == status
+    assert response.content.startswith(body)
+    assert bool(response.content) == bool(body)
 
 
 def test_the_data_can_be_altered(client: httpx.Client, apideck: ApideckEmulator) -> None:
-    """A field of a real answer is replaced or left out; the others stay."""
+    """A field of a normal response can be replaced or removed; the others stay."""
     apideck.fail(faults.data(session_uri="https://elsewhere.example/x"))
     apideck.fail(faults.data(session_token=None))
 
-    foreign, without = (create(client).json()["data"] for _ in range(2))
+    foreign, without = (create_session(client).json()["data"] for _ in range(2))
 
     assert foreign == {
         "session_uri": "https://elsewhere.example/x",
@@ -124,16 +105,16 @@ def test_the_data_can_be_altered(client: httpx.Client, apideck: ApideckEmulator)
     assert set(without) == {"session_uri"}
 
 
-def test_an_answer_can_be_compressed_or_enormous(
+def test_a_response_can_be_compressed_or_oversized(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """Gzip that nobody asked for, and more bytes than anybody should read."""
+    """The emulator can send gzip that the client does not accept, and a very large body."""
     apideck.fail(faults.compressed())
     apideck.fail(faults.oversized(300_000))
 
     with client.stream("POST", "/vault/sessions") as compressed:
         raw = b"".join(compressed.iter_raw())
-    oversized = create(client)
+    oversized = create_session(client)
 
     assert compressed.headers["content-encoding"] == "gzip"
     assert apideck.minted[0].token.encode() in gzip.decompress(raw)
@@ -153,34 +134,34 @@ def test_an_answer_can_be_compressed_or_enormous(
 def test_a_connection_can_break(
     client: httpx.Client, apideck: ApideckEmulator, how: Any, error: type[Exception]
 ) -> None:
-    """Each way of breaking is what its name says, and the next request is answered."""
+    """Each fault breaks the connection as its name says, and the next request succeeds."""
     apideck.fail(Broken(how))
     seconds = 0.2 if how == "hang" else 10
 
     with pytest.raises(error):
         client.post("/vault/sessions", timeout=seconds)
 
-    assert create(client).status_code == 200
+    assert create_session(client).status_code == 200
 
 
-def test_a_cut_answer_has_begun(client: httpx.Client, apideck: ApideckEmulator) -> None:
-    """Its head and the first of its bytes arrive; Content-Length promised more."""
+def test_a_cut_response_is_incomplete(client: httpx.Client, apideck: ApideckEmulator) -> None:
+    """The client receives the head and fewer bytes than Content-Length announces."""
     apideck.fail(Broken("cut"))
 
-    with client.stream("POST", "/vault/sessions") as answer:
-        pieces = answer.iter_raw()
+    with client.stream("POST", "/vault/sessions") as response:
+        pieces = response.iter_raw()
         first = next(pieces)
         with pytest.raises(httpx.RemoteProtocolError):
             next(pieces)
 
-    assert answer.status_code == 200
-    assert 0 < len(first) < int(answer.headers["content-length"])
+    assert response.status_code == 200
+    assert 0 < len(first) < int(response.headers["content-length"])
 
 
-def test_nothing_is_read_from_a_connection_closed_at_accept(
+def test_a_connection_can_be_closed_when_it_is_accepted(
     apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """It is closed before a request, until reset where no number of times was given."""
+    """The emulator closes connections before a request, and without a count until it is reset."""
     apideck.fail(Broken("accept"), times=None)
     host, _, port = apideck_url.removeprefix("http://").partition(":")
 
@@ -192,47 +173,47 @@ def test_nothing_is_read_from_a_connection_closed_at_accept(
             assert connection.recv(1) == b""
     apideck.reset()
 
-    assert httpx.post(f"{apideck_url}/vault/sessions", headers=HEADERS).status_code == 200
+    assert create_session(apideck_url).status_code == 200
     assert len(apideck.requests) == 1
 
 
-def test_a_slow_answer_is_the_usual_one(client: httpx.Client, apideck: ApideckEmulator) -> None:
-    """It comes no earlier than asked for."""
+def test_a_slow_response_is_complete(client: httpx.Client, apideck: ApideckEmulator) -> None:
+    """A normal response arrives after the requested delay."""
     apideck.fail(Slow(0.1))
     started = time.monotonic()
 
-    answer = create(client)
+    response = create_session(client)
 
     assert time.monotonic() - started >= 0.1
-    assert answer.json()["data"]["session_token"] == apideck.minted[0].token
+    assert response.json()["data"]["session_token"] == apideck.minted[0].token
 
 
-def test_a_dribbled_answer_is_the_usual_one(client: httpx.Client, apideck: ApideckEmulator) -> None:
-    """It comes whole, in many pieces."""
+def test_a_dribbled_response_is_complete(client: httpx.Client, apideck: ApideckEmulator) -> None:
+    """A normal response arrives in many pieces."""
     apideck.fail(Dribble(0))
 
-    answer = create(client)
+    response = create_session(client)
 
-    assert answer.json()["data"]["session_token"] == apideck.minted[0].token
+    assert response.json()["data"]["session_token"] == apideck.minted[0].token
 
 
 @pytest.mark.parametrize(
     ("fault", "seconds"), [(Broken("hang"), 0.1), (Slow(30), 0.1), (Dribble(0.02), 10)]
 )
-def test_a_caller_who_hangs_up_is_counted(
+def test_clients_that_disconnect_are_counted(
     client: httpx.Client, apideck: ApideckEmulator, fault: Fault, seconds: float
 ) -> None:
-    """So a test can tell that a caller who gives up takes its request with it."""
+    """The counter shows tests that a cancelled call also ended its request to Apideck."""
     apideck.fail(fault)
 
     with pytest.raises(httpx.ReadTimeout):
-        begin(client, seconds)
+        abandon(client, seconds)
 
     assert eventually(lambda: apideck.disconnects == 1)
 
 
-def test_it_ends_at_once_while_a_request_hangs() -> None:
-    """Nobody waits for an answer that will never come, least of all the end of a test."""
+def test_the_emulator_stops_while_a_request_hangs() -> None:
+    """The end of a test does not wait for a response that is never sent."""
     emulator = ApideckEmulator()
     emulator.fail(Broken("hang"))
     with socket.socket() as connection:

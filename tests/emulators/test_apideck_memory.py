@@ -1,33 +1,19 @@
-"""What the emulator tells of what it saw, made and remembers, and how it is driven."""
+"""What the Apideck emulator records, and how tests control it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from emulators.apideck import ApideckEmulator, faults
-from emulators.apideck.emulator import API_KEY
 from emulators.apideck.named_faults import NAMED
+from tests.support.apideck_calls import HEADERS, create_session, created
 
-HEADERS = {
-    "authorization": f"Bearer {API_KEY}",
-    "x-apideck-app-id": "app",
-    "x-apideck-consumer-id": "acme",
-    "content-type": "application/json",
-}
 PAGE = "http://127.0.0.1:8003"
 
 
-@pytest.fixture
-def client(apideck: ApideckEmulator, apideck_url: str) -> Iterator[httpx.Client]:  # noqa: ARG001 - reset
-    """Return a client of the emulator's, with all the right headers."""
-    with httpx.Client(base_url=apideck_url, headers=HEADERS) as client:
-        yield client
-
-
-def test_a_request_is_kept_as_it_arrived(client: httpx.Client, apideck: ApideckEmulator) -> None:
-    """Method, path, headers that come twice, and the body's very bytes."""
+def test_a_request_is_recorded_unchanged(client: httpx.Client, apideck: ApideckEmulator) -> None:
+    """The record has method, path, repeated headers, and the exact bytes of the body."""
     body = b'{ "redirect_uri": "https://a.example" }'
     twice = [*HEADERS.items(), ("x-twice", "1"), ("X-Twice", "2")]
 
@@ -41,20 +27,20 @@ def test_a_request_is_kept_as_it_arrived(client: httpx.Client, apideck: ApideckE
     assert seen.json == {"redirect_uri": "https://a.example"}
 
 
-def test_a_request_to_the_wrong_place_is_kept_as_well(
+def test_a_request_to_an_unknown_path_is_recorded(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """It is a 404 in Apideck's envelope, with a Request-Id, and it was sent all the same."""
-    answers = [client.post("/vault/session"), client.get("/vault/sessions")]
+    """The response is an Apideck error 404 with a Request-Id, and the request is on record."""
+    responses = [client.post("/vault/session"), client.get("/vault/sessions")]
 
-    assert [answer.status_code for answer in answers] == [404, 404]
-    assert all(answer.headers["request-id"] for answer in answers)
+    assert [response.status_code for response in responses] == [404, 404]
+    assert all(response.headers["request-id"] for response in responses)
     assert [seen.path for seen in apideck.requests] == ["/vault/session", "/vault/sessions"]
     assert apideck.minted == []
 
 
-def test_what_is_no_json_can_be_shown(client: httpx.Client) -> None:
-    """A body that cannot be parsed is shown as text over HTTP."""
+def test_a_body_that_is_not_json_is_shown_as_text(client: httpx.Client) -> None:
+    """The list of requests shows a body that cannot be parsed."""
     client.post("/vault/sessions", content=b"{\xff")
 
     [shown] = client.get("/__emulator__/requests").json()
@@ -62,12 +48,12 @@ def test_what_is_no_json_can_be_shown(client: httpx.Client) -> None:
     assert (shown["body"], shown["json"]) == ("{\N{REPLACEMENT CHARACTER}", None)
 
 
-def test_a_minted_session_tells_its_times() -> None:
-    """They come from the clock and the session's length, in seconds."""
+def test_a_session_records_its_times() -> None:
+    """Start and end follow from the clock and the session's length, in seconds."""
     emulator = ApideckEmulator(clock=lambda: 1_000_000.5)
     with emulator.serve() as url:
         sent = {"settings": {"session_length": "24h"}}
-        httpx.post(f"{url}/vault/sessions", json=sent, headers=HEADERS)
+        created(url, **sent)
 
     [minted] = emulator.minted
     assert (minted.issued_at, minted.expires_at) == (1_000_000, 1_086_400)
@@ -75,84 +61,80 @@ def test_a_minted_session_tells_its_times() -> None:
     assert minted.session == sent
 
 
-def test_a_session_ends_when_the_clock_says_so() -> None:
-    """Its pages are gone a second after its last."""
+def test_a_session_expires_by_the_clock() -> None:
+    """The pages of a session are available until its last second."""
     now = 1_000_000.0
     emulator = ApideckEmulator(clock=lambda: now)
     with emulator.serve() as url:
-        made = httpx.post(f"{url}/vault/sessions", headers=HEADERS).json()["data"]
+        session = created(url)
         now += 3599
-        during = httpx.get(made["session_uri"])
+        during = httpx.get(session["session_uri"])
         now += 1
-        after = httpx.get(made["session_uri"])
+        after = httpx.get(session["session_uri"])
 
     assert "Session ends in" in during.text
     assert (during.status_code, after.status_code) == (200, 401)
     assert "This session has expired" in after.text
 
 
-def test_two_emulators_with_one_secret_know_each_others_sessions() -> None:
-    """A secret that was given outlives the process; one that was made up does not."""
+def test_emulators_with_the_same_secret_share_sessions() -> None:
+    """A configured secret survives a restart; a generated one does not."""
     secret = b"opens nothing, but is long enough"
     with (
         ApideckEmulator(token_secret=secret).serve() as one,
         ApideckEmulator(token_secret=secret).serve() as two,
-        ApideckEmulator().serve() as stranger,
+        ApideckEmulator().serve() as other,
     ):
-        made = httpx.post(f"{one}/vault/sessions", headers=HEADERS).json()["data"]
-        statuses = [
-            httpx.get(f"{url}/session/{made['session_token']}").status_code
-            for url in (two, stranger)
-        ]
+        token = created(one)["session_token"]
+        statuses = [httpx.get(f"{url}/session/{token}").status_code for url in (two, other)]
 
     assert statuses == [200, 401]
 
 
-def test_sessions_open_where_one_says() -> None:
-    """Behind another name the pages are where that name leads."""
+def test_the_vault_origin_can_be_configured() -> None:
+    """The URL of a session starts with the configured origin."""
     emulator = ApideckEmulator(vault_origin="https://vault.example")
     with emulator.serve() as url:
-        made = httpx.post(f"{url}/vault/sessions", headers=HEADERS).json()["data"]
+        session = created(url)
 
-    assert made["session_uri"] == f"https://vault.example/session/{made['session_token']}"
+    assert session["session_uri"] == f"https://vault.example/session/{session['session_token']}"
 
 
-def test_consumers_are_kept_and_brought_up_to_date(
-    client: httpx.Client, apideck: ApideckEmulator
-) -> None:
-    """The second session of a consumer changes what it says, and keeps the rest."""
+def test_consumers_are_stored_and_updated(client: httpx.Client, apideck: ApideckEmulator) -> None:
+    """A later session of a consumer updates the fields that it has, and keeps the others."""
     for metadata in ({"user_name": "Ada", "email": "a@acme.example"}, {"user_name": "Grace"}):
-        client.post("/vault/sessions", json={"consumer_metadata": metadata})
+        created(client, consumer_metadata=metadata)
 
     assert set(apideck.consumers) == {("app", "acme")}
     known = {"user_name": "Grace", "email": "a@acme.example"}
     assert apideck.consumer("app", "acme").metadata == known
 
 
-def test_redirect_protection_can_be_switched_off_again(
+def test_redirect_protection_can_be_switched_on_and_off(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """From Python and over HTTP; what is no list of strings is a 400."""
+    """Tests can switch it in Python and over HTTP; a value that is not a list is a 400."""
     body = {"redirect_uri": "https://b.example"}
     apideck.protect_redirects(["https://a.example"])
-    refused = client.post("/vault/sessions", json=body)
+    rejected = create_session(client, **body)
     apideck.allow_any_redirect()
-    allowed = client.post("/vault/sessions", json=body)
+    allowed = create_session(client, **body)
     client.post("/__emulator__/protect-redirects", json={"registered": []})
-    refused_again = client.post("/vault/sessions", json=body)
+    rejected_again = create_session(client, **body)
     client.post("/__emulator__/protect-redirects", json={"registered": None})
 
-    assert client.post("/vault/sessions", json=body).status_code == 200
-    assert (refused.status_code, allowed.status_code, refused_again.status_code) == (400, 200, 400)
-    assert "redirect_uri" in refused.json()["detail"]
+    assert create_session(client, **body).status_code == 200
+    statuses = [one.status_code for one in (rejected, allowed, rejected_again)]
+    assert statuses == [400, 200, 400]
+    assert "redirect_uri" in rejected.json()["detail"]
     wrong = client.post("/__emulator__/protect-redirects", json={"registered": 5})
     assert wrong.status_code == 400
 
 
-def test_the_api_key_opens_a_consumers_connections(
+def test_the_api_key_lists_the_connections_of_a_consumer(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """With the application and the consumer in headers; without them it opens nothing."""
+    """The request needs the headers for Unify app and consumer; without them it is a 401."""
     apideck.consumer("app", "acme").connections["crm", "hubspot"] = False
 
     listed = client.get("/vault/connections").json()["data"]
@@ -174,61 +156,61 @@ def test_the_api_key_opens_a_consumers_connections(
         ("null", None),
     ],
 )
-def test_pages_on_loopback_may_read_connections(
+def test_pages_on_loopback_can_read_connections(
     client: httpx.Client, origin: str, allowed: str | None
 ) -> None:
-    """A browser's preflight is answered for them, and for no other page."""
+    """CORS allows pages on loopback and no others."""
     preflight = {
         "origin": origin,
         "access-control-request-method": "GET",
         "access-control-request-headers": "authorization",
     }
 
-    asked = client.options("/vault/connections", headers=preflight)
-    read = client.get("/vault/connections", headers={"origin": origin})
+    checked = client.options("/vault/connections", headers=preflight)
+    listed = client.get("/vault/connections", headers={"origin": origin})
 
-    assert asked.headers.get("access-control-allow-origin") == allowed
-    assert read.headers.get("access-control-allow-origin") == allowed
-    assert (asked.status_code == 200) == (allowed is not None)
+    assert checked.headers.get("access-control-allow-origin") == allowed
+    assert listed.headers.get("access-control-allow-origin") == allowed
+    assert (checked.status_code == 200) == (allowed is not None)
 
 
-def test_faults_come_in_turn_and_then_it_works_again(
+def test_faults_happen_in_order_until_they_are_used_up(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """Those for a number of times come first, those without one last until reset."""
+    """Faults with a count happen first; a fault without one lasts until a reset."""
     apideck.fail(faults.error(422), times=None)
     apideck.fail(faults.error(401), times=2)
     apideck.fail(faults.error(404))
 
-    statuses = [client.post("/vault/sessions").status_code for _ in range(6)]
+    statuses = [create_session(client).status_code for _ in range(6)]
     apideck.reset()
 
     assert statuses == [401, 401, 404, 422, 422, 422]
-    assert client.post("/vault/sessions").status_code == 200
+    assert create_session(client).status_code == 200
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_every_fault_has_a_name_over_http(client: httpx.Client, name: str) -> None:
-    """Each name is accepted, with the parameters that it cannot do without."""
-    needed: dict[str, Any] = {
+    """Every fault can be set by its name and its required parameters."""
+    required: dict[str, Any] = {
         "error": {"status": 418},
         "redirect": {"url": "https://elsewhere.example"},
     }
 
-    asked = client.post("/__emulator__/fail", json={"fault": name, **needed.get(name, {})})
+    response = client.post("/__emulator__/fail", json={"fault": name, **required.get(name, {})})
 
-    assert asked.status_code == 200
+    assert response.status_code == 200
 
 
 def test_a_named_fault_takes_parameters(client: httpx.Client) -> None:
-    """Those of its constructor; an unknown one or a wrong type is a 400."""
+    """The parameters are those of the constructor; an unknown one or a wrong type is a 400."""
     fault = {"fault": "error", "status": 400, "detail": {"theme.logo": "is too large"}}
     wrong: list[Any] = [{"fault": "slow", "seconds": "long"}, {"fault": "hang", "x": 1}, {}, []]
-    refused = [client.post("/__emulator__/fail", json=one) for one in wrong]
+    rejected = [client.post("/__emulator__/fail", json=one) for one in wrong]
     client.post("/__emulator__/fail", json={**fault, "times": 2})
 
-    answers = [client.post("/vault/sessions") for _ in range(3)]
+    responses = [create_session(client) for _ in range(3)]
 
-    assert [answer.status_code for answer in refused] == [400] * 4
-    assert [answer.status_code for answer in answers] == [400, 400, 200]
-    assert answers[0].json()["detail"] == fault["detail"]
+    assert [response.status_code for response in rejected] == [400] * 4
+    assert [response.status_code for response in responses] == [400, 400, 200]
+    assert responses[0].json()["detail"] == fault["detail"]

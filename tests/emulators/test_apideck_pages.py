@@ -1,61 +1,46 @@
-"""The stand-in Hosted Vault's pages: what a session makes of them, and what it cannot."""
+"""The pages of the emulated Vault show what the session says."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
-from emulators.apideck import ApideckEmulator
-from emulators.apideck.emulator import API_KEY
+from tests.support.apideck_calls import created
 
 BACK = "https://app.example.com/back"
-HEADERS = {
-    "authorization": f"Bearer {API_KEY}",
-    "x-apideck-app-id": "app",
-    "x-apideck-consumer-id": "acme",
-    "content-type": "application/json",
-}
 
 
-class Browser:
-    """Somebody's browser, with a session of theirs."""
+class Visit:
+    """A user in the Vault with a session."""
 
-    def __init__(self, client: httpx.Client, session: dict[str, Any]) -> None:
-        self._client = client
-        made = client.post("/vault/sessions", json=session, headers=HEADERS).json()["data"]
-        self.token = str(made["session_token"])
-        self.home = client.get(made["session_uri"])
+    def __init__(self, browser: httpx.Client, session: dict[str, Any]) -> None:
+        self._browser = browser
+        data = created(browser, **session)
+        self.token = data["session_token"]
+        self.home = browser.get(data["session_uri"])
 
     def connector(
         self, api: str = "crm", service: str = "hubspot", *, isolation: bool = False
     ) -> httpx.Response:
-        """Open one connector's page."""
+        """Open the page of one connector."""
         query = {"jwt": self.token, **({"isolation": "true"} if isolation else {})}
-        return self._client.get(f"/integrations/{api}/{service}", params=query)
+        return self._browser.get(f"/integrations/{api}/{service}", params=query)
 
     def choose(self, action: str, page: str = "home") -> httpx.Response:
-        """Choose an action for HubSpot; returns where that leads, not followed."""
+        """Choose an action for HubSpot; returns the redirect without following it."""
         form = {"unified_api": "crm", "service_id": "hubspot", "action": action, "page": page}
-        return self._client.post("/connect", data={"jwt": self.token, **form})
+        return self._browser.post("/connect", data={"jwt": self.token, **form})
 
     def reload(self) -> str:
-        """Return the first page as it is now."""
-        return self._client.get(f"/session/{self.token}").text
+        """Return the current first page."""
+        return self._browser.get(f"/session/{self.token}").text
 
 
-@pytest.fixture
-def client(apideck: ApideckEmulator, apideck_url: str) -> Iterator[httpx.Client]:  # noqa: ARG001 - reset
-    """Return a client that has no key."""
-    with httpx.Client(base_url=apideck_url) as client:
-        yield client
-
-
-def page(client: httpx.Client, **settings: Any) -> str:
+def page(browser: httpx.Client, **settings: Any) -> str:
     """Return the first page of a session with these settings."""
-    return Browser(client, {"settings": settings}).home.text
+    return Visit(browser, {"settings": settings}).home.text
 
 
 @pytest.mark.parametrize(
@@ -68,17 +53,17 @@ def page(client: httpx.Client, **settings: Any) -> str:
         ("isolation_mode", False, "<aside"),
     ],
 )
-def test_a_setting_shows_and_hides(
-    client: httpx.Client, setting: str, shown_when: bool, what: str
+def test_a_setting_shows_or_hides_a_part(
+    browser: httpx.Client, setting: str, shown_when: bool, what: str
 ) -> None:
-    """What it is about is on the page with one value, and not with the other."""
-    assert what in page(client, **{setting: shown_when})
-    assert what not in page(client, **{setting: not shown_when})
+    """The part is on the page with one value of the setting, and not with the other."""
+    assert what in page(browser, **{setting: shown_when})
+    assert what not in page(browser, **{setting: not shown_when})
 
 
-def test_the_defaults_are_apidecks(client: httpx.Client) -> None:
-    """Sidebar and logs are there, suggestions and the sandbox's banner are not."""
-    shown = page(client)
+def test_the_defaults_are_apidecks(browser: httpx.Client) -> None:
+    """By default the page shows sidebar and logs, but no suggestions and no sandbox banner."""
+    shown = page(browser)
 
     assert "<aside" in shown
     assert 'id="logs"' in shown
@@ -87,30 +72,30 @@ def test_the_defaults_are_apidecks(client: httpx.Client) -> None:
     assert "Back to" not in shown
 
 
-def test_guides_and_resource_settings_can_be_hidden(client: httpx.Client) -> None:
-    """A connector has a guide before it is connected, and resource settings afterwards."""
-    open_one = Browser(client, {})
-    hidden = Browser(client, {"settings": {"hide_guides": True, "hide_resource_settings": True}})
+def test_guides_and_resource_settings_can_be_hidden(browser: httpx.Client) -> None:
+    """A connector shows a guide before it is connected, and resource settings afterwards."""
+    shown = Visit(browser, {})
+    hidden = Visit(browser, {"settings": {"hide_guides": True, "hide_resource_settings": True}})
 
-    before = (open_one.connector().text, hidden.connector().text)
-    open_one.choose("connect")
-    after = (open_one.connector().text, hidden.connector().text)
+    before = (shown.connector().text, hidden.connector().text)
+    shown.choose("connect")
+    after = (shown.connector().text, hidden.connector().text)
 
     assert ["Guide" in text for text in before] == [True, False]
     assert ["Resource settings" in text for text in after] == [True, False]
 
 
-def test_isolation_leaves_one_connector_alone(client: httpx.Client) -> None:
-    """With `isolation=true` nothing on the page leads to another."""
-    browser = Browser(client, {})
+def test_isolation_shows_one_connector_only(browser: httpx.Client) -> None:
+    """With `isolation=true` no link on the page leads to another connector."""
+    visit = Visit(browser, {})
 
-    alone, among_others = browser.connector(isolation=True).text, browser.connector().text
+    isolated, normal = visit.connector(isolation=True).text, visit.connector().text
 
-    for way_out in ("<aside", "All integrations", f'"/session/{browser.token}"'):
-        assert way_out in among_others
-        assert way_out not in alone
-    location = browser.choose("connect", page="isolated").headers["location"]
-    assert location == f"/integrations/crm/hubspot?jwt={browser.token}&isolation=true"
+    for link in ("<aside", "All integrations", f'"/session/{visit.token}"'):
+        assert link in normal
+        assert link not in isolated
+    location = visit.choose("connect", page="isolated").headers["location"]
+    assert location == f"/integrations/crm/hubspot?jwt={visit.token}&isolation=true"
 
 
 @pytest.mark.parametrize(
@@ -122,14 +107,14 @@ def test_isolation_leaves_one_connector_alone(client: httpx.Client) -> None:
     ],
 )
 def test_only_allowed_actions_are_offered(
-    client: httpx.Client, allowed: list[str] | None, offered: set[str]
+    browser: httpx.Client, allowed: list[str] | None, offered: set[str]
 ) -> None:
-    """Absent means all of them, and empty means none."""
+    """Without the setting all actions are offered, and with an empty list none."""
     settings = {} if allowed is None else {"allow_actions": allowed}
-    browser = Browser(client, {"settings": {"unified_apis": ["crm"], **settings}})
-    browser.choose("connect")
+    visit = Visit(browser, {"settings": {"unified_apis": ["crm"], **settings}})
+    visit.choose("connect")
 
-    buttons = re.findall(r'value="(\w+)" class="\w+" aria-label="[\w ]+ HubSpot"', browser.reload())
+    buttons = re.findall(r'value="(\w+)" class="\w+" aria-label="[\w ]+ HubSpot"', visit.reload())
 
     assert set(buttons) == offered
 
@@ -146,49 +131,51 @@ def test_only_allowed_actions_are_offered(
         (["explode"], "Not connected"),
     ],
 )
-def test_an_action_does_what_it_says(client: httpx.Client, actions: list[str], state: str) -> None:
-    """The page then shows the connection's new state; an unknown action changes nothing."""
-    browser = Browser(client, {})
+def test_an_action_changes_the_connection(
+    browser: httpx.Client, actions: list[str], state: str
+) -> None:
+    """The page shows the new state of the connection; an unknown action changes nothing."""
+    visit = Visit(browser, {})
 
     for action in actions:
-        assert browser.choose(action).status_code == 303
+        assert visit.choose(action).status_code == 303
 
-    assert f">{state}</p>" in browser.connector().text
-
-
-def test_connections_are_the_consumers_and_not_the_sessions(client: httpx.Client) -> None:
-    """The next session of the same consumer finds them, and what was done is in its logs."""
-    Browser(client, {}).choose("connect")
-
-    shown = Browser(client, {}).home.text
-
-    assert ">Connected</p>" in shown
-    assert "HubSpot: connected" in shown
-    assert client.post("/connect", data={"jwt": "forged"}).status_code == 401
+    assert f">{state}</p>" in visit.connector().text
 
 
-def test_success_leads_back_only_when_asked(client: httpx.Client) -> None:
-    """Without auto_redirect one stays, and finds a link back."""
-    browser = Browser(client, {"redirect_uri": BACK})
+def test_connections_belong_to_the_consumer(browser: httpx.Client) -> None:
+    """The next session of the same consumer shows the connections and the log."""
+    Visit(browser, {}).choose("connect")
 
-    assert browser.choose("connect").headers["location"] == f"/session/{browser.token}"
-    assert f'href="{BACK}"' in browser.home.text
+    text = Visit(browser, {}).home.text
+
+    assert ">Connected</p>" in text
+    assert "HubSpot: connected" in text
+    assert browser.post("/connect", data={"jwt": "forged"}).status_code == 401
 
 
-def test_a_simulated_error_leads_back_with_apidecks_parameters(client: httpx.Client) -> None:
-    """All five of them are in the query, and nothing is connected."""
-    browser = Browser(client, {"redirect_uri": BACK})
+def test_a_success_redirects_back_only_with_auto_redirect(browser: httpx.Client) -> None:
+    """Without auto_redirect the user stays in the Vault, which has a link back."""
+    visit = Visit(browser, {"redirect_uri": BACK})
 
-    location = browser.choose("fail").headers["location"]
+    assert visit.choose("connect").headers["location"] == f"/session/{visit.token}"
+    assert f'href="{BACK}"' in visit.home.text
+
+
+def test_a_simulated_error_redirects_back_with_apidecks_parameters(browser: httpx.Client) -> None:
+    """The query has all five parameters, and nothing is connected."""
+    visit = Visit(browser, {"redirect_uri": BACK})
+
+    location = visit.choose("fail").headers["location"]
 
     query = parse_qs(urlsplit(location).query)
     assert set(query) == {"error_type", "error_message", "origin", "service_id", "ref"}
     assert query["service_id"] == ["hubspot"]
-    assert ">Connected</p>" not in browser.reload()
+    assert ">Connected</p>" not in visit.reload()
 
 
-def test_theme_and_legal_links_are_shown(client: httpx.Client) -> None:
-    """Colours, logo, icon and links are the session's."""
+def test_theme_and_legal_links_are_shown(browser: httpx.Client) -> None:
+    """Colours, logo, icon and links are those of the session."""
     theme = {
         "primary_color": "#fde047",
         "sidepanel_background_color": "navy",
@@ -199,7 +186,7 @@ def test_theme_and_legal_links_are_shown(client: httpx.Client) -> None:
         "terms_url": "https://e.example/terms",
     }
 
-    shown = Browser(client, {"theme": theme}).home.text
+    shown = Visit(browser, {"theme": theme}).home.text
 
     for value in theme.values():
         assert value in shown
@@ -208,39 +195,39 @@ def test_theme_and_legal_links_are_shown(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("colour", "ink"), [("#fff", "#111111"), ("navy", "#ffffff")])
-def test_a_buttons_text_can_be_read(client: httpx.Client, colour: str, ink: str) -> None:
-    """Short colours are understood; a name is taken for a dark one."""
-    shown = Browser(client, {"theme": {"primary_color": colour}}).home.text
+def test_the_text_of_a_button_is_readable(browser: httpx.Client, colour: str, ink: str) -> None:
+    """Text is dark on bright colours; the names of colours count as dark."""
+    shown = Visit(browser, {"theme": {"primary_color": colour}}).home.text
 
     assert f"--primary: {colour}; --primary-ink: {ink};" in shown
 
 
 @pytest.mark.parametrize("name", ["vault.css", "countdown.js", "icon.svg"])
-def test_the_pages_bring_their_own_assets(client: httpx.Client, name: str) -> None:
-    """Nothing is loaded from elsewhere."""
-    answer = client.get(f"/assets/{name}")
+def test_the_pages_have_their_own_assets(browser: httpx.Client, name: str) -> None:
+    """The emulator serves style sheet, script and icon itself."""
+    response = browser.get(f"/assets/{name}")
 
-    assert answer.status_code == 200
-    assert answer.content
+    assert response.status_code == 200
+    assert response.content
 
 
 @pytest.mark.parametrize(
     ("length", "shown"), [("30m", "29 min"), ("24h", "23 h 59 min"), ("7d", "6 days")]
 )
-def test_the_page_says_how_long_the_session_lasts(
-    client: httpx.Client, length: str, shown: str
+def test_the_page_shows_how_long_the_session_lasts(
+    browser: httpx.Client, length: str, shown: str
 ) -> None:
-    """In words for people, in seconds for the countdown."""
-    text = page(client, session_length=length)
+    """The page has the time as text for users, and in seconds for the countdown."""
+    text = page(browser, session_length=length)
 
     [(seconds, words)] = re.findall(r'data-seconds="(\d+)">([^<]+)<', text)
     assert words in {shown, shown.replace("29", "30").replace("23 h 59", "24 h 0")}
     assert int(seconds) > 1700
 
 
-def test_a_kind_of_connector_that_is_unknown_is_said_to_be(client: httpx.Client) -> None:
-    """A group without connectors says so."""
-    shown = page(client, unified_apis=["lead"])
+def test_a_unified_api_without_connectors_is_shown_as_empty(browser: httpx.Client) -> None:
+    """A group without connectors says that it has none."""
+    shown = page(browser, unified_apis=["lead"])
 
     assert "<h2>Lead</h2>" in shown
-    assert "knows no connectors" in shown
+    assert "has no connectors" in shown

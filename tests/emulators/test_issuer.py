@@ -9,43 +9,43 @@ from joserfc.jwk import KeySet
 from emulators.issuer import DevelopmentIssuer
 
 
-def test_its_tokens_verify_with_its_published_keys(issuer: DevelopmentIssuer) -> None:
-    """Discovery leads to the keys, and the keys verify what the issuer signs."""
+def test_tokens_verify_with_the_published_keys(issuer: DevelopmentIssuer) -> None:
+    """The discovery document names the keys, and the keys verify the tokens."""
     document = httpx.get(f"{issuer.issuer}/.well-known/openid-configuration").json()
     keys = KeySet.import_key_set(httpx.get(document["jwks_uri"]).json())
     bare = httpx.get(f"{issuer.issuer}/token/ada").text
-    answered = httpx.get(f"{issuer.issuer}/token", params={"person": "ada"}).json()
+    response = httpx.get(f"{issuer.issuer}/token", params={"person": "ada"}).json()
 
     assert document["issuer"] == issuer.issuer
-    for token in (bare, answered["access_token"]):
+    for token in (bare, response["access_token"]):
         claims = jwt.decode(token, keys, algorithms=["RS256"]).claims
         assert (claims["sub"], claims["org_id"], claims["aud"]) == ("ada", "acme", "vault-bff")
 
 
-def test_it_hands_out_tokens_that_have_expired(issuer: DevelopmentIssuer) -> None:
-    """Whoever wants to see what becomes of them need not wait."""
+def test_the_issuer_can_issue_expired_tokens(issuer: DevelopmentIssuer) -> None:
+    """A developer can try an expired token without waiting."""
     bare = httpx.get(f"{issuer.issuer}/token/ada?expired").text
-    answered = httpx.get(f"{issuer.issuer}/token?person=ada&expired").json()["access_token"]
+    response = httpx.get(f"{issuer.issuer}/token?person=ada&expired").json()
 
-    for token in (bare, answered):
+    for token in (bare, response["access_token"]):
         claims = jwt.decode(token, issuer.keys.signing_key("RS256"), algorithms=["RS256"]).claims
         assert claims["exp"] < time.time() - 600
 
 
 def test_keys_rotate_over_http(issuer: DevelopmentIssuer) -> None:
-    """A rotation adds a key and keeps the old ones, until they are retired."""
+    """A rotation adds a key and keeps the old keys until they are retired."""
     before = httpx.get(f"{issuer.issuer}/jwks").json()["keys"]
     after = httpx.post(f"{issuer.issuer}/rotate").json()["keys"]
     issuer.keys.retire()
-    left = httpx.get(f"{issuer.issuer}/jwks").json()["keys"]
+    remaining = httpx.get(f"{issuer.issuer}/jwks").json()["keys"]
 
     assert len(after) == len(before) + 1
-    assert len(left) == 3
-    assert not any("d" in key for key in left)
+    assert len(remaining) == 3
+    assert not any("d" in key for key in remaining)
 
 
-def test_services_get_tokens_of_their_own(issuer: DevelopmentIssuer) -> None:
-    """Client credentials give a token; another grant does not."""
+def test_services_get_tokens_with_client_credentials(issuer: DevelopmentIssuer) -> None:
+    """The client credentials grant returns a token; another grant type is a 400."""
     url = f"{issuer.issuer}/token"
     form = {"grant_type": "client_credentials", "client_id": "robot"}
     token = httpx.post(url, data=form).json()["access_token"]
@@ -54,8 +54,8 @@ def test_services_get_tokens_of_their_own(issuer: DevelopmentIssuer) -> None:
     assert httpx.post(url, data={"grant_type": "password"}).status_code == 400
 
 
-def test_strangers_are_unknown(issuer: DevelopmentIssuer) -> None:
-    """Whoever is not on the list of people gets a 404 that says who is."""
+def test_unknown_people_get_no_token(issuer: DevelopmentIssuer) -> None:
+    """A request for a person who does not exist is a 404 with the list of people."""
     for path in ("/token/eve", "/token?person=eve", "/people/eve.svg"):
         assert httpx.get(issuer.issuer + path).json()["people"] == ["ada", "grace", "otto"]
     listed = httpx.get(f"{issuer.issuer}/people").json()
@@ -63,9 +63,9 @@ def test_strangers_are_unknown(issuer: DevelopmentIssuer) -> None:
     assert httpx.get(listed[0]["picture"]).headers["content-type"].startswith("image/svg")
 
 
-def test_in_a_container_it_listens_everywhere_and_is_itself_on_loopback() -> None:
-    """Told to listen on every address, it still issues under one that leads back to it."""
-    with DevelopmentIssuer().serve(host="0.0.0.0") as url:  # noqa: S104 - what this is about
+def test_the_issuer_url_is_on_loopback_in_a_container() -> None:
+    """An issuer that listens on all addresses uses the loopback address in its tokens."""
+    with DevelopmentIssuer().serve(host="0.0.0.0") as url:  # noqa: S104 - as in a container
         document = httpx.get(f"{url}/.well-known/openid-configuration").json()
 
     assert url.startswith("http://127.0.0.1:")

@@ -1,5 +1,5 @@
-// What the types have to allow, as docs/frontend.md uses the module, and what they have to refuse.
-// Nothing runs this: tsc reads it.
+// Code that the types have to allow, as in docs/frontend.md, and code that they have to reject. It is
+// compiled by tsc and never run.
 
 import {
   createVaultSession,
@@ -24,9 +24,9 @@ export async function connect(accessToken: string, show: (text: string) => void)
     show(error.type === "unauthenticated" ? "Please sign in again." : error.detail);
     show(error.requestId ?? `${error.message}: ${error.status}`);
     for (const { pointer, detail } of error.errors) show(`${pointer}: ${detail}`);
-    // @ts-expect-error - where the service did not say, there is nothing to wait for
+    // @ts-expect-error - retryAfter is absent if the service has not sent it
     show(error.retryAfter.toFixed());
-    // @ts-expect-error - an error is what it was when it was thrown
+    // @ts-expect-error - the members of an error are read-only
     error.status = 200;
   }
 }
@@ -41,7 +41,7 @@ export async function openEmbedded(token: string | null): Promise<string> {
   return `${session.session_token} ${session.redirect_url} ${new Date(session.expires_at)}`;
 }
 
-// An application tests what it shows with errors of its own making.
+// Tests of a web application can construct errors.
 export const down = new VaultSessionError(
   { type: "rate-limited", detail: "Later.", request_id: "1", errors: [] },
   { status: 429, retryAfter: 3, cause: "test" },
@@ -49,9 +49,9 @@ export const down = new VaultSessionError(
 export const nothing: VaultSessionOptions = {};
 export const defaults: [Promise<void>, Promise<VaultSession>] = [openVault(), createVaultSession()];
 
-// @ts-expect-error - cookies are sent or not; "omit" is what leaving it out means
+// @ts-expect-error - without this option no cookies are sent, so "omit" is not a value
 export const omitted: VaultSessionOptions = { credentials: "omit" };
-// @ts-expect-error - who the person is cannot be sent by a page
-export const asked: VaultSessionRequest = { consumer_id: "acme" };
-// @ts-expect-error - a connection needs both of its ids
+// @ts-expect-error - a page cannot choose the consumer
+export const foreign: VaultSessionRequest = { consumer_id: "acme" };
+// @ts-expect-error - a connection needs both ids
 export const half: VaultSessionRequest = { connection: { unified_api: "accounting" } };

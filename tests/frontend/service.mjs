@@ -1,4 +1,4 @@
-// A service on a real socket that answers as it is told, and keeps what it was asked.
+// A service on a socket that sends prepared responses and records its requests.
 
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ export const SESSION = {
   expires_at: "2026-01-31T12:00:00Z",
 };
 
-/** An answer with a problem, as RFC 9457 has it. */
+/** A response with a problem (RFC 9457). */
 export function problem(status, slug, { headers = {}, ...members } = {}) {
   const type = `https://vault.example.com/problems/${slug}`;
   return {
@@ -28,22 +28,22 @@ export function created(session = SESSION) {
 }
 
 /**
- * Serves for as long as a test lasts: each request gets the next of `answers`, the last of them
- * again and again; `"silence"` is no answer at all, and `"half"` one that breaks off.
+ * Serves until the test ends. Each request gets the next of `responses`, and the last one is
+ * repeated; `"silence"` is no response, and `"half"` one that ends early.
  */
-export async function serve(t, ...answers) {
+export async function serve(t, ...responses) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const chunks = await request.toArray();
     const { method, headers, url } = request;
     requests.push({ method, headers, url, body: Buffer.concat(chunks).toString() });
-    const answer = answers.length > 1 ? answers.shift() : answers[0];
-    if (answer === "silence") return;
-    if (answer === "half") {
+    const prepared = responses.length > 1 ? responses.shift() : responses[0];
+    if (prepared === "silence") return;
+    if (prepared === "half") {
       response.writeHead(201, { "Content-Length": "100" }).write("{", () => response.destroy());
       return;
     }
-    response.writeHead(answer.status, answer.headers).end(answer.body);
+    response.writeHead(prepared.status, prepared.headers).end(prepared.body);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

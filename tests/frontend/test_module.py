@@ -1,4 +1,4 @@
-"""The client module for frontends, tested by Node's own test runner."""
+"""The client module for frontends, tested with Node's test runner."""
 
 import shutil
 import subprocess
@@ -10,12 +10,12 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js: apt-get install nodejs")
-def test_the_client_module_holds_what_its_own_tests_say() -> None:
-    """Every test beside this file passes, against a real server of its own."""
+def test_the_javascript_tests_pass() -> None:
+    """Every `*.test.mjs` in this folder passes."""
     files = sorted(str(path) for path in HERE.glob("*.test.mjs"))
 
     ended = subprocess.run(
-        ["node", "--test", *files],  # noqa: S607 - whichever node the machine has
+        ["node", "--test", *files],  # noqa: S607 - the node of the machine
         check=False,
         capture_output=True,
         text=True,

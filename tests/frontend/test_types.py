@@ -1,4 +1,4 @@
-"""The types beside the client module, read by TypeScript's own compiler."""
+"""The types of the client module, checked by the TypeScript compiler."""
 
 import json
 import re
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def complaints(*files: Path) -> str:
-    """Return what the compiler finds wrong with files."""
+def errors(*files: Path) -> str:
+    """Return the errors of the compiler."""
     ended = subprocess.run(
         [TSC, *OPTIONS, "--moduleResolution", "bundler", "--types", "", *files],
         check=False,
@@ -44,8 +44,8 @@ def complaints(*files: Path) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_the_types_allow_what_the_docs_do_and_refuse_mistakes() -> None:
-    """A consumer that uses each of them compiles, and each mistake that it makes is noticed."""
+def test_the_types_allow_the_docs_code_and_reject_mistakes() -> None:
+    """consumer.ts uses every exported type and compiles, and each of its mistakes is an error."""
     declared = re.findall(
         r"^export (?:interface|class|function) (\w+)", TYPES.read_text(), re.MULTILINE
     )
@@ -53,14 +53,14 @@ def test_the_types_allow_what_the_docs_do_and_refuse_mistakes() -> None:
     for name in declared:
         assert re.search(rf"\b{name}\b", CONSUMER.read_text()), name
 
-    assert complaints(TYPES, CONSUMER) == ""
+    assert errors(TYPES, CONSUMER) == ""
 
 
-def test_the_types_name_what_the_module_exports(tmp_path: Path) -> None:
-    """A function that the module does not have, or that has no types, would be found here."""
+def test_the_types_match_the_exports_of_the_module(tmp_path: Path) -> None:
+    """Every export of the module has a type, and every type has an export."""
     script = f"console.log(JSON.stringify(Object.keys(await import({json.dumps(str(MODULE))}))))"
     printed = subprocess.run(
-        ["node", "--input-type=module", "--eval", script],  # noqa: S607 - whichever there is
+        ["node", "--input-type=module", "--eval", script],  # noqa: S607 - the node of the machine
         check=True,
         capture_output=True,
         text=True,
@@ -69,7 +69,7 @@ def test_the_types_name_what_the_module_exports(tmp_path: Path) -> None:
     exported = json.loads(printed)
     assert "openVault" in exported
 
-    # An object literal has to have every key of a Record, and may have no others.
+    # The keys of an object literal have to be exactly those of its Record type.
     names = tmp_path / "names.ts"
     names.write_text(
         f"import * as types from {json.dumps(str(MODULE))};\n"
@@ -77,4 +77,4 @@ def test_the_types_name_what_the_module_exports(tmp_path: Path) -> None:
         f"{json.dumps(dict.fromkeys(exported, True))};\n"
     )
 
-    assert complaints(names) == ""
+    assert errors(names) == ""

@@ -125,7 +125,7 @@ async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
 ) -> None:
     """After some failures its callers are told at once; those with a token of an issuer's mint."""
     application = Application()
-    application.status = 500
+    application.status = 503
     with application.serve() as whoami_url:
         settings = settings_with_application(
             issuer.issuer, apideck_url, whoami_url, "https://app.example.com"

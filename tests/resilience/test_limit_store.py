@@ -1,14 +1,16 @@
-"""What callers notice of where requests are counted: that it fails, and that it is back."""
+"""What callers and the operator notice when the rate limit store fails, moves and recovers."""
 
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from emulators.apideck import ApideckEmulator
@@ -16,34 +18,37 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support import redis_server
 from tests.support.http import bearer, problem
 from tests.support.measured import promptly
+from tests.support.ports import free_ports
+from tests.support.redis_server import Endpoint
 from tests.support.service import running, settings_for
 
 OVERLOADED = (503, "overloaded")
 FAILURES = "vault_bff_rate_limit_store_failures_total"
+CAUSES = {"absent": "ConnectionError: Connect", "silent": "no response within 0.2 s"}
 
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Return the URL of a store that accepts connections, and says nothing."""
+    """Return the URL of a store that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
 
 
 @pytest.fixture
 def absent(unused_tcp_port: int) -> str:
-    """Return the URL of a store that is not there."""
+    """Return the URL of a store that refuses connections."""
     return f"redis://127.0.0.1:{unused_tcp_port}/0"
 
 
 @pytest.mark.parametrize("store", ["absent", "silent"])
-async def test_each_process_counts_while_the_store_fails_where_the_operator_chose_so(
+async def test_each_process_counts_by_itself_while_the_store_fails_open(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     request: pytest.FixtureRequest,
     store: str,
 ) -> None:
-    """The caller has a session after the store's small timeout, and their limit stands."""
+    """The caller gets a session within the store's timeout, and their limit still applies."""
     limits = {
         "store": request.getfixturevalue(store),
         "store_timeout_seconds": 0.2,
@@ -64,17 +69,18 @@ async def test_each_process_counts_while_the_store_fails_where_the_operator_chos
     [told] = [line for line in logs if line["event"].startswith("limit_store_")]
     assert told["event"] == "limit_store_failed"
     assert told["requests"] == "are counted by each process"
+    assert told["error"].startswith(f"{limits['store'].split('/')[2]}: {CAUSES[store]}")
 
 
 @pytest.mark.parametrize("store", ["absent", "silent"])
-async def test_requests_that_nobody_counts_are_refused_where_the_operator_chose_so(
+async def test_requests_are_rejected_while_the_store_fails_closed(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     request: pytest.FixtureRequest,
     store: str,
 ) -> None:
-    """The caller is told when to come again, after the small timeout, and nothing is minted."""
+    """The caller gets Retry-After within the store's timeout, and no session is created."""
     limits = {
         "store": request.getfixturevalue(store),
         "store_timeout_seconds": 0.2,
@@ -95,10 +101,10 @@ async def test_requests_that_nobody_counts_are_refused_where_the_operator_chose_
     assert told["requests"] == "are refused"
 
 
-async def test_a_store_that_says_nothing_costs_its_small_timeout_and_soon_not_even_that(
+async def test_a_store_that_never_responds_delays_only_the_first_callers(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, silent: str
 ) -> None:
-    """A few callers wait for that long, the others not at all, and all of them have a session."""
+    """A few callers wait for the timeout, the others do not, and all of them get a session."""
     seconds = 0.4
     limits = {"store": silent, "store_timeout_seconds": seconds}
     async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
@@ -119,7 +125,7 @@ async def test_a_store_that_says_nothing_costs_its_small_timeout_and_soon_not_ev
 @pytest.mark.parametrize(
     ("choice", "meanwhile"), [("open", {201}), ("closed", {503})], ids=["open", "closed"]
 )
-async def test_a_store_that_comes_back_counts_again_and_the_log_says_so(
+async def test_a_store_that_recovers_counts_again_and_the_log_says_so(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
@@ -128,7 +134,7 @@ async def test_a_store_that_comes_back_counts_again_and_the_log_says_so(
     choice: str,
     meanwhile: set[int],
 ) -> None:
-    """Between the two events only this process counts, and then all together, without a restart."""
+    """Between the two log events only this process counts; no restart is needed."""
     if reason := redis_server.missing():
         pytest.skip(reason)
     limits = {
@@ -177,7 +183,7 @@ async def test_all_callers_together_have_a_limit(
     request: pytest.FixtureRequest,
     shared: bool,
 ) -> None:
-    """Whoever comes after two others is refused, though not beyond a limit of their own."""
+    """The third caller is rejected, though within their own limit."""
     store = request.getfixturevalue("redis_url") if shared else "memory"
     limits = {
         "total": "2/hour",
@@ -205,3 +211,128 @@ async def test_all_callers_together_have_a_limit(
     ]
     assert 'vault_bff_rate_limited_total{policy="total"} 1.0' in metrics
     assert len(apideck.requests) == 2
+
+
+@asynccontextmanager
+async def two_servers(tmp_path: Path, *options: str) -> AsyncIterator[tuple[Redis, Redis]]:
+    """Run two Redis servers for as long as the context lasts; yields a client of each."""
+    if reason := redis_server.missing():
+        pytest.skip(reason)
+    async with AsyncExitStack() as stack:
+        clients = []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            server = redis_server.redis_server(tmp_path / name, free_ports(), *options)
+            clients.append(
+                await stack.enter_async_context(Redis.from_url(stack.enter_context(server)))
+            )
+        yield clients[0], clients[1]
+
+
+def port_of(redis: Redis) -> int:
+    """Return the port of a server."""
+    port: int = redis.connection_pool.connection_kwargs["port"]
+    return port
+
+
+class Counted:
+    """A service whose limits are counted behind an address that can move, with its log."""
+
+    def __init__(self, service: httpx.AsyncClient, token: str, logs: list[Any]) -> None:
+        self._service = service
+        self._token = token
+        self.logs = logs
+
+    async def remaining(self) -> int:
+        """Request a session; returns how many of its quota the caller has left."""
+        response = await self._service.post("/vault-session", headers=bearer(self._token))
+        assert response.status_code == 201
+        return int(response.headers["ratelimit"].partition("r=")[2].partition(";")[0])
+
+    @property
+    def failures(self) -> list[str]:
+        """What the log says about failures of the store."""
+        return [line["error"] for line in self.logs if line["event"] == "limit_store_failed"]
+
+
+@asynccontextmanager
+async def counted_behind(
+    endpoint: Endpoint, issuer: DevelopmentIssuer, apideck_url: str
+) -> AsyncIterator[Counted]:
+    """Run a service that counts in the Redis behind an endpoint."""
+    limits = {"store": endpoint.url, "store_timeout_seconds": 5, "per_user": "100/day"}
+    with capture_logs() as logs:
+        async with running(settings_for(issuer.issuer, apideck_url, limits=limits)) as service:
+            yield Counted(service, issuer.token(), logs)
+
+
+async def test_after_a_failover_requests_are_counted_by_the_new_primary(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, tmp_path: Path
+) -> None:
+    """The old primary keeps its connections, and responds READONLY: one request notices."""
+    async with two_servers(tmp_path) as (old, new):
+        await new.replicaof("127.0.0.1", str(port_of(old)))
+        await redis_server.wait_until_replicating(new)
+        async with (
+            Endpoint(port_of(old)).serve() as endpoint,
+            counted_behind(endpoint, issuer, apideck_url) as service,
+        ):
+            before = [await service.remaining() for _ in range(3)]
+            await old.wait(1, 5000)
+            await new.replicaof("NO", "ONE")
+            await old.replicaof("127.0.0.1", str(port_of(new)))
+            endpoint.target = port_of(new)
+            meanwhile = await service.remaining()
+            after = [await service.remaining() for _ in range(3)]
+
+    assert before == [99, 98, 97]
+    assert meanwhile == 99  # This process counted it by itself.
+    assert after == [96, 95, 94]
+    assert service.failures == [f"{endpoint.url.split('/')[2]}: ReadOnlyError"]
+    assert [line["event"] for line in service.logs].count("limit_store_recovered") == 1
+    assert len(apideck.minted) == 7
+
+
+async def test_a_node_of_a_cluster_that_owns_no_key_is_left_at_once(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, tmp_path: Path
+) -> None:
+    """It responds MOVED, and the next connection may lead to the node that owns them."""
+    async with two_servers(tmp_path, "--cluster-enabled", "yes") as (owner, other):
+        await redis_server.join_cluster(owner, other)
+        async with (
+            Endpoint(port_of(other)).serve() as endpoint,
+            counted_behind(endpoint, issuer, apideck_url) as service,
+        ):
+            moved = [await service.remaining() for _ in range(2)]
+            endpoint.target = port_of(owner)
+            after = [await service.remaining() for _ in range(2)]
+
+    assert moved == [99, 98]
+    assert after == [99, 98]
+    assert service.failures == [f"{endpoint.url.split('/')[2]}: MovedError"]
+    assert len(apideck.minted) == 4
+
+
+async def test_a_probe_of_the_breaker_uses_a_new_connection(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, tmp_path: Path
+) -> None:
+    """While most calls fail no connection is kept, so the store may move in the meantime."""
+    async with two_servers(tmp_path) as (old, new):
+        await old.replicaof("127.0.0.1", str(port_of(new)))
+        await redis_server.wait_until_replicating(old)
+        async with (
+            Endpoint(port_of(old)).serve() as endpoint,
+            counted_behind(endpoint, issuer, apideck_url) as service,
+        ):
+            for _ in range(8):
+                await service.remaining()
+            endpoint.target = port_of(new)
+            async with asyncio.timeout(20):
+                while "limit_store_recovered" not in {line["event"] for line in service.logs}:
+                    await asyncio.sleep(0.05)
+                    await service.remaining()
+            counted = await new.keys("*")
+
+    assert len(counted) == 1
+    assert endpoint.connections == 6  # Each of five failures, and the probe that went well.
+    assert apideck.minted

@@ -95,6 +95,25 @@ async def test_an_issuer_that_cannot_be_asked_is_a_503(
     assert apideck.requests == []
 
 
+@pytest.mark.parametrize("fault", ["crash", "oversized", "html"])
+async def test_made_up_opaque_tokens_do_not_lock_out_other_callers(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
+) -> None:
+    """Denial of service: an issuer fails for each token that it cannot parse."""
+    async with run(introspection=INTROSPECTION) as service:
+        await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+        apideck.reset()
+        issuer.fault = fault
+        for number in range(30):
+            answer = await service.post("/vault-session", headers=bearer(f"made-up-{number}"))
+            assert problem(answer) == (503, "identity-provider-unavailable")
+        issuer.fault = None
+        honest = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+
+    assert honest.status_code == 201
+    assert len(apideck.minted) == 1
+
+
 async def test_our_own_credentials_being_wrong_is_the_operators_trouble(
     run: Run, issuer: DevelopmentIssuer
 ) -> None:
@@ -141,6 +160,20 @@ async def test_userinfo_fills_in_what_a_token_lacks(
     assert issuer.counts["userinfo"] == 1
     for minted in apideck.minted:
         assert minted.session["consumer_metadata"]["email"] == "ada@acme.example"
+
+
+async def test_userinfo_that_rejects_one_token_is_asked_about_the_next(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """One person's token without the scope `openid` does not remove other people's names."""
+    async with run(userinfo=True) as service:
+        for subject in ("ada", "eve", "grace"):
+            issuer.fault = "forbidden" if subject == "eve" else None
+            token = issuer.token(sub=subject, name="", omit=["email"])
+            await service.post("/vault-session", headers=bearer(token))
+
+    shown = [minted.session["consumer_metadata"].get("user_name") for minted in apideck.minted]
+    assert shown == ["Ada Byron", None, "Grace Brewster"]
 
 
 @pytest.mark.parametrize("fault", ["down", "wrong-subject", "html"])
@@ -238,6 +271,26 @@ async def test_an_application_that_answers_nonsense_is_a_503(
 
     assert problem(answer) == (503, "identity-provider-unavailable")
     assert apideck.requests == []
+
+
+async def test_made_up_cookies_do_not_lock_out_other_callers(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    apideck: ApideckEmulator,
+    application: Application,
+) -> None:
+    """Denial of service: an application responds with 500 to each cookie that it cannot parse."""
+    application.status_for_unknown = 500
+    with application.serve() as whoami_url:
+        async with running(with_application(issuer, apideck_url, whoami_url)) as service:
+            for number in range(30):
+                made_up = {**PAGE, "cookie": f"app_session=made-up-{number}"}
+                answer = await service.post("/vault-session", headers=made_up)
+                assert problem(answer) == (503, "identity-provider-unavailable")
+            honest = await service.post("/vault-session", headers=PAGE)
+
+    assert honest.status_code == 201
+    assert [minted.consumer_id for minted in apideck.minted] == ["r-42"]
 
 
 async def test_one_persons_cookie_never_gives_anothers_session(
@@ -349,7 +402,7 @@ async def test_a_service_needs_its_scope(
 async def test_a_role_can_be_required_instead(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """From a claim of the operator's choice, a list or a string."""
+    """The role is read from the configured claim; part of another role's name is not the role."""
     rule = {**SERVICES, "required_scope": None, "required_role": "minter", "role_claim": "/app/r"}
     async with run(**rule) as service:
         answers = [
@@ -358,11 +411,11 @@ async def test_a_role_can_be_required_instead(
                 json={"consumer_id": "acme"},
                 headers=bearer(issuer.service_token(app={"r": roles})),
             )
-            for roles in (["reader", "minter"], ["reader"], None)
+            for roles in (["reader", "minter"], "minter", "token minter", ["reader"], None)
         ]
 
-    assert [answer.status_code for answer in answers] == [201, 403, 403]
-    assert len(apideck.requests) == 1
+    assert [answer.status_code for answer in answers] == [201, 201, 403, 403, 403]
+    assert len(apideck.requests) == 2
 
 
 async def test_a_delegated_token_mints_for_its_subject_and_both_are_audited(

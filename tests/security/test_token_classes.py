@@ -29,7 +29,7 @@ from emulators.issuer import DevelopmentIssuer
 from emulators.serving import serve
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
-from tests.support.signing import decoded, encoded, parts, signed
+from tests.support.signing import decoded, encoded, parts, roca_modulus, signed
 
 Attack = Callable[[DevelopmentIssuer], str]
 ATTACKS: dict[str, Attack] = {}
@@ -431,6 +431,55 @@ async def test_a_token_of_another_kind_is_no_access_token(
     await refused(service, apideck, with_header(issuer, typ=kind))
 
 
+@pytest.mark.parametrize(
+    ("header", "claims"),
+    [
+        ({}, {"nonce": "n-0S6_WzA2Mj"}),
+        ({}, {"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"}),
+        ({}, {"c_hash": "LDktKdoQak3Pk0cnXxCltA"}),
+        ({}, {"nonce": "n-0S6_WzA2Mj", "typ": "ID"}),
+        ({}, {"token_use": "id"}),
+        ({}, {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+        ({"typ": "logout+jwt"}, {}),
+    ],
+)
+async def test_an_id_token_with_our_audience_is_no_access_token(
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    apideck_url: str,
+    header: dict[str, Any],
+    claims: dict[str, Any],
+) -> None:
+    """OpenID Connect Core 2: an application that people sign in to must not mint with ID tokens."""
+    any_type = {"issuers": {"main": {"token_type": "any"}}}
+    settings = settings_for(issuer.issuer, apideck_url, identity=any_type)
+    async with running(settings) as service:
+        typ = {"typ": "JWT", **header}
+        await refused(service, apideck, issuer.token(headers=typ, **claims))
+
+        good = await service.post("/vault-session", headers=bearer(issuer.token(headers=typ)))
+    assert good.status_code == (401 if header else 201)
+
+
+async def test_claims_that_the_operator_excludes_open_nothing(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """A token of a third-party client or of a pending session is not accepted."""
+    rules = {"required_claims": {"sts": "active"}, "forbidden_claims": ["client_id"]}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": rules}})
+    async with running(settings) as service:
+        wrong: list[dict[str, Any]] = [
+            {"sts": "pending"},
+            {},
+            {"sts": "active", "client_id": "partner"},
+        ]
+        for claims in wrong:
+            token = issuer.token(**claims, omit=[] if "client_id" in claims else ["client_id"])
+            await refused(service, apideck, token)
+        active = issuer.token(sts="active", omit=["client_id"])
+        assert (await service.post("/vault-session", headers=bearer(active))).status_code == 201
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 async def test_a_claim_of_another_type_is_not_coerced(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
@@ -507,7 +556,7 @@ async def test_equal_key_ids_of_two_issuers_are_two_keys(
 
 
 def test_weak_keys_of_an_issuer_are_left_out() -> None:
-    """RFC 8725 3.5, RFC 7518 3.3: short moduli, exponents that prove nothing, unknown curves."""
+    """RFC 8725 3.5, RFC 7518 3.3: short or ROCA moduli, weak exponents, unknown curves."""
     good = ECKey.generate_key("P-256").as_dict(private=False)
     strong = FOREIGN.as_dict(private=False)
     with pytest.warns(SecurityWarning):
@@ -518,6 +567,7 @@ def test_weak_keys_of_an_issuer_are_left_out() -> None:
         {**strong, "e": "Ag"},
         {**strong, "e": "AA"},
         {**strong, "n": "AA"},
+        {**strong, "n": encoded(roca_modulus().to_bytes(256, "big"))},
         {**ECKey.generate_key("secp256k1").as_dict(private=False)},
         {**OKPKey.generate_key("X25519").as_dict(private=False)},
         {**good, "x": encoded(b"\0" * 32), "y": encoded(b"\0" * 32)},

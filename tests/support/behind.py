@@ -1,19 +1,19 @@
-"""A service that asks Apideck through something that fails, with times that tests can afford."""
+"""Settings of a service whose Apideck fails, with timeouts that are short enough for tests."""
 
 from typing import Any
 
 ATTEMPT_SECONDS = 1.0
 DEADLINE_SECONDS = 5.0
 SOON = DEADLINE_SECONDS + 2.0
-"""Seconds within which a caller must have an answer: the deadline, and what a busy machine adds."""
+"""Seconds within which a caller must have a response: the deadline, and a margin for a busy CPU."""
 
 
 def behind(url: str, **more: Any) -> dict[str, Any]:
-    """Return the settings of a service that asks this URL.
+    """Return the settings of a service that sends its requests for Apideck to this URL.
 
     Args:
-        url: whatever stands before the emulator.
-        more: further settings of Apideck's.
+        url: the URL of a proxy in front of the Apideck emulator.
+        more: further settings in the group `apideck`.
     """
     return {
         "apideck": {
@@ -27,7 +27,7 @@ def behind(url: str, **more: Any) -> dict[str, Any]:
 
 
 def asked(attempts: int, outcome: str) -> dict[str, float]:
-    """Return what the metrics say when one caller's attempts all ended like this."""
+    """Return the metrics after one call whose attempts all had this outcome."""
     return {
         f'requests_total{{application="default",outcome="{outcome}"}}': attempts,
         'retries_total{application="default"}': attempts - 1,

@@ -1,4 +1,4 @@
-"""A real browser: the system's Chromium, driven by Playwright, and npm packages for its pages."""
+"""The system's Chromium, controlled by Playwright, and npm packages for its pages."""
 
 import os
 import shutil
@@ -21,33 +21,33 @@ _QUIET = [
 
 
 def chromium() -> str | None:
-    """Return where the browser is; `CHROMIUM` names one that is not on the path."""
+    """Return the path of the browser; the environment variable `CHROMIUM` overrides it."""
     named = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else _NAMES
     return next(filter(None, map(shutil.which, named)), None)
 
 
 def missing() -> str | None:
-    """Return the command that would install what is missing, or None when nothing is."""
+    """Return what is missing and how to install it, or None."""
     return None if chromium() else "needs Chromium: apt-get install chromium"
 
 
 def missing_packages() -> str | None:
-    """Return the same for tests that need npm packages, too."""
+    """Return the same for tests that also need npm packages."""
     return missing() or (None if PACKAGES.is_dir() else "needs npm packages: make node-modules")
 
 
 @contextmanager
 def browser(*arguments: str) -> Iterator[Browser]:
-    """Run the browser, which says nothing to anybody by itself.
+    """Run the browser, without its background requests.
 
-    Playwright has an event loop of its own in this thread: no asynchronous test can run meanwhile,
-    so a fixture around this must not outlive its module.
+    Playwright runs an event loop in this thread, so no asynchronous test can run at the same time:
+    a fixture that uses this must not outlive its module.
     """
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=chromium(),
             args=[*_QUIET, *arguments],
-            # People's browsers keep a page as it was for the Back button; so does this one.
+            # Playwright turns this cache off; browsers of real users have it.
             ignore_default_args=["--disable-back-forward-cache"],
         )
         try:
@@ -57,7 +57,7 @@ def browser(*arguments: str) -> Iterator[Browser]:
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe-core finds wrong with a page, for somebody who cannot see or use a mouse."""
+    """Return the accessibility rules that a page violates, found by axe-core."""
     page.evaluate((PACKAGES / "axe-core" / "axe.min.js").read_text())
     found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
     return [

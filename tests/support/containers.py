@@ -1,6 +1,7 @@
-"""Containers without a registry and without a daemon: podman, on a base made from Debian packages.
+"""Containers without a registry or a daemon: podman, with a base image made of Debian packages.
 
-Needs root, so that it works where nobody has subordinate ids. What it makes stays in one directory.
+This needs root, because many machines have no subordinate user ids. Images and containers are in
+one temporary directory.
 """
 
 import json
@@ -14,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.skips import CANNOT
+from tests.support.skips import IMPOSSIBLE
 
 ROOT = Path(__file__).parent.parent.parent
-BASE = "localhost/python-of-debian:1"
+# Built locally under the name that the Dockerfiles use, so that podman does not pull it.
+BASE = (ROOT / "Dockerfile").read_text().partition("\nFROM ")[2].split()[0]
 IMAGE = "localhost/vault-bff:test"
 COMPOSE = Path(sys.executable).parent / "podman-compose"
 
@@ -25,9 +27,9 @@ _TOOLS = ("podman", "runc", "mmdebstrap", "iptables", "make")
 _NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "true")
 _PLUGINS = Path("/usr/lib/cni/bridge")
 _PACKAGES = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates,redis-server"
-_UNREAD = ("doc", "locale", "man")
+_NOT_NEEDED = ("doc", "locale", "man")
 _CA = Path("/etc/ssl/certs/ca-certificates.crt")
-# Works with cgroups of either version, without systemd, and under lowered limits.
+# This works with both versions of cgroups, without systemd, and with low resource limits.
 _CONFIGURATION = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
@@ -39,19 +41,19 @@ image_default_format = "v2s2"
 
 
 def missing() -> str | None:
-    """Return what is missing, with the command that would install it, or None when nothing is."""
+    """Return what is missing and how to install it, or None."""
     if os.geteuid() != 0:
-        return "builds a container, which needs root here"
+        return "needs root, to build a container"
     if absent := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         return f"needs {' '.join(absent)}: apt-get install {' '.join(absent)}"
     if not _PLUGINS.exists():
         return "needs apt-get install containernetworking-plugins"
     isolated = subprocess.run(_NAMESPACES, check=False, capture_output=True).returncode == 0
-    return None if isolated else f"{CANNOT}: this machine lets nobody make namespaces"
+    return None if isolated else f"{IMPOSSIBLE}: it does not allow namespaces"
 
 
 class Engine:
-    """podman with storage of its own."""
+    """podman with its own storage."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -64,7 +66,7 @@ class Engine:
         (home / "bin" / "docker").chmod(0o755)
         self.environment = {
             **os.environ,
-            # `make image` is to take podman, even where there is a docker.
+            # `make image` then uses podman, even on machines with docker.
             "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
             "CONTAINERS_CONF": str(home / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
@@ -73,15 +75,15 @@ class Engine:
         }
 
     def run(self, *arguments: str, timeout: float = 60) -> str:
-        """Run a podman command, and return what it prints.
+        """Run a podman command and return its output.
 
         Raises:
-            AssertionError: with what it complains of, when it fails.
+            AssertionError: the command failed; the message is its output.
         """
         return self.command("podman", *arguments, timeout=timeout)
 
     def command(self, *arguments: str, timeout: float = 60) -> str:
-        """Run any command that uses this podman, and return what it prints."""
+        """Run any command that uses this podman, and return its output."""
         ended = subprocess.run(
             arguments,
             check=False,
@@ -95,7 +97,7 @@ class Engine:
         return ended.stdout
 
     def make_base(self) -> None:
-        """Make an image with a Python and a pip, as the real base has them."""
+        """Build a base image with Python and pip, like the real one."""
         tar = self._home / "base.tar"
         trust = [f"--customize-hook=copy-in {_CA} {_CA.parent}"] if _CA.exists() else []
         self.command(
@@ -103,8 +105,8 @@ class Engine:
             "--quiet",
             "--variant=essential",
             f"--include={_PACKAGES}",
-            *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _UNREAD),
-            # pip is then its own master, and can remove itself, as in the real base.
+            *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _NOT_NEEDED),
+            # pip can then remove itself, as in the real base image.
             '--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
             '--customize-hook=chroot "$1" python3 -m pip install --quiet --ignore-installed'
             " --root-user-action ignore --no-index --find-links /usr/share/python-wheels pip",
@@ -112,28 +114,28 @@ class Engine:
             *trust,
             "bookworm",
             str(tar),
-            timeout=300,
+            timeout=600,
         )
         self.run("import", "--quiet", str(tar), BASE, timeout=120)
         tar.unlink()
 
     def compose(self, *arguments: str | Path, timeout: float = 120) -> str:
-        """Run a command of podman-compose's over docker-compose.yml."""
+        """Run podman-compose with docker-compose.yml."""
         file = str(ROOT / "docker-compose.yml")
         return self.command(str(COMPOSE), "--file", file, *map(str, arguments), timeout=timeout)
 
     def state(self, container: str) -> dict[str, Any]:
-        """Return what a container is doing."""
+        """Return the state of a container."""
         return dict(json.loads(self.run("inspect", container))[0]["State"])
 
     def inspect(self, image: str) -> dict[str, Any]:
-        """Return what an image says of itself."""
+        """Return the metadata of an image."""
         [described] = json.loads(self.run("image", "inspect", image))
         return dict(described)
 
     @contextmanager
     def container(self, *options: str, image: str = IMAGE) -> Iterator[str]:
-        """Run a container as strictly as the manifests ask for; yields its id."""
+        """Run a container with the restrictions of the manifests; yields its id."""
         strict = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--network=host")
         no_new = "--security-opt=no-new-privileges"
         started = self.run("run", "--detach", *strict, no_new, *options, image).strip()
@@ -143,14 +145,14 @@ class Engine:
             self.run("rm", "--force", "--time", "0", started)
 
     def wait(self, container: str, seconds: float) -> int:
-        """Wait until a container has ended, and return its exit status."""
+        """Wait until a container has exited, and return its exit status."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             state = self.state(container)
             if not state["Running"]:
                 return int(state["ExitCode"])
             time.sleep(0.05)
-        raise AssertionError("the container did not end")
+        raise AssertionError("the container did not exit")
 
     def remove_everything(self) -> None:
         """Remove every container and image."""

@@ -18,15 +18,17 @@ class Application:
     """The application.
 
     Attributes:
-        sessions: what it answers for each value of its cookie.
-        seen: the Cookie header of every request.
-        status: what it answers instead, where that is not None.
+        sessions: the claims that it responds with, by the value of its cookie.
+        seen: the headers of every request.
+        status: the status of every response, unless it is None.
+        status_for_unknown: the status of the response to a cookie that it does not know.
     """
 
     def __init__(self) -> None:
         self.sessions: dict[str, Any] = {"adas-session": ADA}
         self.seen: list[dict[str, str]] = []
         self.status: int | None = None
+        self.status_for_unknown = 401
         self.app = Starlette(routes=[Route("/whoami", self._whoami)])
 
     @contextmanager
@@ -43,6 +45,6 @@ class Application:
             return JSONResponse({}, self.status)
         claims = self.sessions.get(request.cookies.get("app_session", ""))
         answer = JSONResponse({"error": "nobody"} if claims is None else claims)
-        answer.status_code = 401 if claims is None else 200
+        answer.status_code = self.status_for_unknown if claims is None else 200
         answer.set_cookie("app_session", "renewed")
         return answer

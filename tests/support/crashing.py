@@ -29,7 +29,7 @@ IN_REQUESTS = [
     "app.api.schemas:VaultSession.of",
     "app.api.problems:Problems.of",
     "app.api.problems:Problems.unexpected",
-    "app.middleware.request_id:MutableHeaders.__setitem__",
+    "app.middleware.request_context:MutableHeaders.__setitem__",
     "app.observability.audit:AuditRecord.write",
 ]
 IN_THE_BACKGROUND = ["app.apideck.api_key:ApiKey.refresh", "app.identity.jwks:Jwks.refresh_if_due"]

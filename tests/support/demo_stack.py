@@ -1,4 +1,4 @@
-"""`make demo`, for tests that look at it from outside."""
+"""`make demo` as a process, for tests that use it over HTTP."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ START_SECONDS = 40
 
 @dataclass(frozen=True)
 class DemoStack:
-    """The four running processes: their URLs, and what can be asked of the emulator."""
+    """The URLs of the four running processes, and the controls of the Apideck emulator."""
 
     service: str
     apideck: str
@@ -30,16 +30,16 @@ class DemoStack:
     demo: str
 
     def minted(self) -> list[dict[str, Any]]:
-        """Return every session that the emulator made since it was reset."""
+        """Return every session that the emulator has created since it was reset."""
         minted: list[dict[str, Any]] = self._emulator("GET", "minted").json()
         return minted
 
     def fail(self, fault: str, *, times: int | None = 1, **parameters: Any) -> None:
-        """Have Apideck fail from now on, so often or, with None, until it is reset."""
+        """Make the emulator fail this many times, or with None until it is reset."""
         self._emulator("POST", "fail", {"fault": fault, "times": times, **parameters})
 
     def reset(self) -> None:
-        """Have the emulator forget everything, faults included."""
+        """Remove all sessions, requests and faults from the emulator."""
         self._emulator("POST", "reset")
 
     def _emulator(self, method: str, path: str, body: Any = None) -> httpx.Response:
@@ -49,7 +49,7 @@ class DemoStack:
 
 @contextmanager
 def demo_stack(**settings: str) -> Iterator[DemoStack]:
-    """Run the demo, with further settings of the service's in the environment."""
+    """Run the demo, with further settings of the service in its environment."""
     base = free_ports(PORTS)
     outside = {name: value for name, value in os.environ.items() if "__" not in name}
     with TemporaryFile() as printed:

@@ -1,4 +1,4 @@
-"""What the files under deploy/ say, read as the tools read them."""
+"""The files under deploy/, read as the tools read them."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Image:
-    """What containers of the image have unless somebody says otherwise."""
+    """The defaults of containers that run the image."""
 
     user: int
     port: int
@@ -33,7 +33,7 @@ class Image:
 
 
 def image(file: str = "Dockerfile") -> Image:
-    """Return what the last stage of a Dockerfile declares."""
+    """Return the defaults that the last stage of a Dockerfile sets."""
     text = re.sub(r"\\\n", " ", (ROOT / file).read_text())
     stage = text.rpartition("\nFROM ")[2]
     instructions = dict(re.findall(r"^([A-Z]+) (.*)$", stage, re.MULTILINE))
@@ -47,19 +47,19 @@ def image(file: str = "Dockerfile") -> Image:
 
 
 def compose() -> Json:
-    """Return the compose file, its anchors and merges resolved."""
+    """Return the compose file, with its anchors and merges resolved."""
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
 
 
 def renderer() -> list[str]:
-    """Return the command that renders a kustomization; it is empty where there is none."""
+    """Return the installed command that renders a kustomization, or an empty list."""
     if shutil.which("kustomize"):
         return ["kustomize", "build"]
     return ["kubectl", "kustomize"] if shutil.which("kubectl") else []
 
 
 def patches_from_files() -> bool:
-    """Tell whether there is a kubectl that takes a patch from a file."""
+    """Tell whether the installed kubectl can read a patch from a file."""
     if shutil.which("kubectl") is None:
         return False
     command = ["kubectl", "patch", "--help"]
@@ -77,25 +77,25 @@ def render(folder: Path) -> list[Json]:
         text=True,
         timeout=30,
     )
-    # What is deprecated is said on stderr.
+    # Warnings about deprecated fields are on stderr.
     assert (ended.returncode, ended.stderr) == (0, "")
     return list(yaml.safe_load_all(ended.stdout))
 
 
 def of_kind(manifests: list[Json], kind: str) -> Json:
-    """Return the one manifest of a kind."""
+    """Return the only manifest of a kind."""
     [found] = [manifest for manifest in manifests if manifest["kind"] == kind]
     return found
 
 
 def container_of(manifests: list[Json]) -> Json:
-    """Return the one container of the Deployment."""
+    """Return the only container of the Deployment."""
     [container] = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
 def unknown_settings(names: Iterator[str] | list[str]) -> list[str]:
-    """Return those names that look like settings but are none."""
+    """Return the names that look like settings but are not."""
     return [name for name in names if "__" in name and not _is_setting(name)]
 
 
@@ -108,13 +108,13 @@ def _is_setting(name: str) -> bool:
             if part not in group.model_fields:
                 return False
             group = _inner(group.model_fields[part].annotation)
-        else:  # A table by name: any name will do.
+        else:  # A table with names that the operator chooses.
             group = group[0]
     return True
 
 
 def _inner(annotation: Any) -> Any:
-    """Return the group of settings below a field, in a list when it is a table of such groups."""
+    """Return the settings group of a field's type, in a list for a table of such groups."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     groups = [group for argument in get_args(annotation) if (group := _inner(argument)) is not None]

@@ -1,4 +1,4 @@
-"""Small things that tests over HTTP share."""
+"""Helpers for tests that use HTTP."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import httpx
 
 
 def bearer(token: str) -> dict[str, str]:
-    """Return the header that carries a token."""
+    """Return the Authorization header for a bearer token."""
     return {"authorization": f"Bearer {token}"}
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
-    """Return the status and the slug of a problem, having checked that it is one (RFC 9457)."""
+    """Return the status and the slug of a problem, and check its form (RFC 9457)."""
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()
     assert set(body) - {"errors"} == {"type", "title", "status", "detail", "request_id"}
@@ -21,5 +21,5 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 
 def pointers(response: httpx.Response) -> list[str]:
-    """Return where a problem says the faults are."""
+    """Return the JSON pointers of a problem's errors."""
     return [fault["pointer"] for fault in response.json()["errors"]]

@@ -1,35 +1,39 @@
-"""What people do in the demo again and again."""
+"""Steps that a user of the demo repeats in many tests."""
 
 from playwright.sync_api import Locator, Page, expect
 
 ADA, GRACE, OTTO = "Ada Byron, Acme Inc.", "Grace Brewster, Acme Inc.", "Otto Krämer, Globex GmbH"
-NOBODY = "Nobody (signed out)"
+SIGNED_OUT = "Signed out"
+APIDECK_FAILED = "Integrations cannot be opened just now; try again shortly."
+"""What the service tells a user while Apideck fails."""
+OPERATOR_PROBLEM = "This service cannot open integrations just now."
+"""What the service tells a user when its own API key or quota is the problem."""
 
 
 def sign_in(page: Page, person: str) -> None:
-    """Choose who is signed in."""
+    """Sign in as this person."""
     page.get_by_label("Signed in as").select_option(person)
 
 
 def card(page: Page, name: str) -> Locator:
-    """Return a connector's card, in the demo or in the Vault."""
+    """Return the card of a connector, in the demo or in the Vault."""
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
 
 
 def state(page: Page, name: str) -> Locator:
-    """Return what a card of the demo's says of its connector."""
+    """Return the part of a demo card that shows the state of its connector."""
     return card(page, name).locator(".state")
 
 
 def connect(page: Page, name: str) -> None:
-    """Connect in the Vault, starting from the demo, as far as the return page."""
+    """Connect a connector in the Vault, from the demo to the return page."""
     page.get_by_role("button", name=f"Connect {name}").click()
-    # Both pages have a button of that name: this is the other page.
+    # Both pages have a button with this name; the link is only in the Vault.
     expect(page.get_by_role("link", name="All integrations")).to_be_visible()
     page.get_by_role("button", name=f"Connect {name}").click()
     expect(page.get_by_role("heading")).to_have_text(f"{name} is connected")
 
 
 def go_home(page: Page) -> None:
-    """Leave the return page."""
+    """Go from the return page to the settings page."""
     page.get_by_role("link", name="Back to integrations").click()

@@ -1,4 +1,4 @@
-"""A real, certified OpenID provider (npm's oidc-provider), run beside the tests."""
+"""A certified OpenID provider (the npm package oidc-provider) that runs beside the tests."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ SECRET = "opens-nothing"
 
 
 def missing() -> str | None:
-    """Return the command that would install what is missing, or None when nothing is."""
+    """Return what is missing and how to install it, or None."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "needs Node.js with npm: apt-get install nodejs npm"
     return None if (HERE / "node_modules").is_dir() else "needs npm packages: make node-modules"
@@ -72,18 +72,18 @@ class OidcProvider:
         return self._token(form)
 
     def revoke(self, token: str) -> None:
-        """End an opaque token before its time; signed ones cannot be revoked (RFC 7009)."""
+        """Revoke an opaque token (RFC 7009); signed tokens cannot be revoked."""
         response = httpx.post(
             f"{self.issuer}/token/revocation", data={"token": token}, auth=("vault-bff", SECRET)
         )
         assert response.status_code == 200, response.text
 
     def rotate(self) -> None:
-        """Sign with a new key from now on; the old ones stay published."""
+        """Sign with a new key from now on; the old keys stay published."""
         assert self.process.stdin is not None
         self.process.stdin.write('{"rotate": true}\n')
         self.process.stdin.flush()
-        said(self.process, "rotated")
+        printed(self.process, "rotated")
 
     def _code(self, query: dict[str, str]) -> str:
         with httpx.Client() as browser:
@@ -97,25 +97,25 @@ class OidcProvider:
 
     def _token(self, form: dict[str, str], auth: tuple[str, str] | None = None) -> str:
         response = httpx.post(f"{self.issuer}/token", data=form, auth=auth)
-        answer: dict[str, Any] = response.json()
-        assert response.status_code == 200, answer
-        return str(answer["access_token"])
+        body: dict[str, Any] = response.json()
+        assert response.status_code == 200, body
+        return str(body["access_token"])
 
 
-def said(process: "subprocess.Popen[str]", what: str) -> str:
-    """Return what our server says under this name; the provider prints notices in between."""
+def printed(process: "subprocess.Popen[str]", name: str) -> str:
+    """Return the next value that server.mjs prints under a name, and skip other output."""
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith(f'{{"{what}":'):
-            return str(json.loads(line)[what])
-    raise AssertionError(f"the provider ended without saying {what}")
+        if line.startswith(f'{{"{name}":'):
+            return str(json.loads(line)[name])
+    raise AssertionError(f"the provider exited before it printed {name}")
 
 
 @contextmanager
 def oidc_provider() -> Iterator[OidcProvider]:
-    """Run the provider for as long as the context lasts."""
+    """Run the provider until the context ends."""
     process = subprocess.Popen(
-        ["node", "server.mjs"],  # noqa: S607 - whichever node the machine has
+        ["node", "server.mjs"],  # noqa: S607 - the node of the machine
         cwd=HERE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -125,7 +125,7 @@ def oidc_provider() -> Iterator[OidcProvider]:
     assert process.stdout is not None
     assert process.stdin is not None
     try:
-        yield OidcProvider(said(process, "issuer"), process)
+        yield OidcProvider(printed(process, "issuer"), process)
     finally:
         process.stdin.close()
         process.wait(timeout=10)

@@ -1,25 +1,28 @@
-"""Free ports for processes that have to be told theirs."""
+"""Free ports for processes that need to know their port in advance."""
 
 import itertools
 import os
 import socket
 from contextlib import closing
 
-# Below the ports that the system gives to connections by itself (32768 and up on Linux), so that
-# none is taken between being found free and being used; each test run begins somewhere else.
+# Below the ports that the system gives to outgoing connections (32768 and up on Linux), so that a
+# port stays free between this check and its use.
 _FIRST, _LAST = 20_000, 30_000
-_offsets = itertools.count(os.getpid() * 40 % (_LAST - _FIRST))
+# Each worker of pytest-xdist has a range of its own; each run starts at another port in it.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_SPAN = (_LAST - _FIRST) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_offsets = itertools.count(os.getpid() * 40 % _SPAN)
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nothing listens on a port."""
+    """Tell whether no process listens on a port."""
     with closing(socket.socket()) as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def free_ports(count: int = 1) -> int:
-    """Return the first of so many free ports in a row, none of which was given out before."""
+    """Return the first of `count` consecutive free ports, each of which is returned only once."""
     while True:
-        row = [_FIRST + next(_offsets) % (_LAST - _FIRST) for _ in range(count)]
+        row = [_FIRST + _WORKER * _SPAN + next(_offsets) % _SPAN for _ in range(count)]
         if row == list(range(row[0], row[0] + count)) and all(map(is_free, row)):
             return row[0]

@@ -1,4 +1,4 @@
-"""Which metrics a query of Prometheus' asks for, and whether the service has them."""
+"""Which metrics a Prometheus query selects, and whether the service exports them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,19 +7,20 @@ from typing import Any
 import promql_parser
 from promql_parser import Expr, Matcher, MatchOp, VectorSelector
 
-from app.observability.collectors import ApideckCollector, JwksCollector
+from app.apideck.collector import ApideckCollector
+from app.observability.collectors import JwksCollector
 from app.observability.metrics import Metrics
 
-# What Prometheus itself adds to everything that it collects.
+# Labels that Prometheus adds to every series it scrapes.
 TARGET = frozenset({"job", "namespace", "pod", "instance"})
 _PARTS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 
 def series() -> dict[str, frozenset[str]]:
-    """Return the labels of every series that the service has, by its name."""
+    """Return the labels of every series that the service exports, by the name of the series."""
     metrics = Metrics()
     metrics.registry.register(JwksCollector(dict))
-    metrics.registry.register(ApideckCollector(dict))
+    metrics.registry.register(ApideckCollector({}))
     labels = _labels(metrics)
     found = {"up": TARGET}
     for family in metrics.registry.collect():
@@ -33,7 +34,7 @@ def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
     own = {one._name: one._labelnames for one in vars(metrics).values() if hasattr(one, "_name")}
     states = [
         family
-        for collector in (JwksCollector(dict), ApideckCollector(dict))
+        for collector in (JwksCollector(dict), ApideckCollector({}))
         for family in collector.collect()
     ]
     read: dict[str, Any] = {family.name: getattr(family, "_labelnames", ()) for family in states}
@@ -41,10 +42,10 @@ def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
 
 
 def selectors(query: str) -> Iterator[VectorSelector]:
-    """Yield every series that a query selects.
+    """Yield every selector of a query.
 
     Raises:
-        ValueError: the query cannot be parsed.
+        ValueError: the query is invalid.
     """
     found: list[VectorSelector] = []
 
@@ -57,7 +58,7 @@ def selectors(query: str) -> Iterator[VectorSelector]:
 
 
 def unknown(query: str, known: Mapping[str, frozenset[str]]) -> list[str]:
-    """Return the series, and the labels that select among them, which do not exist."""
+    """Return the series and labels of a query that do not exist."""
     faults = []
     for selector in selectors(query):
         name = selector.name or ""
@@ -70,15 +71,15 @@ def unknown(query: str, known: Mapping[str, frozenset[str]]) -> list[str]:
 
 
 def matches(selector: VectorSelector, labels: Mapping[str, str]) -> bool:
-    """Tell whether a selector selects a series, as far as that is the service's own say."""
+    """Tell whether a selector matches a series, apart from labels that Prometheus adds."""
     return selector.name == labels["__name__"] and all(
-        _meets(matcher, labels.get(matcher.name, ""))
+        _matches_value(matcher, labels.get(matcher.name, ""))
         for matcher in selector.matchers.matchers
         if matcher.name not in TARGET
     )
 
 
-def _meets(matcher: Matcher, value: str) -> bool:
+def _matches_value(matcher: Matcher, value: str) -> bool:
     found = (
         re.fullmatch(matcher.value, value) is not None
         if matcher.op in (MatchOp.Re, MatchOp.NotRe)

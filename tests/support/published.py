@@ -1,4 +1,4 @@
-"""The service, Apideck and an application under the names that the docs give them, over TLS."""
+"""The service, Apideck and a web application under the host names of the docs, with TLS."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,37 +26,37 @@ _METHODS = ["GET", "POST"]
 
 @dataclass
 class Sites:
-    """A server of any number of names that answers what it is told.
+    """A server for any host name, with prepared responses.
 
     Attributes:
-        pages: by URL, the answer.
-        asked: what it was asked, as method and URL.
+        pages: the response for each URL; other URLs have an empty one.
+        requests: the requests that it received, as method and URL.
     """
 
     pages: dict[str, Response] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     @property
     def app(self) -> Starlette:
-        """The application."""
-        return Starlette(routes=[Route("/{path:path}", self._answer, methods=_METHODS)])
+        """The ASGI app."""
+        return Starlette(routes=[Route("/{path:path}", self._respond, methods=_METHODS)])
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         url = f"https://{request.headers['host']}{request.url.path}"
-        self.asked.append(f"{request.method} {url}")
+        self.requests.append(f"{request.method} {url}")
         return self.pages.get(url, Response(status_code=204))
 
 
 @dataclass(frozen=True)
 class Published:
-    """Everything, running.
+    """All running servers.
 
     Attributes:
-        apideck: Apideck; its Vault is at https://vault.apideck.com.
-        issuer: signs people in, for the audience `vault-bff` of access tokens and `spa` of cookies.
-        sites: serves all other names.
-        gateway: where the names lead.
-        service_url: the service by its port, for a backend.
+        apideck: the Apideck emulator; its Vault is at https://vault.apideck.com.
+        issuer: issues access tokens for the audience `vault-bff`, and cookies for `spa`.
+        sites: serves all other host names.
+        gateway: forwards each host name to its server.
+        service_url: the service without the gateway, for a backend.
     """
 
     apideck: ApideckEmulator
@@ -66,14 +66,14 @@ class Published:
     service_url: str
 
     def reset(self) -> None:
-        """Forget what was seen and told."""
+        """Remove all recorded requests and prepared responses."""
         self.apideck.reset()
         self.sites.pages.clear()
-        self.sites.asked.clear()
+        self.sites.requests.clear()
 
     @contextmanager
     def at(self, name: str, url: str) -> Iterator[None]:
-        """Have a name lead to another server for as long as the context lasts."""
+        """Forward a host name to another server until the context ends."""
         before = self.gateway.ports[name]
         self.gateway.ports[name] = _port(url)
         yield
@@ -82,11 +82,11 @@ class Published:
 
 @contextmanager
 def published() -> Iterator[Published]:
-    """Run everything."""
+    """Run all servers."""
     apideck, issuer, sites = ApideckEmulator(vault_origin=VAULT), DevelopmentIssuer(), Sites()
     with ExitStack() as running:
         apideck_url, _ = (running.enter_context(one.serve()) for one in (apideck, issuer))
-        elsewhere = _port(running.enter_context(serve(sites.app)))
+        sites_port = _port(running.enter_context(serve(sites.app)))
         port = free_ports()
         running.enter_context(serving(_environment(issuer.issuer, apideck_url, port)))
         names = dict.fromkeys(
@@ -97,7 +97,7 @@ def published() -> Iterator[Published]:
                 "vaultjs.apideck.com",
                 "unify.apideck.com",
             ),
-            elsewhere,
+            sites_port,
         )
         gateway = Gateway(
             {**names, "vault.example.com": port, "vault.apideck.com": _port(apideck_url)}

@@ -1,11 +1,14 @@
-"""A real Redis, run beside the tests."""
+"""Real Redis servers for tests, and an address that can move from one to another."""
 
+import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+
+from redis.asyncio import Redis
 
 from tests.support.ports import free_ports, is_free
 
@@ -13,20 +16,17 @@ _START_SECONDS = 10
 
 
 def missing() -> str | None:
-    """Return what to install where there is no Redis, or None where there is one."""
+    """Return the command that installs Redis if it is not installed, or None if it is."""
     present = shutil.which("redis-server") is not None
     return None if present else "needs Redis: apt-get install redis-server"
 
 
 @contextmanager
-def redis_server(folder: Path, port: int | None = None) -> Iterator[str]:
-    """Run a Redis that keeps nothing for as long as the context lasts; yields its URL."""
+def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterator[str]:
+    """Run a Redis that stores nothing on disk for as long as the context lasts; yields its URL."""
     port = port or free_ports()
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],  # noqa: S607 - whichever the machine has
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + _START_SECONDS
         while is_free(port) and time.monotonic() < deadline:
@@ -35,3 +35,82 @@ def redis_server(folder: Path, port: int | None = None) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+class Endpoint:
+    """A TCP address in front of Redis servers, as a managed Redis offers one.
+
+    Attributes:
+        url: the URL of the address.
+        target: the port that new connections lead to. Open connections stay where they are.
+        connections: how many connections were opened.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.url = ""
+        self.target = target
+        self.connections = 0
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator["Endpoint"]:
+        """Forward connections for as long as the context lasts."""
+        forwarding: set[asyncio.Task[None]] = set()
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.connections += 1
+            there, writer_there = await asyncio.open_connection("127.0.0.1", self.target)
+            for pair in ((reader, writer_there), (there, writer)):
+                forwarding.add(asyncio.create_task(_copy(*pair)))
+
+        server = await asyncio.start_server(forward, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in forwarding:
+                task.cancel()
+            await asyncio.gather(*forwarding, return_exceptions=True)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        with suppress(OSError):
+            while chunk := await reader.read(65_536):
+                writer.write(chunk)
+                await writer.drain()
+    finally:
+        writer.close()
+
+
+async def wait_until_replicating(replica: Redis) -> None:
+    """Return once a replica has the data of its primary.
+
+    Raises:
+        TimeoutError: it takes longer than ten seconds.
+    """
+    async with asyncio.timeout(10):
+        # Redis has no event for it.
+        while (await replica.info("replication")).get("master_link_status") != "up":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def join_cluster(owner: Redis, other: Redis) -> None:
+    """Make two servers one cluster in which `owner` owns every slot, and wait until both know it.
+
+    Raises:
+        TimeoutError: it takes longer than twenty seconds.
+    """
+    port = owner.connection_pool.connection_kwargs["port"]
+    await _command(owner, "CLUSTER ADDSLOTSRANGE 0 16383")
+    await _command(other, f"CLUSTER MEET 127.0.0.1 {port}")
+    async with asyncio.timeout(20):
+        for node in (owner, other):
+            # Redis has no event for it.
+            while b"cluster_state:ok" not in await _command(node, "CLUSTER INFO"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def _command(redis: Redis, words: str) -> bytes:
+    response: bytes = await redis.execute_command(*words.split())  # type: ignore[no-untyped-call]
+    return response

@@ -1,4 +1,4 @@
-"""The code samples of docs/frontend.md, as a frontend's own build would take them."""
+"""The code samples of docs/frontend.md, built as a frontend would build them."""
 
 import os
 import re
@@ -17,7 +17,7 @@ MODULE = ROOT / "deploy" / "local" / "demo" / "static" / "vault-session.js"
 
 @dataclass(frozen=True)
 class Sample:
-    """A fenced block: under which heading it stands, in which language, and what it says."""
+    """A fenced block: its heading, its language and its code."""
 
     heading: str
     language: str
@@ -28,7 +28,7 @@ class Sample:
 
 
 def samples() -> list[Sample]:
-    """Return every fenced block of the page, in order."""
+    """Return all fenced blocks of the page, in order."""
     found, heading = [], ""
     parts = re.finditer(
         r"^## (?P<heading>[^\n]+)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$",
@@ -44,30 +44,30 @@ def samples() -> list[Sample]:
 
 
 def sample(heading: str, language: str, number: int = 0) -> Sample:
-    """Return one of them by its heading and language, the first there unless told."""
-    fitting = [one for one in samples() if (one.heading, one.language) == (heading, language)]
-    return fitting[number]
+    """Return the block with this heading and language, and this number among those."""
+    matching = [one for one in samples() if (one.heading, one.language) == (heading, language)]
+    return matching[number]
 
 
 def recommended_headers() -> dict[str, str]:
-    """Return the headers that the page says a page around the Vault should have."""
-    lines = sample("Headers of your pages", "http").code.splitlines()
+    """Return the headers that docs/frontend.md recommends for pages that open the Vault."""
+    lines = sample("Security headers for your pages", "http").code.splitlines()
     return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 def html_page(body: str = "", *, headers: dict[str, str] | None = None) -> HTMLResponse:
-    """Return a page with its script, and with these headers, by default the recommended ones."""
+    """Return a page with a script, and with these headers or the recommended ones."""
     content = f"<!doctype html><title>Ours</title>{body}<script type=module src=/main.js></script>"
     return HTMLResponse(content, headers=headers or recommended_headers())
 
 
 def bundle(folder: Path, code: str, main: str) -> Response:
-    """Build a script, as a frontend's bundler does.
+    """Bundle a script, as the build of a frontend does.
 
     Args:
-        folder: an empty one.
-        code: the sample; `./sample` to what uses it. Beside it is `vault-session.js`.
-        main: what uses it.
+        folder: an empty folder.
+        code: the sample, imported as `./sample`; it can import `./vault-session.js`.
+        main: the script that uses the sample.
     """
     (folder / "sample.jsx").write_text(code)
     (folder / "main.jsx").write_text(main)

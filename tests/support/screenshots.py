@@ -1,4 +1,4 @@
-"""`make screenshots`: photographs the main states of the demo for the docs."""
+"""`make screenshots`: takes screenshots of the demo for the docs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ Shot = Callable[[Page, DemoStack], None]
 
 
 def settings(page: Page, stack: DemoStack) -> None:
-    """The settings page, with something connected."""
+    """The settings page, with one connection."""
     page.goto(stack.demo)
     connect(page, "QuickBooks")
     go_home(page)
@@ -24,21 +24,21 @@ def settings(page: Page, stack: DemoStack) -> None:
 
 
 def vault(page: Page, stack: DemoStack) -> None:
-    """The Vault, as it opens for that person."""
+    """The Vault, opened from that page."""
     settings(page, stack)
     page.get_by_role("button", name="Manage all").click()
     expect(page.get_by_role("button", name="Disconnect QuickBooks")).to_be_visible()
 
 
 def failure(page: Page, stack: DemoStack) -> None:
-    """The settings page while Apideck is down."""
+    """The settings page while Apideck does not respond."""
     page.goto(stack.demo)
     stack.fail("close", times=None)
     page.get_by_role("button", name="Connect Xero").click()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def way_back(page: Page, stack: DemoStack) -> None:
+def return_page(page: Page, stack: DemoStack) -> None:
     """The return page."""
     page.goto(stack.demo)
     connect(page, "Xero")
@@ -49,12 +49,12 @@ SHOTS: dict[str, tuple[Shot, Literal["light", "dark"]]] = {
     "settings-dark": (settings, "dark"),
     "vault": (vault, "light"),
     "failure": (failure, "light"),
-    "return": (way_back, "light"),
+    "return": (return_page, "light"),
 }
 
 
-def photograph(folder: Path) -> None:
-    """Write every picture into a folder."""
+def take_screenshots(folder: Path) -> None:
+    """Write every screenshot into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     size: ViewportSize = {"width": WIDTH, "height": HEIGHT}
     with demo_stack() as stack, browser("--hide-scrollbars") as running:
@@ -70,4 +70,4 @@ def photograph(folder: Path) -> None:
 if __name__ == "__main__":
     if missing():
         raise SystemExit(missing())
-    photograph(IMAGES)
+    take_screenshots(IMAGES)

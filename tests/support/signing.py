@@ -1,6 +1,8 @@
 """Signatures over whatever bytes, as an issuer's own tools would never make them."""
 
 import json
+import math
+import random
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from joserfc import jws
@@ -51,3 +53,24 @@ def signed(
 def key_set(issuer: DevelopmentIssuer) -> bytes:
     """Return the issuer's published keys as JSON."""
     return json.dumps({"keys": issuer.keys.published()}).encode()
+
+
+def roca_modulus() -> int:
+    """Return an RSA modulus of 2048 bits with the ROCA weakness (CVE-2017-15361).
+
+    Both primes are k * M + (65537^a mod M), where M is the product of the first 126 primes.
+    """
+    small = [p for p in range(2, 702) if all(p % divisor for divisor in range(2, p))]
+    product = math.prod(small)
+    chance = random.Random(2017)  # noqa: S311 - the same weak key in every run
+
+    def prime() -> int:
+        while True:
+            k, exponent = chance.getrandbits(1024 - product.bit_length()), chance.getrandbits(62)
+            candidate = k * product + pow(65537, exponent, product)
+            if candidate.bit_length() == 1024 and pow(2, candidate - 1, candidate) == 1:
+                return candidate
+
+    while (modulus := prime() * prime()).bit_length() != 2048:
+        pass
+    return modulus

@@ -1,4 +1,4 @@
-"""What a skipped test says."""
+"""Reasons of skipped tests."""
 
-CANNOT = "cannot be done here"
-"""Begins the reason of a skip that no installation would mend; every other fails in CI."""
+IMPOSSIBLE = "not possible on this machine"
+"""Starts the reason of a skip that no installation would avoid; CI fails on every other skip."""

@@ -1,40 +1,67 @@
-"""When a request came: before it waited for a place."""
+"""The context of a request."""
 
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from starlette.types import Message, Send
 from structlog.testing import capture_logs
 
 from app.middleware.access_log import AccessLogMiddleware
 from app.middleware.http_metrics import HttpMetricsMiddleware
+from app.middleware.request_context import RequestContextMiddleware
 from app.observability.metrics import Metrics
+from app.state import RequestContext, request_context
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-
-@pytest.mark.parametrize("waited", [0.0, 30.0])
-async def test_the_wait_for_a_place_is_part_of_how_long_a_request_took(waited: float) -> None:
-    """In the log and in the metrics; for who did not wait it is what the work took."""
-
-    async def application(_: Any, __: Any, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-
-    async def nothing(*_: Any) -> Any:
-        return None
-
+async def test_the_time_in_the_queue_is_part_of_the_duration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The log and the metrics measure from when the request was received."""
+    clock = iter([1000.0, 1030.5, 1030.5])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     metrics = Metrics()
-    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    if waited:
-        scope["state"] = {"came": time.perf_counter() - waited}
-    service = AccessLogMiddleware(HttpMetricsMiddleware(application, metrics))
+    app = RequestContextMiddleware(AccessLogMiddleware(HttpMetricsMiddleware(no_content, metrics)))
+
     with capture_logs() as logs:
-        await service(scope, nothing, nothing)
+        await app(scope(), nothing, nothing)
 
     counted = metrics.registry.get_sample_value(
         "vault_bff_http_request_duration_seconds_sum", {"route": "none"}
     )
-    assert waited <= logs[0]["duration_ms"] / 1000 < waited + 5
-    assert counted is not None
-    assert waited <= counted < waited + 5
+    assert logs[0]["duration_ms"] == 30_500
+    assert counted == 30.5
+
+
+async def test_a_request_has_one_context_with_its_id() -> None:
+    """Every layer sees the same context, and its id is the one in the response."""
+    seen: list[RequestContext] = []
+    sent: list[Message] = []
+
+    async def endpoint(scope: Any, receive: Any, send: Send) -> None:
+        seen.extend([request_context(scope), request_context(scope)])
+        seen[0].rate_limit_headers = {"ratelimit": '"user";r=1;t=1'}
+        await no_content(scope, receive, send)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await RequestContextMiddleware(endpoint)(scope(), nothing, send)
+
+    assert seen[0] is seen[1]
+    headers = dict(sent[0]["headers"])
+    assert headers[b"x-request-id"] == seen[0].request_id.encode()
+    assert headers[b"ratelimit"] == b'"user";r=1;t=1'
+
+
+def scope() -> dict[str, Any]:
+    """Return the scope of a request."""
+    return {"type": "http", "method": "POST", "path": "/", "headers": []}
+
+
+async def no_content(_: Any, __: Any, send: Send) -> None:
+    """Respond with 204."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+
+
+async def nothing(*_: Any) -> Any:
+    """Receive or send nothing."""

@@ -1,1 +1,1 @@
-"""A fictional application whose people connect their accounting, CRM and HR systems."""
+"""A fictional web application whose users connect their accounting, CRM and HR systems."""

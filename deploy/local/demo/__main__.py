@@ -1,4 +1,4 @@
-"""`python -m demo --port 8003`: serves the pages, and tells them what they cannot know."""
+"""`python -m demo --port 8003`: serves the pages of the demo and their data."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ PAGES = Path(__file__).parent / "static"
 
 
 class Demo:
-    """The application."""
+    """The web application."""
 
     def __init__(self) -> None:
         self._urls = {
@@ -33,7 +33,7 @@ class Demo:
         self.app = Starlette(
             routes=[
                 Route("/config.json", self._config),
-                Route("/connections", connections.answer),
+                Route("/connections", connections.respond),
                 Mount("/", StaticFiles(directory=PAGES, html=True)),
             ],
             middleware=[Middleware(PageHeadersMiddleware, connect_to=tuple(self._urls.values()))],
@@ -41,7 +41,7 @@ class Demo:
 
     @contextlib.contextmanager
     def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
-        """Serve the application, by default on loopback; yields its URL."""
+        """Serve the web application, by default on loopback; yields its URL."""
         with serve(self.app, host=host, port=port) as url:
             yield url
 

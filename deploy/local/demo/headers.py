@@ -1,11 +1,11 @@
-"""The headers that a page around the Vault should have; docs/frontend.md says why."""
+"""The headers that docs/frontend.md recommends for pages that open the Vault."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class PageHeadersMiddleware:
-    """Puts a strict policy on every page."""
+    """Adds a strict policy to every page."""
 
     def __init__(self, app: ASGIApp, *, connect_to: tuple[str, ...]) -> None:
         self.app = app
@@ -17,7 +17,7 @@ class PageHeadersMiddleware:
                 "frame-src https://vaultjs.apideck.com; base-uri 'none'; form-action 'self'; "
                 "frame-ancestors 'none'"
             ),
-            # Vault JS opens a pop-up to authorize in, and needs to hear from it.
+            # Vault JS authorizes in a pop-up, and needs messages from it.
             "cross-origin-opener-policy": "same-origin-allow-popups",
             "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
@@ -25,7 +25,7 @@ class PageHeadersMiddleware:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add to the answer."""
+        """Call the app, and add the headers to its response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,5 +1,5 @@
-"""Stand-ins for what Vault BFF talks to: Apideck with its Hosted Vault, and an issuer of tokens.
+"""Emulators of the servers that Vault BFF uses: Apideck with its Hosted Vault, and an issuer.
 
-They import nothing from the service, and the service nothing from them: a mistake in its models
-must not hide in the fake. `make demo` and the tests run the same ones.
+Emulators and service do not import each other, so that they cannot share a mistake. `make demo` and
+the tests run the same emulators.
 """

@@ -1,4 +1,4 @@
-"""Runs an ASGI application on a real socket, beside whatever else the process does."""
+"""Runs an ASGI app on a socket, in a thread."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import uvicorn
 
-ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where a container is told to
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - only in containers
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10
 
@@ -21,22 +21,21 @@ Protocol = type[asyncio.Protocol] | Literal["auto", "h11", "httptools"]
 def serve(
     app: Any, *, host: str = "127.0.0.1", port: int = 0, http: Protocol = "auto"
 ) -> Iterator[str]:
-    """Serve an application from a thread of its own for as long as the context lasts.
+    """Serve an ASGI app from a thread until the context ends.
 
-    What is being answered when the context ends is given up: a request that hangs on purpose
-    would never end by itself.
+    The end of the context cancels requests in flight: some of them hang on purpose.
 
     Args:
-        app: an ASGI application.
-        host: the address to listen on; the URL of one that listens on all is on loopback.
-        port: the port to listen on; 0 takes a free one.
+        app: an ASGI app.
+        host: the address to listen on; for all addresses, the yielded URL uses loopback.
+        port: the port to listen on; 0 chooses a free port.
         http: the HTTP implementation.
 
     Yields:
-        The base URL, without a slash at its end.
+        The base URL, without a trailing slash.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
         RuntimeError: the server did not start within ten seconds.
     """
     listener = socket.create_server((host, port), backlog=1024)
@@ -46,7 +45,7 @@ def serve(
         ws="none",
         lifespan="off",
         log_config=None,
-        # Faults break connections on purpose: that is no news.
+        # Faults break connections on purpose, so errors are not logged.
         log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
@@ -73,15 +72,15 @@ def _wait_for(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the process's signals alone, and does not wait for what hangs."""
+    """A server that ignores signals and does not wait for requests that hang."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none: the thread that owns the signals decides."""
+        """Capture no signals: the main thread handles them."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give up what is being answered, then close."""
+        """Cancel the requests in flight, then close."""
         for task in self.server_state.tasks:
             task.cancel()
         await super().shutdown(sockets)

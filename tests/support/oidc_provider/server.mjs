@@ -1,7 +1,7 @@
-// A real, certified OpenID provider for the tests: node server.mjs
+// A certified OpenID provider for the tests: node server.mjs
 //
-// Prints one line of JSON with its issuer URL when it is ready, takes commands as lines of JSON on
-// standard input ({"rotate": true}), answers each with a line, and ends when standard input does.
+// It prints a line of JSON with its issuer URL when it is ready, reads commands as lines of JSON from
+// standard input ({"rotate": true}), prints a line for each, and exits at the end of the input.
 
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -25,15 +25,15 @@ const RESOURCES = {
   "https://opaque.example": { audience: "vault-bff-opaque", accessTokenFormat: "opaque" },
 };
 
-const server = createServer((request, response) => answer(request, response));
+const server = createServer((request, response) => handle(request, response));
 server.listen(0, "127.0.0.1", () => {
   keys.unshift(...newKeys());
-  answer = newProvider();
-  say({ issuer: issuer() });
+  handle = newProvider();
+  print({ issuer: issuer() });
 });
 
 const keys = [];
-let answer;
+let handle;
 
 function issuer() {
   return `http://127.0.0.1:${server.address().port}`;
@@ -43,7 +43,7 @@ function jwtFor(audience, alg) {
   return { audience, accessTokenFormat: "jwt", jwt: { sign: { alg } } };
 }
 
-// One key of each kind. Of several that fit, the provider signs with the first.
+// One key of each kind. The provider signs with the first key that fits.
 function newKeys() {
   return [
     newKey("RS256", "rsa", { modulusLength: 2048 }),
@@ -57,8 +57,8 @@ function newKey(alg, type, options) {
   return { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg };
 }
 
-// A provider cannot change its keys, so a rotation is a new one behind the same URL. What it
-// remembers (clients, codes, opaque tokens) is shared by all instances of a process.
+// A provider cannot change its keys, so a rotation creates a new provider at the same URL. All
+// providers of a process share their clients, codes and opaque tokens.
 function newProvider() {
   const provider = new Provider(issuer(), {
     jwks: { keys },
@@ -100,7 +100,7 @@ function newProvider() {
     },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...PEOPLE[id] }) }),
     extraTokenClaims: (_, token) => ({ org_id: PEOPLE[token.accountId]?.org_id }),
-    // Consent is given in advance; signing in is all that is left to do.
+    // The user has already given consent, and only has to sign in.
     loadExistingGrant: async (context) => {
       const { client, session, params } = context.oidc;
       const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
@@ -111,24 +111,24 @@ function newProvider() {
     },
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   });
-  const handle = provider.callback();
+  const callback = provider.callback();
   return async (request, response) => {
-    if (!request.url.startsWith("/interaction/")) return handle(request, response);
+    if (!request.url.startsWith("/interaction/")) return callback(request, response);
     const { params } = await provider.interactionDetails(request, response);
     return provider.interactionFinished(request, response, { login: { accountId: params.login_hint } });
   };
 }
 
-function say(words) {
-  process.stdout.write(`${JSON.stringify(words)}\n`);
+function print(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 const commands = createInterface({ input: process.stdin });
 commands.on("line", (line) => {
   if (JSON.parse(line).rotate) {
     keys.unshift(...newKeys());
-    answer = newProvider();
-    say({ rotated: keys[0].kid });
+    handle = newProvider();
+    print({ rotated: keys[0].kid });
   }
 });
 commands.on("close", () => process.exit(0));

@@ -142,7 +142,16 @@ def test_a_consumer_id_is_printable_ascii(value: str, *, usable: bool) -> None:
         ({}, {"name": "Ada", "email": "a@x.example"}, True),
         ({"user_name": None, "email": None, "image": None}, {}, False),
         ({"user_name": "/a/b", "email": None, "image": None}, {"a": {"b": "Ada"}}, False),
-        ({"user_name": None, "email": None, "account_name": "firm"}, {"picture": "x"}, False),
+        ({"email": None, "image": None}, {"name": ""}, True),
+        ({"email": None, "image": None}, {"name": None}, True),
+        ({"email": None, "image": None}, {"name": 5}, True),
+        ({"email": None, "image": None}, {"name": "A\nB"}, True),
+        ({"user_name": None, "email": None}, {"picture": "http://x.example"}, True),
+        (
+            {"user_name": None, "email": None, "account_name": "firm"},
+            {"picture": "https://x.example"},
+            False,
+        ),
     ],
 )
 def test_a_token_lacks_what_is_configured_and_not_in_it(
@@ -158,6 +167,15 @@ def test_what_the_token_says_comes_before_what_else_is_known() -> None:
     made = user_of("main", issuer(), {"sub": "ada", "name": "Ada", "email": ""}, more)
 
     assert made.consumer_metadata == {"user_name": "Ada", "email": "b@x.example"}
+
+
+def test_an_unusable_claim_is_replaced_by_userinfo() -> None:
+    """The operator reads which claim of the token is unusable."""
+    with capture_logs() as logs:
+        made = user_of("main", issuer(), {"sub": "ada", "name": 5}, {"name": "Ada"})
+
+    assert made.consumer_metadata == {"user_name": "Ada"}
+    assert [line["claim"] for line in logs] == ["name"]
 
 
 @pytest.mark.parametrize("value", ["", None])
@@ -196,6 +214,8 @@ def test_what_cannot_be_shown_is_logged_and_spoils_nothing_else() -> None:
         ("/a/c", None),
         ("/a/b/2", None),
         ("/a/b/x", None),
+        ("/a/b/-", None),
+        ("/a/b/0/0", None),
         ("b", None),
     ],
 )

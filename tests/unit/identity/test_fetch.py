@@ -6,7 +6,7 @@ import pytest
 
 from app.common.circuit_breaker import Thresholds
 from app.errors import IdentityProviderUnavailableError
-from app.identity.fetch import MAX_DOCUMENT_BYTES, Fetcher
+from app.identity.fetch import MAX_RESPONSE_BYTES, Fetcher, Response
 from tests.support.in_process import Body, Network, told
 
 URL = "https://id.example/document"
@@ -25,19 +25,21 @@ def outcomes(network: Network) -> dict[str, float]:
 
 
 async def failure(fetcher: Fetcher, url: str = URL) -> tuple[str | None, float | None]:
-    """Return why a document cannot be had and when to come again, having checked the rest."""
+    """Return the operator's message and the retry time of a failed request."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await fetcher.get_json(url)
     detail, reason = told(error.value)
-    assert detail == "The identity provider cannot be reached just now; try again shortly."
+    assert detail == "The identity provider cannot be reached right now. Try again shortly."
     return reason, error.value.retry_after
 
 
-async def test_a_document_is_fetched() -> None:
-    """JSON is asked for, as it is: what is compressed could be a bomb."""
+async def test_a_get_request_asks_for_uncompressed_json() -> None:
+    """A compressed response could expand to any size."""
     network = Network({URL: {"a": [1]}})
 
-    assert await network.fetcher.get_json(URL, {"cookie": "sid=abc"}) == {"a": [1]}
+    response = await network.fetcher.get(URL, {"cookie": "sid=abc"})
+
+    assert response.json() == {"a": [1]}
     [request] = network.asked
     assert (request.method, str(request.url)) == ("GET", URL)
     assert request.headers["accept"] == "application/json"
@@ -50,12 +52,12 @@ async def test_a_document_is_fetched() -> None:
     ("auth", "header"), [(None, None), (httpx.BasicAuth("a", "b"), "Basic YTpi")]
 )
 async def test_a_form_is_posted(auth: httpx.BasicAuth | None, header: str | None) -> None:
-    """With the proof of who asks, where there is one."""
+    """The request has this service's own credentials if there are any."""
     network = Network({URL: {"active": False}})
 
-    answer = await network.fetcher.post_form(URL, {"token": "a b&c"}, auth)
+    response = await network.fetcher.post_form(URL, {"token": "a b&c"}, auth)
 
-    assert answer == (200, b'{"active": false}')
+    assert response == Response(URL, 200, b'{"active": false}')
     [request] = network.asked
     assert (request.method, request.content) == ("POST", b"token=a+b%26c")
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -63,35 +65,38 @@ async def test_a_form_is_posted(auth: httpx.BasicAuth | None, header: str | None
     assert request.headers.get("authorization") == header
 
 
-@pytest.mark.parametrize("status", [200, 201, 302, 401, 404, 499])
-async def test_what_an_answer_means_is_for_who_asked(status: int) -> None:
-    """Anything but the server's own failure is handed on, and no redirect is followed."""
+@pytest.mark.parametrize("status", [200, 201, 302, 401, 404, 499, 500, 501])
+async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
+    """The caller of the fetcher decides what it means; redirects are not followed."""
     network = Network({URL: httpx.Response(status, headers={"location": OTHER}, stream=Body(b"x"))})
 
-    assert await network.fetcher.get(URL, {"a": "b"}) == (status, b"x")
+    assert await network.fetcher.get(URL, {"a": "b"}) == Response(URL, status, b"x")
     assert network.asked[0].headers["a"] == "b"
     assert network.urls() == [URL]
-    assert outcomes(network) == {"answered": 1}
+    assert outcomes(network) == {"answered" if status < 500 else "failed": 1}
 
 
 @pytest.mark.parametrize(
     ("answer", "what", "outcome"),
     [
-        (500, "answered 500", "failed"),
-        (503, "answered 503", "failed"),
-        (201, "answered 201", "answered"),
-        (404, "answered 404", "answered"),
+        (500, "responded with 500", "failed"),
+        (503, "responded with 503", "failed"),
+        (201, "responded with 201", "answered"),
+        (404, "responded with 404", "answered"),
         (httpx.ConnectError("x"), "ConnectError", "failed"),
-        (httpx.ReadTimeout("x"), "ReadTimeout", "failed"),
+        (httpx.ReadError("x"), "ReadError", "failed"),
+        (httpx.ReadTimeout("x"), "no response within 5 s", "failed"),
         (
             b"[1{",
-            "answered with text that is not JSON: Expecting ',' delimiter at character 2",
+            "responded with text that is not JSON: Expecting ',' delimiter at character 2",
             "answered",
         ),
     ],
 )
-async def test_anything_but_a_document_is_one_error(answer: Any, what: str, outcome: str) -> None:
-    """The caller comes again in a moment; the operator reads who did what."""
+async def test_everything_but_a_json_document_is_one_error(
+    answer: Any, what: str, outcome: str
+) -> None:
+    """The caller may try again in five seconds; the operator reads what the endpoint did."""
     network = Network({URL: answer})
 
     assert await failure(network.fetcher) == (f"{URL}: {what}", 5)
@@ -99,21 +104,21 @@ async def test_anything_but_a_document_is_one_error(answer: Any, what: str, outc
 
 
 @pytest.mark.parametrize("more", [0, 1])
-async def test_an_answer_has_a_greatest_size(more: int) -> None:
-    """It is let go of as soon as it has more, and when it has been read."""
-    body = Body(b"[" + b" " * (MAX_DOCUMENT_BYTES - 3), b"1", b"]" + b" " * more)
+async def test_a_response_has_a_maximum_size(more: int) -> None:
+    """A longer response is not read to its end, and its connection is closed."""
+    body = Body(b"[" + b" " * (MAX_RESPONSE_BYTES - 3), b"1", b"]" + b" " * more)
     network = Network({URL: httpx.Response(200, stream=body)})
 
     if more:
-        too_much = f"{URL}: answered with more than {MAX_DOCUMENT_BYTES} bytes"
-        assert await failure(network.fetcher) == (too_much, 5)
+        too_long = f"{URL}: responded with more than {MAX_RESPONSE_BYTES} bytes"
+        assert await failure(network.fetcher) == (too_long, 5)
     else:
         assert await network.fetcher.get_json(URL) == [1]
     assert body.closed
 
 
-async def test_an_issuer_that_takes_too_long_is_not_waited_for() -> None:
-    """The whole exchange has to be over in time."""
+async def test_the_whole_exchange_has_a_time_limit() -> None:
+    """An endpoint that responds too late is a failure."""
     network = Network()
 
     async def late() -> int:
@@ -123,44 +128,81 @@ async def test_an_issuer_that_takes_too_long_is_not_waited_for() -> None:
 
     network.answers[URL] = late
 
-    assert await failure(network.fetcher_with(0)) == (f"{URL}: no answer within 0 s", 5)
+    assert await failure(network.fetcher_with(0)) == (f"{URL}: no response within 0 s", 5)
     assert outcomes(network) == {"failed": 1}
     assert await network.fetcher_with(2.5).get_json(URL) == {}
 
 
-async def test_an_endpoint_that_mostly_fails_is_not_asked() -> None:
-    """Others of the same host are; who is not asked about comes again when it is."""
-    network = Network({URL: 500, OTHER: []})
+@pytest.mark.parametrize(
+    "answer",
+    [502, 503, 504, httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.ReadTimeout("x")],
+)
+async def test_no_requests_are_sent_to_an_endpoint_that_fails(answer: Any) -> None:
+    """Its circuit breaker opens; other endpoints on the same host have their own."""
+    network = Network({URL: answer, OTHER: []})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2, open_seconds=40))
     for _ in range(2):
         await failure(fetcher)
 
     reason, retry_after = await failure(fetcher)
 
-    assert reason == f"{URL}: not asked, it failed too often just before"
+    assert reason == f"{URL}: no request sent, because the last ones failed"
     assert 30 < (retry_after or 0) <= 40
     assert network.urls() == [URL, URL]
     assert await fetcher.get_json(OTHER) == []
     assert outcomes(network) == {"failed": 2, "not-asked": 1, "answered": 1}
 
 
-@pytest.mark.parametrize("answer", [404, ValueError("ours")])
-async def test_what_is_not_the_endpoints_failure_does_not_count_against_it(answer: Any) -> None:
-    """A no is an answer, and a mistake of ours is ours."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        400,
+        401,
+        404,
+        429,
+        500,
+        501,
+        505,
+        b"<h1>",
+        b" " * (MAX_RESPONSE_BYTES + 1),
+        httpx.ReadError("x"),
+        httpx.RemoteProtocolError("x"),
+        ValueError("Try again"),
+    ],
+)
+async def test_a_response_to_one_credential_does_not_open_the_breaker(answer: Any) -> None:
+    """Otherwise a few made-up credentials would lock out every caller."""
     network = Network({URL: answer})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2))
     for _ in range(4):
-        with pytest.raises((IdentityProviderUnavailableError, ValueError), match=r"ours|try again"):
+        with pytest.raises((IdentityProviderUnavailableError, ValueError), match="Try again"):
             await fetcher.get_json(URL)
 
     assert len(network.asked) == 4
-    assert outcomes(network) == {"answered" if answer == 404 else "abandoned": 4}
 
 
-async def test_a_fetcher_gives_every_endpoint_a_chance_by_default() -> None:
-    """A few failures stop nothing."""
-    network = Network({URL: 500})
+@pytest.mark.parametrize(
+    ("answer", "failing"), [(503, True), (500, False), (404, False), (b"<h1>", False)]
+)
+async def test_an_error_says_whether_every_credential_is_affected(
+    answer: Any, *, failing: bool
+) -> None:
+    """A response may be about one credential only; a failing endpoint is not."""
+    with pytest.raises(IdentityProviderUnavailableError) as error:
+        await Network({URL: answer}).fetcher.get_json(URL)
+
+    assert error.value.endpoint_failing is failing
+
+
+async def test_a_few_failures_do_not_open_the_breaker() -> None:
+    """By default twenty requests are needed to judge an endpoint."""
+    network = Network({URL: 503})
     for _ in range(5):
         await failure(network.fetcher)
 
     assert len(network.asked) == 5
+
+
+def test_a_response_shows_nothing_of_its_body() -> None:
+    """A body holds claims about people."""
+    assert "ada" not in repr(Response(URL, 200, b"ada"))

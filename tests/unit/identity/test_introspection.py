@@ -30,7 +30,6 @@ def introspector(
     assert settings.introspection is not None
     return Introspector(
         settings.introspection,
-        "s3cret",
         Discovery(settings, network.fetcher),
         network.fetcher,
         TokenRules(settings, clock),
@@ -109,7 +108,7 @@ async def test_an_issuer_that_does_not_answer_says_nothing_of_a_token(status: in
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await introspector(Network({URL: status})).verify("t0ken")
 
-    assert error.value.reason == f"{URL}: answered {status}"
+    assert error.value.reason == f"{URL}: responded with {status}"
 
 
 async def test_an_answer_is_believed_for_the_configured_time() -> None:

@@ -16,7 +16,7 @@ DISCOVERY = "https://id.example/.well-known/openid-configuration"
 [FIRST, SECOND, *_] = DevelopmentIssuer().keys.published()
 RSA = {"keys": [{**FIRST, "kid": "one"}]}
 ROTATED = {"keys": [{**FIRST, "kid": "one"}, {**FIRST, "kid": "two"}, {"kty": "?"}]}
-UNREACHABLE = "The identity provider cannot be reached just now; try again shortly."
+UNREACHABLE = "The identity provider cannot be reached right now. Try again shortly."
 
 
 def keys(network: Network, clock: Clock, jwks_uri: str | None = KEYS) -> Jwks:
@@ -76,7 +76,7 @@ async def test_keys_are_found_by_discovery_and_looked_for_anew_after_a_failure()
     network = Network({DISCOVERY: {"issuer": "https://id.example", "jwks_uri": KEYS}})
     jwks = keys(network, clock, jwks_uri=None)
     with capture_logs() as logs:
-        assert await unavailable(jwks) == f"{KEYS}: answered 404"
+        assert await unavailable(jwks) == f"{KEYS}: responded with 404"
     network.answers[DISCOVERY]["jwks_uri"] = "https://id.example/moved"
     network.answers["https://id.example/moved"] = RSA
     clock.now += 2
@@ -88,7 +88,7 @@ async def test_keys_are_found_by_discovery_and_looked_for_anew_after_a_failure()
             "event": "jwks_fetch_failed",
             "log_level": "warning",
             "issuer": "main",
-            "reason": f"{KEYS}: answered 404",
+            "reason": f"{KEYS}: responded with 404",
         }
     ]
 
@@ -139,8 +139,8 @@ async def test_keys_are_renewed_at_their_age_and_tried_again_after_a_rest() -> N
 
     assert asked == [1, 2, 2, 2, 3, 4]
     assert (await jwks.key("one", "RS256")).kid == "one"
-    assert await unavailable(jwks, "two") == f"{KEYS}: answered 503"
-    assert await unavailable(jwks, "three") == f"{KEYS}: answered 503"
+    assert await unavailable(jwks, "two") == f"{KEYS}: responded with 503"
+    assert await unavailable(jwks, "three") == f"{KEYS}: responded with 503"
     assert len(network.asked) == 5
 
 
@@ -152,7 +152,7 @@ async def test_keys_beyond_their_hard_age_serve_nobody() -> None:
     network.answers[KEYS] = 503
     clock.now += 86_401
 
-    assert await unavailable(jwks) == f"{KEYS}: answered 503"
+    assert await unavailable(jwks) == f"{KEYS}: responded with 503"
     assert len(network.asked) == 2
 
 

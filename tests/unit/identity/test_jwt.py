@@ -118,7 +118,7 @@ async def test_a_header_that_asks_for_more_is_refused(
 ) -> None:
     """Extensions, strange key ids and other kinds of tokens; an unknown key is looked for."""
     if why is None:
-        with pytest.raises(IdentityProviderUnavailableError, match="try again"):
+        with pytest.raises(IdentityProviderUnavailableError, match="Try again"):
             await verifier().verify(token(**changes))
         return
     assert await reason(token(**changes)) == why
@@ -140,10 +140,20 @@ async def test_what_means_the_same_or_nothing_is_taken(changes: dict[str, Any]) 
     assert await verifier().verify(token(**changes)) == CLAIMS
 
 
-@pytest.mark.parametrize("typ", [None, "JWT"])
-async def test_an_issuer_may_mark_its_tokens_as_it_likes(typ: str | None) -> None:
-    """Where any type is configured, the type is not looked at."""
+@pytest.mark.parametrize("typ", [None, "JWT", "jwt", "", "AT+jwt", "application/at+jwt"])
+async def test_a_token_may_have_no_type_of_its_own(typ: str | None) -> None:
+    """With `token_type = "any"` the header `typ` may be missing or general."""
     assert await verifier(token_type="any").verify(token(typ=typ)) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    "typ", ["logout+jwt", "application/secevent+jwt", "DPoP+JWT", "dc+sd-jwt", 5, ["JWT"]]
+)
+async def test_a_token_that_names_another_kind_is_rejected(typ: Any) -> None:
+    """`token_type = "any"` does not accept tokens that their issuer marks as something else."""
+    why = "its typ is that of another kind of token"
+
+    assert await reason(token(typ=typ), token_type="any") == why
 
 
 async def test_a_token_that_verifies_must_keep_the_rules() -> None:

@@ -6,6 +6,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from app.identity.public_keys import MAX_KEYS, MIN_RSA_BITS, PublicKey, matching, public_keys
 from emulators.issuer import DevelopmentIssuer
+from tests.support.signing import encoded, roca_modulus
 
 # Making one takes a while, and the emulator's serves the whole process.
 RSA = dict(DevelopmentIssuer().keys.signing_key("RS256").as_dict(private=False))
@@ -136,6 +137,20 @@ def test_a_key_that_is_too_short_is_left_out() -> None:
         assert fit(**short) == []
 
     assert RSAKey.import_key(RSA).raw_value.key_size == MIN_RSA_BITS
+
+
+def test_a_key_with_the_roca_weakness_is_left_out() -> None:
+    """CVE-2017-15361: such a modulus can be factored, so anyone can sign with the key."""
+    assert fit(n=encoded(roca_modulus().to_bytes(256, "big"))) == []
+
+
+def test_a_key_without_the_roca_weakness_is_kept() -> None:
+    """A modulus that differs from a weak one modulo a single small prime is not weak."""
+    weak = roca_modulus()
+    others = [weak + 2 * step for step in range(1, 100)]
+
+    fits = [fit(n=encoded(number.to_bytes(256, "big"))) for number in others]
+    assert fits == [fit()] * len(others)
 
 
 def test_a_set_is_read_up_to_a_greatest_number_of_keys() -> None:

@@ -1,5 +1,6 @@
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -65,9 +66,10 @@ async def test_an_answer_is_believed_for_five_minutes_or_until_the_token_expires
     assert seen == counts
 
 
-async def test_an_endpoint_that_is_down_slows_nobody() -> None:
-    """People are served without a name; it is asked again after a rest of half a minute."""
-    network, clock = Network({URL: 503}), Clock()
+@pytest.mark.parametrize("answer", [503, httpx.ConnectError("x"), httpx.ReadTimeout("x")])
+async def test_an_endpoint_that_fails_gets_no_requests_for_half_a_minute(answer: Any) -> None:
+    """Sessions are made without display data, and without waiting for it."""
+    network, clock = Network({URL: answer}), Clock()
     source = userinfo(network, clock)
     counts = []
     with capture_logs() as logs:
@@ -80,15 +82,46 @@ async def test_an_endpoint_that_is_down_slows_nobody() -> None:
 
     assert counts == [1, 1, 1, 2]
     assert await source.about("a", {"sub": "ada", "exp": 9000}) == ADA
-    assert (
-        logs
-        == [
-            {
-                "event": "userinfo_unavailable",
-                "log_level": "warning",
-                "issuer": "main",
-                "reason": f"{URL}: answered 503",
-            }
-        ]
-        * 2
-    )
+    assert [(line["event"], line["log_level"], line["issuer"]) for line in logs] == [
+        ("userinfo_unavailable", "warning", "main")
+    ] * 2
+    assert str(logs[0]["reason"]).startswith(f"{URL}: ")
+
+
+@pytest.mark.parametrize("answer", [400, 401, 403, 404, 500, b"<h1>", httpx.ReadError("x")])
+async def test_a_response_about_one_token_affects_no_other_token(answer: Any) -> None:
+    """A token without the scope `openid` is a 403; other people's names are still requested."""
+    network, clock = Network({URL: answer}), Clock()
+    source = userinfo(network, clock)
+    with capture_logs() as logs:
+        assert await source.about("a", {"sub": "ada", "exp": 9000}) == {}
+    network.answers[URL] = {"sub": "bob", "name": "Bob"}
+
+    assert await source.about("b", {"sub": "bob", "exp": 9000}) == {"sub": "bob", "name": "Bob"}
+    assert [line["event"] for line in logs] == ["userinfo_unavailable"]
+
+
+@pytest.mark.parametrize(("expires", "seconds"), [(9000, 30), (1010, 10)])
+async def test_a_rejected_token_is_sent_again_after_half_a_minute(
+    expires: int, seconds: int
+) -> None:
+    """Or after its end, whichever comes first: the endpoint may have failed by chance."""
+    network, clock = Network({URL: 403}), Clock()
+    source = userinfo(network, clock)
+    counts = []
+    for later in (0, seconds - 0.1, 0.1):
+        clock.now += later
+        await source.about("a", {"sub": "ada", "exp": expires})
+        counts.append(len(network.asked))
+
+    assert counts == [1, 1, 2]
+
+
+async def test_an_issuer_without_usable_metadata_is_failing() -> None:
+    """Without an endpoint no token has display data, so the next one need not try."""
+    network, clock = Network(), Clock()
+    source = userinfo(network, clock, endpoint=None)
+    for token in ("a", "b"):
+        assert await source.about(token, {"sub": "ada", "exp": 9000}) == {}
+
+    assert len(network.asked) == 1

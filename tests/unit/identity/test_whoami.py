@@ -39,7 +39,7 @@ async def test_an_applications_no_is_a_no_each_time(status: int) -> None:
         await asked.verify("abc")
     network.answers[URL] = {"sub": "ada"}
 
-    assert told(error.value) == ("You are not signed in.", "the application says no")
+    assert told(error.value) == ("You are not signed in.", f"{URL}: responded with {status}")
     assert error.value.presented is True
     assert await asked.verify("abc") == {"sub": "ada"}
 
@@ -47,17 +47,17 @@ async def test_an_applications_no_is_a_no_each_time(status: int) -> None:
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (404, "answered 404"),
-        (302, "answered 302"),
-        (500, "answered 500"),
+        (404, "responded with 404"),
+        (302, "responded with 302"),
+        (500, "responded with 500"),
         (
             b"<h1>",
-            "answered with text that is not JSON: Expecting value at character 0",
+            "responded with text that is not JSON: Expecting value at character 0",
         ),
-        ([], "answered with JSON that is no object"),
-        (None, "answered with JSON that is no object"),
-        ({}, "answered without a usable sub"),
-        *(({"sub": subject}, "answered without a usable sub") for subject in NO_SUBJECTS),
+        ([], "responded with JSON that is not an object"),
+        (None, "responded with JSON that is not an object"),
+        ({}, "responded without a usable sub"),
+        *(({"sub": subject}, "responded without a usable sub") for subject in NO_SUBJECTS),
     ],
 )
 async def test_anything_else_says_nothing(answer: Any, what: str) -> None:
@@ -66,7 +66,7 @@ async def test_anything_else_says_nothing(answer: Any, what: str) -> None:
         await whoami(Network({URL: answer})).verify("abc")
 
     assert told(error.value) == (
-        "The identity provider cannot be reached just now; try again shortly.",
+        "The identity provider cannot be reached right now. Try again shortly.",
         f"{URL}: {what}",
     )
     assert error.value.retry_after == 5

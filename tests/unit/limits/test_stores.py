@@ -24,11 +24,11 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 def shared(url: str, prefix: str | None = None) -> GuardedStore:
     """Return a store in a Redis, empty unless a prefix is given."""
-    return GuardedStore(RedisStore(url, prefix or f"test-{time.monotonic_ns()}"), 5)
+    return GuardedStore(RedisStore(url, prefix or f"test-{time.monotonic_ns()}"), "redis", 5)
 
 
 async def test_a_whole_quota_is_admitted_and_no_more(store: Store) -> None:
-    """The fourth of three is told when to come again."""
+    """The fourth request of a quota of three gets the time after which to retry."""
     decisions = [await store.admit([ADA]) for _ in range(4)]
     await store.aclose()
 
@@ -37,8 +37,10 @@ async def test_a_whole_quota_is_admitted_and_no_more(store: Store) -> None:
     assert 1190 < decisions[-1].strictest.retry_after <= 1200
 
 
-async def test_who_is_beyond_their_own_limit_uses_up_nobody_elses(store: Store) -> None:
-    """What is refused for one limit is not counted for the other."""
+async def test_a_request_that_exceeds_one_limit_is_not_counted_against_the_other(
+    store: Store,
+) -> None:
+    """A caller who exceeds their own limit does not use up the limit that all callers share."""
     for _ in range(20):
         await store.admit([ADA, TOTAL])
     refused = await store.admit([ADA, TOTAL])
@@ -61,7 +63,7 @@ async def test_two_processes_share_one_count(redis_url: str) -> None:
 
 
 async def test_each_request_is_one_round_trip(redis_url: str) -> None:
-    """However many limits there are, Redis is asked for one script, which does all the rest."""
+    """However many limits there are, Redis runs one script."""
     store = shared(redis_url)
     await store.admit([ADA, TOTAL])  # Connects, and has the script loaded.
     async with Redis.from_url(redis_url) as observer:
@@ -77,8 +79,10 @@ async def test_each_request_is_one_round_trip(redis_url: str) -> None:
     assert calls == {"evalsha": 2, **in_the_script}
 
 
-async def test_many_at_once_are_a_few_questions_and_counted_exactly(redis_url: str) -> None:
-    """Of six hundred who come together three are admitted, for five questions at most."""
+async def test_concurrent_requests_take_a_few_round_trips_and_are_counted_exactly(
+    redis_url: str,
+) -> None:
+    """Of six hundred concurrent requests three are admitted, in five calls at most."""
     store = shared(redis_url)
     await store.admit([TOTAL])  # Connects, and has the script loaded.
     async with Redis.from_url(redis_url) as observer:
@@ -92,12 +96,12 @@ async def test_many_at_once_are_a_few_questions_and_counted_exactly(redis_url: s
 
 
 @pytest.mark.parametrize("quota", [7, 11, 59, 97, 128])
-async def test_a_quota_that_is_no_whole_number_of_microseconds_is_exact(
+async def test_a_quota_whose_interval_is_not_a_whole_number_of_microseconds_is_exact(
     redis_url: str, quota: int
 ) -> None:
-    """Of so many an hour, all of which come at the same moment, none is lost and none is added."""
+    """Exactly the quota is admitted when all requests arrive at the same moment."""
     store = shared(redis_url)
-    await store.admit([TOTAL])  # Connects, so that what comes now is one question.
+    await store.admit([TOTAL])  # Connects, so that the next requests are one call.
     limit = Limit("user", "ada", Rate(quota, 3600))
     decisions = await asyncio.gather(*(store.admit([limit]) for _ in range(quota + 1)))
     await store.aclose()
@@ -108,7 +112,7 @@ async def test_a_quota_that_is_no_whole_number_of_microseconds_is_exact(
 
 
 async def test_the_largest_quota_can_be_counted(redis_url: str) -> None:
-    """A key lasts for a millisecond at least."""
+    """A key expires after a millisecond at the earliest."""
     store = shared(redis_url)
     limit = Limit("user", "ada", Rate(100_000, 1))
 
@@ -116,8 +120,10 @@ async def test_the_largest_quota_can_be_counted(redis_url: str) -> None:
     await store.aclose()
 
 
-async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer(redis_url: str) -> None:
-    """What was counted in the future is at most a whole window away."""
+async def test_a_clock_that_is_set_back_locks_callers_out_for_at_most_one_window(
+    redis_url: str,
+) -> None:
+    """A time in the future counts as at most one window from now."""
     store = shared(redis_url, prefix := f"test-{time.monotonic_ns()}")
     async with Redis.from_url(redis_url) as redis:
         await redis.set(f"{{{prefix}}}:user:ada", int((time.time() + 10 * 3600) * 1e6))
@@ -128,8 +134,8 @@ async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer(redis_url: s
     assert decision.strictest.retry_after == 1200
 
 
-async def test_a_store_that_is_not_there_has_failed(unused_tcp_port: int) -> None:
-    """The caller of the store gets one kind of error, whatever the library raises."""
+async def test_a_store_that_refuses_connections_has_failed(unused_tcp_port: int) -> None:
+    """The caller gets the same kind of error whatever the library raises."""
     store = shared(f"redis://127.0.0.1:{unused_tcp_port}/0")
 
     with pytest.raises(StoreFailedError):
@@ -137,8 +143,8 @@ async def test_a_store_that_is_not_there_has_failed(unused_tcp_port: int) -> Non
     await store.aclose()
 
 
-async def test_quota_comes_back_evenly() -> None:
-    """After a third of the window there is room for one more, and memory keeps nobody for good."""
+async def test_quota_refills_evenly() -> None:
+    """After a third of the window one more request of three is admitted."""
     now = [0.0]
     store = MemoryStore(clock=lambda: now[0])
     for _ in range(3):
@@ -150,12 +156,12 @@ async def test_quota_comes_back_evenly() -> None:
     await store.admit([TOTAL])
 
     assert admitted == [True, False]
-    assert list(store._whole_at) == ["all"]
+    assert list(store._full_at) == ["all"]
 
 
 @pytest.mark.parametrize("quota", [3, 7, 11, 59, 97, 128])
-async def test_in_memory_a_whole_quota_that_comes_at_one_moment_is_admitted(quota: int) -> None:
-    """However the seconds of one request round, none is lost and none is added."""
+async def test_in_memory_a_whole_quota_is_admitted_at_one_moment(quota: int) -> None:
+    """Rounding the interval of one request neither loses nor adds any."""
     store = MemoryStore(clock=lambda: 12_345.678)
     limit = Limit("user", "ada", Rate(quota, 3600))
     decisions = [await store.admit([limit]) for _ in range(quota + 1)]
@@ -166,8 +172,8 @@ async def test_in_memory_a_whole_quota_that_comes_at_one_moment_is_admitted(quot
 
 
 @pytest.mark.parametrize("requests", [1, 2])
-async def test_whose_quota_is_whole_at_this_very_moment_is_forgotten(requests: int) -> None:
-    """Not a moment later, and without an end."""
+async def test_a_caller_whose_quota_is_full_at_this_moment_is_dropped(requests: int) -> None:
+    """Not later, and the cleanup ends."""
     now = [0.0]
     store = MemoryStore(clock=lambda: now[0])
     for _ in range(requests):
@@ -175,15 +181,15 @@ async def test_whose_quota_is_whole_at_this_very_moment_is_forgotten(requests: i
     now[0] = 1200.0 * requests
     await store.admit([TOTAL])
 
-    assert list(store._whole_at) == ["all"]
+    assert list(store._full_at) == ["all"]
 
 
 async def test_memory_grows_with_callers_and_not_with_requests() -> None:
-    """However often one of them comes, and though their quota is never whole."""
+    """One caller takes one entry, though their quota is never full."""
     now = [0.0]
     store = MemoryStore(clock=lambda: now[0])
     for _ in range(1000):
         now[0] += 1000
         await store.admit([ADA])
 
-    assert (len(store._whole_at), len(store._due)) == (1, 1)
+    assert (len(store._full_at), len(store._expiries)) == (1, 1)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from app.settings.issuers import listed
+from app.settings.claims import listed
 from app.settings.sources import load_settings
 
 MINIMUM = {

@@ -1,5 +1,5 @@
-// Who is signed in. A real application has its own sign-in; here the development issuer stands in
-// for it, and you can be anybody.
+// The signed-in user. A real web application has its own sign-in; the demo uses the development
+// issuer, where you can choose a user.
 
 import { VaultSessionError } from "./vault-session.js";
 
@@ -11,14 +11,14 @@ let people = [];
 let urls = {};
 let chosen = "";
 
-/** Finds out who can sign in and who is signed in, on a page that lets nobody choose. */
+/** Loads the users and the signed-in user, on a page without a user menu. */
 export async function loadAccount() {
   urls = await getJson("/config.json");
   people = await getJson(`${urls.issuer}/people`);
   chosen = sessionStorage.getItem(PERSON) ?? people[0].id;
 }
 
-/** Does the same on a page with a choice; calls `onChange(person)` now and at every change. */
+/** Does the same on a page with a user menu; calls `onChange(person)` now and at every change. */
 export async function startAccount(onChange) {
   await loadAccount();
   select.append(...people.map((one) => new Option(`${one.name}, ${one.org_name}`, one.id)));
@@ -32,21 +32,21 @@ export async function startAccount(onChange) {
   show(onChange);
 }
 
-/** The person who is signed in, or undefined. */
+/** Returns the signed-in user, or undefined. */
 export function signedIn() {
   return people.find((person) => person.id === chosen);
 }
 
-/** Where Vault BFF is, and as whom to call it: what `vault-session.js` wants to know. */
+/** Returns the URL of Vault BFF and the access token, as options for `vault-session.js`. */
 export async function vaultAccess() {
   const url = `${urls.service}/vault-session`;
   return signedIn() ? { url, token: await accessToken() } : { url };
 }
 
-/** The access token of whoever is signed in. */
+/** Returns the access token of the signed-in user. */
 export async function accessToken() {
-  const answer = await getJson(`${urls.issuer}/token?person=${encodeURIComponent(chosen)}`);
-  return answer.access_token;
+  const body = await getJson(`${urls.issuer}/token?person=${encodeURIComponent(chosen)}`);
+  return body.access_token;
 }
 
 export function focusSignIn() {

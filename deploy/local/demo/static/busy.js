@@ -1,4 +1,5 @@
-// A button while it works: it says so, and keeps the focus that a disabled button would lose.
+// A busy button. It is announced to screen readers, and keeps the focus, which a disabled button
+// would lose.
 
 const status = document.querySelector("#status");
 const labels = new Map();
@@ -21,5 +22,5 @@ export function isBusy(button) {
   return labels.has(button);
 }
 
-// With the browser's Back button the page may come back as it was left: busy.
+// After the Back button, browsers may restore the page with a busy button.
 addEventListener("pageshow", () => [...labels.keys()].forEach(setIdle));

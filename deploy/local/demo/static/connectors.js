@@ -1,4 +1,4 @@
-// What this application integrates with, under Apideck's own ids.
+// The connectors of this web application, with Apideck's ids.
 
 export const GROUPS = [
   {
@@ -27,7 +27,7 @@ export const GROUPS = [
   },
 ];
 
-/** The name of a connector, or undefined for an id that is none of ours. */
+/** Returns the name of a connector, or undefined for an unknown id. */
 export function nameOf(serviceId) {
   const connectors = GROUPS.flatMap((group) => group.connectors);
   return connectors.find((connector) => connector.service_id === serviceId)?.name;

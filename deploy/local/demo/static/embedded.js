@@ -1,13 +1,13 @@
-// The embedded variant: the session's token goes to Vault JS, and nowhere else.
+// The embedded variant: the page passes the session token to Vault JS, and does not store it.
 
 import { startAccount, vaultAccess } from "./account.js";
 import { isBusy, setBusy, setIdle } from "./busy.js";
 import { clearNotice, showNotice } from "./notice.js";
 import { createVaultSession } from "./vault-session.js";
-import { VaultStandIn } from "./vault-stand-in.js";
+import { VaultPlaceholder } from "./vault-placeholder.js";
 
 // In your application: import { ApideckVault } from "@apideck/vault-js";
-const ApideckVault = globalThis.ApideckVault ?? VaultStandIn;
+const ApideckVault = globalThis.ApideckVault ?? VaultPlaceholder;
 
 const greeting = document.querySelector("#greeting");
 const open = document.querySelector("#open");
@@ -17,7 +17,7 @@ async function openEmbedded() {
   clearNotice();
   setBusy(open, "Opening your integrations");
   try {
-    // No way back: there is nowhere to come back from.
+    // The user stays on this page, so there is no redirect target.
     const request = { return_to: null };
     const session = await createVaultSession({ ...(await vaultAccess()), request });
     ApideckVault.open({ token: session.session_token, onClose: () => open.focus() });
@@ -46,6 +46,6 @@ async function start() {
   }
 }
 
-document.querySelector("#stand-in").hidden = ApideckVault !== VaultStandIn;
+document.querySelector("#placeholder").hidden = ApideckVault !== VaultPlaceholder;
 open.addEventListener("click", openEmbedded);
 start();

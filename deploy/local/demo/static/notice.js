@@ -1,13 +1,13 @@
-// What a person reads when something does not work: a sentence, what they can do, a reference.
+// The message that a user sees when something fails, with a button where one helps.
 
 import { focusSignIn } from "./account.js";
 
-// The service speaks to whoever called it; what is the page's own affair, the page says itself.
-const OWN_WORDS = {
+// The service cannot know how users of this page sign in, so the page has its own message for that.
+const OWN_MESSAGES = {
   unauthenticated: "You are signed out. Sign in, then try again.",
 };
-// What time may mend. Of the rest, trying again would only annoy.
-const PASSING = new Set([
+// Problems that may go away; for others a retry would not help.
+const TEMPORARY = new Set([
   "network",
   "rate-limited",
   "overloaded",
@@ -20,32 +20,32 @@ const PASSING = new Set([
   "shutting-down",
   "internal-error",
 ]);
-const place = document.querySelector("#notice");
+const container = document.querySelector("#notice");
 
-/** Shows a VaultSessionError, with a button that mends it where there is one. */
+/** Shows a VaultSessionError, with a button that may solve the problem. */
 export function showNotice(error, tryAgain) {
   const box = element("div", "notice");
-  box.append(element("p", "", OWN_WORDS[error.type] ?? error.detail));
+  box.append(element("p", "", OWN_MESSAGES[error.type] ?? error.detail));
   if (error.requestId) box.append(element("p", "dim", `Reference for support: ${error.requestId}`));
   if (error.type === "unauthenticated") box.append(button("Sign in", focusSignIn));
-  else if (PASSING.has(error.type)) box.append(button("Try again", tryAgain));
-  place.replaceChildren(box);
+  else if (TEMPORARY.has(error.type)) box.append(button("Try again", tryAgain));
+  container.replaceChildren(box);
 }
 
 export function clearNotice() {
-  place.replaceChildren();
+  container.replaceChildren();
 }
 
 function button(label, onClick) {
-  const made = element("button", "", label);
-  made.type = "button";
-  made.addEventListener("click", onClick);
-  return made;
+  const button = element("button", "", label);
+  button.type = "button";
+  button.addEventListener("click", onClick);
+  return button;
 }
 
 function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
 }

@@ -1,5 +1,5 @@
-// The way back. What stands in the query came over a URL that anybody can write: it is shown as
-// text, never as a link, nothing is believed on the strength of it, and the headline is ours.
+// The return page. Anyone can write a link to it, so the page shows the query as text and never as a
+// link, trusts nothing in it, and has its own headlines.
 
 import { loadAccount } from "./account.js";
 import { readConnections } from "./connections.js";
@@ -21,23 +21,23 @@ const failed = ["error_type", "error_message"].some((name) => query.has(name));
 if (failed) {
   const name = nameOf(query.get("service_id")) ?? "The integration";
   show("bad", `${name} was not connected`, "Nothing has changed. You can try again.");
-  report();
+  showReport();
 } else if (nameOf(connected)) {
-  sayIfConnected(connected);
+  showIfConnected(connected);
 }
 
-// Nothing of it stays in the address bar, the history, or a Referer.
+// Remove the query from the address bar, the history and the Referer.
 history.replaceState(null, "", location.pathname);
 
-/** Says that it is connected where our server says so: a link must not put words in our mouth. */
-async function sayIfConnected(serviceId) {
+/** Shows that the connector is connected, if our server confirms it. */
+async function showIfConnected(serviceId) {
   try {
     await loadAccount();
     const stateOf = await readConnections();
     if (!GROUPS.some((group) => stateOf(group.unified_api, serviceId) === "connected")) return;
-    show("good", `${nameOf(serviceId)} is connected`, "Fieldnotes begins to sync in a moment.");
+    show("good", `${nameOf(serviceId)} is connected`, "Fieldnotes starts to sync in a moment.");
   } catch {
-    // Then it is just "Welcome back"; the settings page says what cannot be loaded.
+    // The page keeps saying "Welcome back"; the settings page shows the error.
   }
 }
 
@@ -48,7 +48,7 @@ function show(kind, headline, next) {
   document.title = `${headline} · Fieldnotes`;
 }
 
-function report() {
+function showReport() {
   const list = document.querySelector("#report dl");
   for (const [parameter, label] of Object.entries(REPORTED)) {
     const text = query.get(parameter)?.slice(0, MAX_SHOWN);
@@ -58,7 +58,7 @@ function report() {
 }
 
 function element(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
+  const element = document.createElement(tag);
+  element.textContent = text;
+  return element;
 }

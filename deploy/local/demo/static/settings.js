@@ -1,4 +1,4 @@
-// The settings page: one card for each connector, and a click that leads to the Vault.
+// The settings page: one card for each connector, with a button that opens the Vault.
 
 import { startAccount, vaultAccess } from "./account.js";
 import { isBusy, setBusy, setIdle } from "./busy.js";
@@ -8,16 +8,16 @@ import { clearNotice, showNotice } from "./notice.js";
 import { openVault } from "./vault-session.js";
 
 const STATES = {
-  loading: { words: "Checking…", verb: "Open" },
-  unknown: { words: "Not known just now", verb: "Open" },
-  connected: { words: "Connected", verb: "Manage" },
-  disabled: { words: "Disabled", verb: "Manage" },
-  none: { words: "Not connected", verb: "Connect" },
+  loading: { label: "Checking…", verb: "Open" },
+  unknown: { label: "Unknown", verb: "Open" },
+  connected: { label: "Connected", verb: "Manage" },
+  disabled: { label: "Disabled", verb: "Manage" },
+  none: { label: "Not connected", verb: "Connect" },
 };
 const greeting = document.querySelector("#greeting");
 const manage = document.querySelector("#manage");
 const cards = [];
-let asked = 0;
+let latestRefresh = 0;
 
 async function go(button, name, request) {
   if (isBusy(button)) return;
@@ -25,7 +25,7 @@ async function go(button, name, request) {
   setBusy(button, `Opening ${name}`);
   try {
     await openVault({ ...(await vaultAccess()), request });
-    // The button stays busy: the browser is on its way.
+    // The button stays busy while the browser leaves the page.
   } catch (error) {
     setIdle(button);
     showNotice(error, () => go(button, name, request));
@@ -66,21 +66,21 @@ function drawCard({ service_id, name, purpose }, unified_api) {
 }
 
 function showState({ card, name }, state) {
-  const { words, verb } = STATES[state];
+  const { label, verb } = STATES[state];
   const shown = card.querySelector(".state");
   const button = card.querySelector("button");
-  shown.textContent = words;
+  shown.textContent = label;
   shown.classList.toggle("on", state === "connected");
   button.disabled = state === "loading";
-  if (isBusy(button)) return; // a button that opens something says so until it has
+  if (isBusy(button)) return; // its text says that it is opening something
   button.textContent = verb;
   button.setAttribute("aria-label", `${verb} ${name}`);
 }
 
 async function refresh() {
-  const mine = ++asked;
-  // Meanwhile somebody else may have signed in: what was asked for another is not for them.
-  const isCurrent = () => mine === asked;
+  const thisRefresh = ++latestRefresh;
+  // If another user has signed in since, the response is not for that user.
+  const isCurrent = () => thisRefresh === latestRefresh;
   try {
     const stateOf = await readConnections();
     if (!isCurrent()) return;
@@ -112,6 +112,6 @@ async function start() {
 }
 
 manage.addEventListener("click", () => go(manage, "your integrations", {}));
-// With the browser's Back button the page may come back as it was left, before the Vault.
+// After the Back button, browsers may restore the page as it was before the visit to the Vault.
 addEventListener("pageshow", (event) => event.persisted && refreshAgain());
 start();

@@ -1,6 +1,6 @@
-/** What a session may be asked for. The operator's policy decides which of it you may set. */
+/** The body of the request. The operator's policy decides which fields you may set. */
 export interface VaultSessionRequest {
-  /** Name of a redirect target that the operator registered; null: no way back, for embedding. */
+  /** Name of a redirect target that the operator has registered; null for none, when embedding. */
   return_to?: string | null;
   /** A registered redirect URI, byte for byte; not together with `return_to`. */
   redirect_uri?: string;
@@ -12,33 +12,33 @@ export interface VaultSessionRequest {
   custom_consumer_settings?: Record<string, unknown>;
 }
 
-/** How to ask. Give either `token`, or `credentials` for your application's session cookie. */
+/** Options. Set either `token`, or `credentials` for the session cookie of your web application. */
 export interface VaultSessionOptions {
-  /** Where Vault BFF listens; `/vault-session` unless given. */
+  /** The URL of the endpoint; the default is `/vault-session`. */
   url?: string;
-  /** What to ask for; nothing unless given, which is the operator's defaults. */
+  /** The body of the request; by default empty, which means the operator's defaults. */
   request?: VaultSessionRequest;
-  /** The caller's access token. Without one, and without `credentials`, the answer is a 401. */
+  /** The user's access token. Without one, and without `credentials`, the response is a 401. */
   token?: string | null;
-  /** Sends cookies instead of a token, and the header that marks the request as your page's. */
+  /** Sends cookies instead of a token, and the header that protects against CSRF. */
   credentials?: "include" | "same-origin";
-  /** That header's name; `X-Vault-Session` unless the operator changed it. */
+  /** The name of that header; the default is `X-Vault-Session`. */
   csrfHeader?: string;
 }
 
-/** The way into the Vault. Treat it as a password: keep it in memory, never in storage. */
+/** A Vault session. Treat it like a password: keep it in memory, never in storage. */
 export interface VaultSession {
-  /** Where to send the browser, as a top-level navigation. */
+  /** The URL to send the browser to, as a top-level navigation. */
   redirect_url: string;
-  /** The same session for embedding: `ApideckVault.open({ token: session_token })`. */
+  /** The token for embedding: `ApideckVault.open({ token: session_token })`. */
   session_token: string;
-  /** When it ends, in UTC: `2026-01-31T12:00:00Z`. */
+  /** When the session expires, in UTC: `2026-01-31T12:00:00Z`. */
   expires_at: string;
 }
 
-/** Why there is no session (RFC 9457). */
+/** A request that failed, with the problem that the service sent (RFC 9457). */
 export class VaultSessionError extends Error {
-  /** Takes a problem as the service sends it, and what is known besides. */
+  /** Takes a problem as the service sends it, and data about the response. */
   constructor(
     problem: {
       type?: string;
@@ -49,35 +49,34 @@ export class VaultSessionError extends Error {
     context?: { status?: number; retryAfter?: number; cause?: unknown },
   );
   /**
-   * The last segment of the problem's type, as `rate-limited`; `network` when no answer arrived;
-   * `unexpected-response` when it was not the service that answered.
+   * The last segment of the problem's type, such as `rate-limited`; `network` if there was no
+   * response; `unexpected-response` if it is not from the service.
    */
   readonly type: string;
   /** The HTTP status; 0 for `network`. */
   readonly status: number;
-  /** A sentence for the person; the `message`, too. */
+  /** A sentence for the user; the same as `message`. */
   readonly detail: string;
-  /** What finds the request in the operator's log. */
+  /** The id of the request in the operator's log. */
   readonly requestId?: string;
-  /** What is wrong with which field, by a JSON Pointer (RFC 6901) into the request. */
+  /** The invalid fields, each with a JSON Pointer (RFC 6901) into the request. */
   readonly errors: readonly { pointer: string; detail: string }[];
-  /** Seconds after which to try again, where the service said so. */
+  /** Seconds to wait before a retry, if the service sent Retry-After. */
   readonly retryAfter?: number;
 }
 
 /**
- * Asks for a session, for `ApideckVault.open({ token: session_token })`.
+ * Creates a session, for `ApideckVault.open({ token: session_token })`.
  *
- * While a call is under way, another with the same options gets the same promise. Where
- * the service says by Retry-After that it wants at most five seconds, it waits and asks once more.
- * A request that is not answered within 30 seconds is given up.
+ * While a call is pending, another call with the same options gets the same promise. If Retry-After
+ * is at most five seconds, the call waits and retries once. A request times out after 30 seconds.
  *
  * @throws {VaultSessionError}
  */
 export function createVaultSession(options?: VaultSessionOptions): Promise<VaultSession>;
 
 /**
- * Asks for a session and goes there. The Vault forbids framing, so this leaves your page.
+ * Creates a session and navigates to it. The Vault forbids framing, so the browser leaves your page.
  *
  * @throws {VaultSessionError}
  */

@@ -1,6 +1,6 @@
-// A client of Vault BFF, ready to copy. Types and manual: vault-session.d.ts
+// A client for Vault BFF, to copy. Types and docs: vault-session.d.ts
 
-const underWay = {};
+const pending = {};
 
 export class VaultSessionError extends Error {
   name = "VaultSessionError";
@@ -20,10 +20,10 @@ export async function openVault(options) {
 
 export function createVaultSession(options = {}) {
   const key = JSON.stringify(options); // a second click gets the promise of the first
-  return (underWay[key] ??= ask(options).finally(() => delete underWay[key]));
+  return (pending[key] ??= send(options).finally(() => delete pending[key]));
 }
 
-async function ask(options, again = true) {
+async function send(options, canRetry = true) {
   const { url = "/vault-session", token, credentials = "omit", request = {} } = options;
   const headers = { "Content-Type": "application/json" };
   if (credentials !== "omit") headers[options.csrfHeader ?? "X-Vault-Session"] = "1";
@@ -34,20 +34,20 @@ async function ask(options, again = true) {
     headers,
     body: JSON.stringify(request),
     signal: AbortSignal.timeout(30_000),
-  }).catch(explain);
-  const answer = (await response.json().catch(explain)) ?? {};
-  if (response.ok && answer.redirect_url) return answer;
+  }).catch(rethrow);
+  const body = (await response.json().catch(rethrow)) ?? {};
+  if (response.ok && body.redirect_url) return body;
 
   const retryAfter = parseInt(response.headers.get("Retry-After")) || undefined;
-  if (again && retryAfter <= 5) {
-    await new Promise((done) => setTimeout(done, retryAfter * 1000));
-    return ask(options, false);
+  if (canRetry && retryAfter <= 5) {
+    await new Promise((resolve) => setTimeout(resolve, retryAfter * 1000));
+    return send(options, false);
   }
-  throw new VaultSessionError(answer, { status: response.status, retryAfter });
+  throw new VaultSessionError(body, { status: response.status, retryAfter });
 }
 
-function explain(cause) {
-  if (cause instanceof SyntaxError) return; // a proxy's page is no JSON
+function rethrow(cause) {
+  if (cause instanceof SyntaxError) return; // not JSON: a proxy's page
   const detail = "The service cannot be reached.";
   throw new VaultSessionError({ type: "network", detail }, { cause });
 }

@@ -1,4 +1,4 @@
-"""An emulator of Apideck's `POST /vault/sessions`, with a stand-in for the Hosted Vault."""
+"""An emulator of Apideck's Vault API and of the Hosted Vault's pages."""
 
 from emulators.apideck.emulator import ApideckEmulator
 

@@ -1,4 +1,4 @@
-"""A connector as a card, with what can be done about it."""
+"""The card of a connector, with its actions."""
 
 from emulators.apideck.catalogue import service_name
 from emulators.apideck.markup import Markup, fill, joined, render
@@ -11,7 +11,7 @@ _LABELS = {"fail": "Simulate an error"}
 
 
 def card(visit: Visit, api: str, service: str, *, heading: str = "h3") -> Markup:
-    """Return one connector's card."""
+    """Return the card of a connector."""
     enabled = visit.consumer.connections.get((api, service))
     state = {None: "Not connected", True: "Connected", False: "Disabled"}[enabled]
     name = service_name(api, service)

@@ -1,4 +1,4 @@
-"""A few connectors of each unified API, so that there is something to connect."""
+"""A few connectors of each unified API."""
 
 CATALOGUE: dict[str, dict[str, str]] = {
     "accounting": {"quickbooks": "QuickBooks", "xero": "Xero", "netsuite": "NetSuite"},
@@ -18,5 +18,5 @@ def api_title(api: str) -> str:
 
 
 def service_name(api: str, service: str) -> str:
-    """Return a connector's name; one that is not in the catalogue is called by its id."""
+    """Return the name of a connector, or its id if the catalogue does not list it."""
     return CATALOGUE.get(api, {}).get(service, service)

@@ -1,4 +1,4 @@
-"""`GET /vault/connections`, by which an application knows what is connected."""
+"""`GET /vault/connections`, the connections of a consumer."""
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from emulators.apideck.faults import error
-from emulators.apideck.sessions import answered
+from emulators.apideck.sessions import to_response
 from emulators.apideck.state import Consumer, State
 from emulators.apideck.tokens import Tokens
 
@@ -16,7 +16,7 @@ _CREDENTIALS = ["authorization", "x-apideck-app-id", "x-apideck-consumer-id"]
 
 
 class Connections:
-    """The endpoint; the session token opens it as well as the API key, as at Apideck."""
+    """The endpoint; it accepts the API key and, like Apideck, session tokens."""
 
     def __init__(self, state: State, tokens: Tokens, accepted: set[str]) -> None:
         self._state = state
@@ -24,16 +24,16 @@ class Connections:
         self._accepted = accepted
 
     def routes(self) -> list[BaseRoute]:
-        """Return its route, open to pages on loopback."""
+        """Return the route, with CORS for pages on loopback."""
         cors = Middleware(CORSMiddleware, allow_origin_regex=_LOOPBACK, allow_headers=_CREDENTIALS)
-        # OPTIONS is for the preflight, which CORSMiddleware answers.
+        # CORSMiddleware answers the preflight, which is an OPTIONS request.
         methods = ["GET", "OPTIONS"]
         return [Route("/vault/connections", self._list, methods=methods, middleware=[cors])]
 
     async def _list(self, request: Request) -> Response:
         consumer = self._consumer(request)
         if consumer is None:
-            return answered(error(401))
+            return to_response(error(401))
         listed = [
             {
                 "unified_api": api,

@@ -1,4 +1,4 @@
-"""The emulator's own endpoints: what it saw, what it made, and what shall go wrong next."""
+"""The emulator's control endpoints: recorded requests, created sessions, and faults."""
 
 import json
 from dataclasses import asdict
@@ -12,11 +12,11 @@ from starlette.routing import BaseRoute, Route
 from emulators.apideck.named_faults import NAMED, named
 from emulators.apideck.state import SeenRequest, State
 
-_DONE = {"status": "as you wish"}
+_DONE = {"status": "ok"}
 
 
 class _Fail(BaseModel):
-    """What shall go wrong; further members are the fault's parameters."""
+    """A fault to set; further members are its parameters."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -25,7 +25,7 @@ class _Fail(BaseModel):
 
 
 class _Registered(BaseModel):
-    """The redirect URIs that the account has registered; null switches the protection off."""
+    """The registered redirect URIs; null switches redirect protection off."""
 
     registered: frozenset[str] | None
 
@@ -37,7 +37,7 @@ class Control:
         self._state = state
 
     def routes(self) -> list[BaseRoute]:
-        """Return their routes."""
+        """Return the routes."""
         prefix = "/__emulator__"
         return [
             Route(f"{prefix}/requests", self._requests),
@@ -48,28 +48,28 @@ class Control:
         ]
 
     async def _requests(self, _: Request) -> Response:
-        return JSONResponse([_shown(seen) for seen in self._state.requests])
+        return JSONResponse([_described(seen) for seen in self._state.requests])
 
     async def _minted(self, _: Request) -> Response:
         return JSONResponse([asdict(minted) for minted in self._state.minted])
 
     async def _fail(self, request: Request) -> Response:
         try:
-            asked = _Fail.model_validate_json(await request.body())
-            fault = named(asked.fault, asked.model_extra or {})
+            wanted = _Fail.model_validate_json(await request.body())
+            fault = named(wanted.fault, wanted.model_extra or {})
         except KeyError:
             return JSONResponse({"faults": sorted(NAMED)}, 404)
         except ValidationError as invalid:
             return _invalid(invalid)
-        self._state.fail(fault, asked.times)
+        self._state.fail(fault, wanted.times)
         return JSONResponse(_DONE)
 
     async def _protect(self, request: Request) -> Response:
         try:
-            asked = _Registered.model_validate_json(await request.body())
+            wanted = _Registered.model_validate_json(await request.body())
         except ValidationError as invalid:
             return _invalid(invalid)
-        self._state.registered_redirects = asked.registered
+        self._state.registered_redirects = wanted.registered
         return JSONResponse(_DONE)
 
     async def _reset(self, _: Request) -> Response:
@@ -77,7 +77,7 @@ class Control:
         return JSONResponse(_DONE)
 
 
-def _shown(seen: SeenRequest) -> dict[str, Any]:
+def _described(seen: SeenRequest) -> dict[str, Any]:
     try:
         body = seen.json
     except ValueError:

@@ -1,4 +1,4 @@
-"""The emulator: what tests drive by hand and `make demo` runs as a server."""
+"""The Apideck emulator, for tests and for `make demo`."""
 
 import contextlib
 import time
@@ -26,18 +26,18 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class ApideckEmulator:
-    """Apideck, as far as a Vault session is concerned.
+    """The parts of Apideck that Vault sessions need.
 
     Args:
-        api_keys: the keys that it accepts.
-        clock: tells the seconds since 1970; sessions begin and end by it.
-        token_secret: signs the session tokens; None makes one up.
-        vault_origin: where its sessions open; None means wherever it is served.
+        api_keys: the accepted API keys.
+        clock: returns the seconds since 1970; sessions start and expire by it.
+        token_secret: signs the session tokens; by default a random one.
+        vault_origin: the origin of the Vault's pages; by default the emulator's own.
 
     Attributes:
-        accepted: the Authorization headers that it accepts.
-        vault_origin: where its sessions open.
-        state: what it saw, made and remembers.
+        accepted: the accepted Authorization headers.
+        vault_origin: the origin of the Vault's pages.
+        state: recorded requests, created sessions and consumers.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ApideckEmulator:
                 *Connections(self.state, self.tokens, self.accepted).routes(),
                 *Vault(self.state, self.tokens).routes(),
                 *Control(self.state).routes(),
-                # A request that went to the wrong place was sent all the same.
+                # Requests to unknown paths are recorded, too.
                 Route("/{path:path}", self._recorded(not_found), methods=_METHODS),
             ],
             middleware=[Middleware(RequestIdMiddleware)],
@@ -68,42 +68,42 @@ class ApideckEmulator:
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """Every request to the API, in order; the Vault's pages and its cards are none."""
+        """The requests to the API, in order, without those to the Vault's pages."""
         return self.state.requests
 
     @property
     def minted(self) -> list[MintedSession]:
-        """Every session that was made, in order."""
+        """The created sessions, in order."""
         return self.state.minted
 
     @property
     def consumers(self) -> dict[tuple[str, str], Consumer]:
-        """What is known of each consumer, by (application id, consumer id)."""
+        """The consumers, by (app id, consumer id)."""
         return self.state.consumers
 
     @property
     def disconnects(self) -> int:
-        """How many callers hung up before they were answered."""
+        """The number of clients that disconnected before the response."""
         return self.state.disconnects
 
     def consumer(self, app_id: str, consumer_id: str) -> Consumer:
-        """Return what is known of a consumer."""
+        """Return a consumer."""
         return self.state.consumer(app_id, consumer_id)
 
     def fail(self, fault: Fault, times: int | None = 1) -> None:
-        """Have the next requests for a session go wrong; `times=None` until reset."""
+        """Make the next requests for a session fail; with `times=None` until a reset."""
         self.state.fail(fault, times)
 
     def protect_redirects(self, registered: Iterable[str]) -> None:
-        """Refuse redirect URIs that are not registered, as an account can have it."""
+        """Reject unregistered redirect URIs, like an account with redirect protection."""
         self.state.registered_redirects = frozenset(registered)
 
     def allow_any_redirect(self) -> None:
-        """Accept every redirect URI, as an account without that protection does."""
+        """Accept every redirect URI, like an account without redirect protection."""
         self.state.registered_redirects = None
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove all requests, sessions, consumers and faults."""
         self.state.reset()
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What can go wrong with Apideck, on demand."""
+"""The faults that the emulator can have."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer this instead of minting."""
+    """Send this response instead of creating a session."""
 
     status: int
     body: bytes = b""
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Altered:
-    """Mint, and answer with the answer altered."""
+    """Create a session, and alter the response."""
 
     alter: Callable[[dict[str, Any]], bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -36,14 +36,14 @@ class Altered:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """Mint, and answer after so many seconds."""
+    """Create a session, and send the response after a delay."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Dribble:
-    """Mint, and answer byte by byte with so many seconds in between."""
+    """Create a session, and send the response byte by byte with a delay after each."""
 
     seconds: float
 
@@ -53,9 +53,9 @@ class Broken:
     """Break the connection.
 
     Attributes:
-        how: `hang` never answers; `reset` (TCP RST) and `close` end it instead of answering; `cut`
-            ends it in the middle of the answer; `accept` closes connections as soon as they are
-            made.
+        how: `hang` sends no response; `reset` (TCP RST) and `close` end the connection instead of a
+            response; `cut` ends it in the middle of the response; `accept` closes it as soon as it
+            is accepted.
     """
 
     how: Literal["hang", "reset", "close", "cut", "accept"]
@@ -65,7 +65,7 @@ Fault = Answer | Altered | Slow | Dribble | Broken
 
 
 def error(status: int, detail: Any = "", name: str | None = None, **headers: str) -> Answer:
-    """Return an answer in Apideck's error envelope."""
+    """Return an error in the form of Apideck's errors."""
     phrase, usual = ERRORS.get(status, ("Error", "UnknownError"))
     envelope = {
         "status_code": status,
@@ -90,12 +90,12 @@ def rate_limited(retry_after: str | None = None) -> Answer:
 
 
 def http_date(seconds: float) -> str:
-    """Return the moment in so many seconds as HTTP writes it."""
+    """Return the time in this many seconds, as an HTTP date."""
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 def html(status: int) -> Answer:
-    """Return what a gateway in front of Apideck would answer."""
+    """Return an HTML page, as a gateway in front of Apideck would send it."""
     body = f"<html><body><h1>{status} Bad Gateway</h1></body></html>".encode()
     return Answer(status, body, {"content-type": "text/html"})
 
@@ -106,12 +106,12 @@ def redirect(url: str, status: int = 307) -> Answer:
 
 
 def data(**changes: Any) -> Altered:
-    """Return an answer whose `data` has these fields changed; None removes one."""
+    """Return a response whose `data` has these fields changed; None removes a field."""
 
-    def alter(answer: dict[str, Any]) -> bytes:
-        fields = {**answer["data"], **changes}
+    def alter(body: dict[str, Any]) -> bytes:
+        fields = {**body["data"], **changes}
         kept = {key: value for key, value in fields.items() if value is not None}
-        return json.dumps({**answer, "data": kept}).encode()
+        return json.dumps({**body, "data": kept}).encode()
 
     return Altered(alter)
 
@@ -122,22 +122,22 @@ def whole(body: bytes) -> Altered:
 
 
 def truncated() -> Altered:
-    """Return a 200 whose JSON ends in the middle."""
-    return Altered(lambda answer: json.dumps(answer).encode()[:-20])
+    """Return a 200 with truncated JSON."""
+    return Altered(lambda body: json.dumps(body).encode()[:-20])
 
 
 def without_data() -> Altered:
     """Return a 200 without `data`."""
-    return Altered(lambda answer: json.dumps({"status_code": answer["status_code"]}).encode())
+    return Altered(lambda body: json.dumps({"status_code": body["status_code"]}).encode())
 
 
 def oversized(size: int = 1_000_000) -> Altered:
-    """Return a 200 with so many bytes of padding in it."""
-    return Altered(lambda answer: json.dumps({**answer, "_raw": "x" * size}).encode())
+    """Return a 200 with this many bytes of padding."""
+    return Altered(lambda body: json.dumps({**body, "_raw": "x" * size}).encode())
 
 
 def compressed() -> Altered:
-    """Return a 200 with gzip that nobody asked for."""
+    """Return a 200 that is compressed although the request does not accept it."""
     return Altered(
-        lambda answer: gzip.compress(json.dumps(answer).encode()), {"content-encoding": "gzip"}
+        lambda body: gzip.compress(json.dumps(body).encode()), {"content-encoding": "gzip"}
     )

@@ -1,4 +1,4 @@
-"""HTML that nothing from a session can break out of: whatever is not Markup is escaped."""
+"""HTML templates that escape every value that is not Markup."""
 
 import html
 import re
@@ -9,14 +9,14 @@ from typing import Any
 
 PAGES = Path(__file__).parent / "pages"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{3}|#[0-9a-fA-F]{6}|[a-zA-Z]{3,20}")
-# Its first group, the origin, goes into a header as well.
+# The first group, the origin, is also used in a header.
 _WEB_URL = re.compile(
     r"(https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?)(?:[/?#][^\s\"'<>\\]*)?"
 )
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is HTML."""
 
     __slots__ = ()
 
@@ -30,12 +30,12 @@ def _page(name: str) -> str:
 
 
 def render(name: str, /, **values: object) -> Markup:
-    """Fill in a page."""
+    """Render a page."""
     return fill(_page(name), **values)
 
 
 def fill(template: str, /, **values: object) -> Markup:
-    """Fill in a template; what is not Markup is escaped."""
+    """Fill in a template, and escape values that are not Markup."""
     safe = {
         key: value if isinstance(value, Markup) else html.escape(str(value))
         for key, value in values.items()
@@ -44,33 +44,33 @@ def fill(template: str, /, **values: object) -> Markup:
 
 
 def joined(parts: list[Markup]) -> Markup:
-    """Return one piece of markup after the other."""
+    """Return pieces of markup as one."""
     return Markup("\n".join(parts))
 
 
 def web_url(value: Any) -> str | None:
-    """Return an absolute http or https URL, or None where the value is none.
+    """Return the value if it is an absolute http or https URL, and None otherwise.
 
-    `javascript:` and its kind never become a link or an image.
+    So `javascript:` and other schemes never become a link or an image.
     """
     return value if isinstance(value, str) and _WEB_URL.fullmatch(value) else None
 
 
 def origin(url: str) -> str:
-    """Return the origin of a URL that `web_url` let through."""
+    """Return the origin of a URL that `web_url` has accepted."""
     match = _WEB_URL.fullmatch(url)
     return match[1] if match else ""
 
 
 def colour(value: Any, default: str) -> str:
-    """Return a colour (#rgb, #rrggbb or a name), or the default where the value is none."""
+    """Return the value if it is a colour (#rgb, #rrggbb or a name), and the default otherwise."""
     return value if isinstance(value, str) and _COLOUR.fullmatch(value) else default
 
 
 def ink_on(background: str) -> str:
-    """Return black or white, whichever is the easier to read on a colour.
+    """Return the text colour, black or white, that is easier to read on a background.
 
-    The weights are those of perceived brightness (ITU-R BT.601). Names of colours get white.
+    The weights are those of perceived brightness (ITU-R BT.601). Named colours get white.
     """
     digits = background.removeprefix("#")
     if digits == background:

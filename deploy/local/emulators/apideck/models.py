@@ -1,4 +1,4 @@
-"""What Apideck accepts, written from its documentation and from nothing of the service.
+"""The requests that Apideck accepts, written from its documentation only.
 
 Source: https://developers.apideck.com/apis/vault/reference (operation "Create Session").
 """
@@ -42,7 +42,7 @@ class _Open(BaseModel):
 
 
 class ConsumerMetadata(_Open):
-    """Who the consumer is; unknown keys are accepted."""
+    """Data about the consumer; unknown fields are accepted."""
 
     account_name: str = ""
     user_name: str = ""
@@ -51,7 +51,7 @@ class ConsumerMetadata(_Open):
 
 
 class Settings(_Strict):
-    """What the Vault shows; unknown keys are refused."""
+    """What the Vault shows; unknown fields are rejected."""
 
     unified_apis: list[str] = []
     hide_resource_settings: bool = False
@@ -72,7 +72,7 @@ class Settings(_Strict):
 
 
 class Theme(_Open):
-    """How the Vault looks; unknown keys are accepted."""
+    """How the Vault looks; unknown fields are accepted."""
 
     favicon: str = ""
     logo: str = ""
@@ -85,7 +85,7 @@ class Theme(_Open):
 
 
 class Session(_Strict):
-    """The body of a request for a session; unknown keys are refused."""
+    """The body of a request for a session; unknown fields are rejected."""
 
     consumer_metadata: ConsumerMetadata = ConsumerMetadata()
     redirect_uri: str = ""

@@ -1,4 +1,4 @@
-"""Faults by name, for whoever drives the emulator over HTTP and has no Python to say it in."""
+"""Faults by name, for tests that control the emulator over HTTP."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,7 +10,7 @@ from emulators.apideck import faults
 from emulators.apideck.faults import Answer, Broken, Dribble, Fault, Slow
 
 _FOREIGN = "https://vault.apideck.com.evil.example/session/x"
-# {"alg": "none"} and {}: a JWT in form, without `exp`.
+# {"alg": "none"} and {}: this has the form of a JWT, but no `exp`.
 _TOKEN_WITHOUT_EXPIRY = "eyJhbGciOiJub25lIn0.e30.x"
 
 
@@ -19,11 +19,11 @@ def named(name: str, parameters: Mapping[str, Any]) -> Fault:
 
     Args:
         name: one of `NAMED`.
-        parameters: by the names that its constructor has for them.
+        parameters: the parameters of its constructor.
 
     Raises:
-        KeyError: there is no such fault.
-        pydantic.ValidationError: it has no such parameter, or not of that type.
+        KeyError: the name is unknown.
+        pydantic.ValidationError: a parameter is unknown or has the wrong type.
     """
     return validate_call(NAMED[name])(**parameters)
 

@@ -1,4 +1,4 @@
-"""HTTP with the connection within reach, for what goes wrong below HTTP."""
+"""The HTTP protocol with access to its connections, for faults below HTTP."""
 
 import asyncio
 import socket
@@ -14,13 +14,13 @@ Transports = MutableMapping[tuple[str, int], asyncio.Transport]
 
 
 def protocol_with(state: State, transports: Transports) -> type[asyncio.Protocol]:
-    """Return a protocol that keeps its connections in `transports`, by the client's address."""
+    """Return a protocol that stores its connections in `transports`, by client address."""
 
     class ReachableProtocol(H11Protocol):
         """An HTTP/1.1 connection that faults can break."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Keep the connection, or close it at once where that is asked for."""
+            """Store the connection, or close it at once if a fault says so."""
             if state.refuse_next_connection():
                 transport.abort()
             super().connection_made(transport)
@@ -28,7 +28,7 @@ def protocol_with(state: State, transports: Transports) -> type[asyncio.Protocol
                 transports[self.client] = transport
 
         def connection_lost(self, exc: Exception | None) -> None:
-            """Let go of the connection."""
+            """Remove the connection."""
             if self.client is not None:
                 transports.pop(self.client, None)
             super().connection_lost(exc)
@@ -39,6 +39,6 @@ def protocol_with(state: State, transports: Transports) -> type[asyncio.Protocol
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with a TCP reset, as a crashing host does."""
     connection: Any = transport.get_extra_info("socket")
-    # Lingering for zero seconds turns closing into a reset (SO_LINGER in socket(7)).
+    # With a linger time of zero, closing sends a reset (SO_LINGER in socket(7)).
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -1,4 +1,4 @@
-"""What is on the Vault's pages."""
+"""The content of the Vault's pages."""
 
 from emulators.apideck.cards import card
 from emulators.apideck.catalogue import CATALOGUE, api_title, service_name
@@ -17,19 +17,19 @@ from emulators.apideck.visit import Visit
 
 _SANDBOX = Markup('<p class="sandbox">Sandbox: for tests only</p>')
 _GROUP = "<section><h2>$title</h2><ul>$cards</ul></section>"
-_NO_CONNECTORS = Markup("<li>This stand-in knows no connectors of this kind.</li>")
+_NO_CONNECTORS = Markup("<li>This emulator has no connectors for this unified API.</li>")
 _LOGS = '<section id="logs"><h2>Logs</h2><ol class="logs">$events</ol></section>'
-_NO_EVENTS = Markup("<li>Nothing has happened yet.</li>")
+_NO_EVENTS = Markup("<li>No events yet.</li>")
 _LOGS_LINK = Markup('<a href="#logs">Logs</a>')
 _SUGGESTIONS = '<p class="note"><strong>Suggested for you:</strong> $names</p>'
 _BACK = '<a class="back" href="$url">&larr; Back to $host</a>'
 _IMAGE = '<img class="$kind" src="$url" alt="">'
-_CRUMBS = '<nav class="crumbs" aria-label="Where you are">$home / $name</nav>'
+_CRUMBS = '<nav class="crumbs" aria-label="Breadcrumb">$home / $name</nav>'
 _LINK = '<a href="$url">$label</a>'
 
 
 def page(visit: Visit, content: Markup, nonce: str) -> Markup:
-    """Return a whole page around its content."""
+    """Return a complete page."""
     theme = visit.part("theme")
     primary = colour(theme.get("primary_color"), "#4f46e5")
     sidebar = visit.setting("show_sidebar") and not visit.isolated
@@ -53,7 +53,7 @@ def page(visit: Visit, content: Markup, nonce: str) -> Markup:
 
 
 def home(visit: Visit) -> Markup:
-    """Return the first page's content: connectors by unified API."""
+    """Return the content of the first page: connectors by unified API."""
     apis = visit.unified_apis or list(CATALOGUE)
     suggestions = _suggestions(visit, apis) if visit.setting("show_suggestions") else NOTHING
     groups = joined([_group(visit, api) for api in apis])
@@ -61,7 +61,7 @@ def home(visit: Visit) -> Markup:
 
 
 def connector(visit: Visit, api: str, service: str) -> Markup:
-    """Return the content of one connector's page."""
+    """Return the content of a connector's page."""
     connected = (api, service) in visit.consumer.connections
     guide = not connected and not visit.setting("hide_guides")
     resources = connected and not visit.setting("hide_resource_settings")
@@ -86,13 +86,13 @@ def _group(visit: Visit, api: str) -> Markup:
 
 def _suggestions(visit: Visit, apis: list[str]) -> Markup:
     offered = [(api, service) for api in apis for service in CATALOGUE.get(api, ())]
-    fresh = [one for one in offered if one not in visit.consumer.connections][:3]
-    names = ", ".join(service_name(*one) for one in fresh)
-    return fill(_SUGGESTIONS, names=names) if fresh else NOTHING
+    new = [one for one in offered if one not in visit.consumer.connections][:3]
+    names = ", ".join(service_name(*one) for one in new)
+    return fill(_SUGGESTIONS, names=names) if new else NOTHING
 
 
 def _logs(visit: Visit, of: str | None = None) -> Markup:
-    """Return the latest events, of one connector or of all."""
+    """Return the latest events, of one connector or of all connectors."""
     if not visit.setting("show_logs"):
         return NOTHING
     latest = [event for service, event in visit.consumer.events if of in {None, service}]
@@ -118,9 +118,9 @@ def _sidebar(visit: Visit) -> Markup:
 
 def _footer(visit: Visit) -> Markup:
     theme = visit.part("theme")
-    wanted = {"Privacy": theme.get("privacy_url"), "Terms": theme.get("terms_url")}
+    urls = {"Privacy": theme.get("privacy_url"), "Terms": theme.get("terms_url")}
     links = [
-        fill(_LINK, url=web_url(url), label=label) for label, url in wanted.items() if web_url(url)
+        fill(_LINK, url=web_url(url), label=label) for label, url in urls.items() if web_url(url)
     ]
     return joined(links)
 

@@ -1,4 +1,4 @@
-"""Apideck's `Request-Id`, which every one of its responses carries."""
+"""Apideck's `Request-Id`, a header of each of its responses."""
 
 import uuid
 
@@ -6,13 +6,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class RequestIdMiddleware:
-    """Gives each response an id of its own."""
+    """Adds a unique id to each response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and give the response its id."""
+        """Call the app, and add the header to its response."""
 
         async def with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""`POST /vault/sessions`, and everything that can go wrong with it."""
+"""`POST /vault/sessions`, with its faults."""
 
 from __future__ import annotations
 
@@ -30,29 +30,31 @@ class Sessions:
         self._state = emulator.state
 
     async def create(self, request: Request) -> Response:
-        """Make a session, or go wrong as asked."""
+        """Create a session, or fail with the next fault."""
         body = await request.body()
-        return await self._answer(request, body, self._state.next_fault())
+        return await self._respond(request, body, self._state.next_fault())
 
-    async def _answer(self, request: Request, body: bytes, fault: Fault | None) -> Response:
+    async def _respond(self, request: Request, body: bytes, fault: Fault | None) -> Response:
         if isinstance(fault, Broken) and fault.how != "cut":
             return await self._break(request, fault.how)
-        if isinstance(fault, Slow) and not await self._patient(request, fault.seconds):
+        if isinstance(fault, Slow) and not await self._still_connected(request, fault.seconds):
             return Response(status_code=499)
-        made = fault if isinstance(fault, Answer) else self._create(request, body)
-        if isinstance(made, Answer):
-            return answered(made)
-        return self._success(request, made, fault)
+        result = fault if isinstance(fault, Answer) else self._create(request, body)
+        if isinstance(result, Answer):
+            return to_response(result)
+        return self._success(request, result, fault)
 
-    def _success(self, request: Request, made: dict[str, Any], fault: Fault | None) -> Response:
+    def _success(self, request: Request, content: dict[str, Any], fault: Fault | None) -> Response:
         if isinstance(fault, Altered):
             headers = {"content-type": "application/json", **fault.headers}
-            return Response(fault.alter(made), headers=headers)
+            return Response(fault.alter(content), headers=headers)
         if isinstance(fault, Dribble):
-            return StreamingResponse(self._dribble(json.dumps(made), fault.seconds))
+            return StreamingResponse(self._dribble(json.dumps(content), fault.seconds))
         if isinstance(fault, Broken):
-            return StreamingResponse(self._cut(request, made), headers={"content-length": "9999"})
-        return JSONResponse(made)
+            return StreamingResponse(
+                self._cut(request, content), headers={"content-length": "9999"}
+            )
+        return JSONResponse(content)
 
     def _create(self, request: Request, body: bytes) -> dict[str, Any] | Answer:
         missing = [name for name in ("authorization", *_HEADERS) if name not in request.headers]
@@ -70,7 +72,7 @@ class Sessions:
             return error(400, "The body is not JSON")
         registered = self._state.registered_redirects
         if registered is not None and session.redirect_uri not in {"", *registered}:
-            return error(400, {"redirect_uri": "is not registered for this application"})
+            return error(400, {"redirect_uri": "is not registered for this Unify app"})
         return self._mint(request, sent, length_seconds(session.settings.session_length))
 
     def _mint(self, request: Request, sent: dict[str, Any], seconds: int) -> dict[str, Any]:
@@ -89,17 +91,17 @@ class Sessions:
     async def _break(self, request: Request, how: str) -> Response:
         transport = self._emulator.transports[request.client]  # type: ignore[index]
         if how == "hang":
-            await self._patient(request, None)
+            await self._still_connected(request, None)
         elif how == "reset":
             protocol.reset(transport)
         else:
             transport.close()
         return Response(status_code=499)
 
-    async def _cut(self, request: Request, made: dict[str, Any]) -> AsyncIterator[bytes]:
-        yield json.dumps(made).encode()[:40]
+    async def _cut(self, request: Request, content: dict[str, Any]) -> AsyncIterator[bytes]:
+        yield json.dumps(content).encode()[:40]
         self._emulator.transports[request.client].close()  # type: ignore[index]
-        # Until the connection is gone, uvicorn would complain that the answer is too short.
+        # While the connection exists, uvicorn would raise an error about the short response.
         await request.receive()
 
     async def _dribble(self, text: str, seconds: float) -> AsyncIterator[bytes]:
@@ -107,12 +109,12 @@ class Sessions:
             for character in text:
                 yield character.encode()
                 await asyncio.sleep(seconds)
-        except asyncio.CancelledError:  # what Starlette does when the client leaves
+        except asyncio.CancelledError:  # Starlette cancels this when the client disconnects.
             self._state.disconnects += 1
             raise
 
-    async def _patient(self, request: Request, seconds: float | None) -> bool:
-        """Wait so long, or for ever; tell whether the client was still there at the end."""
+    async def _still_connected(self, request: Request, seconds: float | None) -> bool:
+        """Wait this long, or without limit; return False when the client disconnects."""
         try:
             async with asyncio.timeout(seconds):
                 await request.receive()
@@ -123,10 +125,10 @@ class Sessions:
 
 
 async def not_found(_: Request) -> Response:
-    """Answer for everything that Apideck does not have."""
-    return answered(error(404))
+    """Respond to requests for unknown paths."""
+    return to_response(error(404))
 
 
-def answered(answer: Answer) -> Response:
-    """Return an answer as the response to send."""
+def to_response(answer: Answer) -> Response:
+    """Return the response for an answer."""
     return Response(answer.body, answer.status, dict(answer.headers))

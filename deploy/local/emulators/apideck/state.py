@@ -1,4 +1,4 @@
-"""What the emulator saw, made and remembers."""
+"""The requests, sessions and consumers that the emulator has recorded."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from emulators.apideck.faults import Broken, Fault
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """A request, as it arrived; header names are in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     path: str
@@ -20,7 +20,7 @@ class SeenRequest:
 
     @property
     def json(self) -> Any:
-        """The body as JSON; None where there is none."""
+        """The body as JSON, or None if it is empty."""
         return json.loads(self.body) if self.body else None
 
     def header(self, name: str) -> str | None:
@@ -30,7 +30,7 @@ class SeenRequest:
 
 @dataclass(frozen=True, slots=True)
 class MintedSession:
-    """A session that was made; its times are in seconds since 1970."""
+    """A created session; its times are in seconds since 1970."""
 
     token: str
     consumer_id: str
@@ -42,12 +42,12 @@ class MintedSession:
 
 @dataclass(slots=True)
 class Consumer:
-    """A consumer, made when first heard of, and kept.
+    """A consumer, created by its first session.
 
     Attributes:
-        metadata: what the sessions said of them, the latest last.
-        connections: by (unified API, service), whether the connection is enabled.
-        events: what was done on the Vault's pages: (service, what, in words).
+        metadata: the consumer's metadata, merged from all sessions.
+        connections: whether each connection is enabled, by (unified API, service).
+        events: the log of the Vault's pages, as (service, text).
     """
 
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -56,14 +56,14 @@ class Consumer:
 
 
 class State:
-    """Everything, safe to touch from the tests' thread and from the server's."""
+    """The state of the emulator, safe for use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         with self._lock:
             self.requests: list[SeenRequest] = []
             self.minted: list[MintedSession] = []
@@ -77,15 +77,15 @@ class State:
             self._lasting: Fault | None = None
 
     def consumer(self, app_id: str, consumer_id: str) -> Consumer:
-        """Return a consumer; an unknown one is made."""
+        """Return a consumer, and create it if necessary."""
         with self._lock:
             return self.consumers.setdefault((app_id, consumer_id), Consumer())
 
     def fail(self, fault: Fault, times: int | None = 1) -> None:
-        """Have the next requests go wrong; `times=None` until reset."""
+        """Make the next requests fail; with `times=None` until a reset."""
         with self._lock:
             if fault == Broken("accept"):
-                # There is no request to go wrong: it is connections that are counted.
+                # This fault affects connections, not requests.
                 self.refuses_connections = times is None
                 self._refusals += times or 0
             elif times is None:
@@ -94,12 +94,12 @@ class State:
                 self._faults.extend([fault] * times)
 
     def next_fault(self) -> Fault | None:
-        """Return what goes wrong with this request, if anything."""
+        """Return the fault of the current request, or None."""
         with self._lock:
             return self._faults.popleft() if self._faults else self._lasting
 
     def refuse_next_connection(self) -> bool:
-        """Tell whether the connection that was just accepted is to be closed at once."""
+        """Tell whether to close the connection that has just been accepted."""
         with self._lock:
             self.connections += 1
             counted = self._refusals > 0

@@ -1,4 +1,4 @@
-"""Session tokens: HS256 JWTs that hold the whole request in clear, as Apideck's do."""
+"""Session tokens: signed JWTs (HS256) that contain the whole request, like Apideck's."""
 
 import time
 import uuid
@@ -15,11 +15,11 @@ SCOPES = ["vault:session"]
 
 
 class Tokens:
-    """Makes and reads session tokens.
+    """Creates and verifies session tokens.
 
     Args:
-        clock: tells the seconds since 1970.
-        secret: signs the tokens; None makes one up.
+        clock: returns the seconds since 1970.
+        secret: signs the tokens; by default a random one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, secret: bytes | None = None) -> None:
@@ -29,7 +29,7 @@ class Tokens:
     def mint(
         self, app_id: str, consumer_id: str, body: dict[str, Any], seconds: int
     ) -> MintedSession:
-        """Return a new session for so many seconds; no two tokens are alike."""
+        """Return a new session that lasts this many seconds, with a unique token."""
         now = int(self.clock())
         claims = {
             **body,
@@ -44,7 +44,7 @@ class Tokens:
         return MintedSession(token, consumer_id, app_id, body, now, now + seconds)
 
     def read(self, token: str) -> dict[str, Any] | None:
-        """Return a token's claims, or None when it is not ours or has expired."""
+        """Return the claims of a token, or None if it is invalid or expired."""
         try:
             claims = jwt.decode(token, self._key, algorithms=["HS256"]).claims
         except (JoseError, ValueError):

@@ -1,4 +1,4 @@
-"""The stand-in Hosted Vault: shows what the real one would be given, and leads back."""
+"""The pages of the emulated Hosted Vault."""
 
 import secrets
 import time
@@ -20,7 +20,7 @@ _HEADERS = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
-    # As the real one: it forbids framing, so it can only be navigated to.
+    # Like the real Vault, this one forbids framing.
     "x-frame-options": "DENY",
 }
 _POLICY = (
@@ -93,7 +93,8 @@ class Vault:
 def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
     """Change a connection.
 
-    `allow_actions` is not asked: it steers what the pages offer, and is no authorization.
+    The setting `allow_actions` is ignored here: it decides which actions the pages offer, and does
+    not authorize them.
     """
     connections = visit.consumer.connections
     if action in {"disconnect", "delete"}:
@@ -107,7 +108,7 @@ def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
 
 def _page(visit: Visit, content: Markup) -> Response:
     nonce = secrets.token_urlsafe(16)
-    # Browsers hold form-action against the redirect that answers a form, too.
+    # Browsers apply form-action to the redirect after a form, too.
     policy = _POLICY.format(nonce=nonce, back=origin(visit.back) if visit.back else "")
     body = rendering.page(visit, content, nonce)
     return HTMLResponse(body, headers={**_HEADERS, "content-security-policy": policy})

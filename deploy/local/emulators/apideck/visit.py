@@ -1,4 +1,4 @@
-"""Somebody with a valid session on one of the Vault's pages."""
+"""A user with a valid session on a page of the Vault."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ _DEFAULTS = {"show_logs": True, "show_sidebar": True}
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit, as the session's token describes it.
+    """A visit to a page of the Vault.
 
     Attributes:
-        token: the session's token.
-        claims: what it says.
-        consumer: whose session it is.
-        seconds_left: until it ends.
-        page: `home`, or `connector`, or `isolated` for a connector's page alone.
+        token: the session token.
+        claims: the claims of the token.
+        consumer: the consumer of the session.
+        seconds_left: the time until the session expires.
+        page: `home`, `connector`, or `isolated` for a connector's page without navigation.
     """
 
     token: str
@@ -30,42 +30,42 @@ class Visit:
     page: str
 
     def part(self, name: str) -> dict[str, Any]:
-        """Return a part of the session, empty where it was not given."""
+        """Return a part of the session, or an empty one."""
         part = self.claims.get(name)
         return part if isinstance(part, dict) else {}
 
     def setting(self, name: str) -> bool:
-        """Return a setting, or Apideck's default for it."""
+        """Return the value of a setting, or Apideck's default."""
         return bool(self.part("settings").get(name, _DEFAULTS.get(name, False)))
 
     @property
     def isolated(self) -> bool:
-        """Whether the page shows nothing that leads elsewhere."""
+        """Whether the page has no links to other pages."""
         return self.page == "isolated" or self.setting("isolation_mode")
 
     @property
     def back(self) -> str | None:
-        """Where the way back leads, if there is one."""
+        """The redirect URI, or None."""
         return web_url(self.claims.get("redirect_uri"))
 
     @property
     def actions(self) -> list[str]:
-        """What the pages offer for a connection. Absent means all, and empty means none."""
+        """The actions that the pages offer; without the setting all of them."""
         allowed = self.part("settings").get("allow_actions")
         return [action for action in ACTIONS if allowed is None or action in allowed]
 
     @property
     def unified_apis(self) -> list[str]:
-        """The unified APIs to show; none means all."""
+        """The unified APIs to show; an empty list means all."""
         return list(self.part("settings").get("unified_apis") or ())
 
     @property
     def home_url(self) -> str:
-        """Where the first page is."""
+        """The path of the first page."""
         return f"/session/{self.token}"
 
     def connector_url(self, api: str, service: str) -> str:
-        """Return where one connector's page is, alone as this one is."""
+        """Return the path of a connector's page, isolated if this page is."""
         isolation = "&isolation=true" if self.page == "isolated" else ""
         path = f"/integrations/{quote(api, safe='')}/{quote(service, safe='')}"
         return f"{path}?jwt={self.token}{isolation}"

@@ -1,4 +1,4 @@
-"""A development issuer: OpenID Connect Discovery, a JWK Set, and tokens for a few people."""
+"""A development issuer: OpenID Connect Discovery, a JWK Set, and tokens for a few users."""
 
 from emulators.issuer.issuer import DevelopmentIssuer
 

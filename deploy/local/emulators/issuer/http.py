@@ -1,4 +1,4 @@
-"""The issuer over HTTP."""
+"""The HTTP endpoints of the issuer."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def routes(issuer: DevelopmentIssuer) -> list[BaseRoute]:
 
 
 class Pages:
-    """What an issuer answers."""
+    """The endpoints of an issuer."""
 
     def __init__(self, issuer: DevelopmentIssuer) -> None:
         self._issuer = issuer
 
     async def discovery(self, _: Request) -> Response:
-        """Answer OpenID Connect Discovery 1.0."""
+        """Return the discovery document (OpenID Connect Discovery 1.0)."""
         issuer = self._issuer.issuer
         named = f"{issuer}/other" if self._issuer.fault == "wrong-issuer" else issuer
         return self._document(
@@ -70,57 +70,57 @@ class Pages:
         )
 
     async def jwks(self, _: Request) -> Response:
-        """Answer the JWK Set (RFC 7517)."""
+        """Return the JWK Set (RFC 7517)."""
         keys = self._issuer.keys.published()
         if self._issuer.fault == "malformed-key":
             keys = [{"kty": "RSA", "kid": "broken", "n": "!", "e": 5}, *keys]
         return self._document("jwks", {"keys": keys})
 
     async def people(self, _: Request) -> Response:
-        """Answer who can sign in."""
+        """Return the people who can sign in."""
         issuer = self._issuer.issuer
         listed = [{"id": p.id, **p.claims(issuer)} for p in PEOPLE.values()]
-        return _open(JSONResponse(listed))
+        return _allow_any_origin(JSONResponse(listed))
 
     async def picture(self, request: Request) -> Response:
-        """Answer a person's picture."""
+        """Return the picture of a person."""
         person = PEOPLE.get(request.path_params["id"])
         if person is None:
             return _unknown_person()
-        return _open(Response(person.picture(), media_type="image/svg+xml"))
+        return _allow_any_origin(Response(person.picture(), media_type="image/svg+xml"))
 
     async def token_json(self, request: Request) -> Response:
-        """Answer a token for `?person=`, as a sign-in would end; with `&expired`, an old one."""
+        """Return a token for `?person=`, like a sign-in; with `&expired`, an expired one."""
         person = request.query_params.get("person", "")
         if person not in PEOPLE:
             return _unknown_person()
-        return _open(_token_response(self._token(person, request)))
+        return _allow_any_origin(_token_response(self._token(person, request)))
 
     async def token_text(self, request: Request) -> Response:
-        """Answer a bare token, for a shell; with `?expired`, an old one."""
+        """Return a token as plain text, for a shell; with `?expired`, an expired one."""
         person = request.path_params["id"]
         if person not in PEOPLE:
             return _unknown_person()
         return PlainTextResponse(self._token(person, request))
 
     async def client_credentials(self, request: Request) -> Response:
-        """Answer a service's own token (RFC 6749 section 4.4); any secret will do."""
+        """Return a token for a service (RFC 6749 section 4.4); any client secret is accepted."""
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         return _token_response(self._issuer.service_token(form.get("client_id", "onboarding")))
 
     async def introspect(self, request: Request) -> Response:
-        """Answer whether an opaque token is good (RFC 7662), to clients that prove themselves."""
+        """Return the state of an opaque token (RFC 7662) to an authenticated client."""
         form = dict(parse_qsl((await request.body()).decode()))
-        proof = (form.get("client_id"), form.get("client_secret"))
-        if request.headers.get("authorization") != _BASIC and proof != (CLIENT_ID, CLIENT_SECRET):
+        posted = (form.get("client_id"), form.get("client_secret"))
+        if request.headers.get("authorization") != _BASIC and posted != (CLIENT_ID, CLIENT_SECRET):
             return JSONResponse({"error": "invalid_client"}, 401)
         known = self._issuer.opaque.get(form.get("token", ""), {"active": False})
         return self._document("introspection", dict(known))
 
     async def userinfo(self, request: Request) -> Response:
-        """Answer who a token's subject is (OpenID Connect Core section 5.3)."""
+        """Return the claims of a token's subject (OpenID Connect Core section 5.3)."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         payload = token.split(".")[1] if token.count(".") == 2 else ""
         subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)) or "{}")
@@ -131,7 +131,7 @@ class Pages:
         return self._document("userinfo", {**person.claims(self._issuer.issuer), "sub": named})
 
     async def rotate(self, _: Request) -> Response:
-        """Sign with a new key from now on."""
+        """Rotate the signing key."""
         self._issuer.keys.rotate()
         return JSONResponse({"keys": [key["kid"] for key in self._issuer.keys.published()]})
 
@@ -143,6 +143,8 @@ class Pages:
         self._issuer.counts[name] += 1
         faults: dict[str | None, Response] = {
             "down": PlainTextResponse("down", 503),
+            "crash": PlainTextResponse("crash", 500),
+            "forbidden": JSONResponse({"error": "insufficient_scope"}, 403),
             "html": HTMLResponse("<h1>Maintenance</h1>"),
             "redirect": RedirectResponse(f"{self._issuer.issuer}/elsewhere"),
             "oversized": JSONResponse({**content, "padding": "x" * 300_000}),
@@ -156,10 +158,12 @@ def _token_response(token: str) -> Response:
 
 
 def _unknown_person() -> Response:
-    return _open(JSONResponse({"error": "unknown_person", "people": sorted(PEOPLE)}, 404))
+    return _allow_any_origin(
+        JSONResponse({"error": "unknown_person", "people": sorted(PEOPLE)}, 404)
+    )
 
 
-def _open(response: Response) -> Response:
-    # Loopback only, and every token here opens nothing: any page may read it.
+def _allow_any_origin(response: Response) -> Response:
+    # The issuer is for development only, so any page can read its responses.
     response.headers["access-control-allow-origin"] = "*"
     return response

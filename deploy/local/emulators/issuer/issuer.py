@@ -1,4 +1,4 @@
-"""The issuer itself: what tests drive by hand and `make demo` runs as a server."""
+"""The development issuer, for tests and for `make demo`."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ from emulators.serving import serve
 
 
 class DevelopmentIssuer:
-    """Issues tokens that hold, and, for tests, tokens that do not.
+    """Issues valid tokens and, for tests, invalid ones.
 
     Attributes:
-        issuer: the `iss` of its tokens: the URL that it is served at.
-        counts: how often each of its documents was asked for.
-        opaque: what introspection says of each opaque token.
-        fault: what is wrong with it: `down`, `html`, `redirect`, `oversized`, `malformed-key`,
-            `wrong-issuer` or nothing.
+        issuer: the `iss` of its tokens, which is its URL.
+        counts: the number of requests for each document.
+        opaque: the introspection response for each opaque token.
+        fault: `down`, `crash`, `forbidden`, `html`, `redirect`, `oversized`, `malformed-key`,
+            `wrong-issuer`, `wrong-subject` or None.
     """
 
     audience = "vault-bff"
@@ -37,7 +37,7 @@ class DevelopmentIssuer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: first keys, no fault, no counts."""
+        """Restore the initial keys, and remove faults, counts and opaque tokens."""
         self.keys = Keyring()
         self.counts: Counter[str] = Counter()
         self.fault: str | None = None
@@ -50,7 +50,7 @@ class DevelopmentIssuer:
             self.issuer = url
             yield url
 
-    def token(  # noqa: PLR0913 - everything about a token can be wrong
+    def token(  # noqa: PLR0913 - tests vary every part of a token
         self,
         person: str = "ada",
         *,
@@ -65,14 +65,14 @@ class DevelopmentIssuer:
         """Issue an access token for a person (RFC 9068).
 
         Args:
-            person: whose claims to start from.
+            person: the person whose claims the token has.
             algorithm: the signature algorithm.
-            key: a key to sign with instead of the issuer's own.
-            typ: the header `typ`; None leaves it out.
-            expires_in: seconds until it expires.
-            headers: members to add to the header, or to replace; None as a value removes one.
-            omit: claims to leave out.
-            claims: claims to add or to replace.
+            key: the key to sign with; by default the issuer's own.
+            typ: the header `typ`; None omits it.
+            expires_in: seconds until the token expires.
+            headers: header members to add or replace; None as a value removes one.
+            omit: claims to omit.
+            claims: claims to add or replace.
         """
         subject = PEOPLE[person].claims(self.issuer)
         return self.sign(
@@ -86,17 +86,17 @@ class DevelopmentIssuer:
     def service_token(
         self, client: str = "onboarding", *, scope: str = "vault:sessions", **claims: Any
     ) -> str:
-        """Issue an access token for a service, as client credentials give it."""
+        """Issue an access token for a service, as in the client credentials grant."""
         own = {"sub": client, "client_id": client, "scope": scope}
         return self.sign({**self._standard(300), **own, **claims}, headers={"typ": "at+jwt"})
 
     def opaque_token(self, person: str = "ada", *, expires_in: float = 300, **claims: Any) -> str:
-        """Issue a token that means something to this issuer alone (RFC 7662 tells what).
+        """Issue an opaque token, which only introspection can verify (RFC 7662).
 
         Args:
-            person: whose claims to start from.
-            expires_in: seconds until it expires.
-            claims: members of the introspection response to add or to replace.
+            person: the person whose claims introspection returns.
+            expires_in: seconds until the token expires.
+            claims: members of the introspection response to add or replace.
         """
         token = uuid.uuid4().hex
         subject = PEOPLE[person].claims(self.issuer)
@@ -112,19 +112,19 @@ class DevelopmentIssuer:
         headers: dict[str, Any] | None = None,
         omit: Iterable[str] = (),
     ) -> str:
-        """Sign whatever it is."""
+        """Sign any claims."""
         key = key or self.keys.signing_key(algorithm)
         header = {"alg": algorithm, "kid": key.kid, **(headers or {})}
-        left = {name: value for name, value in claims.items() if name not in set(omit)}
+        kept = {name: value for name, value in claims.items() if name not in set(omit)}
         return jws.serialize_compact(
             {name: value for name, value in header.items() if value is not None},
-            json.dumps(left).encode(),
+            json.dumps(kept).encode(),
             key,
             registry=_Lenient(algorithms=[algorithm, "Ed25519"], strict_check_header=False),
         )
 
     def times(self, expires_in: float = 300) -> dict[str, Any]:
-        """Return the claims that say from when until when."""
+        """Return the claims `iat` and `exp`."""
         now = int(time.time())
         return {"iat": now, "exp": int(now + expires_in)}
 
@@ -134,7 +134,7 @@ class DevelopmentIssuer:
 
 
 class _Lenient(jws.JWSRegistry):
-    """Signs what tests ask for, strange headers included."""
+    """Signs tokens with any header, as tests need them."""
 
     def get_alg(self, name: str) -> Any:
         return super().get_alg("Ed25519" if name == "EdDSA" else name)

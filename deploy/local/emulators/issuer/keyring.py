@@ -1,4 +1,4 @@
-"""The issuer's signing keys, and how they are rotated."""
+"""The signing keys of the issuer, and their rotation."""
 
 import itertools
 from functools import cache
@@ -16,7 +16,7 @@ _numbers = itertools.count(1)
 
 @cache
 def _first(kind: str) -> jwk.Key:
-    # Making an RSA key takes a good part of a second: the first ones serve the whole process.
+    # Generating an RSA key takes most of a second, so all issuers of a process share the first one.
     return _new(kind)
 
 
@@ -30,24 +30,24 @@ def _new(kind: str) -> jwk.Key:
 
 
 class Keyring:
-    """The keys that sign now, and those that are published."""
+    """The current signing keys, and the published keys."""
 
     def __init__(self) -> None:
         self._signing = {kind: _first(kind) for kind in (RSA, EC, ED)}
         self._published = list(self._signing.values())
 
     def signing_key(self, algorithm: str) -> jwk.Key:
-        """Return the key that signs with an algorithm now."""
+        """Return the current key for an algorithm."""
         return self._signing[KIND_OF[algorithm]]
 
     def rotate(self, algorithm: str = RSA) -> None:
-        """Sign with a new key from now on; the old one stays published."""
+        """Replace a signing key; the old key stays published."""
         kind = KIND_OF[algorithm]
         self._signing[kind] = _new(kind)
         self._published.append(self._signing[kind])
 
     def retire(self) -> None:
-        """Publish only the keys that sign now."""
+        """Publish the current signing keys only."""
         self._published = list(self._signing.values())
 
     def published(self) -> list[dict[str, Any]]:

@@ -1,11 +1,11 @@
-"""Who can sign in: people of two tenants. All of them are invented, and so are their addresses."""
+"""The people who can sign in, of two organisations. All names and addresses are fictional."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who can sign in."""
+    """A person who can sign in."""
 
     id: str
     name: str
@@ -15,7 +15,7 @@ class Person:
     colour: str
 
     def claims(self, base_url: str) -> dict[str, str]:
-        """Return what a token says about the person."""
+        """Return the person's claims."""
         return {
             "sub": self.id,
             "name": self.name,

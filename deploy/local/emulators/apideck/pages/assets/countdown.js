@@ -1,4 +1,4 @@
-// Counts the session down. Without it the page still says how long the session lasts.
+// Counts down to the end of the session. Without a script the page shows the time at its start.
 const time = document.querySelector("[data-seconds]");
 const end = performance.now() + Number(time.dataset.seconds) * 1000;
 

@@ -1,13 +1,13 @@
-// Stands in for @apideck/vault-js, whose Vault is not on this machine: shows what it was handed.
+// Replaces @apideck/vault-js, which needs the real Vault: shows the options that it receives.
 
 const SHOWN_OF_TOKEN = 12;
 
-export const VaultStandIn = {
+export const VaultPlaceholder = {
   open({ token, onReady, onClose, ...options }) {
     const dialog = document.querySelector("#vault");
     const list = dialog.querySelector("dl");
     list.replaceChildren();
-    // It is as good as a password: not even a demo shows more than its beginning.
+    // A session token is a secret like a password, so even a demo shows only its start.
     describe(list, "token", `${token.slice(0, SHOWN_OF_TOKEN)}… (${token.length} characters)`);
     for (const [name, value] of Object.entries({ onReady, onClose, ...options })) {
       if (value !== undefined) {

@@ -12,21 +12,21 @@ import { SESSION, created, problem, serve } from "./service.mjs";
 const RATE_LIMITED = (retryAfter) =>
   problem(429, "rate-limited", { headers: { "Retry-After": retryAfter } });
 
-/** Returns the error that asking ends in. */
+/** Returns the error that a call throws. */
 async function failureOf(options) {
   const error = await createVaultSession({ token: "abc", ...options }).then(
-    () => assert.fail("there should have been no session"),
+    () => assert.fail("the call should have failed"),
     (reason) => reason,
   );
   assert.ok(error instanceof VaultSessionError);
   return error;
 }
 
-test("A problem becomes an error with all its members.", async (t) => {
+test("A problem becomes an error with all members of the problem.", async (t) => {
   const errors = [{ pointer: "/theme", detail: "You may not set this." }];
   const detail = "The request sets fields that you may not set.";
-  const answer = problem(403, "field-not-permitted", { detail, request_id: "r-1", errors });
-  const { url } = await serve(t, answer);
+  const response = problem(403, "field-not-permitted", { detail, request_id: "r-1", errors });
+  const { url } = await serve(t, response);
 
   const error = await failureOf({ url });
 
@@ -41,14 +41,14 @@ test("A problem becomes an error with all its members.", async (t) => {
   assert.ok(error instanceof Error);
 });
 
-test("A type that is a relative reference gives the same name as an absolute one.", async (t) => {
+test("A relative type URI results in the same type as an absolute one.", async (t) => {
   const body = JSON.stringify({ type: "/problems/not-found", detail: "No." });
   const { url } = await serve(t, { status: 404, headers: {}, body });
 
   assert.equal((await failureOf({ url })).type, "not-found");
 });
 
-test("Where nothing listens, the error is of type network and says so to the person.", async () => {
+test("If no server listens, the error has the type network and a message for the user.", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}/`;
@@ -63,7 +63,7 @@ test("Where nothing listens, the error is of type network and says so to the per
   assert.ok(error.cause instanceof Error);
 });
 
-test("A service that never answers is given up, as a network failure.", async (t) => {
+test("A service that never responds is a network failure.", async (t) => {
   const { url } = await serve(t, "silence");
 
   const limits = [];
@@ -76,21 +76,21 @@ test("A service that never answers is given up, as a network failure.", async (t
   assert.deepEqual(limits, [30_000]);
 });
 
-test("An answer that breaks off is a network failure.", async (t) => {
+test("A response that ends early is a network failure.", async (t) => {
   const { url } = await serve(t, "half");
 
   assert.equal((await failureOf({ url })).type, "network");
 });
 
 for (const [what, status, body] of [
-  ["a proxy's page", 502, "<h1>Bad Gateway</h1>"],
+  ["the page of a proxy", 502, "<h1>Bad Gateway</h1>"],
   ["a sign-in page", 200, "<h1>Sign in</h1>"],
-  ["nothing", 503, ""],
+  ["empty", 503, ""],
   ["JSON null", 500, "null"],
   ["a JSON string", 500, '"no"'],
-  ["JSON that is no session", 200, "{}"],
+  ["JSON without a session", 200, "{}"],
 ]) {
-  test(`An answer that is ${what} is no session and no stack trace.`, async (t) => {
+  test(`A response that is ${what} is an error with a message for the user.`, async (t) => {
     const { url } = await serve(t, { status, headers: {}, body });
 
     const error = await failureOf({ url });
@@ -103,7 +103,7 @@ for (const [what, status, body] of [
 }
 
 for (const status of [429, 503]) {
-  test(`After a ${status} it waits as long as Retry-After says, and asks once more.`, async (t) => {
+  test(`After a ${status} the module waits as long as Retry-After says, and retries once.`, async (t) => {
     const busy = problem(status, "overloaded", { headers: { "Retry-After": "1" } });
     const { url, requests } = await serve(t, busy, created());
     const start = performance.now();
@@ -116,7 +116,7 @@ for (const status of [429, 503]) {
   });
 }
 
-test("It asks again once, and no more than once.", async (t) => {
+test("The module retries only once.", async (t) => {
   const { url, requests } = await serve(t, RATE_LIMITED("1"), RATE_LIMITED("1"), created());
 
   const error = await failureOf({ url });
@@ -126,7 +126,7 @@ test("It asks again once, and no more than once.", async (t) => {
   assert.equal(requests.length, 2);
 });
 
-test("Nobody is kept waiting for longer than a few seconds.", async (t) => {
+test("The module does not wait longer than a few seconds.", async (t) => {
   const { url, requests } = await serve(t, RATE_LIMITED("6"));
 
   const error = await failureOf({ url });
@@ -135,12 +135,12 @@ test("Nobody is kept waiting for longer than a few seconds.", async (t) => {
   assert.equal(requests.length, 1);
 });
 
-for (const [what, answer] of [
+for (const [what, response] of [
   ["no Retry-After", problem(503, "apideck-unavailable")],
-  ["a Retry-After that is no number", RATE_LIMITED("soon")],
+  ["a Retry-After that is not a number", RATE_LIMITED("soon")],
 ]) {
-  test(`With ${what} it does not ask again by itself.`, async (t) => {
-    const { url, requests } = await serve(t, answer);
+  test(`With ${what} the module does not retry.`, async (t) => {
+    const { url, requests } = await serve(t, response);
 
     const error = await failureOf({ url });
 

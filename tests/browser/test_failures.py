@@ -1,4 +1,4 @@
-"""What the demo's page says when something does not work: a sentence, and what to do about it."""
+"""What the demo shows when something fails: a message, and a button where one helps."""
 
 import re
 
@@ -10,15 +10,20 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.demo_stack import DemoStack, demo_stack
-from tests.support.journeys import NOBODY, card, sign_in, state
+from tests.support.journeys import (
+    APIDECK_FAILED,
+    OPERATOR_PROBLEM,
+    SIGNED_OUT,
+    card,
+    sign_in,
+    state,
+)
 
-LATER = "Integrations cannot be opened just now; try again shortly."
 
-
-def test_who_is_signed_out_is_asked_to_sign_in(page: Page, stack: DemoStack) -> None:
-    """The button beside the sentence leads to where one signs in; nothing was minted."""
+def test_a_signed_out_user_has_to_sign_in(page: Page, stack: DemoStack) -> None:
+    """The button beside the message leads to the sign-in, and no session is created."""
     page.goto(stack.demo)
-    sign_in(page, NOBODY)
+    sign_in(page, SIGNED_OUT)
 
     page.get_by_role("button", name="Connect Xero").click()
 
@@ -29,8 +34,8 @@ def test_who_is_signed_out_is_asked_to_sign_in(page: Page, stack: DemoStack) -> 
     assert stack.minted() == []
 
 
-def test_an_expired_sign_in_is_one_that_is_over(page: Page, stack: DemoStack) -> None:
-    """A token that has expired is answered like none, and nothing was minted."""
+def test_a_user_with_an_expired_token_is_signed_out(page: Page, stack: DemoStack) -> None:
+    """An expired token has the same effect as none, and no session is created."""
 
     def expired(route: Route) -> None:
         route.continue_(url=f"{route.request.url}&expired")
@@ -44,18 +49,9 @@ def test_an_expired_sign_in_is_one_that_is_over(page: Page, stack: DemoStack) ->
     assert stack.minted() == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "says"),
-    [
-        ("close", LATER),
-        ("html", LATER),
-        ("truncated", LATER),
-    ],
-)
-def test_apideck_down_is_said_and_can_be_tried_again(
-    page: Page, stack: DemoStack, fault: str, says: str
-) -> None:
-    """There is a reference for support, and the button works once Apideck is back."""
+@pytest.mark.parametrize("fault", ["close", "html", "truncated"])
+def test_a_failure_of_apideck_can_be_retried(page: Page, stack: DemoStack, fault: str) -> None:
+    """The message has a reference for support, and its button works once Apideck works again."""
     page.goto(stack.demo)
     stack.fail(fault, times=None)
     button = page.get_by_role("button", name="Connect Xero")
@@ -63,7 +59,7 @@ def test_apideck_down_is_said_and_can_be_tried_again(
     button.click()
 
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text(says)
+    expect(alert).to_contain_text(APIDECK_FAILED)
     expect(alert).to_contain_text(re.compile(r"Reference for support: \S+"))
     expect(button).to_have_text("Connect")
     stack.reset()
@@ -72,35 +68,35 @@ def test_apideck_down_is_said_and_can_be_tried_again(
 
 
 @pytest.mark.parametrize("fault", ["401", "402"])
-def test_what_only_the_operator_can_mend_offers_no_button(
+def test_a_failure_that_only_the_operator_can_fix_has_no_button(
     page: Page, stack: DemoStack, fault: str
 ) -> None:
-    """A wrong key or a spent quota is said without a word of keys, and trying again is not."""
+    """The message for a wrong key or an exhausted quota reveals neither and offers no retry."""
     page.goto(stack.demo)
     stack.fail(fault, times=None)
 
     page.get_by_role("button", name="Manage all").click()
 
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("This service cannot open integrations just now.")
+    expect(alert).to_contain_text(OPERATOR_PROBLEM)
     expect(alert).to_contain_text("Reference for support")
     expect(alert.get_by_role("button")).to_have_count(0)
     expect(alert).not_to_contain_text(re.compile("key|quota|Apideck|40[12]"))
 
 
-def test_apidecks_own_limit_is_said(page: Page, stack: DemoStack) -> None:
-    """Where Apideck wants a minute of quiet, nobody is kept waiting for it."""
+def test_a_rate_limit_of_apideck_is_shown(page: Page, stack: DemoStack) -> None:
+    """When Apideck asks for a minute's pause, the user gets the message at once."""
     page.goto(stack.demo)
     stack.fail("429", times=None, retry_after="60")
 
     page.get_by_role("button", name="Manage all").click()
 
-    expect(page.get_by_role("alert")).to_contain_text(LATER)
+    expect(page.get_by_role("alert")).to_contain_text(APIDECK_FAILED)
     assert stack.minted() == []
 
 
-def test_who_asks_too_often_is_told_so(page: Page) -> None:
-    """The second session of an hour that allows one is refused in words."""
+def test_a_rate_limit_of_the_service_is_shown(page: Page) -> None:
+    """With one session per hour allowed, the second attempt shows a message."""
     with demo_stack(LIMITS__PER_USER="1/hour") as stack:
         page.goto(stack.demo)
         page.get_by_role("button", name="Connect Xero").click()
@@ -110,13 +106,13 @@ def test_who_asks_too_often_is_told_so(page: Page) -> None:
         page.get_by_role("button", name="Connect Xero").click()
 
         alert = page.get_by_role("alert")
-        expect(alert).to_contain_text("Sessions are asked for too often; try again later.")
+        expect(alert).to_contain_text("Too many sessions were requested. Try again later.")
         expect(alert.get_by_role("button", name="Try again")).to_be_visible()
         assert len(stack.minted()) == 1
 
 
-def test_a_service_that_is_not_there_is_said(page: Page, stack: DemoStack) -> None:
-    """The page neither hangs nor shows what the browser calls it."""
+def test_an_unreachable_service_is_shown(page: Page, stack: DemoStack) -> None:
+    """The page does not hang, and shows its own message instead of the browser's error."""
     page.route("**/vault-session", lambda route: route.abort("connectionrefused"))
     page.goto(stack.demo)
 
@@ -129,8 +125,8 @@ def test_a_service_that_is_not_there_is_said(page: Page, stack: DemoStack) -> No
     expect(page).to_have_url(re.compile(r"/session/"))
 
 
-def test_a_sign_in_that_is_not_there_is_said(page: Page, stack: DemoStack) -> None:
-    """Without knowing who can sign in the page says so, and recovers."""
+def test_an_unreachable_sign_in_is_shown(page: Page, stack: DemoStack) -> None:
+    """Without a list of users the page shows a message, and recovers on a retry."""
     page.route("**/people", lambda route: route.abort("connectionrefused"))
     page.goto(stack.demo)
 
@@ -142,14 +138,14 @@ def test_a_sign_in_that_is_not_there_is_said(page: Page, stack: DemoStack) -> No
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_not_knowing_what_is_connected_is_said(page: Page, stack: DemoStack) -> None:
-    """No card claims anything, each still leads to the Vault, and trying again mends it."""
+def test_unknown_connections_are_shown_as_unknown(page: Page, stack: DemoStack) -> None:
+    """Each card says that its state is unknown, still opens the Vault, and recovers on a retry."""
     page.route("**/connections", lambda route: route.abort("connectionrefused"))
     page.goto(stack.demo)
 
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("What is connected could not be loaded.")
-    expect(state(page, "Xero")).to_have_text("Not known just now")
+    expect(alert).to_contain_text("Your connections could not be loaded.")
+    expect(state(page, "Xero")).to_have_text("Unknown")
     expect(card(page, "Xero").get_by_role("button", name="Open Xero")).to_be_enabled()
     page.unroute_all()
     alert.get_by_role("button", name="Try again").click()
@@ -158,10 +154,10 @@ def test_not_knowing_what_is_connected_is_said(page: Page, stack: DemoStack) -> 
     expect(alert).to_be_empty()
 
 
-def test_apideck_that_does_not_tell_what_is_connected_is_said(
+def test_connections_that_apideck_does_not_return_are_shown_as_unknown(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where Apideck refuses the demo's server, the page has its sentence; then it recovers."""
+    """When Apideck rejects the demo's server, the page shows a message, and recovers on a retry."""
     apideck, issuer = ApideckEmulator(["another key"]), DevelopmentIssuer()
     with apideck.serve() as apideck_url, issuer.serve() as issuer_url:
         monkeypatch.setenv("APIDECK_URL", apideck_url)
@@ -170,8 +166,8 @@ def test_apideck_that_does_not_tell_what_is_connected_is_said(
             page.goto(demo)
 
             alert = page.get_by_role("alert")
-            expect(alert).to_contain_text("It cannot be found out just now what is connected.")
-            expect(state(page, "Xero")).to_have_text("Not known just now")
+            expect(alert).to_contain_text("Your connections could not be loaded.")
+            expect(state(page, "Xero")).to_have_text("Unknown")
             apideck.accepted.add(f"Bearer {API_KEY}")
             alert.get_by_role("button", name="Try again").click()
 

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { createVaultSession, openVault } from "../../deploy/local/demo/static/vault-session.js";
 import { SESSION, created, problem, serve } from "./service.mjs";
 
-/** Has `fetch` tell how it is called for one test; the calls go through. */
-function watchFetch(t) {
+/** Records the calls of `fetch` during one test, and forwards them. */
+function recordFetch(t) {
   const calls = [];
   const real = globalThis.fetch;
   globalThis.fetch = (url, init) => {
@@ -19,7 +19,7 @@ function watchFetch(t) {
   return calls;
 }
 
-test("A token is sent as a bearer token, and the session comes back as it is.", async (t) => {
+test("A token is sent as a bearer token, and the session is returned unchanged.", async (t) => {
   const { url, requests } = await serve(t, created());
 
   const session = await createVaultSession({ url, token: "abc" });
@@ -32,7 +32,7 @@ test("A token is sent as a bearer token, and the session comes back as it is.", 
   assert.equal(requests[0].body, "{}");
 });
 
-test("What is asked for goes into the body, null included.", async (t) => {
+test("The body has all fields of the request, null included.", async (t) => {
   const { url, requests } = await serve(t, created());
   const connection = { unified_api: "accounting", service_id: "xero" };
 
@@ -41,9 +41,9 @@ test("What is asked for goes into the body, null included.", async (t) => {
   assert.deepEqual(JSON.parse(requests[0].body), { return_to: null, connection });
 });
 
-test("With cookies the request is marked, and carries no bearer token.", async (t) => {
+test("With cookies the request has the CSRF header and no bearer token.", async (t) => {
   const { url, requests } = await serve(t, created());
-  const calls = watchFetch(t);
+  const calls = recordFetch(t);
 
   await createVaultSession({ url, credentials: "include" });
 
@@ -52,7 +52,7 @@ test("With cookies the request is marked, and carries no bearer token.", async (
   assert.equal(requests[0].headers.authorization, undefined);
 });
 
-test("The header that marks a request can have another name.", async (t) => {
+test("The CSRF header can have another name.", async (t) => {
   const { url, requests } = await serve(t, created());
 
   await createVaultSession({ url, credentials: "include", csrfHeader: "X-CSRF" });
@@ -61,18 +61,18 @@ test("The header that marks a request can have another name.", async (t) => {
   assert.equal(requests[0].headers["x-vault-session"], undefined);
 });
 
-test("With a token cookies stay at home, for the service refuses two credentials.", async (t) => {
+test("With a token no cookies are sent, because the service rejects two credentials.", async (t) => {
   const { url } = await serve(t, created());
-  const calls = watchFetch(t);
+  const calls = recordFetch(t);
 
   await createVaultSession({ url, token: "abc" });
 
   assert.equal(calls[0].credentials, "omit");
 });
 
-test("Who lost their token is sent without any credential, not with a cookie.", async (t) => {
+test("Without a token the request has no credential, and no cookie either.", async (t) => {
   const { url, requests } = await serve(t, problem(401, "unauthenticated"));
-  const calls = watchFetch(t);
+  const calls = recordFetch(t);
 
   for (const token of [undefined, null, ""]) {
     await assert.rejects(createVaultSession({ url, token }), { type: "unauthenticated" });
@@ -82,7 +82,7 @@ test("Who lost their token is sent without any credential, not with a cookie.", 
   for (const { credentials } of calls) assert.equal(credentials, "omit");
 });
 
-test("Unless told where, it asks the page's own origin.", async (t) => {
+test("The default URL is on the page's own origin.", async (t) => {
   const urls = [];
   const real = globalThis.fetch;
   globalThis.fetch = async (url) => {
@@ -98,7 +98,7 @@ test("Unless told where, it asks the page's own origin.", async (t) => {
   assert.deepEqual(urls, ["/vault-session"]);
 });
 
-test("A second click while the first is under way gets the same promise.", async (t) => {
+test("A second click while the first is pending gets the same promise.", async (t) => {
   const { url, requests } = await serve(t, created());
   const click = () => createVaultSession({ url, token: "abc", request: { return_to: "settings" } });
 
@@ -111,7 +111,7 @@ test("A second click while the first is under way gets the same promise.", async
   assert.equal(requests.length, 2);
 });
 
-test("After a failure the next click asks anew.", async (t) => {
+test("After a failure the next click sends a new request.", async (t) => {
   const { url } = await serve(t, problem(403, "missing-claim"), created());
 
   await assert.rejects(createVaultSession({ url, token: "abc" }), { type: "missing-claim" });
@@ -119,7 +119,7 @@ test("After a failure the next click asks anew.", async (t) => {
   assert.deepEqual(await createVaultSession({ url, token: "abc" }), SESSION);
 });
 
-test("Calls as two people, or for two connectors, are never one.", async (t) => {
+test("Calls of two users, or for two connectors, are not shared.", async (t) => {
   const { url, requests } = await serve(t, created());
   const connection = { unified_api: "crm", service_id: "hubspot" };
 
@@ -133,33 +133,33 @@ test("Calls as two people, or for two connectors, are never one.", async (t) => 
   assert.deepEqual(callers, ["Bearer ada", "Bearer ada", "Bearer otto"]);
 });
 
-/** Has the page's address tell for one test where it is sent. */
-function watchLocation(t) {
+/** Records the navigations of the page during one test. */
+function recordLocation(t) {
   const visited = [];
   globalThis.location = { assign: (target) => visited.push(target) };
   t.after(() => delete globalThis.location);
   return visited;
 }
 
-test("Opening the Vault goes where the service says.", async (t) => {
+test("Opening the Vault navigates to the redirect URL.", async (t) => {
   const { url } = await serve(t, created());
-  const visited = watchLocation(t);
+  const visited = recordLocation(t);
 
   await openVault({ url, token: "abc" });
 
   assert.deepEqual(visited, [SESSION.redirect_url]);
 });
 
-test("Without a session the page stays where it is.", async (t) => {
+test("Without a session the page does not navigate.", async (t) => {
   const { url } = await serve(t, problem(403, "missing-claim"));
-  const visited = watchLocation(t);
+  const visited = recordLocation(t);
 
   await assert.rejects(openVault({ url, token: "abc" }), { type: "missing-claim" });
 
   assert.deepEqual(visited, []);
 });
 
-test("The module is less than two kilobytes, comments and all.", async () => {
+test("The module has less than two kilobytes, comments included.", async () => {
   const path = "../../deploy/local/demo/static/vault-session.js";
   const { size } = await stat(new URL(path, import.meta.url));
 

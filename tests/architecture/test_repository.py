@@ -1,0 +1,131 @@
+"""Files that contributors, GitHub and package tools read."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import app
+
+ROOT = Path(__file__).parent.parent.parent
+GITHUB = ROOT / ".github"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK_FILES = ("requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt")
+NOT_OURS = {".git", ".venv", "mutants", "node_modules"}
+# The file of each ecosystem that Dependabot updates.
+MANIFESTS = {
+    "docker": "Dockerfile",
+    "docker-compose": "docker-compose.yml",
+    "npm": "package-lock.json",
+    "pip": "requirements.txt",
+}
+
+
+def command(name: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run an installed tool at the root of the repository."""
+    return subprocess.run(
+        [Path(sys.executable).parent / name, *arguments],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def folders_with(manifest: str) -> set[str]:
+    """Return the folders that hold a file of this name, as Dependabot writes them."""
+    found = []
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if name not in NOT_OURS]
+        if manifest in files:
+            found.append(Path(folder).relative_to(ROOT))
+    return {f"/{folder}".rstrip(".") for folder in found}
+
+
+def updates() -> dict[str, dict[str, Any]]:
+    """Return Dependabot's configuration by ecosystem."""
+    configuration = yaml.safe_load((GITHUB / "dependabot.yml").read_text())
+    return {update["package-ecosystem"]: update for update in configuration["updates"]}
+
+
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_lock_files_have_hashes_and_no_urls(name: str) -> None:
+    """Hashes decide which packages are installed; the machine decides from which index."""
+    text = (ROOT / name).read_text()
+    assert "--hash=sha256:" in text
+    assert not re.search(r"index-url|find-links|://", text)
+
+
+def test_versions_agree() -> None:
+    """The package, the project file and the changelog have the same version."""
+    assert PROJECT["version"] == app.__version__
+    assert f"[{app.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("dependabot", ["dependabot.yml"]),
+        ("github-workflows", ["workflows/ci.yml", "workflows/release.yml"]),
+        ("github-issue-config", ["ISSUE_TEMPLATE/config.yml"]),
+        (
+            "github-issue-forms",
+            ["ISSUE_TEMPLATE/bug_report.yml", "ISSUE_TEMPLATE/feature_request.yml"],
+        ),
+    ],
+)
+def test_files_for_github_match_their_schemas(schema: str, files: list[str]) -> None:
+    """GitHub ignores a form or configuration that breaks its schema, so a test has to notice."""
+    ended = command(
+        "check-jsonschema", f"--builtin-schema=vendor.{schema}", *(GITHUB / name for name in files)
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_every_file_for_github_is_checked() -> None:
+    """The test above names every YAML file in .github."""
+    source = Path(__file__).read_text()
+    for path in GITHUB.rglob("*.yml"):
+        assert f'"{path.relative_to(GITHUB)}"' in source, path
+
+
+def test_the_commit_hooks_run_installed_tools() -> None:
+    """The configuration of pre-commit is valid, and each hook runs a tool that `.venv` has."""
+    assert command("pre-commit", "validate-config").returncode == 0
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    for hook in repository["hooks"]:
+        tool = Path(hook["entry"].split()[0])
+        assert (tool.parent, hook["language"]) == (Path(".venv/bin"), "system")
+        assert (Path(sys.executable).parent / tool.name).exists(), tool
+
+
+@pytest.mark.parametrize(("ecosystem", "manifest"), MANIFESTS.items())
+def test_dependabot_updates_every_manifest(ecosystem: str, manifest: str) -> None:
+    """Dependabot's configuration names each folder with a lock file, Dockerfile or compose file."""
+    update = updates()[ecosystem]
+    named = update.get("directories") or [update["directory"]]
+    assert set(named) == folders_with(manifest)
+
+
+def test_dependabot_can_read_the_base_image() -> None:
+    """Dependabot skips a FROM line with a variable, so each Dockerfile names its base image."""
+    for path in (ROOT / "Dockerfile", ROOT / "deploy" / "local" / "Dockerfile"):
+        bases = re.findall(r"^FROM (\S+)", path.read_text(), re.MULTILINE)
+        assert re.fullmatch(r"python:\d+\.\d+\.\d+-[\w-]+", bases[0]), path
+
+
+def test_ci_runs_on_every_supported_python() -> None:
+    """CI's first Python is the oldest that the project supports, and no version is left out."""
+    workflow = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())
+    versions = workflow["jobs"]["ci"]["strategy"]["matrix"]["python"]
+    minors = [int(version.removeprefix("3.")) for version in versions]
+    assert PROJECT["requires-python"] == f">={versions[0]}"
+    assert minors == list(range(minors[0], minors[-1] + 1))

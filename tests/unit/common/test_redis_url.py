@@ -1,0 +1,89 @@
+"""Tests of the Redis URLs that are accepted, and of what is said about the others."""
+
+from pathlib import Path
+
+import pytest
+
+from app.common.redis_url import redis_address, redis_pool, redis_secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://redis", "redis:6379"),
+        ("redis://redis/", "redis:6379"),
+        ("redis://redis:6380/15", "redis:6380"),
+        ("redis://user:p%40ss@redis/0", "redis:6379"),
+        ("redis://:p@ss@redis/0", "redis:6379"),
+        ("redis://redis?db=1&username=u&password=p&protocol=3", "redis:6379"),
+        ("rediss://redis?ssl_cert_reqs=none&ssl_check_hostname=false", "redis:6379"),
+        ("unix:///run/redis.sock?db=1", "/run/redis.sock"),
+        ("unix://:secret@/run/redis%20one.sock", "/run/redis one.sock"),
+    ],
+)
+def test_a_usable_url_is_accepted_and_its_address_can_be_shown(url: str, address: str) -> None:
+    """The address has no user name, password or parameter."""
+    redis_pool(url)
+
+    assert redis_address(url) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://redis/0?family=0", "has the query parameter family; with redis:// the accepted"),
+        ("redis://redis/0?foo=bar", "has the query parameter foo; "),
+        ("redis://redis/0?foo", "has the query parameter foo; "),
+        ("redis://redis/0?decode_responses=true", "has the query parameter decode_responses; "),
+        ("redis://redis?ssl_cert_reqs=none", "ssl_cert_reqs; with redis:// the accepted ones"),
+        ("redis://redis?a%0Ab%E2%80%AEc=1", "has the query parameter a?b?c; "),
+        ("rediss://redis?ssl_cert_reqs=CERT_NONE", "Requirements Flag: CERT_NONE"),
+        ("rediss://redis?ssl_ca_certs=/nowhere.pem", "No such file or directory"),
+        ("rediss://redis?ssl_min_version=1", "is not accepted by the Redis client: Unsupported"),
+        ("rediss://redis?ssl_ciphers=none-such", "No cipher can be selected"),
+        ("redis://redis?protocol=4", "protocol must be either 2 or 3"),
+        ("redis://redis?db=one", "Invalid value for 'db'"),
+        ("redis://redis/one", "must end with the number of a database, such as /0"),
+        ("redis://redis/0/1", "must end with the number of a database, such as /0"),
+        ("redis://redis:99999", "must be a URL with a port that is a number up to 65535"),
+        ("redis://redis:port", "must be a URL with a port that is a number up to 65535"),
+        ("redis://[::1/0", "must be a URL with a port that is a number up to 65535"),
+        ("redis://", "must name a host, such as redis://redis:6379/0"),
+        ("redis:///0", "must name a host, such as redis://redis:6379/0"),
+        ("unix://", "must name a socket, such as unix:///run/redis.sock"),
+        ("http://redis", "must be memory, or a URL that begins with redis://"),
+        ("disk", "must be memory, or a URL that begins with redis://"),
+    ],
+)
+def test_an_unusable_url_is_rejected_with_the_reason(url: str, words: str) -> None:
+    """The message names the parameter or the part that is wrong."""
+    with pytest.raises(ValueError, match=r"[a-z]") as raised:
+        redis_pool(url)
+
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("character", ["/", "?", "#"])
+def test_a_password_that_is_not_percent_encoded_is_not_quoted(character: str) -> None:
+    """Such a password ends up in the path or the query as far as a URL parser is concerned."""
+    with pytest.raises(ValueError, match="must percent-encode") as raised:
+        redis_pool(f"redis://:hun{character}zebra=2@redis:6379/0")
+
+    assert "zebra" not in str(raised.value)
+
+
+def test_a_message_of_the_client_that_quotes_a_password_is_left_out(tmp_path: Path) -> None:
+    """What a library says is shown only if no secret of the URL is in it."""
+    (tmp_path / "empty.pem").touch()
+    url = f"rediss://:CERT@redis?ssl_cert_reqs=CERT_NONE&ssl_ca_certs={tmp_path}/empty.pem"
+
+    with pytest.raises(ValueError, match=r"^is not accepted by the Redis client: RedisError$"):
+        redis_pool(url)
+
+
+def test_the_secrets_of_a_url_are_known_in_every_form() -> None:
+    """The URL itself, and each password both as it is written and as it is sent."""
+    url = "rediss://user:p%40ss@redis/0?password=other%20one&ssl_password=third&db=1"
+
+    assert redis_secrets(url) == {url, "p%40ss", "p@ss", "other one", "third"}
+    assert redis_secrets("redis://redis/0") == {"redis://redis/0"}

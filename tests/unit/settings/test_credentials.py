@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import IdentitySettings
+from tests.support.settings import ISSUER, issuer_faults
+
+INTROSPECTION = {"client_id": "vault"}
+
+
+@pytest.mark.parametrize("secret", ["s3cret\n", " s3cret", "s3cret\r\n"])
+def test_whitespace_around_a_client_secret_is_removed(secret: str, tmp_path: Path) -> None:
+    """Shells and editors add a line feed, which is no part of the secret."""
+    file = tmp_path / "secret"
+    file.write_text(secret)
+    for own in ({"client_secret": secret}, {"client_secret_file": str(file)}):
+        issuer = {**ISSUER, "introspection": {**INTROSPECTION, **own}}
+        settings = IdentitySettings.model_validate({"issuers": {"main": issuer}})
+        introspection = settings.issuers["main"].introspection
+        assert introspection is not None
+        assert introspection.secret.get_secret_value() == "s3cret"
+        assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("secret", ["", " ", "a\nb", "é", "\x7f", "a" * 4097])
+def test_a_client_secret_that_cannot_be_sent_is_a_fault(secret: str, tmp_path: Path) -> None:
+    """RFC 6749 appendix A.2: printable ASCII characters, of which there is at least one."""
+    file = tmp_path / "secret"
+    file.write_text(secret)
+    fault = "must be printable ASCII characters, and not empty"
+
+    assert issuer_faults(introspection={**INTROSPECTION, "client_secret": secret}) == {
+        "introspection.client_secret": fault
+    }
+    assert issuer_faults(introspection={**INTROSPECTION, "client_secret_file": str(file)}) == {
+        "introspection.client_secret_file": fault
+    }
+
+
+def test_a_client_id_that_cannot_be_sent_is_a_fault() -> None:
+    """The same characters as in a secret (RFC 6749 appendix A.1)."""
+    own = {"client_id": "a\n", "client_secret": "s3cret"}
+
+    assert list(issuer_faults(introspection=own)) == ["introspection.client_id"]
+
+
+def test_a_client_secret_file_has_to_be_readable(tmp_path: Path) -> None:
+    """A missing file, a folder and a file of other bytes are named at the start."""
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "missing", tmp_path, binary):
+        assert issuer_faults(introspection={**INTROSPECTION, "client_secret_file": str(path)}) == {
+            "introspection.client_secret_file": "must be a file that can be read"
+        }
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_client_has_exactly_one_secret(both: bool, tmp_path: Path) -> None:
+    """With two secrets it would be unclear which one is sent."""
+    file = tmp_path / "secret"
+    file.write_text("s3cret")
+    own = {"client_secret": "s3cret", "client_secret_file": str(file)} if both else {}
+
+    assert issuer_faults(introspection={**INTROSPECTION, **own}) == {
+        "introspection": "needs exactly one of client_secret and client_secret_file"
+    }
