@@ -32,9 +32,10 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# Any answer shows that the process lives, also the 421 of SERVER__ALLOWED_HOSTS.
+# Any response below 500 shows that the process is alive: also a 404 or a 421, if the configuration
+# file sets an internal port or allowed hosts.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['SERVER__PORT']), timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status >= 500)"]
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('SERVER__INTERNAL_PORT', os.environ['SERVER__PORT'])), timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status >= 500)"]
 ENTRYPOINT ["python", "-m", "app"]
 CMD ["serve"]
 

@@ -9,6 +9,8 @@ BENCH := $(VENV)/bench/bin/python
 
 NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PYTEST := $(BIN)/python -m pytest
+# A worker runs the tests of a file in their order; tests/conftest.py starts with the slow files.
+PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 IMAGE ?= vault-bff:dev
@@ -31,12 +33,12 @@ run: $(VENV)/.runtime ## Run the service with your settings
 # that select no test of one kind, pytest ends with status 5.
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests, in parallel where possible, with branch coverage
-	$(PYTEST) -n auto -m "not serial" --cov --cov-report= $(ARGS) || [ $$? = 5 ]
+	$(PYTEST) $(PARALLEL) -m "not serial" --cov --cov-report= $(ARGS) || [ $$? = 5 ]
 	$(PYTEST) -m serial --cov --cov-append --cov-report=term $(ARGS) || [ $$? = 5 ]
 
 .PHONY: test-unit
 test-unit: $(VENV)/.dev ## Run the fast tests, in less than a minute
-	$(PYTEST) -n auto tests/unit tests/api tests/architecture $(ARGS)
+	$(PYTEST) $(PARALLEL) tests/unit tests/api tests/architecture $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Fuzz with many random examples (make test runs a few, always the same)

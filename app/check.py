@@ -8,12 +8,12 @@ import httpx
 
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
+from app.apideck.sessions import create_session
 from app.common.transport import AiohttpTransport
-from app.errors import ApideckError, IdentityProviderUnavailableError, UnauthenticatedError
-from app.identity.build import build_issuer
+from app.errors import IdentityProviderUnavailableError, VaultBffError
 from app.identity.fetch import Fetcher
-from app.identity.introspection import Introspector
-from app.identity.whoami import WhoAmI
+from app.identity.source import Source
+from app.identity.sources import build_sources
 from app.limits.build import build_store
 from app.limits.models import Limit, Rate, StoreFailedError
 from app.observability.telemetry import Telemetry
@@ -23,7 +23,6 @@ from app.vault import Session
 
 CONSUMER = "vault-bff-check"
 """The consumer that sessions are made for; Apideck makes it when it does not know it."""
-_NOBODY = "vault-bff-check-is-nobody"
 _SHORT = "1m"
 
 
@@ -52,27 +51,14 @@ async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
     Issuers are asked for their keys or about a token that is none, applications about a cookie that
     is none, a shared store of the limits to count, and Apideck for a session of a minute for each
     redirect target.
-
-    Raises:
-        ConfigurationError: when a file with a secret cannot be read.
     """
     async with AsyncExitStack() as stack:
         transport = AiohttpTransport()
         http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
         telemetry = Telemetry()
         fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, telemetry.metrics)
-        for name in settings.identity.issuers:
-            issuer = build_issuer(name, settings.identity, fetcher)
-            about = f"IDENTITY__ISSUERS__{name.upper()}"
-            if issuer.introspector is not None:
-                yield await _knows_nobody(f"{about}__INTROSPECTION", issuer.introspector)
-                continue
-            await issuer.jwks.refresh_if_due()
-            state = issuer.jwks.state()
-            yield CheckResult(about, state.usable, state.error or f"{state.keys} keys")
-        for name, session in settings.identity.cookie_sessions.items():
-            who = WhoAmI(session, fetcher)
-            yield await _knows_nobody(f"IDENTITY__APPLICATIONS__{name.upper()}", who)
+        for source in build_sources(settings.identity, fetcher):
+            yield await _responds(source)
         if settings.limits.store.get_secret_value() != MEMORY:
             yield await _counts(settings.limits)
         for name, unify in settings.apideck.all_unify_apps().items():
@@ -83,14 +69,12 @@ async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
                 yield await _mints(name, client, target, uri)
 
 
-async def _knows_nobody(about: str, source: Introspector | WhoAmI) -> CheckResult:
+async def _responds(source: Source) -> CheckResult:
     try:
-        await source.verify(_NOBODY)
-    except UnauthenticatedError:
-        return CheckResult(about, well=True, detail="answers")
+        detail = await source.probe()
     except IdentityProviderUnavailableError as error:
-        return CheckResult(about, well=False, detail=error.reason or error.detail)
-    return CheckResult(about, well=False, detail="takes a made-up credential for somebody's")
+        return CheckResult(source.setting, well=False, detail=error.reason or error.detail)
+    return CheckResult(source.setting, well=True, detail=detail)
 
 
 async def _counts(settings: LimitSettings) -> CheckResult:
@@ -105,14 +89,14 @@ async def _counts(settings: LimitSettings) -> CheckResult:
 
 
 async def _mints(name: str, client: ApideckClient, target: str, uri: str | None) -> CheckResult:
-    about = "APIDECK" if name == "default" else f"APIDECK__APPLICATIONS__{name.upper()}"
+    about = "APIDECK" if name == "default" else f"APIDECK__UNIFY_APPS__{name.upper()}"
     if target:
         about += f" with SESSION__RETURN_TO {target}"
     session = Session(settings={"session_length": _SHORT})
     if uri is not None:
         session["redirect_uri"] = uri
     try:
-        await client.create_session(CONSUMER, session)
-    except ApideckError as error:
+        await create_session(client, CONSUMER, session)
+    except VaultBffError as error:
         return CheckResult(about, well=False, detail=error.reason or error.detail)
     return CheckResult(about, well=True, detail="made a session")

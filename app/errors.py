@@ -1,35 +1,37 @@
-"""Everything that can go wrong, and nothing about HTTP.
+"""Everything that can go wrong, without any HTTP.
 
 * VaultBffError
   x ConfigurationError                the settings are wrong; the process does not start
-  x RequestRejectedError                      what the caller asked for is not to be had
-    + InvalidRequestError               malformed: fields of the wrong shape
-    + FieldNotPermittedError            well-formed, but not this caller's to set
-    + RedirectNotAllowedError           not a registered redirect target
-    + ConsumerNotGrantedError           a service asked for a consumer outside its grant
-  x LimitError                        there is too much of it just now
-    + RateLimitedError                  this caller, or all together, asked too often
-    + OverloadedError                   more requests in flight than can be worked on
-  x IdentityError                     who is calling could not be established
-    + UnauthenticatedError              no credential, or one that does not hold
-    + AmbiguousCredentialsError         two credentials in one request
-    + InsufficientScopeError            the credential holds, but lacks a scope or role
-    + MissingClaimError                 the identity lacks what the mapping needs
-    + ForbiddenOriginError              a browser request from a page that may not mint
-    + IdentityProviderUnavailableError  the credential could not be checked just now
-  x ApideckError                      Apideck did not mint the session
-    + ApideckRejectedFieldsError        it refused fields that the caller supplied
-    + ApideckRejectedRequestError       it refused what we or the operator put in
-    + ApideckMisconfiguredError         key, app id or base URL are wrong
-    + ApideckQuotaExhaustedError        the plan's requests are spent
-    + ApideckRateLimitedError           too many requests for Apideck just now
-    + ApideckUnavailableError           unreachable, or answering 5xx
-    + ApideckTimeoutError               no answer within the deadline
-    + ApideckInvalidResponseError       an answer that breaks Apideck's own contract
-  x ShuttingDownError                 the process ends before there is an answer
+  x RequestRejectedError              the policy does not allow the request
+    + InvalidRequestError               malformed: fields of the wrong form
+    + FieldNotPermittedError            a field that this caller may not set
+    + RedirectNotAllowedError           a redirect target that is not registered
+    + ConsumerNotGrantedError           a service names a consumer outside its grant
+  x LimitError                        too many requests
+    + RateLimitedError                  this caller, or all together, sent too many over time
+    + OverloadedError                   too many are in flight
+    + OutOfDescriptorsError             the process has too many files open
+  x IdentityError                     the caller could not be identified
+    + UnauthenticatedError              no credential, or an invalid one
+    + AmbiguousCredentialsError         more than one credential in one request
+    + InsufficientScopeError            a valid credential without the required scope or role
+    + MissingClaimError                 an identity without a claim that the mapping needs
+    + ForbiddenOriginError              a browser request from a page that is not allowed
+    + IdentityProviderUnavailableError  the credential could not be checked right now
+  x ApideckError                      Apideck did not create the session
+    + ApideckRejectedFieldsError        it rejected fields that the caller supplied
+    + ApideckRejectedRequestError       it rejected the request for another reason
+    + ApideckMisconfiguredError         the API key, app ID or base URL is wrong
+    + ApideckQuotaExhaustedError        the request quota of the plan is exhausted
+    + ApideckRateLimitedError           it received too many requests
+    + ApideckUnavailableError           it is unreachable, or responds with a 5xx
+    + ApideckTimeoutError               it did not respond within the deadline
+    + ApideckInvalidResponseError       its response does not match its documentation
+  x ShuttingDownError                 the process ends before there is a response
 
-Each carries two messages for two readers: `detail` tells the caller what to do; `reason` tells the
-operator what happened, goes to the log, and never holds a secret, a token or a person's data.
+Each has two messages for two readers: `detail` tells the caller what to do and can be shown to a
+person; `reason` tells the operator what happened, goes to the log, and never contains a secret, a
+token or personal data.
 """
 
 from collections.abc import Iterable
@@ -38,11 +40,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field.
+    """An error in one field of a request.
 
     Attributes:
-        pointer: where, as a JSON Pointer (RFC 6901) into the request body; "" is the whole body.
-        detail: what is wrong with it, in a sentence for the caller.
+        pointer: the field, as a JSON Pointer (RFC 6901) into the body; "" is the whole body.
+        detail: what is wrong with it, as a sentence for the caller.
     """
 
     pointer: str
@@ -50,7 +52,7 @@ class FieldError:
 
 
 class VaultBffError(Exception):
-    """Base of every error that this service raises on purpose."""
+    """Base class of all errors that this service raises deliberately."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class VaultBffError(Exception):
         self.reason = reason
         self.errors = tuple(errors)
         self.retry_after = retry_after
-        """Seconds after which trying again makes sense; None where nobody knows."""
+        """Seconds after which a retry may succeed; None if that is unknown."""
 
 
 class ConfigurationError(VaultBffError):
@@ -77,120 +79,129 @@ class ConfigurationError(VaultBffError):
 
 
 class RequestRejectedError(VaultBffError):
-    """What the caller asked for is not to be had; nothing was sent to Apideck."""
+    """The policy does not allow the request; nothing was sent to Apideck."""
 
 
 class InvalidRequestError(RequestRejectedError):
-    """The request body is malformed."""
+    """The request is malformed."""
 
 
 class FieldNotPermittedError(RequestRejectedError):
-    """The request sets a field that this caller may not set."""
+    """The request contains a field that this caller may not set."""
 
 
 class RedirectNotAllowedError(RequestRejectedError):
-    """The redirect target is none of the registered ones."""
+    """The redirect target is not registered."""
 
 
 class ConsumerNotGrantedError(RequestRejectedError):
-    """A service asked to mint for a consumer outside its grant."""
+    """A service named a consumer outside its grant."""
 
 
 class LimitError(VaultBffError):
-    """There is too much of it just now; nothing was sent to Apideck."""
+    """There are too many requests; nothing was sent to Apideck."""
 
 
 class RateLimitedError(LimitError):
-    """The caller, or all callers together, asked too often."""
+    """The caller, or all callers together, sent too many requests over time."""
 
 
 class OverloadedError(LimitError):
-    """More requests are in flight than can be worked on."""
+    """Too many requests are in flight."""
+
+
+class OutOfDescriptorsError(LimitError):
+    """The process has no file descriptor left for a connection to Apideck."""
 
 
 class IdentityError(VaultBffError):
-    """Who is calling could not be established."""
+    """The caller could not be identified."""
+
+    issuer: str | None = None
+    """The operator's name of the issuer that vouches for the caller, if that is known."""
+    subject: str | None = None
+    """The issuer's identifier of the caller, if that is known."""
 
 
 class UnauthenticatedError(IdentityError):
-    """There is no credential, or it does not hold.
+    """There is no credential, or it is invalid.
 
-    The caller is told little on purpose: `reason` says which check failed.
+    `detail` says little on purpose; `reason` says which check failed.
     """
 
     def __init__(self, detail: str, *, reason: str, presented: bool = True) -> None:
         super().__init__(detail, reason=reason)
         self.presented = presented
-        """Whether a credential was presented at all (RFC 6750 section 3.1)."""
+        """Whether the request has a credential at all (RFC 6750 section 3.1)."""
 
 
 class AmbiguousCredentialsError(IdentityError):
-    """The request carries more than one credential."""
+    """The request has more than one credential."""
 
 
 class InsufficientScopeError(IdentityError):
-    """The credential holds, but lacks the scope or role that is required (RFC 6750 section 3.1)."""
+    """The credential is valid, but lacks a required scope or role (RFC 6750 section 3.1)."""
 
 
 class MissingClaimError(IdentityError):
-    """The identity lacks a claim that the mapping needs, or holds no usable value in it."""
+    """The identity lacks a claim that the mapping needs, or its value is unusable."""
 
 
 class ForbiddenOriginError(IdentityError):
-    """A browser sent the request from a page that may not mint sessions."""
+    """A browser sent the request from a page that is not allowed to."""
 
 
 class IdentityProviderUnavailableError(IdentityError):
-    """The credential could not be checked because its issuer does not answer."""
+    """The credential could not be checked, because its issuer does not respond."""
 
     endpoint_failing: bool = False
     """Whether every credential is affected, not only the caller's."""
 
 
 class ApideckError(VaultBffError):
-    """Apideck did not mint the session."""
+    """Apideck did not create the session."""
 
     request_id: str | None = None
-    """Apideck's `Request-Id` of the failed call, which its support asks for."""
+    """Apideck's ID of the failed request; Apideck's support asks for it."""
 
     transient: bool = False
-    """Whether asking Apideck again may help."""
+    """Whether a retry may help."""
 
 
 class ApideckRejectedFieldsError(ApideckError):
-    """Apideck refused fields that the caller supplied; `errors` names them."""
+    """Apideck rejected fields that the caller supplied; `errors` names them."""
 
 
 class ApideckRejectedRequestError(ApideckError):
-    """Apideck refused the request, and not for anything the caller supplied."""
+    """Apideck rejected the request, for a reason that the caller cannot change."""
 
     fields: frozenset[str] = frozenset()
-    """JSON Pointers into the Session of the fields that Apideck's answer names."""
+    """JSON Pointers into the Session of the fields that Apideck's response names."""
 
 
 class ApideckMisconfiguredError(ApideckError):
-    """The operator's API key, app id or base URL is wrong."""
+    """The operator's API key, app ID or base URL is wrong."""
 
 
 class ApideckQuotaExhaustedError(ApideckError):
-    """The requests that the operator's plan includes are spent."""
+    """The request quota of the operator's plan is exhausted."""
 
 
 class ApideckRateLimitedError(ApideckError):
-    """Apideck asks for fewer requests."""
+    """Apideck received too many requests."""
 
 
 class ApideckUnavailableError(ApideckError):
-    """Apideck cannot be reached, or answers with a server error."""
+    """Apideck is unreachable, or responds with a server error."""
 
 
 class ApideckTimeoutError(ApideckError):
-    """Apideck did not answer within the deadline."""
+    """Apideck did not respond within the deadline."""
 
 
 class ApideckInvalidResponseError(ApideckError):
-    """Apideck's answer breaks its own contract."""
+    """Apideck's response does not match its documentation."""
 
 
 class ShuttingDownError(VaultBffError):
-    """The process ends, and the time that requests in flight had for it is over."""
+    """The process ends, and the grace period for requests in flight is over."""

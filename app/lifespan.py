@@ -1,16 +1,14 @@
-"""Opens what the service needs, and closes it in reverse.
+"""Opens what the service needs, and closes it in reverse order.
 
-The order matters at both ends. Identity opens before Apideck, so that keys are on their way while
-the rest is made; and it closes after, because a request that is still finishing has been
-authenticated already and needs Apideck only. Nothing here waits for the network: a service whose
-issuer is down starts, says on /readyz that it is not ready, and recovers by itself.
+Tracing opens first and closes last, so that it covers the rest. Identity opens before Apideck, so
+that the issuers' keys are being fetched while the rest opens. Nothing here waits for the network:
+a service whose issuer is down starts, reports on /readyz that it is not ready, and recovers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Protocol, TypeVar
 
 import httpx
 import structlog
@@ -24,10 +22,10 @@ from app.common.transport import AiohttpTransport
 from app.common.urls import origin_of
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity
+from app.identity.collector import JwksCollector
 from app.limits.build import build_store
-from app.limits.gate import Gate
 from app.limits.rates import RateLimits
-from app.observability.collectors import JwksCollector
+from app.observability.log_writer import WRITER
 from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
@@ -36,39 +34,41 @@ from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettin
 from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
 
-S_co = TypeVar("S_co", covariant=True)
-
 logger = structlog.get_logger(__name__)
 
-_LOOK_EVERY_SECONDS = 1.0
+_PERIOD_SECONDS = 1.0
 _NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def lifespan_of(
     settings: Settings, telemetry: Telemetry, shutdown: Shutdown
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[AppState]]:
-    """Return the lifespan of a service with these settings."""
+    """Return the lifespan of a service.
+
+    Args:
+        settings: everything that an operator can set.
+        telemetry: what the service reports about itself.
+        shutdown: reports when the process has been asked to stop.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         redactor, metrics = telemetry.redactor, telemetry.metrics
-        async with _without_words(), AsyncExitStack() as stack:
+        async with _flushed_log(), _sanitized_errors(), AsyncExitStack() as stack:
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
             apideck = await _open_apideck(settings.apideck, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
-            _collect(metrics, stack, JwksCollector(lambda: _states(identity.jwks)))
+            _collect(metrics, stack, JwksCollector(identity.sources))
             _collect(metrics, stack, ApideckCollector(apideck))
             yield {
-                "gate": Gate(settings.limits, metrics),
                 "authenticator": identity.authenticator,
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
                 "metrics": metrics,
                 "tracing": telemetry.tracing,
-                "jwks": identity.jwks,
-                "ready_without_jwks": identity.ready_without_jwks,
+                "sources": identity.sources,
                 "apideck": apideck,
                 "shutdown": shutdown,
             }
@@ -79,8 +79,8 @@ def lifespan_of(
 async def _open_tracing(
     settings: TracingSettings, telemetry: Telemetry, stack: AsyncExitStack
 ) -> None:
-    for value in settings.headers.values():
-        telemetry.redactor.add_secret(value.get_secret_value())
+    for secret in settings.secrets():
+        telemetry.redactor.add_secret(secret)
     telemetry.tracing.start()
     stack.push_async_callback(telemetry.tracing.aclose)
 
@@ -93,16 +93,17 @@ async def _open_identity(
             transport=AiohttpTransport(),
             follow_redirects=False,
             trust_env=False,
-            # An answer's Set-Cookie must not travel with the next one's request.
+            # No cookie of one response is sent with the next request.
             cookies=CookieJar(_NO_COOKIES),
         )
     )
     identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
-    for issuer in settings.identity.issuers.values():
-        if issuer.introspection is not None:
-            redactor.add_secret(issuer.introspection.secret.get_secret_value())
-    for jwks in identity.jwks.values():
-        await stack.enter_async_context(_in_background(_again_and_again(jwks.refresh_if_due)))
+    for configured in settings.identity.sources():
+        for secret in configured.settings.secrets:
+            redactor.add_secret(secret)
+    for source in identity.sources:
+        if source.refresh is not None:
+            await stack.enter_async_context(_in_background(source.refresh))
     return identity
 
 
@@ -112,12 +113,12 @@ async def _open_apideck(
     clients = {}
     for name, app in settings.all_unify_apps().items():
         key = ApiKey(name, app, telemetry.redactor.add_secret)
-        # Connections of its own, so that one application's troubles are not another's.
+        # Each has its own connections, so that the failures of one do not affect another.
         transport = AiohttpTransport()
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings, key, transport, telemetry)
-        # Each by itself: a file that does not answer must not keep the other keys back.
-        await stack.enter_async_context(_in_background(_again_and_again(key.refresh)))
+        # Each in a task of its own: a file that blocks must not delay the other keys.
+        await stack.enter_async_context(_in_background(key.refresh))
     return clients
 
 
@@ -141,41 +142,41 @@ def _collect(metrics: Metrics, stack: AsyncExitStack, collector: Collector) -> N
     stack.callback(metrics.registry.unregister, collector)
 
 
-class _Observable(Protocol[S_co]):
-    def state(self) -> S_co: ...
-
-
-def _states(telemetry: Mapping[str, _Observable[S_co]]) -> dict[str, S_co]:
-    return {name: one.state() for name, one in telemetry.items()}
-
-
 def trusted_origins(settings: Settings) -> tuple[str, ...]:
-    """Return the origins whose pages may send cookies along: the listed ones, and our own."""
+    """Return the origins whose pages may send cookies: the listed ones and the service's own."""
     own = origin_of(settings.server.public_url or "")
     return (*settings.cors.allow_origins, *([own] if own else []))
 
 
-async def _again_and_again(look: Callable[[], Awaitable[None]]) -> None:
+async def _run_periodically(work: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await _look(look)
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
-
-
-async def _look(look: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await look()
-    except Exception:
-        # One that fails must end neither the others nor its own next try.
-        logger.exception("background_work_failed")
+        try:
+            await work()
+        except Exception:
+            # It must neither prevent the next run, nor end anything else.
+            logger.exception("background_work_failed")
+        await asyncio.sleep(_PERIOD_SECONDS)
 
 
 @asynccontextmanager
-async def _without_words() -> AsyncIterator[None]:
-    """Log what nobody expected by its places: a server would write the message of it, too.
+async def _flushed_log() -> AsyncIterator[None]:
+    """Write the rest of the log at the end.
+
+    Some servers let a signal end the process right after the lifespan.
+    """
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(WRITER.flush)
+
+
+@asynccontextmanager
+async def _sanitized_errors() -> AsyncIterator[None]:
+    """Log an unexpected exception without its message, which the server would log.
 
     Raises:
-        ConfigurationError: as it is; its words are ours, and name settings only.
-        RuntimeError: in place of everything else.
+        ConfigurationError: unchanged; its message is ours, and names settings only.
+        RuntimeError: instead of any other exception.
     """
     try:
         yield
@@ -187,8 +188,9 @@ async def _without_words() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _in_background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
+async def _in_background(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run some work every second for as long as the context lasts."""
+    task = asyncio.create_task(_run_periodically(work))
     try:
         yield
     finally:

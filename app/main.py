@@ -1,16 +1,27 @@
-"""The application, put together: routers, middleware in order, answers to errors."""
+"""The application, put together: routers, middleware in order, exception handlers."""
 
-from fastapi import FastAPI
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from app import __version__
 from app.api import health, metrics_page, openapi, problem_pages, vault_session
+from app.api.body import MAX_BODY_BYTES
+from app.api.problem_types import ALL
 from app.api.problems import Problems
+from app.identity.security_schemes import security_schemes
 from app.lifespan import lifespan_of
+from app.limits.admission import AdmissionQueue
 from app.middleware.access_log import AccessLogMiddleware
+from app.middleware.admission import AdmissionMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
-from app.middleware.http_metrics import HttpMetricsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.middleware.tracing import TracingMiddleware
@@ -24,39 +35,90 @@ from app.settings import Settings
 from app.settings.sources import load_settings
 from app.state import Shutdown
 
-_ROOMS = (vault_session, health, metrics_page, problem_pages)
+_API = (vault_session.router,)
+_PROBLEMS = (problem_pages.router,)
+_OPERATION = (health.router, metrics_page.router)
+# FastAPI's own tracing starts by itself as soon as any library sets a global provider.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
-def create_app(
-    settings: Settings, redactor: Redactor | None = None, shutdown: Shutdown | None = None
-) -> FastAPI:
-    """Build the application. Nothing is opened, and nothing read, until its lifespan starts.
+def create_telemetry(settings: Settings, redactor: Redactor | None = None) -> Telemetry:
+    """Build what the service reports about itself.
 
     Args:
         settings: everything that an operator can set.
-        redactor: what takes secrets out of the log; it is taught those that the settings name.
-        shutdown: says when the process was told to end.
+        redactor: removes secrets from the log; the lifespan adds those that the settings name.
+    """
+    return Telemetry(redactor or Redactor(), Metrics(), Tracing(settings.tracing))
+
+
+def create_app(
+    settings: Settings,
+    telemetry: Telemetry | None = None,
+    shutdown: Shutdown | None = None,
+    *,
+    internal: bool = True,
+) -> FastAPI:
+    """Build the application. It opens and reads nothing until its lifespan starts.
+
+    Args:
+        settings: everything that an operator can set.
+        telemetry: what the service reports about itself.
+        shutdown: reports when the process has been asked to stop.
+        internal: whether probes and metrics are here, and not on a port of their own.
     """
     problems = Problems(settings.server.public_url)
-    metrics = Metrics()
-    tracing = Tracing(settings.tracing)
-    telemetry = Telemetry(redactor or Redactor(), metrics, tracing)
+    telemetry = telemetry or create_telemetry(settings)
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        summary="Mints Apideck Hosted Vault sessions for whoever is signed in.",
+        summary="Creates Apideck Hosted Vault sessions for the people who are signed in.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": settings.server.public_url}] if settings.server.public_url else None,
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
-        middleware=_middleware(settings, problems, metrics, tracing),
-        # As they are: FastAPI calls a route of an included router by way of a copy, which is not an
-        # AuditedRoute's own, and in four more steps.
-        routes=[route for room in _ROOMS for route in room.router.routes],
+        middleware=_middleware(settings, problems, telemetry),
+        exception_handlers=problems.handlers(),
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
-        # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        swagger_ui_oauth2_redirect_url=None,
+        # A redirect would be built from the Host header, which the client chooses.
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
-    problems.install(app)
-    openapi.install(app, settings.identity, problems)
+    for router in (*_API, *_PROBLEMS, *(_OPERATION if internal else ())):
+        app.include_router(router)
+    _start_at_zero(telemetry.metrics)
+    openapi.extend(app, *security_schemes(settings.identity))
+    return app
+
+
+def create_internal_app(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> FastAPI:
+    """Build the application of the internal port: probes and metrics.
+
+    Its own lifespan yields what these need before the service has started; the server then adds the
+    state of the service.
+
+    Args:
+        settings: everything that an operator can set.
+        telemetry: what the service reports about itself.
+        shutdown: reports when the process has been asked to stop.
+    """
+    problems = Problems(settings.server.public_url)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        yield {"metrics": telemetry.metrics, "shutdown": shutdown}
+
+    app = FastAPI(
+        lifespan=lifespan,
+        middleware=[*_observing(telemetry), _unhandled_errors(telemetry, problems)],
+        exception_handlers=problems.handlers(),
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+    )
+    for router in _OPERATION:
+        app.include_router(router)
     return app
 
 
@@ -64,47 +126,71 @@ def application() -> FastAPI:
     """Build the application from the environment, for a server that wants a factory.
 
     Raises:
-        ConfigurationError: with one line for each thing that is wrong with the settings.
+        ConfigurationError: with one line for each fault in the settings.
     """
     settings = load_settings()
-    return create_app(settings, configure_logging(settings.log))
+    return create_app(settings, create_telemetry(settings, configure_logging(settings.log)))
 
 
-def _middleware(
-    settings: Settings, problems: Problems, metrics: Metrics, tracing: Tracing
-) -> list[Middleware]:
-    """Return the middleware, the outermost first: each sees the answers of all that follow."""
+def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) -> list[Middleware]:
+    """Return the middleware, outermost first: each sees the responses of all that follow it."""
+    hosts, cors = settings.server.allowed_hosts, settings.cors
+    stack: list[Middleware | None] = [
+        *_observing(telemetry),
+        Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
+        if hosts
+        else None,
+        # Before whatever rejects requests, so that pages can read why.
+        Middleware(
+            ExactOriginsMiddleware,
+            cors=cors,
+            identity=settings.identity,
+            methods={method for method, _ in _endpoints(_API)},
+            respond=problems.respond,
+        )
+        if cors.allow_origins
+        else None,
+        # After all of the above, so that its responses pass through them.
+        _unhandled_errors(telemetry, problems),
+        # Last: what it cancels or rejects is responded to like everything else.
+        Middleware(
+            AdmissionMiddleware,
+            queue=AdmissionQueue(settings.limits, telemetry.metrics),
+            routes=vault_session.router.routes,
+            max_body_bytes=MAX_BODY_BYTES,
+            respond=problems.respond,
+        ),
+    ]
+    return [one for one in stack if one is not None]
+
+
+def _observing(telemetry: Telemetry) -> list[Middleware]:
+    metrics, tracing = telemetry.metrics, telemetry.tracing
     stack = [
+        # First, because all others log, or respond with the request's id.
         Middleware(RequestContextMiddleware),
-        *([Middleware(TracingMiddleware, tracing=tracing)] if tracing.enabled else []),
-        Middleware(AccessLogMiddleware),
-        Middleware(HttpMetricsMiddleware, metrics=metrics),
+        # Before the access log, so that its events have the trace's id.
+        Middleware(TracingMiddleware, tracing=tracing) if tracing.enabled else None,
+        # Before everything that can respond, so that every response is recorded, and has the
+        # security headers.
+        Middleware(AccessLogMiddleware, metrics=metrics),
         Middleware(SecurityHeadersMiddleware),
     ]
-    if settings.server.allowed_hosts:
-        stack.append(
-            Middleware(
-                AllowedHostsMiddleware,
-                hosts=settings.server.allowed_hosts,
-                refuse=problems.unknown_host,
-            )
-        )
-    if settings.cors.allow_origins:
-        stack.append(
-            Middleware(
-                ExactOriginsMiddleware,
-                origins=settings.cors.allow_origins,
-                credential_headers=("authorization", settings.identity.csrf_header),
-                cookies=settings.identity.uses_cookies,
-                refuse=problems.forbidden_preflight,
-            )
-        )
-    stack.append(
-        Middleware(
-            UnhandledErrorMiddleware,
-            metrics=metrics,
-            unexpected=problems.unexpected,
-            shutting_down=problems.shutting_down,
-        )
-    )
-    return stack
+    return [one for one in stack if one is not None]
+
+
+def _unhandled_errors(telemetry: Telemetry, problems: Problems) -> Middleware:
+    return Middleware(UnhandledErrorMiddleware, metrics=telemetry.metrics, respond=problems.respond)
+
+
+def _endpoints(routers: Iterable[APIRouter]) -> list[tuple[str, APIRoute]]:
+    """Return each method and route of some routers."""
+    routes = [one for router in routers for one in router.routes if isinstance(one, APIRoute)]
+    return [(method, route) for route in routes for method in sorted(route.methods or ())]
+
+
+def _start_at_zero(metrics: Metrics) -> None:
+    failures = [one.status for one in ALL if one.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
+    for method, route in _endpoints(_API):
+        statuses = [route.status_code or HTTPStatus.OK, *failures]
+        metrics.start_at_zero(method, route.path, statuses)

@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from app.apideck.client import ApideckClient
 from app.identity.authenticator import Authenticator
-from app.identity.jwks import Jwks
-from app.limits.gate import Gate
+from app.identity.source import Source
 from app.limits.rates import RateLimits
+from app.observability.audit import AuditRecord
 from app.observability.metrics import Metrics
 from app.observability.tracing import Tracing
 from app.sessions.service import SessionService
+
+CLIENT_CLOSED_REQUEST: Final = 499
+"""The status in logs and metrics of a request whose client disconnected before the response; nginx
+uses the same number."""
 
 
 @dataclass(slots=True)
@@ -24,12 +28,10 @@ class Shutdown:
 class AppState(TypedDict):
     """What the lifespan opened. The server gives every request a copy of it, in its ASGI scope."""
 
-    gate: Gate
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService
-    jwks: Mapping[str, Jwks]
-    ready_without_jwks: bool
+    sources: tuple[Source, ...]
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
     metrics: Metrics
@@ -44,12 +46,14 @@ class RequestContext:
         request_id: identifies the request in logs and responses.
         received_at: when the request was received, by `time.perf_counter`; the time that it was
             queued counts.
+        audit: the request's audit record; None on routes that leave no audit event.
         rate_limit_headers: response headers that tell the caller how much of each limit is left;
             empty until the caller is known.
     """
 
     request_id: str
     received_at: float
+    audit: AuditRecord | None = None
     rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
 
 

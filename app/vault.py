@@ -1,8 +1,8 @@
-"""Apideck's words: the Session that its Vault can be asked for, field by field.
+"""Apideck's vocabulary: the Session that can be created in its Vault, field by field.
 
-Every part is a `TypedDict` because Apideck tells an absent field from a null one, and so must we:
-what nobody gave is not in the dictionary, and is not sent. Overlaying one part on another is the
-union of two dictionaries.
+Every part is a `TypedDict` because Apideck distinguishes absent fields from null: a field that
+nobody set is not in the dictionary, and is not sent. Overlaying one part with another is the union
+of two dictionaries.
 
 Source: https://developers.apideck.com/apis/vault/reference (operation "Create Session").
 """
@@ -16,13 +16,13 @@ from typing_extensions import TypedDict
 from app.common.urls import web_url
 
 MAX_SESSION_MINUTES: Final = 7 * 24 * 60
-"""Apideck's own limit on the length of a session: one week."""
+"""Apideck's limit on the length of a session: one week."""
 
 MAX_CONSUMER_ID_LENGTH: Final = 255
-"""Characters of a consumer id at most."""
+"""Largest number of characters of a consumer ID."""
 
 MAX_CUSTOM_SETTINGS_BYTES: Final = 4096
-"""Bytes of free settings as JSON: all that is sent comes back inside the session's URL."""
+"""Bytes of free-form settings as JSON: the URL of a session contains everything that is sent."""
 
 KNOWN_UNIFIED_APIS: Final = frozenset(
     {
@@ -56,7 +56,7 @@ KNOWN_UNIFIED_APIS: Final = frozenset(
         "vault",
     }
 )
-"""The ids known when this was written. Apideck adds to them, so an operator's own are taken too."""
+"""The known IDs. Apideck adds to them, so an operator may configure others."""
 
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 _SESSION_LENGTH = re.compile(r"([1-9][0-9]{0,4})([mhd])")
@@ -64,10 +64,10 @@ _CLOSED = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 def session_minutes(length: str) -> int:
-    """Return the minutes that a session length such as `30m`, `1h` or `7d` stands for.
+    """Return the minutes of a session length such as `30m`, `1h` or `7d`.
 
     Raises:
-        ValueError: when it is not of that form, or longer than Apideck's maximum of one week.
+        ValueError: it does not have that form, or is longer than Apideck's maximum of one week.
     """
     match = _SESSION_LENGTH.fullmatch(length)
     if match is None:
@@ -83,22 +83,22 @@ def _session_length(length: str) -> str:
     return length
 
 
-# No control characters anywhere: these strings end up in a page's header and in log viewers.
+# No control characters: these strings are shown in pages and log viewers.
 DisplayText = Annotated[
     str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
 ]
-Colour = Annotated[str, StringConstraints(pattern=r"^[#a-zA-Z0-9(),.% -]{1,64}$")]
+Color = Annotated[str, StringConstraints(pattern=r"^[#a-zA-Z0-9(),.% -]{1,64}$")]
 WebUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(web_url)]
 SessionLength = Annotated[str, AfterValidator(_session_length)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-"""An id of Apideck's: of a unified API, or of a service (a connector)."""
+"""An ID of Apideck: of a unified API, or of a service (a connector)."""
 
 AllowAction = Literal["delete", "disconnect", "reauthorize", "disable"]
 
 
 @with_config(_CLOSED)
 class ConsumerMetadata(TypedDict, total=False):
-    """Who the consumer is, for people to read in the sidebar."""
+    """The consumer's names and picture, for people to read in the sidebar."""
 
     account_name: DisplayText
     """Name of the customer's account."""
@@ -112,7 +112,7 @@ class ConsumerMetadata(TypedDict, total=False):
 
 @with_config(_CLOSED)
 class VaultSettings(TypedDict, total=False):
-    """What the Vault shows, and for how long."""
+    """What the Vault shows, and how long the session lasts."""
 
     unified_apis: Annotated[list[Slug], Field(max_length=64)]
     """Unified APIs to show; empty or absent shows all."""
@@ -123,7 +123,7 @@ class VaultSettings(TypedDict, total=False):
     isolation_mode: bool
     """Show the connection's settings only, without navigation. Apideck's default: false."""
     session_length: SessionLength
-    """How long the session lasts: `30m`, `1h`, `7d`; a week at most. Apideck's default: 1h."""
+    """How long the session lasts: `30m`, `1h`, `7d`; at most a week. Apideck's default: 1h."""
     show_logs: bool
     """Show the logs page. Apideck's default: true."""
     show_suggestions: bool
@@ -140,18 +140,18 @@ class VaultSettings(TypedDict, total=False):
 
 @with_config(_CLOSED)
 class Theme(TypedDict, total=False):
-    """How the Vault looks. What is absent looks as Apideck's own."""
+    """How the Vault looks. An absent field has Apideck's default."""
 
     favicon: WebUrl
     """URL of the favicon."""
     logo: WebUrl
     """URL of the logo."""
-    primary_color: Colour
-    """Colour of buttons and links, as CSS writes it."""
-    sidepanel_background_color: Colour
-    """Background colour of the sidebar."""
-    sidepanel_text_color: Colour
-    """Text colour of the sidebar."""
+    primary_color: Color
+    """Color of buttons and links, as in CSS."""
+    sidepanel_background_color: Color
+    """Background color of the sidebar."""
+    sidepanel_text_color: Color
+    """Text color of the sidebar."""
     vault_name: DisplayText
     """Name shown in the sidebar."""
     privacy_url: WebUrl
@@ -172,7 +172,7 @@ class Session(TypedDict, total=False):
 
 @with_config(_CLOSED)
 class Connection(TypedDict):
-    """One connector of one unified API, to open directly."""
+    """A connector of a unified API, whose page opens directly."""
 
     unified_api: Slug
     """Such as `accounting`."""

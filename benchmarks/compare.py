@@ -25,10 +25,11 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import contestants
-from benchmarks.contestants import COLD, FEATURES, MINIMAL, OURS, Contestant, Run
+from benchmarks import contestants, probes
+from benchmarks.contestants import COLD, FEATURES, INTERNAL, MINIMAL, OURS, Contestant, Run
 from benchmarks.load import PEOPLE, Result, Scenario, checked, lua, measure
 from benchmarks.paced import paced
+from benchmarks.probes import probing
 from benchmarks.report import keep, median, report
 from benchmarks.servers import LOAD_CORE, SERVER_CORE, Server, redis, serving, upstream
 from emulators.issuer import DevelopmentIssuer
@@ -54,6 +55,8 @@ ARRIVING = {"g-arrivals": 3.0, "g-after": 0.5}
 ARRIVING_SECONDS = 10.0
 CALM_SECONDS = 3.0
 """Between the two."""
+BUSY = OVERLOAD["g-overload"]
+"""The load while probes are timed."""
 PAIR = Scenario(0.0, 64, 6)
 PACED = Scenario(0.15, 0, 6)
 SHARES = {"a quarter": 0.25, "three quarters": 0.75}
@@ -74,6 +77,7 @@ class Competition:
         self._folder = folder
         self.results: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         self.starts: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.probes: dict[str, list[float]] = defaultdict(list)
 
     def play(self, name: str, scenario: Scenario, field: list[Contestant]) -> None:
         """Measure each contestant once in a scenario, in an order of chance."""
@@ -111,6 +115,20 @@ class Competition:
                     result = self._asked(server, run, per_second, ARRIVING_SECONDS, 0.0)
                     self._keep(name, version.name, result)
                     time.sleep(CALM_SECONDS)
+
+    def probe(self, field: list[Contestant]) -> None:
+        """Time probes, on the public port or one of their own, while the public port is busy."""
+        script = lua(self._folder, self._tokens)
+        for contestant in random.sample(field, len(field)):
+            with (
+                upstream(self._upstream_port, BUSY.delay) as url,
+                self._noted("g-probes", contestant),
+                serving(contestant, run := self._run(url)) as server,
+            ):
+                port = run.internal_port if contestant is INTERNAL else run.port
+                with probing(port) as took:
+                    self._keep("g-probes", contestant.name, measure(server, run, script, BUSY))
+                self.probes[contestant.name] += took
 
     def _capacity(self, contestant: Contestant, scenario: str = "a-64") -> float:
         return median(self.results[scenario][contestant.name], "per_second")
@@ -162,7 +180,8 @@ class Competition:
         self._keep("f-two-processes", OURS.name, result)
 
     def _run(self, url: str) -> Run:
-        return Run(next(self._ports), url, self._issuer, self._folder, self._redis)
+        port, internal_port = next(self._ports), next(self._ports)
+        return Run(port, url, self._issuer, self._folder, self._redis, internal_port)
 
     def _keep(self, name: str, row: str, result: Result) -> None:
         self.results[name][row].append(result)
@@ -208,6 +227,7 @@ def play_all(
             for name, scenario in OVERLOAD.items()
         },
         "g-arrivals": partial(played.arrive, versions),
+        "g-probes": partial(played.probe, [*versions, INTERNAL]),
     }
     for number in range(rounds):
         print(f"round {number + 1}", file=sys.stderr, flush=True)
@@ -248,6 +268,8 @@ def main() -> None:
         checkout = chosen.baseline and chosen.baseline.resolve()
         play_all(played, chosen.rounds, chosen.only, checkout)
     report(played.results, played.starts)
+    if played.probes:
+        probes.show(played.probes)
     keep(played.results, played.starts, chosen.out)
 
 

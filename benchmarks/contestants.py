@@ -43,6 +43,7 @@ class Run:
     issuer: str
     folder: Path
     redis: str = ""
+    internal_port: int = 0
 
 
 Headers = Mapping[str, str]
@@ -123,7 +124,10 @@ def service(
 
 
 def _filled(value: str, run: Run) -> str:
-    return value.replace("{redis}", run.redis).replace("{upstream}", run.upstream)
+    known = {"redis": run.redis, "upstream": run.upstream, "internal": str(run.internal_port)}
+    for name, filled in known.items():
+        value = value.replace(f"{{{name}}}", filled)
+    return value
 
 
 def _python(name: str) -> Contestant:
@@ -153,6 +157,7 @@ def _nginx(run: Run) -> list[str]:
 
 
 OURS = service("vault-bff")
+INTERNAL = service("vault-bff, probes on their own port", SERVER__INTERNAL_PORT="{internal}")
 COLD = service("vault-bff, tokens cold", IDENTITY__REMEMBERED_TOKENS="0")
 MINIMAL = _python("starlette_aiohttp")
 

@@ -34,7 +34,8 @@ _ROOMS = {
     "app/observability": "observability: log lines, redaction",
     "app/common/strict_json.py": "strict JSON",
     "app/common/urls.py": "URLs",
-    "app/bounded_http.py": "bounded HTTP",
+    "app/server/protocol.py": "the server's protocol",
+    "app/server": "event loop, uvicorn, Starlette, FastAPI",
     "app/__main__.py": "event loop, uvicorn, Starlette, FastAPI",
 }
 
@@ -47,8 +48,8 @@ def owner(stack: str) -> str:
     for frame in reversed(stack.split(";")):
         if found := _FRAME.search(frame):
             parts = found[1].split("/")
-            place = "/".join(parts[:2])
-            return _ROOMS.get(place, place)
+            package = "/".join(parts[:2])
+            return _ROOMS.get(found[1], _ROOMS.get(package, package))
     return "other threads"
 
 

@@ -13,7 +13,6 @@ import httpx
 
 from benchmarks.contestants import Contestant, Run
 
-HERE = Path(__file__).parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 60.0
 SERVER_CORE, LOAD_CORE = "0", str(max(os.sched_getaffinity(0)))
@@ -84,7 +83,8 @@ def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Itera
     )
     try:
         ours = contestant.command(run)[-2:] == ["app", "serve"]
-        url = f"http://127.0.0.1:{run.port}/{'readyz' if ours else ''}"
+        port = contestant.environment(run).get("SERVER__INTERNAL_PORT", run.port)
+        url = f"http://127.0.0.1:{port}/{'readyz' if ours else ''}"
         while True:
             with contextlib.suppress(httpx.TransportError):
                 # Peers know no such path; any answer shows that they are there.

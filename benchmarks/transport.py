@@ -324,7 +324,7 @@ def main() -> None:
             show(name, results)
         return
     contestant, scenario = CONTESTANTS[chosen.contestant], SCENARIOS[chosen.scenario]
-    # As the service has it (app/__main__.py): the collector's pauses are not the transport's.
+    # As the service has it (app/server/server.py): the collector's pauses are not the transport's.
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)

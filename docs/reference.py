@@ -27,10 +27,12 @@ HEAD = """# Configuration
 Set each setting in the environment, under the name given here, or in the TOML file that
 `CONFIG_FILE` names. In the file, a double underscore becomes a dot: `SERVER__PORT=9000` is
 `port = 9000` under `[server]`. The environment overrides the file. `<name>` stands for a name that
-you choose, in lower case. In the environment, lists and tables are JSON.
+you choose, in lower case. In the environment, a list is one value, several separated by commas, or
+JSON; a table is JSON, or one variable for each entry.
 
 If a setting is wrong or unknown, the service does not start and prints one line for each fault.
-`python -m app check` does the same check without starting the service.
+`python -m app check` does the same check without starting the service, and lists the settings that
+it found and variables that look like misspelt settings.
 """
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -28,6 +29,18 @@ _SETTINGS = (
     "TRACING__",
     "CONFIG_FILE",
 )
+# The slowest files start first, so that parallel workers finish at about the same time.
+_SLOWEST = (
+    "tests/deploy/test_containers.py",
+    "tests/fuzz/test_api.py",
+    "tests/security/test_leaks.py",
+    "tests/security/test_isolation.py",
+    "tests/browser",
+    "tests/resilience",
+    "tests/e2e",
+    "tests/security",
+    "tests/deploy",
+)
 # `make test` runs the same few examples every time; `make fuzz` tries many new ones.
 _SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 hypothesis_settings.register_profile(
@@ -44,6 +57,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--no-skips", action="store_true", help="fail on skips that an installation would avoid"
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import only files with serial tests when only these run; all imports take many seconds."""
+    if config.option.markexpr != "serial" or collection_path.suffix != ".py":
+        return None
+    return "pytest.mark.serial" not in collection_path.read_text() or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the slowest files to the front."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(path) for path in _SLOWEST])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,1 +1,1 @@
-"""HTTP in and out: requests become arguments, results and errors become answers."""
+"""HTTP in and out: requests become arguments; results and errors become responses."""

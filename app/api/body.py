@@ -1,73 +1,101 @@
-"""The body of a request: bounded, strictly JSON, and checked field by field."""
+"""The body of a request as a dependency: read only once the caller is known, and strictly JSON.
 
-from typing import Final
+FastAPI reads a body that is declared as a parameter before it calls any dependency, so that anyone
+could make the service read and parse one. It also accepts JSON that parsers disagree about.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final, Generic, TypeVar
 
 from fastapi import HTTPException, Request
 from pydantic import TypeAdapter, ValidationError
 
+from app.api.caller import CallerDep
+from app.api.field_errors import field_errors
+from app.api.openapi import json_schema
 from app.common import strict_json
 from app.errors import FieldError, InvalidRequestError
-from app.sessions.models import SessionRequest
+from app.state import request_context
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES: Final = 16_384
-MAX_ERRORS: Final = 32
-"""Faults that are listed at most; the rest show once these are mended."""
-
-_TOO_LARGE = 413
-_UNSUPPORTED = 415
-_ADAPTER: TypeAdapter[SessionRequest] = TypeAdapter(SessionRequest)
-_SENTENCES = {
-    "extra_forbidden": "There is no such field.",
-    "missing": "This field is required.",
-    "dict_type": "This must be an object.",
-}
 
 
-async def read_session_request(request: Request) -> SessionRequest:
-    """Read what a caller asks for; no body at all asks for nothing in particular.
+class JsonBody(Generic[T]):
+    """A dependency whose value is the request's body; no body at all is an empty object."""
+
+    def __init__(self, model: type[T]) -> None:
+        """Take the type of the body.
+
+        Args:
+            model: a `TypedDict` that validates an empty object.
+        """
+        self._model = model
+        self._adapter: TypeAdapter[T] = TypeAdapter(model)
+
+    async def __call__(self, request: Request, _: CallerDep) -> T:
+        """Return the validated body.
+
+        Raises:
+            InvalidRequestError: naming each field that is wrong.
+            HTTPException: 413 for a body that is too large, 415 for one that is not declared JSON.
+        """
+        body = await read_body(request, MAX_BODY_BYTES)
+        if not body:
+            return self._adapter.validate_python({})
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        try:
+            value = strict_json.loads(body)
+        except strict_json.InvalidJSONError as error:
+            fault = FieldError("", f"The body is {error}.")
+            raise InvalidRequestError("The request could not be read.", errors=[fault]) from None
+        try:
+            return self._adapter.validate_python(value, strict=True)
+        except ValidationError as error:
+            if (record := request_context(request.scope).audit) is not None:
+                record.note_rejected_request(value)
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            raise InvalidRequestError(
+                "The request is not valid.", errors=field_errors(faults)
+            ) from None
+
+    def described(self, description: str, examples: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the description of the body, for a route's `openapi_extra`.
+
+        Args:
+            description: a sentence or two about it.
+            examples: bodies, by what each is an example of.
+        """
+        content = {
+            "schema": json_schema(self._model),
+            "examples": {name: {"value": value} for name, value in examples.items()},
+        }
+        return {
+            "requestBody": {
+                "description": description,
+                "required": False,
+                "content": {"application/json": content},
+            }
+        }
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Return the bytes of a request's body.
 
     Raises:
-        InvalidRequestError: naming each field that is wrong.
-        HTTPException: 413 for a body that is too long, 415 for one that is not said to be JSON.
+        HTTPException: 413 for more bytes than that.
+        ClientDisconnect: the client has disconnected.
     """
-    body = await _read(request)
-    if not body:
-        return SessionRequest()
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise HTTPException(_UNSUPPORTED)
-    try:
-        return _ADAPTER.validate_python(strict_json.loads(body), strict=True)
-    except strict_json.InvalidJSONError as error:
-        fault = FieldError("", f"The body is {error}.")
-        raise InvalidRequestError("The body cannot be read as JSON.", errors=[fault]) from None
-    except ValidationError as error:
-        raise InvalidRequestError("The request is not valid.", errors=_faults(error)) from None
-
-
-async def _read(request: Request) -> bytes:
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise HTTPException(_TOO_LARGE)
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(_TOO_LARGE)
+        if len(body) > max_bytes:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return bytes(body)
-
-
-def _faults(error: ValidationError) -> list[FieldError]:
-    listed = error.errors(include_url=False, include_context=False, include_input=False)
-    return [
-        FieldError(_pointer(fault["loc"]), _SENTENCES.get(fault["type"], _sentence(fault["msg"])))
-        for fault in listed[:MAX_ERRORS]
-    ]
-
-
-def _sentence(message: str) -> str:
-    return f"{message.removeprefix('Value error, ').capitalize()}."
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)

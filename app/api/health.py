@@ -1,41 +1,43 @@
-"""Whether the process lives, and whether it can do its job."""
+"""Whether the process is alive, and whether it is ready for requests."""
 
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api.dependencies import StateDep
 from app.apideck.client import ApideckClient
 from app.identity.jwks import JwksState
+from app.state import app_state
 
 router = APIRouter(include_in_schema=False)
 
-_UNAVAILABLE = 503
 
-
-@router.get("/livez")
+@router.api_route("/livez", methods=["GET", "HEAD"])
 async def livez() -> dict[str, str]:
-    """Say that the process answers; restart it when it does not."""
+    """Report that the process responds; it should be restarted when it does not."""
     return {"status": "alive"}
 
 
-@router.get("/readyz")
-async def readyz(state: StateDep, response: Response) -> dict[str, Any]:
-    """Say whether some callers can be served.
+@router.api_route("/readyz", methods=["GET", "HEAD"])
+async def readyz(request: Request, response: Response) -> dict[str, Any]:
+    """Report whether some callers can be served.
 
-    They are those of an issuer whose keys are at hand, and those who are told without keys. Apideck
-    has no say: were it down, taking every replica out of service would help nobody. What is known
-    of it is told all the same.
+    They are the callers of an issuer whose keys are usable, and callers that are authenticated
+    without keys. Apideck does not count: if it is down, taking every replica out of service does
+    not help. Its state is reported all the same.
     """
-    issuers = {name: jwks.state() for name, jwks in state["jwks"].items()}
-    some = state["ready_without_jwks"] or any(one.usable for one in issuers.values())
-    ready = some and not state["shutdown"].begun
+    state = app_state(request.scope)
+    if "sources" not in state:  # Only the internal port is open before the service has started.
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        return {"status": "starting"}
+    keys = {source.name: source.key_state() for source in state["sources"]}
+    ready = any(source.ready for source in state["sources"]) and not state["shutdown"].begun
     if not ready:
-        response.status_code = _UNAVAILABLE
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE.value
     return {
         "status": "ready" if ready else "not ready",
         "shutting_down": state["shutdown"].begun,
-        "issuers": {name: _public(one) for name, one in issuers.items()},
+        "issuers": {name: _keys(one) for name, one in keys.items() if one is not None},
         "apideck": {name: _upstream(one) for name, one in state["apideck"].items()},
     }
 
@@ -48,8 +50,8 @@ def _upstream(apideck: ApideckClient) -> dict[str, Any]:
     }
 
 
-def _public(keys: JwksState) -> dict[str, Any]:
-    """Return what strangers may know; why a fetch failed is for the log."""
+def _keys(keys: JwksState) -> dict[str, Any]:
+    """Return what anyone may know; the log says why a fetch failed."""
     return {
         "keys": keys.keys,
         "age_seconds": None if keys.age_seconds is None else round(keys.age_seconds),

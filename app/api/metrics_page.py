@@ -1,14 +1,15 @@
-"""Metrics, for Prometheus to collect."""
+"""Metrics, for Prometheus to scrape."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.api.dependencies import StateDep
+from app.state import app_state
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics")
-async def metrics(state: StateDep) -> Response:
+async def metrics(request: Request) -> Response:
     """Return every metric in Prometheus' text format."""
-    return Response(state["metrics"].render(), media_type=CONTENT_TYPE_LATEST)
+    text = app_state(request.scope)["metrics"].render()
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -1,5 +1,6 @@
-"""What a problem's `type` resolves to: a description of it."""
+"""What the `type` of a problem resolves to: advice for developers."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -8,20 +9,22 @@ from app.api.problem_types import ALL
 
 router = APIRouter(prefix="/problems", include_in_schema=False)
 
-_NOT_FOUND = 404
-
 
 @router.get("")
 async def list_problem_types() -> list[dict[str, Any]]:
     """Describe every type of problem."""
-    return [page for slug in dict.fromkeys(one.slug for one in ALL) for page in [_page(slug)]]
+    return [_page(slug) for slug in dict.fromkeys(one.slug for one in ALL)]
 
 
 @router.get("/{slug}")
 async def describe_problem_type(slug: str) -> dict[str, Any]:
-    """Describe one type of problem."""
+    """Describe one type of problem.
+
+    Raises:
+        HTTPException: 404 if there is no such type.
+    """
     if slug not in {problem.slug for problem in ALL}:
-        raise HTTPException(_NOT_FOUND)
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     return _page(slug)
 
 
@@ -31,6 +34,6 @@ def _page(slug: str) -> dict[str, Any]:
         "type": f"/problems/{slug}",
         "title": types[0].title,
         "occurrences": [
-            {"status": problem.status, "what_you_can_do": problem.remedy} for problem in types
+            {"status": problem.status, "what_you_can_do": problem.advice} for problem in types
         ],
     }

@@ -1,50 +1,85 @@
-"""Answers to everything that goes wrong, in one form: `application/problem+json` (RFC 9457)."""
+"""Responses to everything that goes wrong: `application/problem+json` (RFC 9457)."""
 
-import http
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
+from app.api.audit import note_error
+from app.api.field_errors import field_errors
 from app.api.problem_types import (
+    BLANK,
+    BY_ERROR,
     BY_STATUS,
-    FORBIDDEN_ORIGIN,
     INTERNAL_ERROR,
     INVALID_REQUEST,
-    MISDIRECTED,
     ProblemType,
-    problem_type_of,
 )
-from app.errors import (
-    FieldError,
-    InsufficientScopeError,
-    ShuttingDownError,
-    UnauthenticatedError,
-    VaultBffError,
-)
-from app.state import request_context
+from app.errors import FieldError, InsufficientScopeError, UnauthenticatedError, VaultBffError
+from app.state import CLIENT_CLOSED_REQUEST, request_context
 
-ABANDONED = 499
-"""The status of a request whose caller hung up before its answer, as nginx has it."""
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE: Final = "application/problem+json"
+
+ExceptionHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 
 class Problems:
-    """Makes the answers; knows under which URL the service is reached."""
+    """Makes the response to each error; knows the URL that callers use for this service."""
 
     def __init__(self, public_url: str | None) -> None:
         self._base = public_url or ""
 
-    def uri(self, slug: str) -> str:
-        """Return the URI of a type of problem: absolute where the public URL is configured."""
-        return f"{self._base}/problems/{slug}"
+    def handlers(self) -> dict[int | type[Exception], ExceptionHandler]:
+        """Return the exception handlers of the application."""
+        handled = (VaultBffError, HTTPException, RequestValidationError)
+        return {**dict.fromkeys(handled, self._handle), ClientDisconnect: _client_disconnected}
 
-    def answer(
+    def respond(self, error: Exception, scope: Scope) -> Response:
+        """Return the response to an error of a request, and note it in the audit record.
+
+        Args:
+            error: any error; one that the table does not have is an internal error.
+            scope: the ASGI scope of the request.
+        """
+        context = request_context(scope)
+        if context.audit is not None:
+            note_error(context.audit, error, problem_type_of(error).slug)
+        return self.of(error, context.request_id)
+
+    def unreadable(self, status: int) -> Response:
+        """Return the response to bytes that are not a request yet, and so have no id.
+
+        Args:
+            status: one of those in `problem_types.BY_STATUS`.
+        """
+        return self.of(HTTPException(status), None)
+
+    def of(self, error: Exception, request_id: str | None) -> Response:
+        """Return the response to an error.
+
+        Args:
+            error: any error; one that the table does not have is an internal error.
+            request_id: identifies the request in the log.
+        """
+        problem = problem_type_of(error)
+        if isinstance(error, VaultBffError):
+            return self._response(
+                problem, error.detail, request_id, errors=error.errors, headers=_headers(error)
+            )
+        if isinstance(error, HTTPException):
+            detail = _detail(error, problem)
+            return self._response(problem, detail, request_id, headers=error.headers)
+        faults = field_errors(error.errors()) if isinstance(error, RequestValidationError) else ()
+        return self._response(problem, problem.detail, request_id, errors=faults)
+
+    def _response(
         self,
         problem: ProblemType,
         detail: str,
@@ -53,9 +88,9 @@ class Problems:
         errors: Iterable[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Return the answer for one occurrence of a problem."""
+        blank = problem.slug == BLANK
         body: dict[str, Any] = {
-            "type": self.uri(problem.slug),
+            "type": BLANK if blank else f"{self._base}/problems/{problem.slug}",
             "title": problem.title,
             "status": problem.status,
             "detail": detail,
@@ -63,82 +98,58 @@ class Problems:
         }
         if listed := [{"pointer": one.pointer, "detail": one.detail} for one in errors]:
             body["errors"] = listed
-        return Response(orjson.dumps(body), problem.status, headers=headers, media_type=MEDIA_TYPE)
+        status = int(problem.status)  # An enum would show as such in the console's log format.
+        return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
 
-    def unexpected(self, request_id: str) -> Response:
-        """Return the answer to an error that nobody expected; it tells nothing but the id."""
-        detail = "Something went wrong here. The request id finds it in the operator's log."
-        return self.answer(INTERNAL_ERROR, detail, request_id)
-
-    def shutting_down(self, request_id: str) -> Response:
-        """Return the answer to whom the process has no more time for."""
-        detail = "This service is restarting; try again shortly."
-        return self.of(ShuttingDownError(detail, retry_after=1), request_id)
-
-    def forbidden_preflight(self) -> Response:
-        """Return the answer to a browser that asks on behalf of a page that may not call."""
-        return self.answer(FORBIDDEN_ORIGIN, "Pages of this origin may not do this here.", None)
-
-    def unknown_host(self) -> Response:
-        """Return the answer to a request for a host that is not served here."""
-        return self.answer(MISDIRECTED, "This host name is not served here.", None)
-
-    def unreadable(self, status: int) -> Response:
-        """Return the answer to what is no request yet, and so has no id."""
-        return self._of_status(status, None)
-
-    def install(self, app: FastAPI) -> None:
-        """Have every error of this application answered as a problem."""
-        app.add_exception_handler(VaultBffError, self._on_error)
-        app.add_exception_handler(ClientDisconnect, self._on_hang_up)
-        app.add_exception_handler(HTTPException, self._on_http)
-        app.add_exception_handler(RequestValidationError, self._on_validation)
-
-    def of(self, error: VaultBffError, request_id: str) -> Response:
-        """Return the answer that an error of ours stands for."""
-        more: dict[str, str] = {}
-        if isinstance(error, UnauthenticatedError | InsufficientScopeError):
-            more["WWW-Authenticate"] = _challenge(error)
-        if error.retry_after is not None:
-            more["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-        return self.answer(
-            problem_type_of(error),
-            error.detail,
-            request_id,
-            errors=error.errors,
-            headers=more,
-        )
-
-    async def _on_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, VaultBffError)  # noqa: S101 - what it is registered for
-        return self.of(error, _id(request))
-
-    async def _on_hang_up(self, _: Request, __: Exception) -> Response:
-        # Nobody reads it; it ends the request in the same way as every other.
-        return Response(status_code=ABANDONED)
-
-    async def _on_http(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-        return self._of_status(error.status_code, _id(request), error.headers)
-
-    async def _on_validation(self, request: Request, _: Exception) -> Response:
-        detail = "The request is malformed."
-        return self.answer(INVALID_REQUEST, detail, _id(request))
-
-    def _of_status(
-        self, status: int, request_id: str | None, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        problem = BY_STATUS.get(status, BY_STATUS[400])
-        detail = f"{http.HTTPStatus(problem.status).phrase}. {problem.remedy}"
-        return self.answer(problem, detail, request_id, headers=headers)
+    async def _handle(self, request: Request, error: Exception) -> Response:
+        return self.respond(error, request.scope)
 
 
-def _id(request: Request) -> str:
-    return request_context(request.scope).request_id
+async def _client_disconnected(_: Request, __: Exception) -> Response:
+    # The client does not receive it. It completes the request for the server and the access log.
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+def problem_type_of(error: Exception) -> ProblemType:
+    """Return the type of problem that an error is, whatever the error is."""
+    if isinstance(error, VaultBffError):
+        return BY_ERROR[type(error)]
+    if isinstance(error, HTTPException):
+        return BY_STATUS.get(error.status_code) or _blank(error.status_code)
+    return INVALID_REQUEST if isinstance(error, RequestValidationError) else INTERNAL_ERROR
+
+
+def _blank(status: int) -> ProblemType:
+    phrase = _phrase(status)
+    return ProblemType(BLANK, status, phrase, advice="", detail=f"{phrase}.")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _detail(error: HTTPException, problem: ProblemType) -> str:
+    """Return the sentence that the error was raised with, or that of its type."""
+    given = error.detail
+    # FastAPI allows any JSON value, whatever Starlette's type says.
+    is_sentence = isinstance(given, str) and given not in {"", _phrase(error.status_code)}  # type: ignore[redundant-expr]
+    return given if is_sentence else problem.detail
+
+
+def _headers(error: VaultBffError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if isinstance(error, UnauthenticatedError | InsufficientScopeError):
+        headers["WWW-Authenticate"] = _challenge(error)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return headers
 
 
 def _challenge(error: UnauthenticatedError | InsufficientScopeError) -> str:
-    """Return what kind of credential is wanted (RFC 6750 section 3)."""
+    """Return what kind of credential is required (RFC 6750 section 3)."""
     challenge = 'Bearer realm="vault-bff"'
     if isinstance(error, InsufficientScopeError):
         return f'{challenge}, error="insufficient_scope"'

@@ -1,4 +1,4 @@
-"""What goes over the wire to callers, as OpenAPI describes it."""
+"""Response bodies, as OpenAPI describes them."""
 
 from datetime import datetime
 from typing import Annotated, NotRequired
@@ -10,7 +10,7 @@ from app.sessions.models import VaultLink
 
 UtcSeconds = Annotated[
     datetime,
-    # Not strftime, which takes ten times as long.
+    # strftime takes ten times as long.
     PlainSerializer(lambda moment: f"{moment.replace(tzinfo=None).isoformat('T', 'seconds')}Z"),
     Field(json_schema_extra={"format": "date-time"}),
 ]
@@ -18,7 +18,7 @@ _DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
 
 class VaultSession(BaseModel):
-    """The way into the Vault. Treat it as a password: it opens the customer's connections."""
+    """A Vault session. Treat it as a password: it opens the customer's connections."""
 
     model_config = _DESCRIBED
 
@@ -33,7 +33,7 @@ class VaultSession(BaseModel):
 
     @classmethod
     def of(cls, link: VaultLink) -> "VaultSession":
-        """Return the answer that holds a link."""
+        """Return the response for a link."""
         return cls(
             redirect_url=link.redirect_url,
             session_token=link.session_token,
@@ -43,27 +43,28 @@ class VaultSession(BaseModel):
 
 @with_config(_DESCRIBED)
 class FieldProblem(TypedDict):
-    """One thing wrong with one field."""
+    """What is wrong with one field."""
 
     pointer: Annotated[str, Field(examples=["/connection/service_id"])]
-    """Where, as a JSON Pointer (RFC 6901) into the body; empty is the whole body."""
+    """Which field, as a JSON Pointer (RFC 6901) into the body; empty for the whole body. For a
+    parameter it begins with `/path`, `/query`, `/header` or `/cookie`."""
     detail: Annotated[str, Field(examples=["This field is required."])]
     """What is wrong with it."""
 
 
 @with_config(_DESCRIBED)
 class Problem(TypedDict):
-    """What went wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
     """URI of the type of problem; it resolves on this service."""
     title: str
-    """What it is, in a few words."""
+    """A short name of the type."""
     status: int
-    """The HTTP status once more."""
+    """The HTTP status of the response."""
     detail: str
-    """What is wrong this time, in words for whoever called."""
+    """What went wrong this time; it can be shown to a person."""
     request_id: str | None
-    """What finds the request in the operator's log."""
+    """Identifies the request in the operator's log; null if the request could not be read."""
     errors: NotRequired[list[FieldProblem]]
-    """For bad input: each field, and its fault."""
+    """For invalid input: each field, and what is wrong with it."""

@@ -1,41 +1,62 @@
-"""`POST /vault-session`: the one thing that this service is for."""
+"""`POST /vault-session`: creates a Vault session for the caller."""
 
-from fastapi import APIRouter, Request, Response
+from http import HTTPStatus
+from typing import Annotated, Final
 
-from app.api.audited import AuditedRoute
-from app.api.body import read_session_request
-from app.api.dependencies import admitted_caller, app_state
-from app.api.hang_up import unless_gone
+from fastapi import APIRouter, Depends, Request
+
+from app.api.audit import AuditRecordDep
+from app.api.body import JsonBody
+from app.api.caller import CallerDep
+from app.api.disconnects import cancel_on_disconnect
+from app.api.responses import responses
 from app.api.schemas import VaultSession
+from app.sessions.models import SessionRequest
+from app.state import app_state
 
-PATH = "/vault-session"
-_CREATED = 201
+PATH: Final = "/vault-session"
 
-router = APIRouter(route_class=AuditedRoute, tags=["Vault sessions"])
+_EXAMPLES = {
+    "for the person who is signed in": {},
+    "straight to one connector": {
+        "return_to": "settings",
+        "connection": {"unified_api": "accounting", "service_id": "quickbooks"},
+    },
+    "by a service": {
+        "consumer_id": "acme",
+        "consumer_metadata": {"account_name": "Acme Inc.", "email": "ada@acme.example"},
+    },
+}
+_body = JsonBody(SessionRequest)
+
+router = APIRouter(tags=["Vault sessions"])
 
 
 @router.post(
     PATH,
-    status_code=_CREATED,
-    response_model=VaultSession,
+    status_code=HTTPStatus.CREATED,
     summary="Create a Vault session",
     operation_id="createVaultSession",
     response_description="The session, and where to send the browser.",
+    responses=responses(HTTPStatus.CREATED),
+    openapi_extra=_body.described(
+        "Optional, and so is every field. At most 16 KiB; unknown fields are rejected.", _EXAMPLES
+    ),
 )
-async def create_vault_session(request: Request) -> Response:
-    """Mint a Vault session for whoever is calling, and say where to send their browser.
+async def create_vault_session(
+    request: Request,
+    audit: AuditRecordDep,
+    caller: CallerDep,
+    body: Annotated[SessionRequest, Depends(_body)],
+) -> VaultSession:
+    """Create a Vault session for the caller, and return where to send their browser.
 
-    Who is calling, and which customer they belong to, is in the credential. A person may set
+    The credential says who is calling and which customer they belong to. A person may set
     `return_to` or `redirect_uri`, `connection` and, within the operator's set,
-    `settings.unified_apis`; a service names its `consumer_id` as well. What the operator's policy
-    does not allow is refused and not dropped. Every refusal is a problem (RFC 9457), whose `type`
-    resolves on this service.
+    `settings.unified_apis`; a service also names its `consumer_id`. A field that the operator's
+    policy does not allow is rejected, not dropped. Every error is a problem (RFC 9457), whose
+    `type` resolves on this service.
     """
-    # Called and not declared: resolving dependencies takes FastAPI a good part of a request's CPU.
-    state, audit = await app_state(request), request.state.audit
-    caller = await admitted_caller(request, state, audit)
-    # After the caller, so that strangers get no byte of a body read, let alone parsed.
-    asked = await read_session_request(request)
-    link = await unless_gone(request, state["sessions"].mint(caller, asked, audit))
-    answer = VaultSession.of(link).model_dump_json()
-    return Response(answer, _CREATED, media_type="application/json")
+    sessions = app_state(request.scope)["sessions"]
+    link = await cancel_on_disconnect(request, sessions.mint(caller, body, audit))
+    return VaultSession.of(link)

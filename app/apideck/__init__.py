@@ -1,1 +1,1 @@
-"""Apideck: a Session goes out, a minted session comes back, or one of our errors."""
+"""Calls to Apideck: one function for each operation, with a deadline, retries and a breaker."""

@@ -1,4 +1,4 @@
-"""The API key: where it comes from, and how a new one takes its place without a restart."""
+"""The API key of a Unify app, and its rotation without a restart."""
 
 import asyncio
 import errno
@@ -16,82 +16,82 @@ from app.settings.apideck import UnifyApp, valid_api_key
 
 logger = structlog.get_logger(__name__)
 
-_PATIENCE_SECONDS = 5.0
+_READ_SECONDS = 5.0
 
 
 class ApiKey:
-    """The secret API key of one Unify app; one from a file is as new as the file.
+    """The secret API key of one Unify app; a key in a file is read again whenever it is refreshed.
 
     Attributes:
         current: the key to use now.
-        fault: why the file cannot be followed just now; None while it can.
+        fault: why the file cannot be used now; None if it can.
     """
 
     def __init__(
         self,
         name: str,
         app: UnifyApp,
-        learn: Callable[[str], None],
+        add_secret: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Read the key.
 
         Args:
-            name: the operator's name for the application.
-            app: where the key comes from.
-            learn: is told every key that is ever used, so that none can be logged.
+            name: the operator's name for the Unify app.
+            app: its settings.
+            add_secret: is called with every key that is ever used, so that none can be logged.
             clock: seconds from any fixed point.
 
         Raises:
-            ConfigurationError: when there is no usable key.
+            ConfigurationError: there is no usable key.
         """
         self._name = name
         self._file = app.api_key_file
-        self._learn = learn
+        self._add_secret = add_secret
         self._clock = clock
         self._reading: asyncio.Future[str] | None = None
         self.fault: str | None = None
-        self._take(read_api_key(name, app))
+        self._set(read_api_key(name, app))
 
     @property
     def age_seconds(self) -> float:
-        """How long this key has been in use by this process."""
+        """How long this process has used the key."""
         return self._clock() - self._since
 
     async def refresh(self) -> None:
-        """Take what the file holds now; while that can be no key, the last one stays in use."""
+        """Read the file again; while it holds no usable key, the last one stays in use."""
         if self._file is None:
             return
         try:
             key = valid_api_key((await self._read(self._file)).strip())
         except (OSError, ValueError) as error:
-            fault = _fault(error)
+            fault = _describe(error)
             if fault != self.fault:
-                # Not the exception: its traceback could show what is in the file.
+                # Without the exception: its traceback might show the content of the file.
                 logger.error("api_key_refused", application=self._name, fault=fault)  # noqa: TRY400
             self.fault = fault
             return
         self.fault = None
         if key != self.current.get_secret_value():
-            self._take(SecretStr(key))
+            self._set(SecretStr(key))
             logger.info("api_key_changed", application=self._name)
 
     async def _read(self, file: Path) -> str:
-        """Return what a file holds; it may be on a volume that does not answer.
+        """Return the content of a file, which may be on a volume that does not respond.
 
         Raises:
-            OSError: it cannot be read, or not yet. Nobody begins anew before it was.
+            OSError: it cannot be read, or not in time. A read that hangs is not started twice.
         """
         if self._reading is None:
-            self._reading = _in_a_thread(lambda: _text(file))
-        await asyncio.wait({self._reading}, timeout=_PATIENCE_SECONDS)
+            self._reading = _in_thread(lambda: _text(file))
+        await asyncio.wait({self._reading}, timeout=_READ_SECONDS)
         if not self._reading.done():
-            raise TimeoutError(errno.ETIMEDOUT, "does not answer")
+            raise TimeoutError(errno.ETIMEDOUT, "does not respond")
         reading, self._reading = self._reading, None
         return reading.result()
 
-    def _take(self, key: SecretStr) -> None:
-        self._learn(key.get_secret_value())
+    def _set(self, key: SecretStr) -> None:
+        self._add_secret(key.get_secret_value())
         self.current = key
         self._since = self._clock()
 
@@ -100,24 +100,24 @@ def read_api_key(name: str, app: UnifyApp) -> SecretStr:
     """Return the API key from the settings, or from the file that they name.
 
     Raises:
-        ConfigurationError: when the file cannot be read, or what it holds cannot be a key.
+        ConfigurationError: the file cannot be read, or does not hold a key.
     """
     if app.api_key is not None:
         return app.api_key
     try:
         return SecretStr(valid_api_key(_text(app.api_key_file).strip()))
     except (OSError, ValueError) as error:
-        place = "" if name == UnifyApp.DEFAULT else f"APPLICATIONS__{name.upper()}__"
-        raise ConfigurationError([f"APIDECK__{place}API_KEY_FILE: {_fault(error)}"]) from None
+        table = "" if name == UnifyApp.DEFAULT else f"UNIFY_APPS__{name.upper()}__"
+        raise ConfigurationError([f"APIDECK__{table}API_KEY_FILE: {_describe(error)}"]) from None
 
 
 def _text(path: Path | None) -> str:
-    # The settings hold exactly one of key and file, so there is one here.
+    # The settings hold exactly one of key and file, so there is a file here.
     return "" if path is None else path.read_text(encoding="utf-8")
 
 
-def _in_a_thread(work: Callable[[], str]) -> asyncio.Future[str]:
-    """Do work in a thread of its own, whose end nobody waits for when the process ends."""
+def _in_thread(work: Callable[[], str]) -> asyncio.Future[str]:
+    """Run `work` in a daemon thread, which does not delay the end of the process."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[str] = loop.create_future()
 
@@ -135,14 +135,14 @@ def _in_a_thread(work: Callable[[], str]) -> asyncio.Future[str]:
             text = work()
         except (OSError, ValueError) as error:
             failed = error
-        with suppress(RuntimeError):  # The loop is closed: nobody wants it any more.
+        with suppress(RuntimeError):  # The loop is closed, so nobody waits for the result.
             loop.call_soon_threadsafe(settle, text, failed)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, name="api-key-file", daemon=True).start()
     return result
 
 
-def _fault(error: OSError | ValueError) -> str:
+def _describe(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or "cannot be read"
     return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

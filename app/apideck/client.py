@@ -1,16 +1,15 @@
-"""Asking Apideck for a session until there is one, or there is to be none."""
+"""Calls to Apideck as one Unify app: deadline, retries, circuit breaker and metrics."""
 
 import time
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Literal, TypeVar
 
 import httpx
 import structlog
 
 from app.apideck import error_mapping as errors
-from app.apideck import wire
 from app.apideck.api_key import ApiKey
-from app.apideck.exchange import Exchange
-from app.apideck.models import MintedSession
+from app.apideck.exchange import ApideckResponse, Exchange, Operation
 from app.apideck.retries import Retries
 from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
 from app.errors import (
@@ -20,23 +19,36 @@ from app.errors import (
     ApideckQuotaExhaustedError,
     ApideckTimeoutError,
     ApideckUnavailableError,
+    OutOfDescriptorsError,
 )
 from app.observability.telemetry import Telemetry
 from app.settings import ApideckSettings
-from app.settings.apideck import BreakerSettings, UnifyApp
-from app.vault import Session
+from app.settings.apideck import BreakerSettings
+
+T = TypeVar("T")
 
 logger = structlog.get_logger(__name__)
 
 Account = Literal["ok", "misconfigured", "quota-exhausted"]
-"""What Apideck last said of the operator's account, as far as it said anything."""
+"""What Apideck last reported about the operator's account."""
+
+_ACCOUNT_BY_ERROR: Final[dict[type[ApideckError], Account]] = {
+    ApideckMisconfiguredError: "misconfigured",
+    ApideckQuotaExhaustedError: "quota-exhausted",
+}
+_FAILURES: Final = (ApideckUnavailableError, ApideckTimeoutError, ApideckInvalidResponseError)
+_STATES: Final[tuple[State, ...]] = ("closed", "half-open", "open")
 
 
 class ApideckClient:
-    """Asks Apideck for Vault sessions, as one Unify app.
+    """Calls Apideck as one Unify app.
+
+    Each operation has its own circuit breaker and retry budget, so that one cannot use up or block
+    those of another.
 
     Attributes:
-        account: what Apideck last said of the account; the breaker takes no notice of that.
+        account: what Apideck last reported about the account; it does not affect the breakers.
+        vault_origins: the origins at which sessions may open.
     """
 
     def __init__(
@@ -47,33 +59,33 @@ class ApideckClient:
         transport: httpx.AsyncBaseTransport,
         telemetry: Telemetry,
     ) -> None:
-        """Take whom to ask, and how.
+        """Prepare calls as one Unify app.
 
         Args:
-            name: the operator's name for the application.
-            settings: those of all applications; this one's are among them.
-            key: this application's key.
-            transport: what carries requests.
-            telemetry: is told of every request.
+            name: the operator's name for the Unify app.
+            settings: the settings of all Unify apps.
+            key: the API key of this one.
+            transport: sends requests.
+            telemetry: records every request.
         """
-        app: UnifyApp = settings.all_unify_apps()[name]
+        self._app = settings.all_unify_apps()[name]
         self._name = name
         self._settings = settings
         self._key = key
+        self._transport = transport
+        self._tracing = telemetry.tracing
         self._metrics = telemetry.metrics
         self._seconds = telemetry.metrics.apideck_seconds.labels(name)
-        self._exchange = Exchange(
-            app, key, transport, telemetry.tracing, settings.max_response_bytes
-        )
-        self._breaker = CircuitBreaker(_thresholds(settings.breaker))
-        self._retries = Retries(settings.retries)
         self._retried = telemetry.metrics.apideck_retries.labels(name)
+        self._calls: dict[Operation, _Calls] = {}
         self.account: Account = "ok"
+        self.vault_origins = self._app.vault_origins
 
     @property
     def breaker(self) -> State:
-        """The state of the circuit breaker."""
-        return self._breaker.state
+        """The state of the circuit breaker; of several, the one that blocks most."""
+        states = [calls.breaker.state for calls in self._calls.values()]
+        return max(states, key=_STATES.index, default="closed")
 
     @property
     def key_age_seconds(self) -> float:
@@ -85,68 +97,96 @@ class ApideckClient:
         """Whether the file with the API key cannot be read, or holds no key."""
         return self._key.fault is not None
 
-    async def create_session(self, consumer_id: str, session: Session) -> MintedSession:
-        """Create one session for one consumer, asking again where that may help.
-
-        A consumer that Apideck does not know yet is made by the call.
+    async def call(
+        self,
+        operation: Operation,
+        consumer_id: str,
+        read: Callable[[ApideckResponse], T],
+        content: bytes = b"",
+    ) -> T:
+        """Call an operation for one consumer, with retries where they may help.
 
         Args:
-            consumer_id: printable ASCII without spaces; it goes into a header.
-            session: what to ask for; what is not in it is not sent.
+            operation: the operation.
+            consumer_id: printable ASCII without spaces; it becomes a header.
+            read: returns the result of a response with status 200, or raises an `ApideckError`.
+            content: the body of the request, as JSON.
 
         Raises:
-            ApideckError: when there is no session; every outcome has an error of its own.
+            ApideckError: there is no result; each outcome has its own class.
+            OutOfDescriptorsError: this process has no file descriptor for a connection.
         """
-        body = wire.session_body(session)
+        calls = self._calls.get(operation) or self._add(operation)
         seconds = self._settings.deadline_seconds
         deadline = time.monotonic() + seconds
 
-        async def attempt(number: int) -> MintedSession:
+        async def attempt(number: int) -> T:
             left = min(self._settings.attempt_timeout_seconds, deadline - time.monotonic())
             try:
-                with self._breaker.call(_is_failure):
+                with calls.breaker.call(_is_failure):
                     self._retried.inc(number > 1)
-                    return await self._counted(consumer_id, body, left)
+                    return await self._measured(
+                        operation, calls.exchange.send(consumer_id, content, read, left)
+                    )
             except CircuitOpenError as error:
                 self._metrics.apideck_not_asked.labels(self._name).inc()
-                raise errors.not_asked(error.retry_after) from None
+                raise errors.circuit_open(error.retry_after) from None
 
-        return await self._retries.run(attempt, seconds)
+        return await calls.retries.run(attempt, seconds)
 
-    async def _counted(self, consumer_id: str, body: bytes, seconds: float) -> MintedSession:
+    def _add(self, operation: Operation) -> "_Calls":
+        settings = self._settings
+        exchange = Exchange(
+            operation,
+            self._app,
+            self._key,
+            self._transport,
+            self._tracing,
+            max_response_bytes=settings.max_response_bytes,
+        )
+        calls = self._calls[operation] = _Calls(exchange, settings)
+        return calls
+
+    async def _measured(self, operation: Operation, sending: Coroutine[Any, Any, T]) -> T:
         started = time.perf_counter()
         outcome = "Abandoned"
         try:
-            minted = await self._exchange.create_session(consumer_id, body, seconds)
-            outcome = "Minted"
-            self._heard("ok")
+            result = await sending
+            outcome = operation.success
+            self._set_account("ok")
         except ApideckError as error:
             outcome = type(error).__name__.removeprefix("Apideck").removesuffix("Error")
-            if not error.transient:  # What may pass says nothing of the account.
-                self._heard(_ACCOUNT.get(type(error)))
+            if not error.transient and (account := _ACCOUNT_BY_ERROR.get(type(error))):
+                self._set_account(account)
+            raise
+        except OutOfDescriptorsError:
+            outcome = "OutOfDescriptors"
+            self._metrics.out_of_descriptors.labels("apideck").inc()
             raise
         finally:
             self._metrics.apideck_requests.labels(self._name, outcome).inc()
             self._seconds.observe(time.perf_counter() - started)
-        return minted
+        return result
 
-    def _heard(self, account: Account | None) -> None:
-        if account is not None and account != self.account:
+    def _set_account(self, account: Account) -> None:
+        if account != self.account:
             log = logger.info if account == "ok" else logger.error
             log("apideck_account_changed", application=self._name, state=account)
             self.account = account
 
 
-_ACCOUNT: dict[type[ApideckError], Account] = {
-    ApideckMisconfiguredError: "misconfigured",
-    ApideckQuotaExhaustedError: "quota-exhausted",
-}
-_FAILURES = (ApideckUnavailableError, ApideckTimeoutError, ApideckInvalidResponseError)
+class _Calls:
+    """What one operation does not share with the others."""
+
+    def __init__(self, exchange: Exchange, settings: ApideckSettings) -> None:
+        self.exchange = exchange
+        self.breaker = CircuitBreaker(_thresholds(settings.breaker))
+        self.retries = Retries(settings.retries)
 
 
-def _is_failure(error: Exception) -> bool:
-    """Tell whether Apideck failed, as opposed to having said no."""
-    return isinstance(error, _FAILURES)
+def _is_failure(error: Exception) -> bool | None:
+    """Return whether Apideck failed; None if it got no request, for want of a file descriptor."""
+    return None if isinstance(error, OutOfDescriptorsError) else isinstance(error, _FAILURES)
 
 
 def _thresholds(settings: BreakerSettings) -> Thresholds:

@@ -1,14 +1,15 @@
-"""What Apideck's answers mean: one table, each row with Apideck's own page about it.
+"""What Apideck's responses mean: one table, each row with Apideck's page about it.
 
-What the caller is told (`detail`) never blames them for the operator's troubles, and never quotes
-Apideck. What the operator is told (`reason`) names the status, Apideck's own name for the error
-where it gives one, and the page.
+`detail` is for the caller: it does not blame them for problems of the operator, and never quotes
+Apideck. `reason` is for the operator: the status, Apideck's name for the error and the page.
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
 
 import httpx
 
@@ -22,21 +23,28 @@ from app.errors import (
     ApideckRejectedRequestError,
     ApideckTimeoutError,
     ApideckUnavailableError,
+    OutOfDescriptorsError,
 )
 
-_ERRORS = "https://developers.apideck.com/errors"
-_OURS = "This service cannot open integrations just now. Its operator has been told."
-_LATER = "Integrations cannot be opened just now; try again shortly."
-_MAX_RETRY_AFTER_SECONDS = 3600.0
+TRANSIENT: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Statuses after which a retry may help; one that is not needed creates at most a spare token."""
 
-UNAUTHORIZED = 401
-TRANSIENT = frozenset({429, 502, 503, 504})
-"""Statuses after which asking again may help; a retry can mint no more than one spare token."""
+_ERRORS: Final = "https://developers.apideck.com/errors"
+_NOT_AVAILABLE: Final = "Integrations are not available right now. Contact support if this lasts."
+_TRY_AGAIN: Final = "Integrations are not available right now. Try again shortly."
+_MAX_RETRY_AFTER_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one kind of answer means."""
+    """What a status of Apideck means."""
 
     error: type[ApideckError]
     detail: str
@@ -44,63 +52,67 @@ class Meaning:
     page: str = _ERRORS
 
 
-BY_STATUS: Mapping[int, Meaning] = {
-    400: Meaning(
+BY_STATUS: Final[Mapping[int, Meaning]] = {
+    HTTPStatus.BAD_REQUEST: Meaning(
         ApideckRejectedRequestError,
-        _OURS,
-        "Apideck refused the request as malformed, or its redirect_uri is not registered there",
+        _NOT_AVAILABLE,
+        "Apideck rejected the request as malformed, or its redirect_uri is not registered there",
         f"{_ERRORS}#requestvalidationerror",
     ),
-    401: Meaning(
+    HTTPStatus.UNAUTHORIZED: Meaning(
         ApideckMisconfiguredError,
-        _OURS,
-        "Apideck refused the API key: it is wrong, revoked, or not of this app id",
+        _NOT_AVAILABLE,
+        "Apideck rejected the API key: it is wrong, revoked, or does not belong to this app ID",
         f"{_ERRORS}#unauthorizederror",
     ),
-    402: Meaning(
+    HTTPStatus.PAYMENT_REQUIRED: Meaning(
         ApideckQuotaExhaustedError,
-        _OURS,
-        "the requests that your Apideck plan includes are spent",
+        _NOT_AVAILABLE,
+        "the request quota of your Apideck plan is exhausted",
         f"{_ERRORS}#requestlimiterror",
     ),
-    404: Meaning(
+    HTTPStatus.NOT_FOUND: Meaning(
         ApideckMisconfiguredError,
-        _OURS,
-        "Apideck does not find what was asked for; check the app id and the base URL",
+        _NOT_AVAILABLE,
+        "Apideck did not find the resource; check the app ID and the base URL",
         f"{_ERRORS}#entitynotfounderror",
     ),
-    422: Meaning(
+    HTTPStatus.UNPROCESSABLE_ENTITY: Meaning(
         ApideckRejectedRequestError,
-        _OURS,
-        "Apideck refused the request in the state that the account is in",
+        _NOT_AVAILABLE,
+        "Apideck rejected the request because of the state of the account",
         f"{_ERRORS}#invalidstateerror",
     ),
-    429: Meaning(
+    HTTPStatus.TOO_MANY_REQUESTS: Meaning(
         ApideckRateLimitedError,
-        _LATER,
-        "Apideck asks for fewer requests",
+        _TRY_AGAIN,
+        "Apideck received too many requests",
         "https://developers.apideck.com/guides/rate-limits",
     ),
 }
 
-_REDIRECT = Meaning(
-    ApideckMisconfiguredError, _OURS, "Apideck answered with a redirect; check the base URL"
+_REDIRECT: Final = Meaning(
+    ApideckMisconfiguredError,
+    _NOT_AVAILABLE,
+    "Apideck responded with a redirect; check the base URL",
 )
-_OTHER_4XX = Meaning(ApideckRejectedRequestError, _OURS, "Apideck refused the request")
-_5XX = Meaning(ApideckUnavailableError, _LATER, "Apideck failed")
-_UNEXPECTED = Meaning(ApideckInvalidResponseError, _LATER, "Apideck answered with a strange status")
+_OTHER_4XX: Final = Meaning(
+    ApideckRejectedRequestError, _NOT_AVAILABLE, "Apideck rejected the request"
+)
+_5XX: Final = Meaning(ApideckUnavailableError, _TRY_AGAIN, "Apideck failed")
+_UNEXPECTED: Final = Meaning(ApideckInvalidResponseError, _TRY_AGAIN, "expected status 200")
 
 
 def meaning_of(status: int) -> Meaning:
-    """Return what an answer's status means; every status but 200 has a meaning."""
+    """Return the meaning of a status other than 200."""
     by_class = {3: _REDIRECT, 4: _OTHER_4XX, 5: _5XX}
     return BY_STATUS.get(status) or by_class.get(status // 100, _UNEXPECTED)
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApideckError:
-    """Return the error that an answer other than a 200 stands for."""
+def error_of(status: int, headers: Mapping[str, str], body: bytes) -> ApideckError:
+    """Return the error for a response other than a 200."""
     meaning = meaning_of(status)
-    name, fields = wire.failure(body)
+    name, fields = wire.error_response(body)
     error = meaning.error(
         meaning.detail,
         reason=f"{status} {name or 'unnamed'}: {meaning.reason} ({meaning.page})",
@@ -112,46 +124,52 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ApideckErro
     return error
 
 
-def invalid_answer(what: str) -> ApideckInvalidResponseError:
-    """Return the error for a 200 that breaks Apideck's own contract."""
-    return ApideckInvalidResponseError(_LATER, reason=f"Apideck's answer is {what}")
+def invalid_response(reason: str) -> ApideckInvalidResponseError:
+    """Return the error for a 200 that does not match Apideck's documentation."""
+    return ApideckInvalidResponseError(_TRY_AGAIN, reason=f"invalid response of Apideck: {reason}")
 
 
-def unreachable(error: httpx.HTTPError, *, answered: bool) -> ApideckUnavailableError:
-    """Return the error for a connection that could not be made, or broke.
-
-    Args:
-        error: what happened to it.
-        answered: whether an answer had begun.
-    """
-    made = ApideckUnavailableError(
-        _LATER, reason=f"no answer from Apideck: {type(error).__name__}: {error}"
+def no_response(error: httpx.HTTPError, *, headers_received: bool) -> ApideckUnavailableError:
+    """Return the error for a connection that could not be opened, or broke."""
+    unavailable = ApideckUnavailableError(
+        _TRY_AGAIN, reason=f"no response from Apideck: {type(error).__name__}: {error}"
     )
-    made.transient = not answered
-    return made
+    unavailable.transient = not headers_received
+    return unavailable
 
 
-def too_slow(seconds: float, *, answered: bool) -> ApideckTimeoutError:
-    """Return the error for an answer that was not there, or not whole, after so many seconds."""
-    made = ApideckTimeoutError(
-        "Opening integrations takes too long just now; try again shortly.",
-        reason=f"no {'whole ' if answered else ''}answer from Apideck within {seconds:.3g} s",
+def out_of_descriptors() -> OutOfDescriptorsError:
+    """Return the error for a connection that this process has no file descriptor for."""
+    return OutOfDescriptorsError(
+        "There are too many requests right now. Try again shortly.",
+        reason="no file descriptor left for a connection to Apideck: raise the limit on open files "
+        "of this process (ulimit -n)",
+        retry_after=1,
     )
-    made.transient = not answered
-    return made
 
 
-def not_asked(retry_after: float) -> ApideckUnavailableError:
-    """Return the error for a request that was not made, because the last ones mostly failed."""
+def timed_out(seconds: float, *, headers_received: bool) -> ApideckTimeoutError:
+    """Return the error for a response that did not arrive, or not completely, within `seconds`."""
+    missing = "complete response" if headers_received else "response"
+    error = ApideckTimeoutError(
+        "Opening integrations takes too long right now. Try again shortly.",
+        reason=f"no {missing} from Apideck within {seconds:.3g} s",
+    )
+    error.transient = not headers_received
+    return error
+
+
+def circuit_open(retry_after: float) -> ApideckUnavailableError:
+    """Return the error for a request that was not sent, because most of the last ones failed."""
     return ApideckUnavailableError(
-        _LATER,
-        reason="Apideck was not asked: it failed too often just before",
+        _TRY_AGAIN,
+        reason="no request sent to Apideck, because most of the last ones failed",
         retry_after=retry_after,
     )
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3)."""
+    """Return the seconds of a Retry-After header (RFC 9110 section 10.2.3)."""
     if value is None:
         return None
     if value.isascii() and value.isdigit():

@@ -1,156 +1,187 @@
-"""One request to Apideck, and what its answer means."""
+"""One HTTP request to Apideck, and the meaning of its response."""
 
 import asyncio
-from typing import cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar, cast
 
 import httpx
 from opentelemetry.trace import Span, SpanKind
 
 from app.apideck import error_mapping as errors
-from app.apideck import wire
 from app.apideck.api_key import ApiKey
-from app.apideck.models import MintedSession
-from app.common.urls import origin_of
+from app.common.transport import NoDescriptorError
 from app.errors import ApideckError, ApideckInvalidResponseError
 from app.observability.tracing import Tracing
 from app.settings.apideck import UnifyApp
 
-_OK = 200
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """An operation of Apideck's API.
+
+    Attributes:
+        method: its HTTP method.
+        path: its path below the base URL.
+        success: the label of successful requests in the metrics.
+    """
+
+    method: str
+    path: str
+    success: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApideckResponse:
+    """A response with status 200, read completely.
+
+    Attributes:
+        body: the body.
+        request_id: Apideck's ID of the request; Apideck's support asks for it.
+    """
+
+    body: bytes
+    request_id: str | None
 
 
 class Exchange:
-    """Asks Apideck once, as one Unify app."""
+    """Sends requests of one operation as one Unify app."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that requests have in common
         self,
+        operation: Operation,
         app: UnifyApp,
         key: ApiKey,
         transport: httpx.AsyncBaseTransport,
         tracing: Tracing,
+        *,
         max_response_bytes: int,
     ) -> None:
-        """Take whom to ask, and how.
+        """Prepare what is the same for every request.
 
         Args:
-            app: the application to ask as.
-            key: its API key, whatever it is at the time.
-            transport: what carries requests. It must follow no redirect: the key, app and consumer
-                headers would go wherever the redirect points.
-            tracing: makes a span of each request.
-            max_response_bytes: bytes of an answer that are read at most.
+            operation: the operation.
+            app: the Unify app.
+            key: its API key, which may change at any time.
+            transport: sends requests. It must not follow redirects: key, app ID and consumer ID
+                would be sent wherever a redirect leads.
+            tracing: creates a span for each request.
+            max_response_bytes: the largest body that is read.
         """
+        self._method = operation.method
         self._key = key
         self._transport = transport
         self._tracing = tracing
         self._max_bytes = max_response_bytes
-        self._vault_origins = app.vault_origins
-        self._url = httpx.URL(f"{app.base_url.rstrip('/')}/vault/sessions")
+        # URL and headers are built once: that would be most of the cost of a request.
+        self._url = httpx.URL(app.base_url.rstrip("/") + operation.path)
         self._attributes = {
-            "http.request.method": "POST",
+            "http.request.method": operation.method,
             "server.address": self._url.host,
             "url.template": self._url.path,
         }
-        # Made once: of a request, making its URL and headers anew would be the dearest part.
         self._headers = httpx.Headers(
             {
                 "x-apideck-app-id": app.app_id,
                 "content-type": "application/json",
                 "accept": "application/json",
-                # Answers are small, and what is not compressed cannot be a decompression bomb.
+                # A body that is not compressed cannot expand.
                 "accept-encoding": "identity",
                 "user-agent": "vault-bff",
             }
         )
 
-    async def create_session(
-        self, consumer_id: str, body: bytes, timeout_seconds: float
-    ) -> MintedSession:
-        """Create one session for one consumer.
-
-        Source: https://developers.apideck.com/apis/vault/reference ("Create Session").
+    async def send(
+        self,
+        consumer_id: str,
+        content: bytes,
+        read: Callable[[ApideckResponse], T],
+        timeout_seconds: float,
+    ) -> T:
+        """Send one request for one consumer.
 
         Args:
-            consumer_id: printable ASCII without spaces; it goes into a header.
-            body: the Session as JSON.
-            timeout_seconds: how long all of it may take, connecting included.
+            consumer_id: printable ASCII without spaces; it becomes a header.
+            content: the body, as JSON.
+            read: returns the result of a response with status 200, or raises an `ApideckError`.
+            timeout_seconds: time for the whole exchange, including connecting.
 
         Raises:
-            ApideckError: when there is no session; `transient` where asking again may help.
+            ApideckError: there is no result; `transient` if a retry may help.
+            OutOfDescriptorsError: no request was sent.
         """
-        with self._tracing.span("POST", self._attributes, kind=SpanKind.CLIENT) as span:
-            return await self._create(consumer_id, body, timeout_seconds, span)
+        with self._tracing.span(self._method, self._attributes, kind=SpanKind.CLIENT) as span:
+            return await self._send(consumer_id, content, read, timeout_seconds, span)
 
-    async def _create(
-        self, consumer_id: str, body: bytes, timeout_seconds: float, span: Span
-    ) -> MintedSession:
+    async def _send(
+        self,
+        consumer_id: str,
+        content: bytes,
+        read: Callable[[ApideckResponse], T],
+        timeout_seconds: float,
+        span: Span,
+    ) -> T:
         key = self._key.current
-        # With a stream httpx adds no header of its own; the transport knows host and length.
-        request = httpx.Request(
-            "POST", self._url, headers=self._headers, stream=httpx.ByteStream(body)
-        )
-        request.headers["x-apideck-consumer-id"] = consumer_id
-        request.headers["authorization"] = f"Bearer {key.get_secret_value()}"
-        if trace := self._tracing.headers_to_apideck():
-            request.headers.update(trace)
         response: httpx.Response | None = None
         try:
             async with asyncio.timeout(timeout_seconds):
-                response = await self._transport.handle_async_request(request)
+                response = await self._transport.handle_async_request(
+                    self._request(key.get_secret_value(), consumer_id, content)
+                )
                 span.set_attribute("http.response.status_code", response.status_code)
-                if response.status_code != _OK:
-                    said = await self._what_it_says(response)
-                    raise errors.refusal(response.status_code, response.headers, said)
-                return self._session(consumer_id, response, await self._read(response))
+                if response.status_code != HTTPStatus.OK:
+                    body = await self._error_body(response)
+                    raise errors.error_of(response.status_code, response.headers, body)
+                body = await self._body(response)
+                return read(ApideckResponse(body, response.headers.get("request-id")))
         except TimeoutError:
-            raise errors.too_slow(timeout_seconds, answered=response is not None) from None
+            raise errors.timed_out(timeout_seconds, headers_received=response is not None) from None
+        except NoDescriptorError:
+            raise errors.out_of_descriptors() from None
         except httpx.HTTPError as error:
-            raise errors.unreachable(error, answered=response is not None) from None
+            raise errors.no_response(error, headers_received=response is not None) from None
         except ApideckError as error:
             if response is not None:
                 error.request_id = response.headers.get("request-id")
-                # The key was changed while this was under way, so the refusal is of the old one.
-                outdated = response.status_code == errors.UNAUTHORIZED
-                error.transient |= outdated and key is not self._key.current
+                # A new key is in use by now, and Apideck has rejected the old one.
+                rejected = response.status_code == HTTPStatus.UNAUTHORIZED
+                error.transient |= rejected and key is not self._key.current
             raise
         finally:
             if response is not None:
                 await response.aclose()
 
-    def _session(self, consumer_id: str, response: httpx.Response, body: bytes) -> MintedSession:
-        """Return the session that an answer holds.
-
-        The attack: an answer to somebody else's request, which a proxy or a cache in between mixed
-        up. Whoever got it would have another customer's connections.
-        """
-        try:
-            made = wire.created(body)
-        except wire.InvalidAnswerError as error:
-            raise errors.invalid_answer(str(error)) from None
-        if made.consumer_id not in {None, consumer_id}:
-            raise errors.invalid_answer("a session of another consumer than was asked for")
-        if origin_of(made.session_uri) not in self._vault_origins:
-            raise errors.invalid_answer("a session_uri on a host that is no configured Vault")
-        return MintedSession(
-            made.session_uri,
-            made.session_token,
-            made.expires_at,
-            response.headers.get("request-id"),
+    def _request(self, api_key: str, consumer_id: str, content: bytes) -> httpx.Request:
+        # With a stream httpx adds no headers of its own; the transport adds host and length.
+        request = httpx.Request(
+            self._method, self._url, headers=self._headers, stream=httpx.ByteStream(content)
         )
+        request.headers["x-apideck-consumer-id"] = consumer_id
+        request.headers["authorization"] = f"Bearer {api_key}"
+        if trace := self._tracing.headers_to_apideck():
+            request.headers.update(trace)
+        return request
 
-    async def _what_it_says(self, response: httpx.Response) -> bytes:
-        """Return the body of a refusal; nothing of one that cannot be read, for the status can."""
+    async def _error_body(self, response: httpx.Response) -> bytes:
+        """Return the body of an error, or nothing if it is unreadable: the status is enough."""
         try:
-            return await self._read(response)
+            return await self._body(response)
         except (ApideckInvalidResponseError, httpx.HTTPError):
             return b""
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise errors.invalid_answer("compressed, which was not asked for")
+    async def _body(self, response: httpx.Response) -> bytes:
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise errors.invalid_response(
+                f"content-encoding {encoding[:40]!r}, expected 'identity'"
+            )
         body = bytearray()
-        # The stream itself: what httpx counts and cuts to size on top is of no use here.
+        # The stream itself, because counting and chunking by httpx would be wasted.
         async for chunk in cast("httpx.AsyncByteStream", response.stream):
             body += chunk
             if len(body) > self._max_bytes:
-                raise errors.invalid_answer("longer than max_response_bytes")
+                raise errors.invalid_response(f"more than {self._max_bytes} bytes")
         return bytes(body)

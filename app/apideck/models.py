@@ -1,4 +1,4 @@
-"""What comes back from Apideck."""
+"""What the operations of Apideck's API return."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,13 +9,13 @@ from app.vault import Connection
 
 @dataclass(frozen=True, slots=True)
 class MintedSession:
-    """A session that Apideck made. Whoever has its token has the consumer's connections.
+    """A Vault session. Its token gives access to all connections of the consumer.
 
     Attributes:
-        session_uri: where the browser goes; holds the token.
+        session_uri: the URL for the browser; contains the token.
         session_token: the token by itself, for embedding. It cannot be revoked.
-        expires_at: when the token ends, in UTC.
-        request_id: Apideck's id of the call, which its support asks for.
+        expires_at: when the token expires, in UTC.
+        request_id: Apideck's ID of the request; Apideck's support asks for it.
     """
 
     session_uri: str = field(repr=False)
@@ -24,7 +24,7 @@ class MintedSession:
     request_id: str | None
 
     def url(self, connection: Connection | None = None) -> str:
-        """Return where the browser goes: the Vault's first page, or one connector's."""
+        """Return the URL for the browser: the start page of the Vault, or one connector's page."""
         if connection is None:
             return self.session_uri
         return (

@@ -1,4 +1,4 @@
-"""Apideck's JSON. It never leaves this room.
+"""Apideck's JSON. It never leaves this package.
 
 Source: https://developers.apideck.com/apis/vault/reference (operation "Create Session").
 """
@@ -25,8 +25,8 @@ _POINTERS = {
 }
 
 
-class InvalidAnswerError(ValueError):
-    """The answer is not what Apideck documents; the message never quotes it."""
+class InvalidResponseError(ValueError):
+    """The response does not have the documented form; the message never quotes it."""
 
 
 class _Data(TypedDict):
@@ -45,14 +45,14 @@ class _Claims(TypedDict):
     consumer_id: NotRequired[str]
 
 
-class Created(NamedTuple):
-    """What a 200 holds.
+class CreatedSession(NamedTuple):
+    """The content of a 200.
 
     Attributes:
-        session_uri: where the browser goes.
+        session_uri: the URL for the browser.
         session_token: the token by itself.
-        expires_at: when it ends, in UTC.
-        consumer_id: whose it says it is; None where it does not say.
+        expires_at: when the token expires, in UTC.
+        consumer_id: the consumer that the token belongs to; None if it does not say.
     """
 
     session_uri: str
@@ -61,25 +61,25 @@ class Created(NamedTuple):
     consumer_id: str | None
 
 
-# Typed dictionaries, because a model would be made of each answer only to be thrown away.
+# Typed dictionaries, because a model would be created only to be read once.
 _CREATED: TypeAdapter[_Created] = TypeAdapter(_Created)
 _CLAIMS: TypeAdapter[_Claims] = TypeAdapter(_Claims)
 
 
 def session_body(session: Session) -> bytes:
-    """Return the JSON to send: exactly what the Session holds, nulls of its free part included."""
+    """Return the JSON to send: exactly the content of the session, including nulls."""
     return orjson.dumps(session)
 
 
-def created(body: bytes) -> Created:
-    """Return what a 200 holds.
+def created_session(body: bytes) -> CreatedSession:
+    """Return the content of a 200.
 
-    Apideck's answer does not say when the session ends, nor whose it is; its token does both. The
-    signature cannot be checked, as only Apideck has the key, and need not be: the token came from
-    Apideck over TLS, and nothing is allowed on the strength of it.
+    Expiry and consumer are only in the token. Its signature cannot be verified, because only
+    Apideck has the key, and does not have to be: the token came from Apideck over TLS, and no
+    permission is derived from it.
 
     Raises:
-        InvalidAnswerError: when the answer is not of the documented form.
+        InvalidResponseError: the response does not have the documented form.
     """
     try:
         data = _CREATED.validate_python(strict_json.loads(body), strict=True)["data"]
@@ -87,10 +87,10 @@ def created(body: bytes) -> Created:
         claims = strict_json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         claims = _CLAIMS.validate_python(claims, strict=True)
     except strict_json.InvalidJSONError as error:
-        raise InvalidAnswerError(str(error)) from None
+        raise InvalidResponseError(str(error)) from None
     except (ValidationError, binascii.Error):
-        raise InvalidAnswerError("not of the documented form") from None
-    return Created(
+        raise InvalidResponseError("not of the documented form") from None
+    return CreatedSession(
         data["session_uri"],
         data["session_token"],
         datetime.fromtimestamp(claims["exp"], UTC),
@@ -98,20 +98,20 @@ def created(body: bytes) -> Created:
     )
 
 
-def failure(body: bytes) -> tuple[str | None, frozenset[str]]:
-    """Return Apideck's name for an error, and the Session's fields that its text speaks of.
+def error_response(body: bytes) -> tuple[str | None, frozenset[str]]:
+    """Return Apideck's name for an error, and the fields of the session that its text names.
 
-    The text itself stays here: it can quote what was sent. The fields are JSON Pointers into the
-    Session; a field of a part is preferred to the part.
+    The text itself is dropped, because it may quote what was sent. The fields are JSON Pointers
+    into the session; if a field within a part is named, the part itself is left out.
     """
     try:
-        answer = strict_json.loads(body)
+        response = strict_json.loads(body)
     except strict_json.InvalidJSONError:
         return None, frozenset()
-    if not isinstance(answer, dict):
+    if not isinstance(response, dict):
         return None, frozenset()
-    name = answer.get("type_name")
-    pointers = _pointers(answer.get("detail")) or _pointers(answer.get("message"))
+    name = response.get("type_name")
+    pointers = _pointers(response.get("detail")) or _pointers(response.get("message"))
     return name if isinstance(name, str) and _TYPE_NAME.fullmatch(name) else None, pointers
 
 

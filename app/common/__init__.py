@@ -1,1 +1,1 @@
-"""What any package may use: URLs, strict JSON, single flight, circuit breaker, HTTP transport."""
+"""Modules that every package may use: URLs, strict JSON, single flight, breaker, transport."""

@@ -1,6 +1,8 @@
-"""Not asking somebody who fails most of the time (Nygard, Release It!, "Circuit Breaker").
+"""A circuit breaker: no calls to a system while most of them fail.
 
-Why this is no library: docs/adr/0007-circuit-breaker.md.
+Why this is not a library: docs/adr/0007-circuit-breaker.md.
+
+Source: Michael T. Nygard, "Release It!", chapter "Stability Patterns".
 """
 
 import time
@@ -15,7 +17,7 @@ Clock = Callable[[], float]
 
 
 class CircuitOpenError(Exception):
-    """Nobody was asked; `retry_after` seconds from now somebody will be."""
+    """The call was not made; another may be made in `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"open for another {retry_after:.1f} s")
@@ -24,14 +26,14 @@ class CircuitOpenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When to stop asking, and when to start again.
+    """When a breaker opens, and when it closes.
 
     Attributes:
-        failure_rate: the share of failures, in 0 to 1, at which asking stops.
-        min_calls: calls within the window below which no rate is believed.
-        window_seconds: how far back calls count.
-        open_seconds: how long nobody is asked.
-        probes: calls that must go well, one after the other, before all are let through again.
+        failure_rate: share of failed calls, in 0 to 1, at which it opens.
+        min_calls: calls within the window below which it never opens.
+        window_seconds: how long a call counts.
+        open_seconds: how long no call is made.
+        probes: consecutive successful calls after which it closes.
     """
 
     failure_rate: float = 0.5
@@ -42,36 +44,37 @@ class Thresholds:
 
 
 class CircuitBreaker:
-    """Opens at a rate of failures, probes with one call at a time, closes when these go well."""
+    """Opens at a rate of failures, then probes with one call at a time, and closes on successes."""
 
     def __init__(self, thresholds: Thresholds, clock: Clock = time.monotonic) -> None:
         self._thresholds = thresholds
         self._clock = clock
         self._calls: deque[tuple[float, bool]] = deque()
-        self._failed = 0
+        self._failures = 0
         self._opened_at: float | None = None
-        self._good_probes = 0
+        self._successful_probes = 0
         self._probing = False
-        self._era = 0
+        self._generation = 0
 
     @property
     def state(self) -> State:
-        """What a call would meet just now."""
+        """The state that a call would find right now."""
         if self._opened_at is None:
             return "closed"
-        return "open" if self._remaining() > 0 else "half-open"
+        return "open" if self._remaining(self._opened_at) > 0 else "half-open"
 
     @contextmanager
-    def call(self, is_failure: Callable[[Exception], bool]) -> Iterator[None]:
-        """Count one call by how it ends; one that is cancelled says nothing either way.
+    def call(self, is_failure: Callable[[Exception], bool | None]) -> Iterator[None]:
+        """Count one call as a success or a failure; a cancelled call counts as neither.
 
         Args:
-            is_failure: tells whether an exception is the other side's failure.
+            is_failure: whether an exception is a failure of the other system; None if it says
+                nothing about that system.
 
         Raises:
             CircuitOpenError: the call must not be made.
         """
-        era = self._admit()
+        generation = self._admit()
         failed: bool | None = None
         try:
             yield
@@ -80,48 +83,47 @@ class CircuitBreaker:
             failed = is_failure(error)
             raise
         finally:
-            # A call from before the breaker changed its mind does not count after it.
-            if era == self._era:
+            # A call that began before the last change of state does not count after it.
+            if generation == self._generation:
                 self._probing = False
                 if failed is not None:
                     self._count(failed)
 
     def _admit(self) -> int:
         if self._opened_at is not None:
-            if (remaining := self._remaining()) > 0:
+            if (remaining := self._remaining(self._opened_at)) > 0:
                 raise CircuitOpenError(remaining)
             if self._probing:
                 raise CircuitOpenError(min(1.0, self._thresholds.open_seconds))
             self._probing = True
-        return self._era
+        return self._generation
 
-    def _remaining(self) -> float:
-        assert self._opened_at is not None  # noqa: S101 - who asks has looked
-        return self._opened_at + self._thresholds.open_seconds - self._clock()
+    def _remaining(self, opened_at: float) -> float:
+        return opened_at + self._thresholds.open_seconds - self._clock()
 
-    def _count(self, failed: bool) -> None:  # noqa: FBT001 - how the call ended is what it counts
+    def _count(self, failed: bool) -> None:  # noqa: FBT001 - the result of the call is the argument
         if self._opened_at is None:
-            self._remember(failed)
+            self._record(failed)
             enough = len(self._calls) >= self._thresholds.min_calls
-            if enough and self._failed >= self._thresholds.failure_rate * len(self._calls):
-                self._turn(opened_at=self._clock())
+            if enough and self._failures >= self._thresholds.failure_rate * len(self._calls):
+                self._change(opened_at=self._clock())
         elif failed:
-            self._turn(opened_at=self._clock())
+            self._change(opened_at=self._clock())
         else:
-            self._good_probes += 1
-            if self._good_probes >= self._thresholds.probes:
-                self._turn(opened_at=None)
+            self._successful_probes += 1
+            if self._successful_probes >= self._thresholds.probes:
+                self._change(opened_at=None)
 
-    def _remember(self, failed: bool) -> None:  # noqa: FBT001 - likewise
+    def _record(self, failed: bool) -> None:  # noqa: FBT001 - likewise
         now = self._clock()
         self._calls.append((now, failed))
-        self._failed += failed
+        self._failures += failed
         while self._calls[0][0] <= now - self._thresholds.window_seconds:
-            self._failed -= self._calls.popleft()[1]
+            self._failures -= self._calls.popleft()[1]
 
-    def _turn(self, opened_at: float | None) -> None:
+    def _change(self, opened_at: float | None) -> None:
         self._opened_at = opened_at
-        self._era += 1
+        self._generation += 1
         self._calls.clear()
-        self._failed = self._good_probes = 0
+        self._failures = self._successful_probes = 0
         self._probing = False

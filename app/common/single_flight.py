@@ -1,4 +1,4 @@
-"""Work that several callers want at the same moment, done once."""
+"""Work that several callers need at the same moment, done once."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -15,24 +15,24 @@ class _Flight(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """Joins callers with the same key to one piece of work under way.
+    """Lets callers with the same key share one task.
 
-    Who hangs up does not end it for the others; when the last one has, it is cancelled.
+    A caller who is cancelled does not cancel it for the others; the last one does.
     """
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     async def join(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return what the work under this key comes to; start it when none is under way.
+        """Return the result of the work under this key; start it if there is none.
 
         Raises:
-            Exception: whatever the work raises, to everyone who waits for it.
+            Exception: whatever the work raises, to each caller.
         """
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = _Flight(asyncio.create_task(start()))
-            flight.task.add_done_callback(partial(self._land, key, flight))
+            flight.task.add_done_callback(partial(self._remove, key, flight))
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
@@ -40,14 +40,13 @@ class SingleFlight(Generic[T]):
             flight.waiting -= 1
             if flight.waiting == 0 and not flight.task.done():
                 flight.task.cancel()
-                self._land(
-                    key, flight, flight.task
-                )  # At once: who comes now must not join what is ending.
+                # Immediately: the next caller must not join work that is being cancelled.
+                self._remove(key, flight, flight.task)
 
     def is_under_way(self, key: Hashable) -> bool:
-        """Tell whether there is work under this key to join."""
+        """Return whether there is work under this key to join."""
         return key in self._flights
 
-    def _land(self, key: Hashable, flight: _Flight[T], _: asyncio.Task[T]) -> None:
+    def _remove(self, key: Hashable, flight: _Flight[T], _: asyncio.Task[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]

@@ -1,9 +1,9 @@
-"""JSON from outside, read without any of the leniencies that parsers disagree about.
+"""JSON from other systems, parsed without the leniency that parsers disagree about.
 
-Python's own decoder accepts duplicate members, NaN, lone surrogates and numbers beyond every
-other parser's range. Where two parsers see different values in one text, a check made by the
-first protects nothing in the second, so all of these are refused here (RFC 8259 sections 4, 6
-and 8.2; RFC 7493 "I-JSON").
+Python's decoder accepts duplicate members, NaN, lone surrogates and numbers that are out of range
+for other parsers. If two parsers read different values from one text, a check by the first does
+not protect the second. So all of these are rejected (RFC 8259 sections 4, 6 and 8.2; RFC 7493
+"I-JSON").
 """
 
 import json
@@ -12,21 +12,22 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 MAX_DEPTH = 32
-"""Levels of arrays and objects; nothing that this service reads needs more than six."""
+"""Levels of arrays and objects; nothing that this service parses needs more than six."""
 
 _MAX_INTEGER_DIGITS = 19
 _TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 class InvalidJSONError(ValueError):
-    """The text is not JSON that every parser reads alike; the message never quotes it."""
+    """The text is not JSON that every parser reads in the same way; the message never quotes it."""
 
 
 def loads(data: bytes) -> Any:
     """Parse one UTF-8 encoded JSON text.
 
     Raises:
-        InvalidJSONError: for anything but unambiguous JSON, with a sentence fit for the sender.
+        InvalidJSONError: the text is not unambiguous JSON. The message completes the sentence
+            "The text is …", and can be shown to the sender.
     """
     try:
         text = data.decode("utf-8")
@@ -37,8 +38,8 @@ def loads(data: bytes) -> Any:
     except RecursionError:
         raise InvalidJSONError(_TOO_DEEP) from None
     except json.JSONDecodeError as error:
-        raise InvalidJSONError(f"not JSON: {error.msg} at character {error.pos}") from None
-    if text.count("{") + text.count("[") > MAX_DEPTH:  # Fewer cannot lie deeper.
+        raise InvalidJSONError(f"not valid JSON: {error.msg} at character {error.pos}") from None
+    if text.count("{") + text.count("[") > MAX_DEPTH:  # Fewer cannot be nested deeper.
         _check_depth(value)
     if "\\u" in text:
         _check_surrogates(value)
@@ -48,25 +49,25 @@ def loads(data: bytes) -> Any:
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(members)
     if len(value) != len(members):
-        raise InvalidJSONError("a member name stands twice in one object")
+        raise InvalidJSONError("not valid JSON: a member name occurs twice in one object")
     return value
 
 
 def _integer(digits: str) -> int:
     if len(digits) > _MAX_INTEGER_DIGITS:
-        raise InvalidJSONError("a number is out of range")
+        raise InvalidJSONError("not valid JSON: a number is out of range")
     return int(digits)
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise InvalidJSONError("a number is out of range")
+        raise InvalidJSONError("not valid JSON: a number is out of range")
     return value
 
 
 def _constant(name: str) -> NoReturn:
-    raise InvalidJSONError(f"{name} is not JSON")
+    raise InvalidJSONError(f"not valid JSON: {name}")
 
 
 def _check_depth(value: Any) -> None:
@@ -90,7 +91,9 @@ def _check_surrogates(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise InvalidJSONError("a string holds half of a surrogate pair") from None
+        raise InvalidJSONError(
+            "not valid JSON: a string contains half of a surrogate pair"
+        ) from None
 
 
 _DECODER = json.JSONDecoder(

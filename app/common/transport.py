@@ -1,14 +1,17 @@
-"""HTTP as httpx speaks it, carried by aiohttp.
+"""The HTTP transport of httpx, implemented with aiohttp.
 
-httpx's own pool walks through all of its connections on every request and every answer, which
-makes it collapse at some hundred requests in flight; docs/adr/0006-transport.md has the figures.
-So requests, answers and errors are httpx's, and what moves them is not. Timeouts are not looked
-at: whoever asks bounds the whole exchange with `asyncio.timeout`, every phase included.
+The connection pool of httpx scans all of its connections for every request and every response, and
+collapses with more than about thirty requests in flight (encode/httpx#3215);
+docs/adr/0006-transport.md has the measurements. So requests, responses and exceptions are those of
+httpx, and aiohttp moves the bytes. Timeouts of a request are ignored: the caller limits the whole
+exchange with `asyncio.timeout`.
 """
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
+from typing import Final
 
 import aiohttp
 import aiohttp.tracing
@@ -17,26 +20,45 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
-_IDLE_SECONDS = 30.0
-_DNS_SECONDS = 30
+_IDLE_SECONDS: Final = 30.0
+_DNS_CACHE_SECONDS: Final = 30
+
+
+class NoDescriptorError(httpx.ConnectError):
+    """This process or machine has no file descriptor left for a connection."""
+
+
+# The first class that matches counts; a ConnectError is what is left, such as a ValueError for a
+# host name that cannot exist.
+_HTTPX_ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
+    (aiohttp.ClientConnectionError, httpx.ReadError),
+    (aiohttp.ClientError, httpx.RemoteProtocolError),
+    (Exception, httpx.ConnectError),
+)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Carries requests over pooled HTTP/1.1 connections, as many as there are requests in flight.
+    """Sends requests over pooled HTTP/1.1 connections, one for each request in flight.
 
     It follows no redirect, keeps no cookie, decodes no content and reads no environment variable.
-    It asks nothing twice but a GET, once, when its connection breaks before there is an answer
-    (RFC 9110 section 9.2.2). It has to be made where an event loop runs.
+    It repeats nothing but a GET, once, if its connection breaks before there is a response
+    (RFC 9110 section 9.2.2). Create it in a running event loop.
     """
 
     def __init__(self, trust: ssl.SSLContext | None = None) -> None:
-        """Take whose certificates to trust: those whom the system trusts, unless told otherwise."""
+        """Create the connection pool.
+
+        Args:
+            trust: the certificate authorities to trust; by default those of the system.
+        """
         self._session = aiohttp.ClientSession(
             connector=_Connector(
                 ssl=trust or True,
-                limit=0,  # The service bounds what is in flight before anything is asked.
+                limit=0,  # Admission limits the requests in flight.
                 keepalive_timeout=_IDLE_SECONDS,
-                ttl_dns_cache=_DNS_SECONDS,
+                ttl_dns_cache=_DNS_CACHE_SECONDS,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
@@ -45,33 +67,33 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, its body as a whole, and return the answer once its headers are here.
+        """Send a request with its whole body, and return the response once its headers are here.
 
         Raises:
-            httpx.ConnectError: there is no connection, no such host, or no trust in it.
+            httpx.ConnectError: no connection, no such host, or no trust in its certificate;
+                `NoDescriptorError` if there is no file descriptor for a connection.
             httpx.NetworkError: the connection broke.
-            httpx.RemoteProtocolError: the connection ended too early, or what came is not HTTP.
+            httpx.RemoteProtocolError: the connection ended too early, or the response is not HTTP.
         """
         body = await request.aread()
         try:
-            answer = await self._session.request(
+            response = await self._session.request(
                 request.method,
                 str(request.url),
-                # As pairs: httpx's Headers look for each name again when asked for its value.
+                # As pairs, because the mapping of httpx searches all headers for each value.
                 headers=[
                     (n.decode("latin-1"), v.decode("latin-1")) for n, v in request.headers.raw
                 ],
                 data=body or None,
                 allow_redirects=False,
             )
-        # A host name that cannot be one is a ValueError, and of what the system says not all is
-        # aiohttp's.
+        # aiohttp lets some errors of the system through, and a ValueError for an impossible name.
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _httpx_error(error, request) from error
         return httpx.Response(
-            answer.status,
-            headers=answer.raw_headers,
-            stream=_Body(answer, request),
+            response.status,
+            headers=response.raw_headers,
+            stream=_Body(response, request),
             request=request,
         )
 
@@ -81,19 +103,22 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Uses no connection again on which something came unasked, and ends TLS without a farewell.
+    """Never reuses a connection with unread data, and aborts TLS connections that it gives up.
 
-    aiohttp has no public place for either; tests on sockets tell when these are called no more.
+    aiohttp offers no public way to do either, so two private methods are overridden. Tests with
+    real sockets fail when aiohttp no longer calls them.
     """
 
     async def _get(
         self, key: ConnectionKey, traces: list[aiohttp.tracing.Trace]
     ) -> Connection | None:
-        """Return a kept connection, or None when there is none that can be used.
+        """Return an idle connection, or None if there is none that can be used.
 
-        The attack: an answer too many, sent while a connection is idle, would be read as that to
-        the next request, and each after it would be one late: everybody gets the session of the
-        one before (CWE-444).
+        The attack: a server or proxy sends an extra response on an idle connection. aiohttp takes
+        it as the response to the next request, and each later response is one request late: every
+        caller gets the session of the one before (CWE-444).
+
+        Source: https://github.com/aio-libs/aiohttp/issues/13656.
         """
         while (connection := await super()._get(key, traces)) is not None:
             if connection.protocol is None or not connection.protocol.should_close:
@@ -104,10 +129,10 @@ class _Connector(aiohttp.TCPConnector):
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
     ) -> None:
-        """Take a connection back, or end it.
+        """Return a connection to the pool, or close it.
 
-        Whoever was given up on need not say goodbye: asyncio waits half a minute for that over
-        TLS, with a file open, and in an outage there are thousands of them.
+        asyncio keeps the socket of a closed TLS connection for up to 30 seconds, until the server
+        has closed its side. During an outage of the server that would be thousands of sockets.
         """
         should_close = should_close or protocol.should_close
         if should_close and key.is_ssl:
@@ -116,67 +141,61 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._answer = answer
+    """The body of a response, read as it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
+        self._response = response
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        _end_with_its_connection(self._answer)
+        _fail_when_connection_ends(self._response)
         try:
-            async for chunk in self._answer.content.iter_any():
+            async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise _httpx_error(error, self._request) from error
 
     async def aclose(self) -> None:
-        # Gives the connection back when all of it was read, and closes it otherwise.
-        self._answer.release()
+        # Returns the connection to the pool if the body was read completely, and closes it if not.
+        self._response.release()
 
 
-def _end_with_its_connection(answer: aiohttp.ClientResponse) -> None:
-    """Have whoever reads a body hear of it when its connection ends before the body does.
+def _fail_when_connection_ends(response: aiohttp.ClientResponse) -> None:
+    """Make reading a body fail when its connection ends before the body does.
 
-    aiohttp's parser in C closes the connection at a broken chunk, and tells nobody.
+    The C parser of aiohttp closes the connection at an invalid chunk, and does not tell the reader.
     """
-    if answer.connection is None or answer.connection.protocol is None:
-        return  # The body is all here, as it nearly always is by now.
-    closed = answer.connection.protocol.closed
+    if response.connection is None or response.connection.protocol is None:
+        return  # The whole body is here, which is nearly always the case.
+    closed = response.connection.protocol.closed
     if closed is None:
-        return  # The connection is gone, and the body knows.
+        return  # The connection has ended, and the body knows.
 
-    def end(_: object) -> None:
-        if not answer.content.is_eof() and answer.content.exception() is None:
-            answer.content.set_exception(aiohttp.ClientPayloadError("the connection ended"))
+    def fail(_: object) -> None:
+        if not response.content.is_eof() and response.content.exception() is None:
+            response.content.set_exception(aiohttp.ClientPayloadError("the connection ended"))
 
-    def stop() -> None:
-        closed.remove_done_callback(end)
+    def body_is_complete() -> None:
+        closed.remove_done_callback(fail)
 
-    closed.add_done_callback(end)
-    answer.content.on_eof(stop)
-    # Once for each connection, however many answers it brings: of an error that nobody looks at,
-    # asyncio would write a line.
-    closed.remove_done_callback(_look_at)
-    closed.add_done_callback(_look_at)
+    closed.add_done_callback(fail)
+    response.content.on_eof(body_is_complete)
+    # Once for each connection: asyncio logs an exception of a future that nobody has retrieved.
+    closed.remove_done_callback(_mark_retrieved)
+    closed.add_done_callback(_mark_retrieved)
 
 
-def _look_at(closed: "asyncio.Future[None]") -> None:
+def _mark_retrieved(closed: "asyncio.Future[None]") -> None:
     if not closed.cancelled():
         closed.exception()
 
 
 def _httpx_error(error: Exception, request: httpx.Request) -> httpx.TransportError:
-    """Return httpx's error for one of aiohttp's (which name hosts and files; ours name neither)."""
-    name = type(error).__name__
-    match error:
-        case aiohttp.ClientConnectorError():
-            return httpx.ConnectError(name, request=request)
-        case aiohttp.ServerDisconnectedError():
-            return httpx.RemoteProtocolError("the server hung up", request=request)
-        case aiohttp.ClientConnectionError():
-            return httpx.ReadError(name, request=request)
-        case aiohttp.ClientPayloadError():
-            return httpx.RemoteProtocolError("the answer is cut short", request=request)
-        case aiohttp.ClientError():
-            return httpx.RemoteProtocolError(name, request=request)
-        case _:
-            return httpx.ConnectError(name, request=request)
+    """Return the exception of httpx for one of aiohttp.
+
+    Only its class is named, because the message may contain host names and paths.
+    """
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return NoDescriptorError("too many open files", request=request)
+    kind = next(kind for cause, kind in _HTTPX_ERRORS if isinstance(error, cause))
+    return kind(type(error).__name__, request=request)

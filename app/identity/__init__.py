@@ -1,1 +1,1 @@
-"""Identity: a credential becomes a Caller, or the request ends here."""
+"""Identity: checks a request's credential and returns the caller that it proves."""

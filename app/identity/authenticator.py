@@ -1,48 +1,92 @@
-"""The whole of identity in one call: a request's headers in, a Caller out."""
+"""Authentication: from the headers of a request to its caller."""
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
-from app.identity.credentials import CredentialFinder, CredentialLocation, Headers
+from app.errors import InsufficientScopeError, MissingClaimError
+from app.identity.credentials import Credential, CredentialFinder, Headers
 from app.identity.csrf import check_page
 from app.identity.models import Caller
-from app.identity.sources import Source
+from app.identity.source import Source
+from app.identity.token_cache import VerifiedTokenCache
 from app.identity.token_rules import invalid
+from app.settings import IdentitySettings
+from app.settings.credentials import CredentialLocation
 
 
 class Authenticator:
-    """Establishes who is calling."""
+    """Identifies the callers of requests."""
 
     def __init__(
-        self,
-        sources: Mapping[CredentialLocation, Source],
-        origins: Collection[str],
-        csrf_header: str,
+        self, sources: Iterable[Source], settings: IdentitySettings, origins: Collection[str]
     ) -> None:
-        """Take what there is to believe.
+        """Group the sources by the locations of their credentials.
 
         Args:
-            sources: who knows what the credentials at each place prove.
-            origins: the exact origins of pages that may send a cookie along.
-            csrf_header: the header that such a page must send, in lower case.
+            sources: every configured source.
+            settings: the size of token caches, and the header that requests with a cookie need.
+            origins: the exact origins of pages that may send requests with a cookie.
         """
-        self._sources = sources
-        self._finder = CredentialFinder(sources)
+        by_location: dict[CredentialLocation, list[Source]] = defaultdict(list)
+        for source in sources:
+            for location in source.locations:
+                by_location[location].append(source)
+        self._locations = {
+            location: SourcesAtLocation(found, VerifiedTokenCache(settings.remembered_tokens))
+            for location, found in by_location.items()
+        }
+        self._finder = CredentialFinder(by_location)
         self._origins = frozenset(origins)
-        self._csrf_header = csrf_header
+        self._csrf_header = settings.csrf_header
 
     async def authenticate(self, headers: Headers) -> Caller:
-        """Return the caller that a request's credential proves.
+        """Return the caller that the credential of a request proves.
 
         Args:
-            headers: the request's headers as ASGI gives them.
+            headers: the headers of the request as ASGI provides them.
 
         Raises:
-            IdentityError: when there is no such caller, or it cannot be known just now.
+            IdentityError: there is no such caller, or that cannot be checked right now.
         """
         credential = self._finder.find(headers)
-        source = self._sources.get(credential.place)
-        if source is None:
-            raise invalid("no issuer's tokens are taken from the Authorization header")
-        if credential.place.kind == "cookie":
+        sources = self._locations.get(credential.location)
+        if sources is None:
+            raise invalid("no issuer accepts tokens in the Authorization header")
+        if credential.location.kind == "cookie":
             check_page(headers, self._origins, self._csrf_header)
-        return await source.caller(credential.value)
+        return await sources.caller(credential)
+
+
+class SourcesAtLocation:
+    """The sources whose callers put their credentials into one location."""
+
+    def __init__(self, sources: Iterable[Source], cache: VerifiedTokenCache) -> None:
+        """Take the sources, and a cache of the tokens in this location."""
+        self._sources = tuple(sources)
+        self._cache = cache
+
+    async def caller(self, credential: Credential) -> Caller:
+        """Return the caller that a credential proves.
+
+        Raises:
+            IdentityError: there is no such caller, or that cannot be checked right now.
+        """
+        cached = self._cache.get(credential.value)
+        if cached is not None:
+            return cached
+        source = self._source_of(credential)
+        try:
+            caller = await source.caller(credential)
+        except (InsufficientScopeError, MissingClaimError) as error:
+            error.issuer = source.name  # The credential is valid, so the audit event has both.
+            raise
+        proof = source.proof(credential)
+        if proof is not None:
+            self._cache.add(credential.value, caller, proof)
+        return caller
+
+    def _source_of(self, credential: Credential) -> Source:
+        for source in self._sources:
+            if source.recognizes(credential):
+                return source
+        raise invalid("iss and aud are those of no configured issuer")

@@ -1,8 +1,9 @@
-"""What others said about a credential, remembered for a moment."""
+"""Claims that an issuer or an application reported about a credential, cached for some seconds."""
 
 import hashlib
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 from cachetools import TLRUCache
@@ -12,43 +13,48 @@ from app.identity.models import Claims
 
 MAX_ENTRIES = 10_000
 
-Answer = tuple[Claims, float]
-"""Claims, and for how many seconds they may be believed."""
 
+@dataclass(frozen=True, slots=True)
+class CachedClaims:
+    """Claims about a credential.
 
-class _Answers(TLRUCache[bytes, Answer]):
-    """What is remembered, of which nothing is shown: claims hold people's names and addresses."""
+    Attributes:
+        claims: the claims; not in `repr`, because they contain names and addresses of people.
+        seconds: how long they may be used.
+    """
 
-    def __repr__(self) -> str:
-        return f"<{len(self)} answers>"
+    claims: Claims = field(repr=False)
+    seconds: float
 
 
 class ClaimsCache:
-    """Claims by credential: bounded, each with an end of its own, asked for once at a time.
+    """Claims by credential: bounded, with a time limit for each, and fetched once at a time.
 
-    The key is a digest of the credential, so that a dump of memory holds no credential here.
+    The key is a digest of the credential, so that a memory dump contains no credential.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._answers = _Answers(
-            MAX_ENTRIES, ttu=lambda _, answer, now: now + answer[1], timer=clock
+        self._entries: TLRUCache[bytes, CachedClaims] = TLRUCache(
+            MAX_ENTRIES, ttu=lambda _, entry, now: now + entry.seconds, timer=clock
         )
         self._flight: SingleFlight[Claims] = SingleFlight()
 
-    async def get(self, credential: str, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Claims:
-        """Return what is known about a credential, asking where nothing is.
+    async def get(
+        self, credential: str, fetch: Callable[[], Coroutine[Any, Any, CachedClaims]]
+    ) -> Claims:
+        """Return the claims about a credential; fetch them if they are not cached.
 
         Raises:
-            IdentityError: whatever asking raises; failures are not remembered.
+            IdentityError: the fetch failed, which is not cached.
         """
         key = hashlib.sha256(credential.encode()).digest()
-        known = self._answers.get(key)
-        if known is not None:
-            return known[0]
+        cached = self._entries.get(key)
+        if cached is not None:
+            return cached.claims
 
-        async def ask_and_remember() -> Claims:
-            answer = await ask()
-            self._answers[key] = answer
-            return answer[0]
+        async def fetch_and_cache() -> Claims:
+            entry = await fetch()
+            self._entries[key] = entry
+            return entry.claims
 
-        return await self._flight.join(key, ask_and_remember)
+        return await self._flight.join(key, fetch_and_cache)

@@ -1,4 +1,4 @@
-"""Verified claims become a Caller: which consumer, and what people may read about it."""
+"""Turns verified claims into a Caller."""
 
 import re
 from collections.abc import Mapping
@@ -11,36 +11,34 @@ from pydantic import TypeAdapter, ValidationError
 from app.errors import MissingClaimError
 from app.identity.claim_paths import claim
 from app.identity.models import Caller, Claims
-from app.settings import CookieSessionSettings, IssuerSettings
+from app.settings import IdentitySourceSettings, IssuerSettings
 from app.settings.claims import listed
 from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
 
-# What can stand in a header as it is. No space: proxies trim them, and two ids would become one.
+# Valid in a header. No space, because proxies trim it, and two ids would become one.
 _CONSUMER_ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_CONSUMER_ID_LENGTH}}}")
 _METADATA: Mapping[str, TypeAdapter[Any]] = {
     name: TypeAdapter(hint)
     for name, hint in get_type_hints(ConsumerMetadata, include_extras=True).items()
 }
-# What an issuer's UserInfo endpoint is asked for; it knows no names of accounts.
+# UserInfo responses have standard claims for these, and none for the account.
 _USERINFO_FIELDS = ("user_name", "email", "image")
 
 logger = structlog.get_logger(__name__)
 
 
-def user_of(
-    name: str, source: IssuerSettings | CookieSessionSettings, claims: Claims, more: Claims
-) -> Caller:
-    """Return the person whom verified claims describe.
+def user_of(name: str, source: IdentitySourceSettings, claims: Claims, more: Claims) -> Caller:
+    """Return the person that verified claims describe.
 
     Args:
-        name: the operator's name for the issuer or application.
-        source: the settings of that issuer or application.
-        claims: what it says of the person, verified.
-        more: what else it says of them, for display only.
+        name: the operator's name for the source.
+        source: the settings of the source.
+        claims: its claims about the person, verified.
+        more: its further claims about the person, for display only.
 
     Raises:
-        MissingClaimError: when a claim that makes up the consumer id is missing or unusable. There
-            is no weaker one to fall back to: a person without a tenant must not get their own.
+        MissingClaimError: a claim of the consumer id or the Unify app is missing or unusable.
+            No other claim replaces it: a person without a tenant must not become their own.
     """
     return Caller(
         kind="user",
@@ -54,7 +52,11 @@ def user_of(
 
 
 def service_of(name: str, issuer: IssuerSettings, claims: Claims) -> Caller:
-    """Return the service whom verified claims describe, with what it was granted."""
+    """Return the service that verified claims describe, with its grant.
+
+    Raises:
+        MissingClaimError: the claim of the Unify app is missing or unusable.
+    """
     subject = claims["sub"]
     return Caller(
         kind="service",
@@ -76,56 +78,67 @@ def lacks_display_data(issuer: IssuerSettings, claims: Claims) -> bool:
 
 
 def usable_consumer_id(value: str) -> bool:
-    """Tell whether a string can be sent as a consumer id: 1 to 255 printable ASCII, no space."""
+    """Return whether a string can be a consumer id: 1 to 255 printable ASCII characters."""
     return _CONSUMER_ID.fullmatch(value) is not None
 
 
-def _consumer_id(source: IssuerSettings | CookieSessionSettings, claims: Claims) -> str:
+def _consumer_id(source: IdentitySourceSettings, claims: Claims) -> str:
     paths = listed(source.claims.consumer_id)
-    parts = [_identifier(path, claim(claims, path)) for path in paths]
+    parts = [_identifier(claims, path) for path in paths]
     if len(parts) > 1:
-        # Percent-encoded, so that ("a:b", "c") and ("a", "b:c") stay two consumers.
+        # Percent-encoded, so that ("a:b", "c") and ("a", "b:c") are two consumers.
         parts = [quote(part, safe="") for part in parts]
     consumer_id = source.consumer_prefix + ":".join(parts)
     if not usable_consumer_id(consumer_id):
-        raise MissingClaimError(
-            f"The claim {' with '.join(paths)} cannot be a consumer id: it must be 1 to "
-            f"{MAX_CONSUMER_ID_LENGTH} printable ASCII characters without spaces.",
-            reason=f"unusable claim {' with '.join(paths)}",
+        names = " with ".join(paths)
+        raise _unusable(
+            claims,
+            f"The claim {names} cannot be a consumer id: it must be 1 to {MAX_CONSUMER_ID_LENGTH} "
+            "printable ASCII characters without spaces.",
+            reason=f"unusable claim {names}",
         )
     return consumer_id
 
 
-def _unify_app(source: IssuerSettings | CookieSessionSettings, claims: Claims) -> str:
+def _unify_app(source: IdentitySourceSettings, claims: Claims) -> str:
     path = source.apideck.claim
     if path is None:
         return source.apideck.unify_app
     value = claim(claims, path)
     if isinstance(value, str) and value in source.apideck.allowed:
         return value
-    raise MissingClaimError(
-        f"Your sign-in has no usable claim {path}, which says where your connections are kept.",
+    raise _unusable(
+        claims,
+        f"Your account has no usable claim {path}, which selects where your connections are.",
         reason=f"the claim {path} names none of the allowed Unify apps",
     )
 
 
-def _identifier(path: str, value: Any) -> str:
-    # Many applications number their tenants, so a whole number stands for its digits.
+def _identifier(claims: Claims, path: str) -> str:
+    value = claim(claims, path)
+    # Many applications number their tenants, so an integer stands for its digits.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value:
-        raise MissingClaimError(
-            f"Your sign-in lacks the claim {path}, which says whose connections to open. "
-            "Sign in to an account or organisation that has it.",
+        raise _unusable(
+            claims,
+            f"Your account has no claim {path}, which selects whose connections to open. "
+            "Sign in with an account or organization that has it.",
             reason=f"missing claim {path}",
         )
     return value
 
 
+def _unusable(claims: Claims, detail: str, *, reason: str) -> MissingClaimError:
+    error = MissingClaimError(detail, reason=reason)
+    error.subject = claims["sub"]
+    return error
+
+
 def _metadata(
-    name: str, source: IssuerSettings | CookieSessionSettings, claims: Claims, more: Claims
+    name: str, source: IdentitySourceSettings, claims: Claims, more: Claims
 ) -> ConsumerMetadata:
-    """Return what Apideck may show of the consumer; unusable values are left out and logged."""
+    """Return the display data about a consumer; unusable values are left out and logged."""
     metadata = ConsumerMetadata()
     for field in _METADATA:
         path = getattr(source.claims, field)

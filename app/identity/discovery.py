@@ -1,4 +1,4 @@
-"""What an issuer says about itself: OpenID Connect Discovery 1.0, RFC 8414."""
+"""The metadata of an issuer: OpenID Connect Discovery 1.0, RFC 8414."""
 
 from typing import Any
 
@@ -19,10 +19,14 @@ class Discovery:
         self._flight: SingleFlight[dict[str, Any]] = SingleFlight()
 
     async def endpoint(self, name: str, configured: str | None) -> str:
-        """Return the URL of one of the issuer's endpoints: the configured one, or its own word.
+        """Return the URL of an endpoint: the configured one, or the one in the metadata.
+
+        Args:
+            name: the name of the endpoint in the metadata.
+            configured: the URL in the settings, if there is one.
 
         Raises:
-            IdentityProviderUnavailableError: when the issuer does not say, or not believably.
+            IdentityProviderUnavailableError: the metadata has no usable URL.
         """
         if configured is not None:
             return configured
@@ -31,26 +35,26 @@ class Discovery:
         try:
             url = web_url(str(self._document.get(name)))
         except ValueError as error:
-            raise self._unbelievable(f"{name} {error}") from None
+            raise self._unusable(f"{name} {error}") from None
         if is_loopback(url) and not is_loopback(self._issuer):
-            raise self._unbelievable(f"{name} is on a loopback host")
+            raise self._unusable(f"{name} is on a loopback host")
         return url
 
-    def forget(self) -> None:
-        """Ask again next time: what was said last does not work any more."""
+    def invalidate(self) -> None:
+        """Fetch the document again when it is next needed, because its contents may be outdated."""
         self._document = None
 
     async def _fetch(self) -> dict[str, Any]:
         url = f"{self._issuer.removesuffix('/')}/.well-known/openid-configuration"
         document = await self._fetcher.get_json(url)
-        # Section 4.3: a document that names another issuer would bring another issuer's keys.
+        # Section 4.3: a document of another issuer would lead to the keys of another issuer.
         if not isinstance(document, dict) or document.get("issuer") != self._issuer:
-            raise self._unbelievable("it is another issuer's")
+            raise self._unusable("it belongs to another issuer")
         return document
 
-    def _unbelievable(self, what: str) -> IdentityProviderUnavailableError:
+    def _unusable(self, what: str) -> IdentityProviderUnavailableError:
         return IdentityProviderUnavailableError(
-            "The identity provider cannot be used just now; try again shortly.",
+            "The identity provider cannot be used right now. Try again shortly.",
             reason=f"discovery document of {self._issuer}: {what}",
             retry_after=30,
         )

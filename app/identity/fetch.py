@@ -10,6 +10,7 @@ import httpx
 
 from app.common import strict_json
 from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from app.common.transport import NoDescriptorError
 from app.errors import IdentityProviderUnavailableError
 from app.observability.metrics import Metrics
 
@@ -78,6 +79,7 @@ class Fetcher:
         self._http = http
         self._timeout = timeout_seconds
         self._requests = metrics.identity_requests
+        self._out_of_descriptors = metrics.out_of_descriptors.labels("identity")
         # By URL: URLs are in the settings and in issuers' metadata, and never in a request.
         self._breakers = defaultdict[str, CircuitBreaker](lambda: CircuitBreaker(thresholds))
 
@@ -123,6 +125,12 @@ class Fetcher:
                 endpoint_failing=True,
                 retry_after=error.retry_after,
             ) from None
+        except NoDescriptorError:
+            outcome = "out-of-descriptors"
+            self._out_of_descriptors.inc()
+            raise unavailable(
+                url, "no file descriptor left for a connection: raise the limit on open files"
+            ) from None
         except IdentityProviderUnavailableError:
             outcome = "failed"
             raise
@@ -133,20 +141,30 @@ class Fetcher:
     async def _send(self, request: httpx.Request, url: str, auth: httpx.Auth | None) -> Response:
         try:
             async with asyncio.timeout(self._timeout):
-                received = await self._http.send(request, stream=True, auth=auth)
                 try:
-                    response = Response(url, received.status_code, await _body(received))
-                finally:
-                    await received.aclose()
+                    response = await self._receive(request, url, auth)
+                except (httpx.RemoteProtocolError, httpx.ReadError):
+                    # The server may have closed a pooled connection. Every request here can be
+                    # repeated, introspection included: it only reads.
+                    response = await self._receive(request, url, auth)
         except (TimeoutError, httpx.TimeoutException):
             what = f"no response within {self._timeout:g} s"
             raise unavailable(url, what, endpoint_failing=True) from None
+        except NoDescriptorError:
+            raise
         except httpx.HTTPError as error:
             refused = isinstance(error, httpx.ConnectError)
             raise unavailable(url, type(error).__name__, endpoint_failing=refused) from None
         if response.status in _ENDPOINT_FAILING:
             raise unavailable(url, f"responded with {response.status}", endpoint_failing=True)
         return response
+
+    async def _receive(self, request: httpx.Request, url: str, auth: httpx.Auth | None) -> Response:
+        received = await self._http.send(request, stream=True, auth=auth)
+        try:
+            return Response(url, received.status_code, await _body(received))
+        finally:
+            await received.aclose()
 
 
 def unavailable(
@@ -173,7 +191,9 @@ def unavailable(
     return error
 
 
-def _is_endpoint_failing(error: Exception) -> bool:
+def _is_endpoint_failing(error: Exception) -> bool | None:
+    if isinstance(error, NoDescriptorError):
+        return None  # The endpoint got no request.
     return isinstance(error, IdentityProviderUnavailableError) and error.endpoint_failing
 
 

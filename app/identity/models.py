@@ -1,4 +1,4 @@
-"""What identity hands on: the Caller, and nothing of the credential that proved it."""
+"""The Caller: all that the rest of the service knows of a credential."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,21 +12,20 @@ Claims = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who proved who they are.
+    """An authenticated caller.
 
     Attributes:
-        kind: whether this is a signed-in person or one of the operator's own services.
-        issuer: the operator's name for the issuer or application that vouches for the caller.
-        subject: who the caller is to that issuer; with `issuer` it is the caller's identity.
-        consumer_id: the consumer that a user acts for, ready to be sent in a header; None for a
-            service, which has to name one.
-        consumer_metadata: what is known of the consumer, for people to read. Left out of `repr`,
-            because a person's name and address belong in no log.
-        actor: who acts for the subject, where the token was delegated (RFC 8693 section 4.1).
-        unify_app: the operator's name of the Unify app that this caller's sessions are
-            made with.
-        grant: for which consumers a service may mint: exact ids, prefixes with an asterisk at
-            their end, or an asterisk alone.
+        kind: a person who is signed in, or one of the operator's services.
+        issuer: the operator's name for the source that identified the caller.
+        subject: identifies the caller to that source.
+        consumer_id: the consumer of a user, valid in a header; None for a service, which names a
+            consumer in each request.
+        consumer_metadata: display data about the consumer. Not in `repr`, because names and
+            addresses of people must not be logged.
+        actor: who acts for the subject, if the token was delegated (RFC 8693 section 4.1).
+        unify_app: the operator's name of the Unify app for the caller's sessions.
+        grant: the consumers for which a service may start sessions: ids, prefixes that end in an
+            asterisk, or an asterisk alone.
     """
 
     kind: Literal["user", "service"]
@@ -40,11 +39,11 @@ class Caller:
 
     @property
     def identity(self) -> tuple[str, str, str, str | None]:
-        """What tells this caller from every other: kind, issuer, subject, and who acts for them."""
+        """What distinguishes this caller from every other one."""
         return self.kind, self.issuer, self.subject, self.actor
 
     def may_mint_for(self, consumer_id: str) -> bool:
-        """Tell whether a service's grant covers a consumer; a user has no grant."""
+        """Return whether the grant of a service covers a consumer; users have no grant."""
         return any(
             consumer_id.startswith(pattern[:-1])
             if pattern.endswith("*")

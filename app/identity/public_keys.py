@@ -1,4 +1,4 @@
-"""Public keys of an issuer: which of a JWK Set's members are fit to verify, and for what."""
+"""Which keys of a JWK Set may verify signatures, and with which algorithms."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from joserfc.errors import JoseError
 MIN_RSA_BITS: Final = 2048
 MAX_KEYS: Final = 64
 
+_PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 _BY_CURVE = {
     "P-256": frozenset({"ES256"}),
@@ -18,7 +19,7 @@ _BY_CURVE = {
     "Ed25519": frozenset({"EdDSA", "Ed25519"}),
 }
 # The weak primes are k * M + (65537^a mod M), where M is a product of small primes. So modulo each
-# of these, such a modulus is a power of 65537; of other moduli, one in 2^27 is.
+# of these primes, such a modulus is a power of 65537; of other moduli, one in 2^27 is.
 _POWERS_OF_65537 = {
     prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime))
     for prime in range(3, 168)
@@ -31,9 +32,9 @@ class PublicKey:
     """A key that may verify signatures.
 
     Attributes:
-        kid: its id in the set, where it has one (RFC 7517 section 4.5).
-        algorithms: the algorithms it may be used with: those of its type, or its own `alg` alone.
-        thumbprint: tells the key itself from every other (RFC 7638).
+        kid: its id in the set, if it has one (RFC 7517 section 4.5).
+        algorithms: the algorithms of its type, or only its own `alg`.
+        thumbprint: identifies the key itself (RFC 7638).
         key: the key itself.
     """
 
@@ -46,10 +47,10 @@ class PublicKey:
 def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], int]:
     """Return the usable keys of a JWK Set (RFC 7517 section 5), and how many were left out.
 
-    Each key is read by itself, so that a malformed one does not spoil the set.
+    Each key is read separately, so that a malformed key does not affect the others.
 
     Raises:
-        ValueError: when `jwks` is no JWK Set, or no member of it is usable.
+        ValueError: `jwks` is not a JWK Set, or has no usable key.
     """
     members = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(members, list):
@@ -61,22 +62,20 @@ def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], int]:
 
 
 def matching(keys: Iterable[PublicKey], kid: str | None, algorithm: str) -> PublicKey | None:
-    """Return the key that a token's header asks for, or None.
+    """Return the key that the header of a token selects, or None.
 
-    Without a `kid` the key must be the only one that fits the algorithm: trying one after the
-    other would let a token choose among keys.
+    Without a `kid` only one key may fit the algorithm. Trying several would let a token choose.
     """
     found = [key for key in keys if algorithm in key.algorithms and (kid is None or key.kid == kid)]
     return found[0] if len(found) == 1 or (found and kid is not None) else None
 
 
 def _public_key(member: Any) -> PublicKey | None:
-    # Whatever an issuer may publish in one place, it spoils no other key.
     try:
-        if member["kty"] == "oct" or not _verifies(member):
+        if member["kty"] == "oct" or not _may_verify(member):
             return None
-        # Only the public half, should an issuer publish more; and none of the certificates.
-        key = jwk.import_key({name: member[name] for name in _PUBLIC if name in member})
+        # Only the public half, in case the issuer publishes more, and no certificates.
+        key = jwk.import_key({name: member[name] for name in _PUBLIC_MEMBERS if name in member})
         algorithms = _algorithms(key) & {member["alg"]} if "alg" in member else _algorithms(key)
     except (JoseError, ValueError, KeyError, TypeError):
         return None
@@ -86,12 +85,9 @@ def _public_key(member: Any) -> PublicKey | None:
     return PublicKey(kid, algorithms, key.thumbprint(), key)
 
 
-def _verifies(member: dict[str, Any]) -> bool:
-    """Tell whether a key says of itself that it may verify (RFC 7517 sections 4.2 and 4.3)."""
+def _may_verify(member: dict[str, Any]) -> bool:
+    """Return whether a key's own members allow verification (RFC 7517 sections 4.2 and 4.3)."""
     return member.get("use", "sig") == "sig" and "verify" in member.get("key_ops", ["verify"])
-
-
-_PUBLIC = ("kty", "crv", "x", "y", "n", "e")
 
 
 def _algorithms(key: jwk.Key) -> frozenset[str]:

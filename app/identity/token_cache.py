@@ -1,9 +1,8 @@
-"""Callers whose tokens were verified, for as long as what was verified still holds.
+"""Callers by verified token.
 
-A caller comes with the same token many times, and a signature that held once holds as long as the
-issuer's keys have the same one for it, and the token has not expired. That is looked at each time;
-parsing, signature and claims are not gone through again. Only a token that was verified is
-remembered, so whoever makes tokens up evicts nobody; and what has expired makes room by itself.
+A caller sends the same token many times. Its signature stays valid as long as the issuer publishes
+the same key for it and the token has not expired, so only that is checked again; parsing, signature
+and claims are not. Only verified tokens are cached, so made-up tokens evict no entry.
 """
 
 import hashlib
@@ -20,64 +19,64 @@ from app.identity.public_keys import PublicKey
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a verified token's worth depends on.
+    """What the validity of a verified token depends on.
 
     Attributes:
-        jwks: the keys of its issuer, as they are at any time.
-        kid: the id of the key that its header names, where it names one.
-        algorithm: the algorithm that its header names.
-        key: what these two meant when it was verified.
-        until: the moment at which it expires or is too old, without leeway; in seconds since 1970.
+        jwks: the keys of its issuer, which change over time.
+        kid: the key id in its header, if there is one.
+        algorithm: the algorithm in its header.
+        key: the key that this id and algorithm selected when the token was verified.
+        valid_until: when the token expires or is too old, without leeway; in seconds since 1970.
     """
 
     jwks: Jwks
     kid: str | None
     algorithm: str
     key: PublicKey
-    until: float
+    valid_until: float
 
-    def holds(self) -> bool:
-        """Tell whether the issuer's keys, as they are now, would choose the same one."""
-        return self.jwks.at_hand(self.kid, self.algorithm) == self.key
+    def still_valid(self) -> bool:
+        """Return whether the issuer's current keys select the same key."""
+        return self.jwks.cached_key(self.kid, self.algorithm) == self.key
 
 
 class _Entries(TLRUCache[bytes, tuple[Caller, Proof]]):
-    """What is remembered, of which nothing is shown."""
+    """The entries; `repr` shows none of them."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} callers>"
 
 
 class VerifiedTokenCache:
-    """Callers by token, so many at most; the one who has not come for longest makes room.
+    """Callers by token, with a maximum number; the least recently used entry is evicted first.
 
-    The key is a digest of the token, so that a dump of memory holds no token here.
+    The key is a digest of the token, so that a memory dump contains no token.
     """
 
     def __init__(self, max_entries: int, clock: Callable[[], float] = time.time) -> None:
-        """Take how many to remember, and what tells the time since 1970 in seconds."""
+        """Take the maximum number of entries, and a clock in seconds since 1970."""
         self._max = max_entries
         self._entries = _Entries(
-            max_entries, ttu=lambda _, remembered, __: remembered[1].until, timer=clock
+            max_entries, ttu=lambda _, entry, __: entry[1].valid_until, timer=clock
         )
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, token: str) -> Caller | None:
-        """Return the caller whom a token proves, or None when it has to be verified (again)."""
+        """Return the caller that a token proves; None if the token has to be verified."""
         digest = _digest(token)
-        known = self._entries.get(digest)
-        if known is None:
+        entry = self._entries.get(digest)
+        if entry is None:
             return None
-        caller, proof = known
-        if proof.holds():
+        caller, proof = entry
+        if proof.still_valid():
             return caller
         self._entries.pop(digest, None)
         return None
 
-    def keep(self, token: str, caller: Caller, proof: Proof) -> None:
-        """Remember whom a token proves that was verified just now."""
+    def add(self, token: str, caller: Caller, proof: Proof) -> None:
+        """Add the caller of a token that was just verified."""
         if self._max:
             self._entries[_digest(token)] = caller, proof
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from app.errors import IdentityProviderUnavailableError
-from app.identity.cache import Answer, ClaimsCache
+from app.identity.cache import CachedClaims, ClaimsCache
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
 from app.identity.models import Claims
@@ -56,7 +56,7 @@ class UserInfo:
             self._log(error)
             return {}
 
-    async def _fetch(self, token: str, claims: Claims) -> Answer:
+    async def _fetch(self, token: str, claims: Claims) -> CachedClaims:
         url = await self._discovery.endpoint("userinfo_endpoint", self._issuer.userinfo_endpoint)
         seconds_left = claims["exp"] - self._clock()
         try:
@@ -67,12 +67,12 @@ class UserInfo:
                 raise
             # About this token only: it may lack the scope `openid`, and others may not.
             self._log(error)
-            return {}, min(RETRY_SECONDS, seconds_left)
+            return CachedClaims({}, min(RETRY_SECONDS, seconds_left))
         # Section 5.3.2: a response about another subject must not be used.
         if not isinstance(about, dict) or about.get("sub") != claims["sub"]:
             logger.warning("userinfo_of_another_subject", issuer=self._name)
-            return {}, min(CACHE_SECONDS, seconds_left)
-        return about, min(CACHE_SECONDS, seconds_left)
+            return CachedClaims({}, min(CACHE_SECONDS, seconds_left))
+        return CachedClaims(about, min(CACHE_SECONDS, seconds_left))
 
     def _log(self, error: IdentityProviderUnavailableError) -> None:
         logger.warning("userinfo_unavailable", issuer=self._name, reason=error.reason)

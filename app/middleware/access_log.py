@@ -1,50 +1,89 @@
-"""Writes one event for every request, those that were cut off before an answer included."""
+"""Records every request, including those that end before a response: log, metrics, audit event."""
 
 import time
+from http import HTTPStatus
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.state import request_context
+from app.observability.audit import AuditRecord, Outcome
+from app.observability.metrics import Metrics
+from app.state import CLIENT_CLOSED_REQUEST, request_context
 
 logger = structlog.get_logger("access")
 
-ABANDONED = 499
-"""What is logged as the status of a request that was cut off before its answer."""
-
+UNKNOWN_ROUTE: Final = "none"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class AccessLogMiddleware:
-    """Logs method, route, status and duration; never the path as sent, or a query."""
+    """Records method, route, status and duration; never the path as it was sent, or a query."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and log how it was answered."""
+        """Pass the request on, and record how it ended."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = request_context(scope).received_at
-        status = ABANDONED
+        status = CLIENT_CLOSED_REQUEST
 
-        async def send_noting_status(message: Message) -> None:
+        async def send_and_keep_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
+        self._metrics.in_flight.inc()
         try:
-            await self.app(scope, receive, send_noting_status)
+            await self.app(scope, receive, send_and_keep_status)
         finally:
-            route = getattr(scope.get("route"), "path", None)
-            log = logger.debug if route in _PROBES else logger.info
-            log(
-                "http_request",
-                method=scope["method"],
-                route=route,
-                status=status,
-                client=scope["client"][0] if scope.get("client") else None,
-                duration_ms=round((time.perf_counter() - started) * 1000, 2),
-            )
+            self._metrics.in_flight.dec()
+            self._record(scope, status)
+
+    def _record(self, scope: Scope, status: int) -> None:
+        context = request_context(scope)
+        if context.audit is not None:
+            self._write_audit_event(context.audit, status)
+        seconds = time.perf_counter() - context.received_at
+        route = route_of(scope)
+        self._metrics.requests.labels(known_method(scope), route, status).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        log = logger.debug if route in _PROBES else logger.info
+        log(
+            "http_request",
+            method=scope["method"],
+            route=None if route == UNKNOWN_ROUTE else route,
+            status=status,
+            client=scope["client"][0] if scope.get("client") else None,
+            duration_ms=round(seconds * 1000, 2),
+        )
+
+    def _write_audit_event(self, record: AuditRecord, status: int) -> None:
+        outcome = _outcome(status)
+        record.write(outcome)
+        kind, problem = record.caller_kind or "unknown", record.problem or "none"
+        self._metrics.sessions.labels(outcome, kind, problem).inc()
+
+
+def _outcome(status: int) -> Outcome:
+    if status == CLIENT_CLOSED_REQUEST:
+        return "abandoned"
+    if status < HTTPStatus.BAD_REQUEST:
+        return "minted"
+    return "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
+
+
+def route_of(scope: Scope) -> str:
+    """Return the route of a request as it is declared, once the request has been routed."""
+    route: str = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+    return route
+
+
+def known_method(scope: Scope) -> str:
+    """Return the request's method; `other` for those that a client can make up."""
+    return scope["method"] if scope["method"] in _METHODS else "other"

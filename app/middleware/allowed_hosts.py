@@ -1,43 +1,44 @@
-"""Serves the configured host names only: Starlette's own middleware, refusing in our own form."""
+"""Serves the configured host names only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from http import HTTPStatus
 
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-_KNOWN = "vault_bff.known_host"
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class AllowedHostsMiddleware:
-    """Refuses requests for any other host.
+    """Rejects requests for any other host.
 
-    No decision is made on the Host header anywhere else; this keeps requests that were meant for
-    somebody else, or sent to provoke a mistake, from getting any further.
+    Nothing else in the service depends on the Host header. This stops requests early that were
+    meant for another server, or were sent to provoke a mistake.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: tuple[str, ...], refuse: Callable[[], Response]
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str],
+        respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        self._app = app
-        self._refuse = refuse
-        self._check = TrustedHostMiddleware(_mark, allowed_hosts=hosts, www_redirect=False)
+        """Take what is served.
+
+        Args:
+            app: the rest of the application.
+            hosts: host names in lower case, without a port.
+            respond: makes the response to an error.
+        """
+        self.app = app
+        self._hosts = frozenset(hosts)
+        self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on when its host is a known one."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        await self._check(scope, receive, _discard)
-        if scope.pop(_KNOWN, False):
-            await self._app(scope, receive, send)
-        else:
-            await self._refuse()(scope, receive, send)
-
-
-async def _mark(scope: Scope, _: Receive, __: Send) -> None:
-    scope[_KNOWN] = True
-
-
-async def _discard(_: Message) -> None:
-    """Drop Starlette's own refusal, which is plain text."""
+        """Pass the request on if its host is an allowed one."""
+        app = self.app
+        if scope["type"] == "http":
+            host = Headers(scope=scope).get("host", "").partition(":")[0].lower()
+            if host not in self._hosts:
+                app = self._respond(HTTPException(HTTPStatus.MISDIRECTED_REQUEST), scope)
+        await app(scope, receive, send)

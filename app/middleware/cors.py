@@ -1,24 +1,44 @@
-"""Cross-origin requests: Starlette's own middleware, with refusals in the service's own form."""
+"""Cross-origin requests: Starlette's own middleware, with rejections as problems."""
 
+import re
 from collections.abc import Callable, Collection
+from http import HTTPStatus
+from typing import Final
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-ALLOWED_HEADERS = ("content-type", "x-request-id")
-EXPOSED_HEADERS = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
-MAX_AGE_SECONDS = 600
+from app.errors import ForbiddenOriginError
+from app.settings import CorsSettings, IdentitySettings
+
+logger = structlog.get_logger(__name__)
+
+ALLOWED_HEADERS: Final = (
+    "authorization",
+    "content-type",
+    "x-request-id",
+    # W3C Trace Context and Baggage: a page that traces its requests sends all three.
+    "traceparent",
+    "tracestate",
+    "baggage",
+)
+EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
+MAX_AGE_SECONDS: Final = 600
+
+_MAX_SHOWN = 128
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 def cors_headers(origin: str, allowed: Collection[str], *, cookies: bool) -> dict[str, str]:
-    """Return the headers of an answer that the middleware does not see.
+    """Return the headers of a response that the middleware does not see.
 
     Args:
-        origin: of the page that asks; empty for whoever is none.
-        allowed: the origins whose pages may read the answer; the middleware is there if any is.
-        cookies: whether these may have the browser send cookies along.
+        origin: of the page that sent the request; empty if none did.
+        allowed: the origins whose pages may read the response; the middleware is there if any is.
+        cookies: whether these may have the browser send cookies.
     """
     headers = {"vary": "Origin"} if allowed else {}
     if origin in allowed:
@@ -30,42 +50,75 @@ def cors_headers(origin: str, allowed: Collection[str], *, cookies: bool) -> dic
 
 
 class ExactOriginsMiddleware(CORSMiddleware):
-    """Lets the pages of exactly these origins call from a browser."""
+    """Lets pages of exactly these origins call the service from a browser."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        origins: tuple[str, ...],
-        credential_headers: tuple[str, ...],
-        cookies: bool,
-        refuse: Callable[[], Response],
+        cors: CorsSettings,
+        identity: IdentitySettings,
+        methods: Collection[str],
+        respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        """Take whom to let call, and how.
+        """Take who may call, and how.
 
         Args:
             app: the rest of the application.
-            origins: exact origins, as browsers send them.
-            credential_headers: the headers that a page may have to set to prove who is calling.
-            cookies: whether a page may have the browser send cookies along.
-            refuse: makes the answer to a page that may not call.
+            cors: the origins that may.
+            identity: which headers a page may have to send, and whether cookies.
+            methods: the methods that pages may use.
+            respond: makes the response to an error.
         """
         super().__init__(
             app,
-            allow_origins=origins,
-            allow_methods=("POST",),
-            allow_headers=(*ALLOWED_HEADERS, *credential_headers),
-            allow_credentials=cookies,
+            allow_origins=cors.allow_origins,
+            allow_methods=tuple(methods),
+            allow_headers=(*ALLOWED_HEADERS, identity.csrf_header, *cors.allow_headers),
+            allow_credentials=identity.uses_cookies,
             expose_headers=EXPOSED_HEADERS,
             max_age=MAX_AGE_SECONDS,
         )
-        self._refuse = refuse
+        self._respond = respond
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight request; a refused one gets the service's own kind of problem."""
-        answer = super().preflight_response(request_headers)
-        if answer.status_code < 400:  # noqa: PLR2004 - the first status that is an error
-            return answer
-        refusal = self._refuse()
-        refusal.headers["Vary"] = answer.headers["Vary"]
-        return refusal
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to preflight requests, and pass others on."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        is_preflight = (
+            scope.get("method") == "OPTIONS"
+            and "origin" in headers
+            and "access-control-request-method" in headers
+        )
+        if not is_preflight:
+            await super().__call__(scope, receive, send)
+            return
+        response = self.preflight_response(headers)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            vary = response.headers["vary"]
+            response = self._respond(self._rejection(headers), scope)
+            response.headers["vary"] = vary
+        await response(scope, receive, send)
+
+    def _rejection(self, headers: Headers) -> ForbiddenOriginError:
+        """Return what is wrong with a preflight request, and log it."""
+        origin, method = headers["origin"], headers["access-control-request-method"]
+        requested = headers.get("access-control-request-headers", "").lower().split(",")
+        unknown = [name for one in requested if (name := one.strip()) not in self.allow_headers]
+        if not self.is_allowed_origin(origin):
+            detail = f"Pages of {_shown(origin)} may not use this service."
+        elif method not in self.allow_methods:
+            detail = f"Pages may not use the method {_shown(method)} here."
+        else:
+            detail = f"Pages may not send the header {_shown(', '.join(unknown))} here."
+        logger.warning(
+            "preflight_rejected",
+            origin=_shown(origin),
+            method=_shown(method),
+            headers=[_shown(name) for name in unknown],
+        )
+        return ForbiddenOriginError(detail, reason=detail)
+
+
+def _shown(value: str) -> str:
+    """Return what a client sent, short and without characters that have an effect in a terminal."""
+    return _NOT_PRINTABLE.sub("?", value[:_MAX_SHOWN])

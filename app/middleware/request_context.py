@@ -3,9 +3,10 @@
 import random
 import re
 import time
+from collections.abc import Mapping
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.state import RequestContext, set_request_context
@@ -41,15 +42,14 @@ class RequestContextMiddleware:
             return
         context = RequestContext(
             request_id=request_id_of(Headers(scope=scope).get(HEADER, "")),
-            received_at=scope.get("state", {}).get("came") or time.perf_counter(),
+            received_at=time.perf_counter(),
         )
         set_request_context(scope, context)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[HEADER] = context.request_id
-                headers.update(context.rate_limit_headers)
+                added = {HEADER: context.request_id, **context.rate_limit_headers}
+                message["headers"] = [*message["headers"], *_encoded(added)]
             await send(message)
 
         tokens = structlog.contextvars.bind_contextvars(request_id=context.request_id)
@@ -57,3 +57,7 @@ class RequestContextMiddleware:
             await self.app(scope, receive, send_with_headers)
         finally:
             structlog.contextvars.reset_contextvars(**tokens)
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -1,9 +1,11 @@
-"""Puts on every answer the headers that keep it out of caches, sniffers and referrers."""
+"""Keeps responses out of caches and frames, and their URLs out of referrers."""
+
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADERS = {
-    # A session token in a shared cache would be somebody else's session.
+HEADERS: Final = {
+    # A session token in a shared cache would be served to other people.
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -14,13 +16,13 @@ _NAMES = frozenset(name for name, _ in _RAW)
 
 
 class SecurityHeadersMiddleware:
-    """Sets the headers on every answer, whoever made it."""
+    """Sets the headers on every response, replacing any that the application has set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add to the answer."""
+        """Pass the request on, and add to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,4 +1,8 @@
-"""Answers what nothing else did, inside the other middleware, so that those still apply."""
+"""Responds to exceptions that nothing else handled.
+
+FastAPI would respond to them outside all other middleware, so without a request id, CORS headers
+and security headers.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,55 +11,64 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import ShuttingDownError
 from app.observability.metrics import Metrics
-from app.state import app_state, request_context
+from app.state import app_state
 
 logger = structlog.get_logger(__name__)
 
+_RETRY_AFTER_SECONDS = 1
+
 
 class UnhandledErrorMiddleware:
-    """Turns an exception that nobody expected, and the end of the process, into an answer."""
+    """Turns bugs into a 500, and requests that the shutdown cuts off into a 503."""
 
     def __init__(
         self,
         app: ASGIApp,
+        *,
         metrics: Metrics,
-        unexpected: Callable[[str], Response],
-        shutting_down: Callable[[str], Response],
+        respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        """Take how to answer.
+        """Take how to respond.
 
         Args:
             app: the rest of the application.
-            metrics: is told of every bug.
-            unexpected: makes the answer to a bug, from a request id.
-            shutting_down: makes the answer to whom there is no more time for, likewise.
+            metrics: where bugs are counted.
+            respond: makes the response to an error.
         """
         self.app = app
         self._bugs = metrics.unexpected_errors
-        self._unexpected = unexpected
-        self._shutting_down = shutting_down
+        self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and answer it where that raises."""
+        """Pass the request on, and respond if that raises."""
         started = False
 
-        async def send_noting_start(message: Message) -> None:
+        async def send_and_note_start(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, receive, send_noting_start)
+            await self.app(scope, receive, send_and_note_start)
         except asyncio.CancelledError:
-            # At the end of the grace the server cancels what is left, and whoever waits for it is
-            # told so; the task ends with that. Whoever else cancels means it.
+            # When the grace period ends, the server cancels the requests that are left. They end
+            # with this response. Any other cancellation goes on.
             if started or scope["type"] != "http" or not app_state(scope)["shutdown"].begun:
                 raise
-            await self._shutting_down(request_context(scope).request_id)(scope, receive, send)
-        except Exception:
+            await self._respond(_shutting_down(), scope)(scope, receive, send)
+        except Exception as error:
             if started or scope["type"] != "http":
-                raise  # Half an answer is out: only closing the connection tells the truth.
+                raise  # Part of a response has been sent; closing the connection reports the error.
             self._bugs.inc()
             logger.exception("unexpected_error")
-            await self._unexpected(request_context(scope).request_id)(scope, receive, send)
+            await self._respond(error, scope)(scope, receive, send)
+
+
+def _shutting_down() -> ShuttingDownError:
+    return ShuttingDownError(
+        "The service is restarting. Please try again in a moment.",
+        reason="not finished within SERVER__SHUTDOWN_GRACE_SECONDS of the shutdown",
+        retry_after=_RETRY_AFTER_SECONDS,
+    )

@@ -1,1 +1,1 @@
-"""Observability: what the operator gets to see, with nothing secret in it."""
+"""Observability: logs, audit events, metrics and traces, without anything secret in them."""

@@ -1,16 +1,22 @@
-"""The audit event: one for every session that was minted, refused or failed.
+"""The audit event: one for every request for a session, however it ended.
 
-It says who asked, for whom, where to, what came of it, Apideck's id of the call and how long it
-took. It is kept up while the request travels, and written once at its end, whatever happened.
+It says who asked for which consumer and redirect target, how that ended, and Apideck's id of the
+call. The record is filled in while the request is processed, and written once, at its end.
 """
 
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
 
 logger = structlog.get_logger("audit")
+
+_MAX_TARGET = 255
+_QUERY = re.compile(r"[?#]")
+_USER_INFO = re.compile(r"//[^/]*@")
 
 Outcome = Literal["minted", "refused", "failed", "abandoned"]
 
@@ -20,15 +26,20 @@ class AuditRecord:
     """What is known of one request so far.
 
     Attributes:
-        caller_kind: user or service, once identity has said so.
+        caller_kind: user or service, once the caller is authenticated.
         issuer: the operator's name of the issuer that vouches for the caller.
-        subject: who the caller is to that issuer.
-        actor: who acts for the subject, where the token was delegated.
-        consumer_id: for whom the session is, or would be.
+        subject: the issuer's identifier of the caller.
+        actor: who acts for the subject, if the token was delegated.
+        consumer_id: the consumer that the session is for, or would have been for.
         target: name of the redirect target.
-        connection: the connector that is opened directly, as `unified_api/service_id`.
+        connection: the connector that the session opens directly, as `unified_api/service_id`.
         apideck_request_id: Apideck's own id of the call.
-        started: when the request came, by `time.perf_counter`.
+        requested_target: what a rejected request named as its redirect target: a name, or a URI
+            without its query.
+        fields: JSON Pointers to the fields of a request that were rejected.
+        problem: slug of the problem in the response; None for a success.
+        reason: what the operator should know beyond that.
+        started: when the request was received, by `time.perf_counter`.
     """
 
     caller_kind: str | None = None
@@ -39,17 +50,34 @@ class AuditRecord:
     target: str | None = None
     connection: str | None = None
     apideck_request_id: str | None = None
+    requested_target: str | None = None
+    fields: tuple[str, ...] = ()
+    problem: str | None = None
+    reason: str | None = None
     started: float = field(default_factory=time.perf_counter)
 
-    def write(
-        self, outcome: Outcome, *, problem: str | None = None, reason: str | None = None
-    ) -> None:
+    def note_rejected_request(self, body: object) -> None:
+        """Keep what a request asked for that is about to be rejected.
+
+        Args:
+            body: the request's JSON, validated or not.
+        """
+        if not isinstance(body, Mapping):
+            return
+        target = body.get("redirect_uri", body.get("return_to"))
+        if isinstance(target, str):
+            # What follows may be a secret, as in a link that signs a person in.
+            target = _QUERY.split(target, maxsplit=1)[0]
+            self.requested_target = _USER_INFO.sub("//", target)[:_MAX_TARGET]
+        consumer_id = body.get("consumer_id")
+        if self.caller_kind == "service" and isinstance(consumer_id, str):
+            self.consumer_id = consumer_id[:_MAX_TARGET]
+
+    def write(self, outcome: Outcome) -> None:
         """Write the event.
 
         Args:
-            outcome: what came of the request.
-            problem: the type of the problem that the caller was answered with.
-            reason: what the operator should know beyond that.
+            outcome: how the request ended.
         """
         log = logger.info if outcome == "minted" else logger.warning
         log(
@@ -62,7 +90,9 @@ class AuditRecord:
             target=self.target,
             connection=self.connection,
             apideck_request_id=self.apideck_request_id,
-            problem=problem,
-            reason=reason,
+            requested_target=self.requested_target,
+            fields=self.fields,
+            problem=self.problem,
+            reason=self.reason,
             duration_ms=round((time.perf_counter() - self.started) * 1000, 2),
         )

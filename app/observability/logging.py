@@ -1,111 +1,138 @@
 """Logs: one JSON object a line on stdout, or lines for a person at a terminal.
 
-structlog writes the bytes itself, without the standard library's machinery, which costs four
-times as much. The records of libraries, which use that machinery, go through the same processors.
+structlog's events skip the standard library's machinery, which costs four times as much. The
+records of libraries, which use it, are rendered by the same processors, and the same thread writes
+both (`log_writer`).
 """
 
 import logging
+import os
 import sys
-import traceback
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
-import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app.observability.log_writer import WRITER, Kind, Losses
 from app.observability.redaction import Redactor
+from app.observability.rendering import (
+    exceptions_without_messages,
+    line_about_failed_event,
+    renderer,
+)
 from app.settings import LogSettings
 
-# Chatty at INFO, with URLs in it.
+AUDIT = "audit"
+"""Name of the logger of audit events, which are the last to be dropped."""
+
+# These log URLs at INFO.
 _QUIET = ("httpx", "httpcore", "aiohttp", "asyncio")
 
 
 def configure_logging(settings: LogSettings) -> Redactor:
-    """Set up logging for the whole process, and return what takes secrets out of it."""
+    """Set up logging for the whole process, and start the thread that writes the log.
+
+    `WRITER.stop` ends the thread. It runs by itself when the interpreter exits.
+
+    Returns:
+        What takes secrets out of log lines; it has to be given them.
+    """
     redactor = Redactor()
     level = getattr(logging, settings.level.upper())
-    chain: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        exceptions_without_messages,
-        redactor,
-    ]
+    render = _Render(
+        [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+            exceptions_without_messages,
+            redactor,
+            renderer(settings.format),
+        ]
+    )
+    WRITER.start(_stdout(), _log_loss)
     structlog.configure(
-        processors=[*chain, _renderer(settings)],
+        processors=[structlog.contextvars.merge_contextvars, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_logger_factory(settings),
+        logger_factory=_QueueLogger,
         cache_logger_on_first_use=True,
     )
-    _configure_standard_library(settings, level, chain)
+    _configure_standard_library(level, render)
     return redactor
 
 
-def exceptions_without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace an exception by its types and places.
-
-    Its message is left out: an exception of a library can quote whatever it choked on, which may
-    be a token or a person's name. Type, file, line and function are what finds the fault.
-    """
-    error = event.pop("exc_info", None)
-    if error is True:
-        error = sys.exc_info()
-    if isinstance(error, tuple):
-        error = error[1]
-    if isinstance(error, BaseException):
-        event["exception"] = [_places(one) for one in _chain(error)]
-    return event
+def silence_logging() -> None:
+    """Write no events at all, for a command whose output is for a person."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        hidden = None if current.__suppress_context__ else current.__context__
-        current = current.__cause__ or hidden
-    return chain
+class _Render:
+    """Turns an event into a line; whatever goes wrong in that is logged, and not raised."""
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = processors
+
+    def __call__(self, wrapped: WrappedLogger, method: str, event: EventDict) -> bytes:
+        """Return the line for an event, without a line feed."""
+        try:
+            return self._render(wrapped, method, event)
+        except Exception as error:  # noqa: BLE001 - no request fails because of its log
+            WRITER.count_lost([(b"", getattr(wrapped, "kind", "other"))], "not-rendered")
+            return line_about_failed_event(error, event.get("request_id"))
+
+    def _render(self, wrapped: WrappedLogger, method: str, event: Any) -> bytes:
+        for process in self._processors:
+            event = process(wrapped, method, event)
+        return bytes(event)
 
 
-def _places(error: BaseException) -> dict[str, Any]:
-    frames = traceback.extract_tb(error.__traceback__)
-    kind = type(error)
-    return {
-        "type": f"{kind.__module__}.{kind.__qualname__}",
-        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }
+class _QueueLogger:
+    """What structlog wraps: every method queues a line."""
+
+    def __init__(self, *names: str) -> None:
+        """Take the logger's name as `structlog.get_logger` passes it."""
+        self.kind: Kind = "audit" if names[:1] == (AUDIT,) else "other"
+
+    def msg(self, line: bytes) -> None:
+        """Queue a line."""
+        WRITER.write(line + b"\n", self.kind)
+
+    debug = info = warning = error = critical = msg
 
 
-def _renderer(settings: LogSettings) -> Processor:
-    if settings.format == "console":
-        return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
-    return structlog.processors.JSONRenderer(serializer=_dumps)
+class _QueueHandler(logging.Handler):
+    """Queues the records of the standard library's loggers."""
+
+    def __init__(self, render: _Render) -> None:
+        super().__init__()
+        self._render = render
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a record."""
+        event = {"event": _text(record), "logger": record.name, "exc_info": record.exc_info}
+        WRITER.write(self._render(None, record.levelname.lower(), event) + b"\n")
 
 
-def _dumps(event: EventDict, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+def _text(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 - the library's arguments do not fit its format
+        return "log record whose arguments do not fit its format"
+    # Below its first line, asyncio shows tasks and futures, and the exception messages in them.
+    return text.partition("\n")[0] if record.name == "asyncio" else text
 
 
-def _logger_factory(settings: LogSettings) -> Any:
-    if settings.format == "console":
-        return structlog.PrintLoggerFactory(sys.stdout)
-    return structlog.BytesLoggerFactory(sys.stdout.buffer)
+def _stdout() -> int:
+    if sys.stdout is not None:
+        return sys.stdout.fileno()
+    # It is closed. Occupy its number, or a socket gets it, and libuv aborts when it closes that.
+    os.open(os.devnull, os.O_WRONLY)
+    return -1
 
 
-def _configure_standard_library(settings: LogSettings, level: int, chain: list[Processor]) -> None:
-    def text(logger: WrappedLogger, name: str, event: EventDict) -> str:
-        rendered = _renderer(settings)(logger, name, event)
-        return rendered.decode() if isinstance(rendered, bytes) else str(rendered)
-
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *chain, text],
-        )
-    )
+def _configure_standard_library(level: int, render: _Render) -> None:
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_QueueHandler(render)]
     root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "py.warnings"):
         library = logging.getLogger(name)
@@ -114,3 +141,12 @@ def _configure_standard_library(settings: LogSettings, level: int, chain: list[P
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
+
+
+def _log_loss(lost: Losses) -> None:
+    """Mark the gap in the log, once lines can be written again."""
+    counts = {
+        of_kind: sum(number for (kind, _), number in lost.items() if kind == of_kind)
+        for of_kind in get_args(Kind)
+    }
+    structlog.get_logger(AUDIT).error("log_lines_lost", **counts)

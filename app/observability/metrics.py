@@ -1,39 +1,41 @@
-"""Metrics for Prometheus. docs/operations.md says what each means and when to worry.
+"""Metrics for Prometheus. docs/operations.md explains each, and when to investigate.
 
-No label ever holds an identity, a consumer or anything else that a caller can make up: the number
+No label contains an identity, a consumer or anything else that a caller can choose, so the number
 of time series is known in advance.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-# Around the hundred milliseconds that Apideck takes, up to the longest deadline.
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+from app.observability.log_collector import LogCollector
+from app.observability.log_writer import WRITER
 
-# The route that the objectives are about, by the name that it has where it is served.
-_SESSIONS = "/vault-session"
+# Apideck takes about a hundred milliseconds; the longest deadline is a minute.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """Every metric of one application; several applications in a process do not share them."""
+    """The metrics of one ASGI app; several apps in a process do not share them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "vault_bff_http_requests",
-            "Requests answered, by route and status",
+            "Responses, by route and status",
             ("method", "route", "status"),
             registry=self.registry,
         )
         self.request_seconds = Histogram(
             "vault_bff_http_request_duration_seconds",
-            "Seconds from request to answer, by route",
+            "Seconds from request to response, by route",
             ("route",),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.in_flight = Gauge(
             "vault_bff_http_requests_in_flight",
-            "Requests being worked on",
+            "Requests being processed",
             registry=self.registry,
         )
         self.tasks = Gauge(
@@ -43,15 +45,17 @@ class Metrics:
         )
         self.sessions = Counter(
             "vault_bff_sessions",
-            "Requests for a session, by what came of them",
+            "Requests for a session, by outcome",
             ("outcome", "caller_kind", "problem"),
             registry=self.registry,
         )
         self.unexpected_errors = Counter(
             "vault_bff_unexpected_errors",
-            "Requests that ended in a bug, on any route",
+            "Requests on any route that ended in an unexpected error",
             registry=self.registry,
         )
+        # The process has one log, so the metrics of each app show the same figures.
+        self.registry.register(LogCollector(WRITER))
         self._count_limits()
         self._count_identity()
         self._count_apideck()
@@ -60,30 +64,36 @@ class Metrics:
     def _count_limits(self) -> None:
         self.shed = Counter(
             "vault_bff_requests_shed",
-            "Requests refused because too many were in flight",
+            "Requests rejected because too many were in flight",
             registry=self.registry,
         )
         self.waiting = Gauge(
             "vault_bff_requests_waiting",
-            "Requests that wait for a place among those in flight",
+            "Requests that wait for admission",
+            registry=self.registry,
+        )
+        self.out_of_descriptors = Counter(
+            "vault_bff_out_of_file_descriptors",
+            "Connections that failed because the process has too many files open",
+            ("connection",),
             registry=self.registry,
         )
         self.rate_limited = Counter(
             "vault_bff_rate_limited",
-            "Requests refused for being too many over time, by the name of the limit",
+            "Requests rejected by a rate limit, by the name of the limit",
             ("policy",),
             registry=self.registry,
         )
         self.limit_store_failures = Counter(
             "vault_bff_rate_limit_store_failures",
-            "Requests that the store of the rate limits could not count",
+            "Requests that the rate limit store could not count",
             registry=self.registry,
         )
 
     def _count_identity(self) -> None:
         self.identity_requests = Counter(
             "vault_bff_identity_requests",
-            "Requests to issuers and applications, by their host and by what came of them",
+            "Requests to identity providers, by host and outcome",
             ("host", "outcome"),
             registry=self.registry,
         )
@@ -91,7 +101,7 @@ class Metrics:
     def _count_apideck(self) -> None:
         self.apideck_requests = Counter(
             "vault_bff_apideck_requests",
-            "Requests to Apideck, by what came of them",
+            "Requests to Apideck, by outcome",
             ("application", "outcome"),
             registry=self.registry,
         )
@@ -104,28 +114,39 @@ class Metrics:
         )
         self.apideck_retries = Counter(
             "vault_bff_apideck_retries",
-            "Requests to Apideck that were made again",
+            "Retries of requests to Apideck",
             ("application",),
             registry=self.registry,
         )
         self.apideck_not_asked = Counter(
             "vault_bff_apideck_not_asked",
-            "Requests to Apideck that the open circuit breaker kept back",
+            "Requests to Apideck that the open circuit breaker blocked",
             ("application",),
             registry=self.registry,
         )
 
     def _begin_at_zero(self) -> None:
-        """Make the series with labels that alerts are about, before anything is counted.
+        """Create the labeled series that alerts use, before anything is counted.
 
-        Prometheus knows a series from the first value that it sees on: one that begins with 1 has
-        not grown, and the first failure of each process would be none.
+        To Prometheus, a series that begins with 1 has not increased, so an alert would miss the
+        first failure of each process.
         """
-        for status in (201, 500, 502, 503, 504):
-            self.requests.labels("POST", _SESSIONS, status)
-        self.request_seconds.labels(_SESSIONS)
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
+        for connection in ("client", "apideck", "identity"):
+            self.out_of_descriptors.labels(connection)
+
+    def start_at_zero(self, method: str, route: str, statuses: Iterable[int]) -> None:
+        """Create the series of a route that alerts use, for the same reason.
+
+        Args:
+            method: the route's method.
+            route: the route, as metrics name it.
+            statuses: those of its success and of its failures.
+        """
+        for status in statuses:
+            self.requests.labels(method, route, int(status))
+        self.request_seconds.labels(route)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -1,4 +1,4 @@
-"""What is told of everything that happens, in one hand."""
+"""Logs, metrics and traces as one object to pass around."""
 
 from dataclasses import dataclass, field
 
@@ -10,12 +10,12 @@ from app.settings import TracingSettings
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What a service tells of itself; made anew, it tells nobody.
+    """What packages need to be observable. The default exports nothing.
 
     Attributes:
-        redactor: takes secrets out of the log; it has to be told them.
-        metrics: counts.
-        tracing: makes spans.
+        redactor: takes secrets out of the log; packages give it theirs.
+        metrics: counters, gauges and histograms.
+        tracing: creates spans.
     """
 
     redactor: Redactor = field(default_factory=Redactor)

@@ -1,7 +1,7 @@
-"""Traces, by OpenTelemetry, where an operator has set an endpoint for them; else nothing at all.
+"""Traces with OpenTelemetry, if the operator has set an endpoint for them.
 
-No span holds an identity, a secret or an exception's message. The provider is the service's own and
-not the process's global one, which other libraries would begin to use by themselves.
+No span contains an identity, a secret or an exception's message. The provider belongs to the
+service. It is not the global one, which other libraries would start to use by themselves.
 Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
 """
 
@@ -27,10 +27,10 @@ _NO_SPAN = nullcontext(INVALID_SPAN)
 
 
 class Tracing:
-    """Makes spans once it is started; until then, and where it is off, making one costs nothing."""
+    """Creates spans once it is started; before that, and if it is off, a span costs nothing."""
 
     def __init__(self, settings: TracingSettings) -> None:
-        """Take the settings; nothing is opened yet."""
+        """Take the settings; `start` opens the exporter."""
         self._settings = settings
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
@@ -41,14 +41,14 @@ class Tracing:
         return self._settings.endpoint is not None
 
     def start(self, exporter: "SpanExporter | None" = None) -> None:
-        """Begin to make spans, and to send them in batches from a thread.
+        """Start to create spans, and to export them in batches from a thread.
 
         Args:
-            exporter: where to send them instead of to the endpoint.
+            exporter: replaces the one that sends spans to the endpoint.
         """
         if not self.enabled:
             return
-        # Here, because whoever has no traces should not wait for the imports.
+        # These imports take long, and are useless without an endpoint.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
@@ -73,7 +73,7 @@ class Tracing:
         self._tracer = self._provider.get_tracer("vault-bff", __version__)
 
     async def aclose(self) -> None:
-        """Send what was not sent yet, and make no spans any more."""
+        """Export the remaining spans, and create no more."""
         if self._provider is not None:
             await asyncio.to_thread(self._provider.shutdown)
             self._provider = self._tracer = None
@@ -86,17 +86,17 @@ class Tracing:
         kind: SpanKind = SpanKind.INTERNAL,
         parent: Context | None = None,
     ) -> AbstractContextManager[Span]:
-        """Make a span around a piece of work; an error that ends it is noted by its class.
+        """Create a span around a piece of work. If an error ends it, the span has its class.
 
         Args:
-            name: what is done; one of few names, as they are what spans are grouped by.
-            attributes: what more is known of it, by OpenTelemetry's names.
-            kind: on which side of a call the work is.
-            parent: the context that it belongs to; the one around it where this is not given.
+            name: the kind of work; one of few names, because spans are grouped by name.
+            attributes: further facts, named by OpenTelemetry's conventions.
+            kind: whether the work is on the server's or the client's side of a call.
+            parent: the context that the span belongs to; by default the current one.
         """
         if self._tracer is None:
             return _NO_SPAN
-        return _noting_errors(
+        return _recording_errors(
             self._tracer.start_as_current_span(
                 name,
                 context=parent,
@@ -108,7 +108,7 @@ class Tracing:
         )
 
     def headers_to_apideck(self) -> dict[str, str]:
-        """Return what tells Apideck of the trace; nothing unless the operator asks for it."""
+        """Return the trace headers for Apideck; none unless the operator has enabled them."""
         headers: dict[str, str] = {}
         if self._tracer is not None and self._settings.tell_apideck:
             _W3C.inject(headers)
@@ -116,7 +116,7 @@ class Tracing:
 
 
 @contextmanager
-def _noting_errors(around: AbstractContextManager[Span]) -> Iterator[Span]:
+def _recording_errors(around: AbstractContextManager[Span]) -> Iterator[Span]:
     with around as span:
         try:
             yield span
@@ -124,8 +124,3 @@ def _noting_errors(around: AbstractContextManager[Span]) -> Iterator[Span]:
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(StatusCode.ERROR)
             raise
-
-
-def context_of(headers: Mapping[str, str]) -> Context:
-    """Return the trace that a request's headers say it belongs to (W3C Trace Context)."""
-    return _W3C.extract(headers)

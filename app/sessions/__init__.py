@@ -1,1 +1,1 @@
-"""Sessions: what this caller's session may be, and the order in which it is made."""
+"""Vault sessions: what session a caller may get, and how it is created."""

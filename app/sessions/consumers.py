@@ -1,4 +1,4 @@
-"""For whom a session is: a user's own consumer, or the one that a service names and was granted."""
+"""The consumer of a session: the user's own, or one that a service names within its grant."""
 
 from app.errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
 from app.identity.claims import usable_consumer_id
@@ -8,31 +8,31 @@ from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
 
 
 def consumer_of(caller: Caller, request: SessionRequest) -> tuple[str, ConsumerMetadata]:
-    """Return the consumer that a session is for, and what people may read about it.
+    """Return the consumer that a session is for, and its metadata for people to read.
 
-    The attack: a caller who names somebody else's consumer. A user's comes from their verified
-    identity alone; a service names one, within the grant that the operator gave it.
+    The attack: a caller names another customer's consumer. A user's consumer comes from their
+    verified identity alone; a service names one within the grant that the operator gave it.
 
     Raises:
-        InvalidRequestError: when a service names none, or one that can be none.
-        ConsumerNotGrantedError: when a service names one outside its grant.
+        InvalidRequestError: a service names no consumer, or an impossible one.
+        ConsumerNotGrantedError: a service names a consumer outside its grant.
     """
     if caller.consumer_id is not None:
         return caller.consumer_id, caller.consumer_metadata
-    asked = request.get("consumer_id")
-    if asked is None:
+    requested = request.get("consumer_id")
+    if requested is None:
         raise InvalidRequestError(
-            "Say for which consumer the session is.",
-            errors=[FieldError("/consumer_id", "This field is required of a service.")],
+            "The request does not name a consumer.",
+            errors=[FieldError("/consumer_id", "This field is required for a service.")],
         )
-    if not usable_consumer_id(asked):
-        fault = f"Must be 1 to {MAX_CONSUMER_ID_LENGTH} printable ASCII characters, without spaces."
+    if not usable_consumer_id(requested):
+        fault = f"Must be 1 to {MAX_CONSUMER_ID_LENGTH} printable ASCII characters without spaces."
         raise InvalidRequestError(
-            "The consumer id is not usable.", errors=[FieldError("/consumer_id", fault)]
+            "The consumer ID is invalid.", errors=[FieldError("/consumer_id", fault)]
         )
-    if not caller.may_mint_for(asked):
+    if not caller.may_mint_for(requested):
         raise ConsumerNotGrantedError(
-            "This service account may not mint sessions for this consumer.",
-            errors=[FieldError("/consumer_id", "Outside the grant of this service account.")],
+            "This service may not create sessions for this consumer.",
+            errors=[FieldError("/consumer_id", "Outside the grant of this service.")],
         )
-    return asked, request.get("consumer_metadata", ConsumerMetadata())
+    return requested, request.get("consumer_metadata", ConsumerMetadata())

@@ -1,4 +1,4 @@
-"""What a caller asks for, and what comes of it."""
+"""What a caller may request, and what is created from it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,50 +15,50 @@ Identifier = Annotated[str, Field(min_length=1, max_length=255)]
 
 @with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True, title="VaultSessionRequest"))
 class SessionRequest(TypedDict, total=False):
-    """What a caller asks for. Every field is optional; which ones may be set, the policy says."""
+    """A request for a Vault session. Every field is optional; the operator's policy limits them."""
 
     return_to: Name | None
-    """Name of a configured redirect target; null asks for a session without a way back, as for
-    embedding. Not together with `redirect_uri`."""
+    """Name of a registered redirect target; null for no target, for example when the Vault is
+    embedded. Not together with `redirect_uri`."""
     redirect_uri: Annotated[str, Field(min_length=1, max_length=2048)]
     """A registered redirect URI, byte for byte. Not together with `return_to`."""
     connection: Connection
-    """Open this connector directly instead of the list."""
+    """Opens the page of this connector instead of the list."""
     settings: VaultSettings
-    """What the Vault shows, and for how long."""
+    """What the Vault shows, and how long the session lasts."""
     theme: Theme
     """How the Vault looks."""
     custom_consumer_settings: dict[str, Any]
-    """Free settings that Apideck keeps with the consumer."""
+    """Free-form settings that Apideck stores with the consumer."""
     consumer_id: Identifier
-    """For whom; services only."""
+    """The consumer of the session; services only."""
     consumer_metadata: ConsumerMetadata
-    """Who that is, for people to read; services only."""
+    """The consumer's names and picture, for people to read; services only."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """What the policy decided to ask Apideck for.
+    """The session that the policy decided on.
 
     Attributes:
-        consumer_id: for whom.
-        session: what to send; of its free text, nothing belongs in a log.
+        consumer_id: the consumer of the session.
+        session: the session to create. It may hold personal data, so it must not be logged.
         connection: the connector to open directly, if any.
-        callers_own: JSON Pointers of what the caller supplied and is sent as it is: of this alone
-            can a refusal of Apideck's be the caller's to mend.
-        target: the name of the redirect target, if any.
+        caller_fields: JSON Pointers of the fields that are sent exactly as the caller supplied
+            them. Only these can the caller correct if Apideck rejects one.
+        target: name of the redirect target, if any.
     """
 
     consumer_id: str
     session: Session = field(repr=False)
     connection: Connection | None
-    callers_own: frozenset[str]
+    caller_fields: frozenset[str]
     target: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class VaultLink:
-    """The way into the Vault. Whoever has it has the consumer's connections until it expires."""
+    """The URL of the Vault. It gives access to all connections of the consumer until it expires."""
 
     redirect_url: str = field(repr=False)
     session_token: str = field(repr=False)

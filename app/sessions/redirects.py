@@ -1,4 +1,4 @@
-"""Where a session may lead back to: a registered target, by its name or by its exact string."""
+"""The redirect target of a session: a registered one, by its name or its exact string."""
 
 from app.errors import FieldError, InvalidRequestError, RedirectNotAllowedError
 from app.sessions.models import SessionRequest
@@ -8,32 +8,32 @@ from app.settings import SessionSettings
 def redirect_target(
     request: SessionRequest, settings: SessionSettings
 ) -> tuple[str | None, str | None]:
-    """Return the name and the URI of the redirect target, or two Nones for no way back.
+    """Return the name and the URI of the redirect target, or None and None for no target.
 
-    The attack: a redirect URI that a parser takes for a registered one and a browser for the
-    attacker's. Nothing is parsed here. The string must equal a configured one byte for byte, and
-    what is forwarded is the configured string, never the caller's.
+    The attack: a redirect URI that one parser takes for a registered one and a browser for the
+    attacker's. So nothing is parsed. The string must equal a registered one byte for byte, and the
+    registered string is sent, never the caller's.
 
     Raises:
-        InvalidRequestError: when the request names a target and a URI.
-        RedirectNotAllowedError: when what it names is not registered.
+        InvalidRequestError: the request has both a name and a URI.
+        RedirectNotAllowedError: the target is not registered.
     """
     if "return_to" in request and "redirect_uri" in request:
         raise InvalidRequestError(
-            "Name the redirect target once.",
+            "The request names a redirect target twice.",
             errors=[FieldError("/redirect_uri", "Not together with return_to.")],
         )
     if "redirect_uri" in request:
         for name, registered in settings.return_to.items():
             if registered == request["redirect_uri"]:
                 return name, registered
-        raise _not_registered("/redirect_uri", "This redirect URI is not registered here.")
-    asked = request.get("return_to", settings.default_return_to)
-    if asked is None:
+        raise _not_registered("/redirect_uri", "This redirect URI is not registered.")
+    requested = request.get("return_to", settings.default_return_to)
+    if requested is None:
         return None, None
-    if asked not in settings.return_to:
+    if requested not in settings.return_to:
         raise _not_registered("/return_to", "No redirect target has this name.")
-    return asked, settings.return_to[asked]
+    return requested, settings.return_to[requested]
 
 
 def _not_registered(pointer: str, detail: str) -> RedirectNotAllowedError:

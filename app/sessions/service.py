@@ -1,4 +1,4 @@
-"""The order of things: the policy decides, Apideck mints, the caller gets a link."""
+"""Creating a session for a caller: the policy decides, Apideck creates, the caller gets a link."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,14 @@ import orjson
 
 from app.apideck.client import ApideckClient
 from app.apideck.models import MintedSession
+from app.apideck.sessions import create_session
 from app.common.single_flight import SingleFlight
 from app.errors import (
     ApideckError,
     ApideckRejectedFieldsError,
     ApideckRejectedRequestError,
     FieldError,
+    RequestRejectedError,
 )
 from app.identity.models import Caller
 from app.observability.audit import AuditRecord
@@ -22,82 +24,87 @@ from app.settings import SessionSettings
 
 
 class SessionService:
-    """Mints Vault sessions for callers."""
+    """Creates Vault sessions for callers."""
 
     def __init__(
         self, settings: SessionSettings, apideck: Mapping[str, ApideckClient], tracing: Tracing
     ) -> None:
-        """Take what sessions may be, and whom to ask for them.
+        """Take the policy, and the clients that create sessions.
 
         Args:
-            settings: what the policy goes by.
-            apideck: a client of each Unify app, by the operator's name for it.
-            tracing: makes spans.
+            settings: the settings of the policy.
+            apideck: a client for each Unify app, by the operator's name for it.
+            tracing: creates spans.
         """
         self._settings = settings
         self._apideck = apideck
         self._tracing = tracing
-        self._under_way: SingleFlight[MintedSession] = SingleFlight()
+        self._in_flight: SingleFlight[MintedSession] = SingleFlight()
 
     async def mint(self, caller: Caller, request: SessionRequest, audit: AuditRecord) -> VaultLink:
-        """Mint one session for a caller.
+        """Create one session for a caller.
 
         Args:
-            caller: who asks.
-            request: what they ask for.
-            audit: is told for whom, where to, and under which id at Apideck.
+            caller: the caller.
+            request: the session that they request.
+            audit: gets consumer, redirect target, connector and Apideck's request ID.
 
         Raises:
-            RequestRejectedError: when the policy says no; Apideck saw nothing of it.
-            ApideckError: when Apideck does not make the session.
+            RequestRejectedError: the policy does not allow it; nothing was sent to Apideck.
+            ApideckError: Apideck did not create the session.
+            OutOfDescriptorsError: there is no file descriptor for a connection to Apideck.
         """
-        with self._tracing.span("plan session"):
-            plan = plan_session(caller, request, self._settings)
-        _note(plan, audit)
         try:
-            minted = await self._minted(caller, plan)
+            with self._tracing.span("plan session"):
+                plan = plan_session(caller, request, self._settings)
+        except RequestRejectedError:
+            audit.note_rejected_request(request)
+            raise
+        _record_plan(plan, audit)
+        try:
+            minted = await self._create(caller, plan)
         except ApideckError as error:
             audit.apideck_request_id = error.request_id
-            raise _blame(error, plan) from error
+            raise attribute_rejection(error, plan) from error
         audit.apideck_request_id = minted.request_id
         return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
 
-    async def _minted(self, caller: Caller, plan: SessionPlan) -> MintedSession:
+    async def _create(self, caller: Caller, plan: SessionPlan) -> MintedSession:
         apideck = self._apideck[caller.unify_app]
         if not self._settings.join_identical:
-            return await apideck.create_session(plan.consumer_id, plan.session)
-        # A double click: the same caller wants the very same session as one that is on its way.
-        # The caller is part of the key, so that nobody is ever given somebody else's session.
+            return await create_session(apideck, plan.consumer_id, plan.session)
+        # A double click: the same caller requests the same session while it is being created. The
+        # caller is part of the key, so that nobody gets the session of another caller.
         key = (caller.identity, caller.unify_app, plan.consumer_id, orjson.dumps(plan.session))
-        return await self._under_way.join(
-            key, lambda: apideck.create_session(plan.consumer_id, plan.session)
+        return await self._in_flight.join(
+            key, lambda: create_session(apideck, plan.consumer_id, plan.session)
         )
 
 
-def _note(plan: SessionPlan, audit: AuditRecord) -> None:
+def _record_plan(plan: SessionPlan, audit: AuditRecord) -> None:
     audit.consumer_id, audit.target = plan.consumer_id, plan.target
     if plan.connection is not None:
         audit.connection = f"{plan.connection['unified_api']}/{plan.connection['service_id']}"
 
 
-def _blame(error: ApideckError, plan: SessionPlan) -> ApideckError:
-    """Return the error as the caller's where Apideck refused what the caller supplied."""
+def attribute_rejection(error: ApideckError, plan: SessionPlan) -> ApideckError:
+    """Return an error that names the caller's fields if Apideck rejected fields of theirs."""
     if not isinstance(error, ApideckRejectedRequestError):
         return error
-    callers = sorted(
+    rejected = sorted(
         own
-        for own in plan.callers_own
-        if any(_within(own, field) or _within(field, own) for field in error.fields)
+        for own in plan.caller_fields
+        if any(_is_within(own, field) or _is_within(field, own) for field in error.fields)
     )
-    if not callers:
+    if not rejected:
         return error
     return ApideckRejectedFieldsError(
-        "Apideck refuses fields of the request.",
+        "Apideck rejected fields of the request.",
         reason=error.reason,
-        errors=[FieldError(pointer, "Apideck refuses this value.") for pointer in callers],
+        errors=[FieldError(pointer, "Apideck rejected this value.") for pointer in rejected],
     )
 
 
-def _within(part: str, whole: str) -> bool:
-    """Tell whether one JSON Pointer leads to what another does, or into it."""
+def _is_within(part: str, whole: str) -> bool:
+    """Return whether one JSON Pointer equals another, or points into it."""
     return f"{part}/".startswith(f"{whole}/")

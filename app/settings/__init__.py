@@ -6,9 +6,12 @@ from pydantic import model_validator
 
 from app.settings.apideck import ApideckSettings
 from app.settings.claims import ClaimPaths
-from app.settings.credentials import CredentialSettings, IntrospectionSettings
+from app.settings.cookie_sessions import CookieSessionSettings
+from app.settings.credentials import CredentialSettings
 from app.settings.groups import Group
-from app.settings.identity import CookieSessionSettings, IdentitySettings
+from app.settings.identity import IdentitySettings
+from app.settings.identity_source import IdentitySourceSettings
+from app.settings.introspection import IntrospectionSettings
 from app.settings.issuers import IssuerSettings
 from app.settings.limits import LimitSettings
 from app.settings.server import CorsSettings, LogSettings, ServerSettings, TracingSettings
@@ -21,6 +24,7 @@ __all__ = [
     "CorsSettings",
     "CredentialSettings",
     "IdentitySettings",
+    "IdentitySourceSettings",
     "IntrospectionSettings",
     "IssuerSettings",
     "LimitSettings",
@@ -48,11 +52,10 @@ class Settings(Group):
     @model_validator(mode="after")
     def _unify_apps_exist(self) -> Self:
         known = self.apideck.all_unify_apps()
-        sources: list[IssuerSettings | CookieSessionSettings] = [
-            *self.identity.issuers.values(),
-            *self.identity.cookie_sessions.values(),
-        ]
-        unknown = {name for source in sources for name in source.apideck.names} - set(known)
+        chosen = {
+            name for source in self.identity.sources() for name in source.settings.apideck.names
+        }
+        unknown = chosen - set(known)
         if unknown:
             raise ValueError("identity chooses a Unify app that apideck.unify_apps lacks")
         return self

@@ -1,22 +1,30 @@
-"""`APIDECK__…`: whom to ask, and with which key."""
+"""`APIDECK__…`: the Unify apps, and how Apideck is called."""
 
 import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.common.urls import origin, web_url
-from app.settings.groups import Group
+from app.settings.groups import Group, Secret
 
 _KEY = re.compile(r"[\x21-\x7e]{8,512}")
 
 
 def valid_api_key(value: str) -> str:
-    """Return `value` when it can be an API key: 8 to 512 printable ASCII characters, no space.
+    """Return `value` if it can be an API key: 8 to 512 printable ASCII characters, no space.
 
     Raises:
-        ValueError: otherwise, without quoting it.
+        ValueError: it cannot be one; the message does not quote it.
     """
     if _KEY.fullmatch(value) is None:
         raise ValueError("must be 8 to 512 printable ASCII characters without spaces")
@@ -28,9 +36,15 @@ def _valid_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-Key = Annotated[SecretStr, AfterValidator(_valid_secret)]
-AppId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-BaseUrl = Annotated[str, AfterValidator(web_url)]
+def _without_query(value: str) -> str:
+    if "?" in value:
+        raise ValueError("must have no query, because paths are appended to it")
+    return value
+
+
+Key = Annotated[Secret, AfterValidator(_valid_secret)]
+AppId = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x21-\x7e]{1,128}$")]
+BaseUrl = Annotated[str, AfterValidator(web_url), AfterValidator(_without_query)]
 VaultOrigins = Annotated[
     tuple[Annotated[str, AfterValidator(origin)], ...], Field(min_length=1, max_length=8)
 ]
@@ -38,118 +52,119 @@ UnifyAppName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,
 
 
 class _Keyed(Group):
-    """What has an API key."""
+    """Settings with an API key."""
 
     api_key: Key | None = None
-    """The secret API key. Give it here or in `api_key_file`, not in both."""
+    """The secret API key. Set either this or `api_key_file`."""
 
     api_key_file: Path | None = None
-    """A file that holds the API key and nothing else, such as a mounted secret. A new key in it is
-    taken into use within seconds, without a restart."""
+    """A file that contains only the API key, such as a mounted secret. A new key in it is used
+    within seconds, without a restart."""
 
     app_id: AppId
-    """The id of your Unify app in Apideck."""
+    """The ID of your Unify app in Apideck."""
 
-    @model_validator(mode="after")
-    def _one_key(self) -> Self:
-        if (self.api_key is None) == (self.api_key_file is None):
-            raise ValueError("needs exactly one of api_key and api_key_file")
-        return self
+    @field_validator("api_key_file")
+    @classmethod
+    def _one_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "api_key" in info.data and (info.data["api_key"] is None) == (value is None):
+            raise ValueError("set exactly one of api_key and api_key_file")
+        return value
 
 
 class AdditionalUnifyApp(_Keyed):
     """A further Unify app: another environment, region or brand, with its own key."""
 
     base_url: BaseUrl | None = None
-    """Where its API is; the same as of the first one where this is not given."""
+    """URL of its API; by default that of the first Unify app."""
 
     vault_origins: VaultOrigins | None = None
-    """Origins that its sessions may open at; those of the first one where this is not given."""
+    """Origins at which its sessions may open; by default those of the first Unify app."""
 
 
 class UnifyApp(_Keyed):
-    """A Unify app with everything that is needed to ask as it."""
+    """A Unify app with everything that is needed to call Apideck as it."""
 
     DEFAULT: ClassVar = "default"
-    """The name of the application that the settings outside `unify_apps` describe."""
+    """The name of the Unify app that the settings outside `unify_apps` describe."""
 
     base_url: BaseUrl
-    """Where its API is."""
+    """URL of its API."""
 
     vault_origins: VaultOrigins
-    """Origins that its sessions may open at."""
+    """Origins at which its sessions may open."""
 
 
 class RetrySettings(Group):
-    """Asking again after a failure that may pass."""
+    """Retries after a temporary failure."""
 
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    """Requests to Apideck that one session may take, the first included; 1 never asks again."""
+    """Attempts for one call to Apideck, including the first; 1 means no retries."""
 
     base_delay_seconds: Annotated[float, Field(gt=0, le=10)] = 0.1
-    """Seconds before the second attempt at most; each further one doubles it, and chance picks
-    from zero to that. A Retry-After of Apideck's counts instead."""
+    """Longest delay before the second attempt, in seconds; it doubles with each further attempt.
+    The delay is random between zero and that. A Retry-After of Apideck takes precedence."""
 
     max_delay_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """Seconds that chance picks from at most."""
+    """Longest delay before any attempt, in seconds."""
 
     budget_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Retries per request in the long run, so that an outage brings only so much more traffic."""
+    """Retries per call in the long run, which limits the additional load during an outage."""
 
     budget_reserve: Annotated[int, Field(ge=0, le=1000)] = 10
-    """Retries that quiet times save up at most."""
+    """Largest number of retries that can be saved up."""
 
 
 class BreakerSettings(Group):
-    """Not asking while most requests fail."""
+    """The circuit breaker, which stops requests while most of them fail."""
 
     failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share of failed requests at which asking stops."""
+    """Share of failed requests at which it opens."""
 
     min_requests: Annotated[int, Field(ge=1, le=10_000)] = 20
-    """Requests within the window below which it never does."""
+    """Requests within the window below which it never opens."""
 
     window_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
-    """Seconds that a request counts."""
+    """How long a request counts, in seconds."""
 
     open_seconds: Annotated[float, Field(gt=0, le=300)] = 5.0
-    """Seconds until one request at a time is tried again."""
+    """How long no request is sent, in seconds; then one at a time is tried."""
 
     probes: Annotated[int, Field(ge=1, le=100)] = 3
-    """Tries that must go well, one after the other, before all requests are let through."""
+    """Consecutive successes after which it closes."""
 
 
 class ApideckSettings(UnifyApp):
-    """Whom to ask for sessions, with which key, and for how long."""
+    """The Unify apps, and how Apideck is called."""
 
     base_url: BaseUrl = "https://unify.apideck.com"
-    """Where Apideck's API is. There is no other production host than the default."""
+    """URL of Apideck's API. The default is its only production host."""
 
     vault_origins: VaultOrigins = ("https://vault.apideck.com",)
-    """Origins that a session may open at; an answer that names any other is refused."""
+    """Origins at which a session may open; a session at any other origin is rejected."""
 
     unify_apps: dict[UnifyAppName, AdditionalUnifyApp] = Field(default_factory=dict)
-    """Further Unify apps, each under a name by which issuers and claims choose it. The one
-    that is described here, outside of this table, is named `default`."""
+    """Further Unify apps, each under a name by which issuers and claims select it. The Unify app
+    that is described outside this table is named `default`."""
 
     deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
-    """Seconds that one session may take upstream: connecting, every attempt, and the waiting in
-    between."""
+    """Time for one call to Apideck, in seconds: connecting, all attempts and the delays between
+    them."""
 
     attempt_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
-    """Seconds that one attempt may take, connecting included."""
+    """Time for one attempt, including connecting, in seconds."""
 
     max_response_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
-    """Bytes of an answer that are read at most; a longer one is refused."""
+    """Largest response body in bytes; a larger one is rejected."""
 
     retries: RetrySettings = RetrySettings()
-    """Asking again after a failure that may pass."""
+    """Retries after a temporary failure."""
 
     breaker: BreakerSettings = BreakerSettings()
-    """Not asking while most requests fail."""
+    """The circuit breaker, which stops requests while most of them fail."""
 
     def all_unify_apps(self) -> dict[str, UnifyApp]:
-        """Return each application under its name, with whatever it shares with the first one."""
+        """Return each Unify app by its name, with the settings that it inherits from the first."""
         every: dict[str, UnifyApp] = {self.DEFAULT: self}
         for name, further in self.unify_apps.items():
             every[name] = UnifyApp(
@@ -164,5 +179,5 @@ class ApideckSettings(UnifyApp):
     @model_validator(mode="after")
     def _one_default(self) -> Self:
         if self.DEFAULT in self.unify_apps:
-            raise ValueError("default is the name of the Unify app outside of unify_apps")
+            raise ValueError("unify_apps must not contain the name default")
         return self

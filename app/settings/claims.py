@@ -1,4 +1,4 @@
-"""What claims mean: settings that issuers and cookie sessions have in common."""
+"""Which claims describe a caller, and where in the claims they are."""
 
 from typing import Annotated, Self
 
@@ -13,7 +13,7 @@ _MAX_PATHS = 4
 
 
 def listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return a setting of one or more strings as a tuple; one string stands for a list of one."""
+    """Return a setting of one or more strings as a tuple; a string stands for a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -55,11 +55,11 @@ ClaimValue = Annotated[str | int | bool, PlainValidator(_claim_value)]
 
 
 class ClaimPaths(Group):
-    """Which claim becomes what."""
+    """Which claims describe the consumer."""
 
     consumer_id: Annotated[str | tuple[str, ...], AfterValidator(_claim_paths)] = "sub"
-    """The claim that names the customer: your tenant's id. It is required of every user. Several
-    claims are joined to one id, each percent-encoded, with a colon between them."""
+    """The claim that identifies the customer, such as your tenant id. Every user needs it. Several
+    claims are joined by colons into one id, each percent-encoded."""
 
     account_name: ClaimPath | None = None
     """Name of the customer's account."""
@@ -68,24 +68,24 @@ class ClaimPaths(Group):
     """Name of the person."""
 
     email: ClaimPath | None = "email"
-    """E-mail address of the person, for display; never a key."""
+    """E-mail address of the person, for display only."""
 
     image: ClaimPath | None = "picture"
     """URL of a picture."""
 
 
 class UnifyAppChoice(Group):
-    """Which of your Unify apps sessions are made with; see `APIDECK__UNIFY_APPS`."""
+    """Which of your Unify apps sessions belong to; see `APIDECK__UNIFY_APPS`."""
 
     unify_app: UnifyAppName = "default"
-    """Always this one, unless `claim` is given."""
+    """The Unify app, unless `claim` is set."""
 
     claim: ClaimPath | None = None
-    """The one that this claim names. Who has no such claim, or one that is not in `allowed`, is
-    refused."""
+    """The claim that names the Unify app. A caller without it, or with a Unify app that is not in
+    `allowed`, is rejected."""
 
     allowed: tuple[UnifyAppName, ...] = ()
-    """The applications that `claim` may name."""
+    """The Unify apps that `claim` may name."""
 
     @model_validator(mode="after")
     def _claim_is_bounded(self) -> Self:
@@ -95,5 +95,5 @@ class UnifyAppChoice(Group):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every application that can be chosen."""
+        """Every Unify app that can be chosen."""
         return self.allowed or (self.unify_app,)

@@ -1,4 +1,4 @@
-"""What the settings come to, and where each of them is from."""
+"""The settings in effect, and the source of each."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,22 +8,38 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import to_jsonable_python
 
 from app.settings import Settings
+from app.settings.config_file import holds
+from app.settings.sources import variable
 
 _MASK = "**********"
 
 
 def effective(settings: Settings, sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a line for each setting: its name in the environment, its value, where that is from.
+    """Yield a line for each setting: its name in the environment, its value, and its source.
 
-    Secrets are masked; a URL that may hold a password is one.
+    Secrets are masked; a URL that can contain a password is a secret.
 
     Args:
         settings: what is in effect.
-        sources: what each source gave, nested, by the source's name; the first one counts most.
+        sources: what each source gives, nested, by the source's name; the first counts most.
     """
+    for name, value, source in _origins(settings, sources):
+        yield f"{name}={_shown(value)}  # {source or 'default'}"
+
+
+def given(settings: Settings, sources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each setting that is not a default: its name and its source."""
+    for name, _, source in _origins(settings, sources):
+        if source is not None:
+            yield f"{name}: from {source}"
+
+
+def _origins(
+    settings: Settings, sources: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, object, str | None]]:
     for path, value in _leaves(settings, ()):
-        origin = next((name for name, given in sources.items() if _has(given, path)), "default")
-        yield f"{'__'.join(path).upper()}={_shown(value)}  # {origin}"
+        source = next((name for name, values in sources.items() if holds(values, path)), None)
+        yield variable(path), value, source
 
 
 def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -35,14 +51,6 @@ def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from _leaves(below, (*path, name))
     else:
         yield path, value
-
-
-def _has(given: object, path: tuple[str, ...]) -> bool:
-    for name in path:
-        if not isinstance(given, Mapping) or name not in given:
-            return False
-        given = given[name]
-    return True
 
 
 def _shown(value: object) -> str:

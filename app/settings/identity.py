@@ -1,15 +1,18 @@
-"""`IDENTITY__…`: who is believed, and what their claims mean."""
+"""`IDENTITY__…`: the sources of callers, and what they have in common."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.settings.claims import ClaimPaths, UnifyAppChoice, listed
-from app.settings.credentials import CookieName, WebUrlSetting
+from app.settings.claims import listed
+from app.settings.cookie_sessions import CookieSessionSettings
+from app.settings.credentials import CredentialLocation
 from app.settings.groups import Group
-from app.settings.issuers import ConsumerPrefix, IssuerSettings
+from app.settings.identity_source import ConfiguredSource, IdentitySourceSettings, S
+from app.settings.issuers import IssuerSettings
 
 # Headers that browsers send by themselves, or that any page may set without a preflight (Fetch
 # Standard, "forbidden request-header" and "CORS-safelisted request-header").
@@ -26,41 +29,14 @@ def _csrf_header(value: str) -> str:
     return value
 
 
-class CookieSessionSettings(Group):
-    """An application whose own session cookie says who somebody is.
-
-    The cookie means nothing to this service, so the application is asked: its "who am I" URL is
-    called with that cookie and nothing else.
-    """
-
-    cookie: CookieName
-    """Name of the application's session cookie."""
-
-    whoami_url: WebUrlSetting
-    """Answers a GET that carries the cookie: 200 with the person's claims as a JSON object, of
-    which `sub` is required, or 401 or 403 when nobody is signed in."""
-
-    cache_seconds: Annotated[int, Field(ge=0, le=300)] = 10
-    """Seconds that an answer is believed: a person who signs out can mint for so much longer."""
-
-    consumer_prefix: ConsumerPrefix = ""
-    """Put before the consumer id of its people; see the same setting of an issuer."""
-
-    claims: ClaimPaths = ClaimPaths()
-    """Which claim becomes what."""
-
-    apideck: UnifyAppChoice = UnifyAppChoice()
-    """Which of your Unify apps its people's sessions are made with."""
-
-
 class IdentitySettings(Group):
-    """Who is believed: issuers of tokens, and applications with sessions of their own."""
+    """The sources of callers. A dictionary for each kind; the keys are your names for them."""
 
     issuers: dict[str, IssuerSettings] = Field(default_factory=dict)
-    """The issuers, each under a name of your own that logs and metrics use."""
+    """Issuers of tokens."""
 
     cookie_sessions: dict[str, CookieSessionSettings] = Field(default_factory=dict)
-    """The applications whose session cookies are believed, each under a name of your own."""
+    """Applications whose session cookies identify people."""
 
     csrf_header: Annotated[
         str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$"), AfterValidator(_csrf_header)
@@ -69,54 +45,80 @@ class IdentitySettings(Group):
     cannot add it without a preflight."""
 
     jwks_refresh_seconds: Annotated[int, Field(ge=30, le=86_400)] = 600
-    """Age of an issuer's keys, in seconds, at which they are fetched anew in the background."""
+    """Age of an issuer's keys, in seconds, at which they are fetched again in the background."""
 
     jwks_max_age_seconds: Annotated[int, Field(ge=60, le=604_800)] = 86_400
-    """Age of an issuer's keys, in seconds, beyond which they are not used while the issuer does
-    not answer."""
+    """Age of an issuer's keys, in seconds, up to which they are used while the issuer does not
+    respond."""
 
     jwks_cooldown_seconds: Annotated[int, Field(ge=1, le=600)] = 30
-    """Seconds between two fetches that an unknown key id may cause."""
+    """Seconds between two fetches that unknown key ids can cause."""
 
     remembered_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
-    """Verified tokens whose callers are remembered, for each place that tokens come in: until one
-    expires or its key is withdrawn, it is not verified again. 0 remembers none."""
+    """Verified tokens that are cached for each credential location. A cached token is not verified
+    again until it expires or its key is withdrawn. 0 turns the cache off."""
 
     fetch_timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
-    """Seconds that an issuer or an application has to answer."""
+    """Seconds within which an issuer or an application must respond."""
+
+    def sources(self) -> Iterator[ConfiguredSource[IdentitySourceSettings]]:
+        """Yield every configured source, whatever its kind."""
+        for field in type(self).model_fields:
+            group = getattr(self, field)
+            for name, settings in group.items() if isinstance(group, dict) else ():
+                if isinstance(settings, IdentitySourceSettings):
+                    setting = f"IDENTITY__{field.upper()}__{name.upper()}"
+                    yield ConfiguredSource(setting, name, settings)
+
+    def sources_of(self, kind: type[S]) -> Iterator[ConfiguredSource[S]]:
+        """Yield every configured source of one kind."""
+        for source in self.sources():
+            if isinstance(source.settings, kind):
+                yield ConfiguredSource(source.setting, source.name, source.settings)
+
+    def locations(self) -> tuple[CredentialLocation, ...]:
+        """Return every location of credentials, each once."""
+        every = (location for one in self.sources() for location in one.settings.locations)
+        return tuple(dict.fromkeys(every))
 
     @property
     def uses_cookies(self) -> bool:
-        """Tell whether any caller may come with a cookie."""
-        cookies = [issuer.credential.cookie for issuer in self.issuers.values()]
-        return bool(self.cookie_sessions) or any(cookies)
+        """Whether any credential is in a cookie."""
+        return any(location.kind == "cookie" for location in self.locations())
 
     @model_validator(mode="after")
-    def _somebody(self) -> Self:
-        if not self.issuers and not self.cookie_sessions:
-            raise ValueError("needs at least one of issuers and cookie_sessions")
+    def _has_sources(self) -> Self:
+        names = Counter(source.name for source in self.sources())
+        if not names:
+            raise ValueError("needs at least one source of callers, such as issuers.<name>")
+        if names.most_common(1)[0][1] > 1:
+            raise ValueError("two sources of callers have the same name")
         return self
 
     @model_validator(mode="after")
-    def _one_meaning_for_each_token(self) -> Self:
-        seen: set[tuple[str, str]] = set()
-        for issuer in self.issuers.values():
-            pairs = {(issuer.issuer, audience) for audience in listed(issuer.audience)}
-            if seen & pairs:
-                raise ValueError("two issuers have the same issuer URL and audience")
-            seen |= pairs
-        places = [i.credential for i in self.issuers.values() if i.introspection is not None]
-        if len(set(places)) != len(places):
-            raise ValueError("two issuers introspect tokens from the same place")
-        cookies = [session.cookie for session in self.cookie_sessions.values()]
-        cookies += {i.credential.cookie for i in self.issuers.values() if i.credential.cookie}
-        if len(set(cookies)) != len(cookies):
-            raise ValueError("two issuers or cookie_sessions use the same cookie")
+    def _one_meaning_for_each_credential(self) -> Self:
+        tokens = Counter(
+            (source.settings.issuer, audience)
+            for source in self.sources_of(IssuerSettings)
+            for audience in set(listed(source.settings.audience))
+        )
+        if any(count > 1 for count in tokens.values()):
+            raise ValueError("two issuers have the same issuer URL and audience")
+        for location in self.locations():
+            here = [one.settings for one in self.sources() if location in one.settings.locations]
+            if len(here) > 1 and not all(one.shares_locations for one in here):
+                raise ValueError("two sources use the same cookie")
+            if sum(one.accepts_opaque_credentials for one in here) > 1:
+                raise ValueError("two issuers introspect tokens from the same location")
         return self
 
     @model_validator(mode="after")
     def _one_meaning_for_each_consumer(self) -> Self:
-        prefixes = list(self._user_prefixes())
+        prefixes = [
+            source.settings.consumer_prefix
+            for source in self.sources()
+            if source.settings.identifies_users
+        ]
         if any(
             one.startswith(other)
             for i, one in enumerate(prefixes)
@@ -128,10 +130,3 @@ class IdentitySettings(Group):
                 "with another"
             )
         return self
-
-    def _user_prefixes(self) -> Iterator[str]:
-        for issuer in self.issuers.values():
-            if issuer.kind == "users":
-                yield issuer.consumer_prefix
-        for session in self.cookie_sessions.values():
-            yield session.consumer_prefix

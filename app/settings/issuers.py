@@ -1,13 +1,15 @@
-"""`IDENTITY__ISSUERS__…`: one issuer of tokens, and what is asked of a token of its."""
+"""`IDENTITY__ISSUERS__…`: one issuer of tokens, and the requirements for its tokens."""
 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from app.settings.claims import ClaimPath, ClaimPaths, ClaimValue, UnifyAppChoice
-from app.settings.credentials import CredentialSettings, IntrospectionSettings, WebUrlSetting
-from app.settings.groups import Group, NonEmpty
+from app.settings.claims import ClaimPath, ClaimValue
+from app.settings.credentials import CredentialLocation, CredentialSettings, WebUrlSetting
+from app.settings.groups import NonEmpty
+from app.settings.identity_source import IdentitySourceSettings
+from app.settings.introspection import IntrospectionSettings
 from app.vault import MAX_CONSUMER_ID_LENGTH
 
 Algorithm = Literal[
@@ -23,7 +25,7 @@ Algorithm = Literal[
     "EdDSA",
     "Ed25519",
 ]
-"""Asymmetric ones only: with HMAC, whoever can verify can also sign (RFC 8725 section 3.1)."""
+"""Asymmetric ones only: with HMAC, every verifier can also sign (RFC 8725 section 3.1)."""
 
 
 # An asterisk stands for the rest of an id, so it can only be the last character.
@@ -49,39 +51,38 @@ def _grant(value: str) -> str:
 
 Scope = Annotated[str, AfterValidator(_one_scope)]
 Grant = Annotated[str, AfterValidator(_grant)]
-ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
 
 
-class IssuerSettings(Group):
-    """One issuer of tokens, and what is asked of a token of its."""
+class IssuerSettings(IdentitySourceSettings):
+    """One issuer of tokens, and the requirements for its tokens."""
 
     issuer: WebUrlSetting
     """The `iss` of its tokens, exactly: a slash at the end counts."""
 
     audience: NonEmpty | Annotated[tuple[NonEmpty, ...], Field(min_length=1)]
-    """The `aud` of tokens that are meant for this service; one of these must be in the token."""
+    """The `aud` of tokens for this service; a token must contain one of these."""
 
     audience_claim: ClaimPath = "aud"
-    """The claim that holds the audience, for issuers that put it elsewhere."""
+    """The claim that holds the audience, for issuers that use another one."""
 
     kind: Literal["users", "services"] = "users"
-    """Whose tokens these are: people's, who mint for themselves, or services', which mint for
-    others within their grant."""
+    """Whose tokens these are. Users start sessions for themselves, services for the consumers in
+    their grant."""
 
     credential: CredentialSettings = CredentialSettings()
-    """Where its tokens are looked for."""
+    """Where callers put these tokens."""
 
     jwks_uri: WebUrlSetting | None = None
-    """Where its keys are. Without it they are found by OpenID Connect Discovery."""
+    """URL of its JWK Set. By default it is found by OpenID Connect Discovery."""
 
     introspection: IntrospectionSettings | None = None
-    """Ask the issuer about each token instead of verifying it here."""
+    """Have the issuer check each token, instead of verifying its signature here."""
 
     userinfo: bool = False
-    """Ask the issuer's UserInfo endpoint for a name, e-mail or picture that a token lacks."""
+    """Request the name, e-mail address or picture that a token lacks from the UserInfo endpoint."""
 
     userinfo_endpoint: WebUrlSetting | None = None
-    """The UserInfo endpoint. Without it, it is found by OpenID Connect Discovery."""
+    """The UserInfo endpoint. By default it is found by OpenID Connect Discovery."""
 
     algorithms: tuple[Algorithm, ...] = Field(
         default=("RS256", "PS256", "ES256", "EdDSA", "Ed25519"), min_length=1
@@ -102,20 +103,10 @@ class IssuerSettings(Group):
     """Claims that a token must not have, with any value. Tokens that have one are rejected."""
 
     leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 30
-    """Seconds by which the issuer's clock and ours may differ."""
+    """Seconds by which the clocks of the issuer and this service may differ."""
 
     max_token_age_seconds: Annotated[int, Field(ge=60, le=604_800)] | None = None
-    """Seconds since `iat` after which a token is refused even if it has not expired."""
-
-    consumer_prefix: ConsumerPrefix = ""
-    """Put before the consumer id of its users. With several sources of users each needs one of
-    its own, so that equal claims of two of them never mean the same consumer."""
-
-    claims: ClaimPaths = ClaimPaths()
-    """Which claim becomes what. Of users only."""
-
-    apideck: UnifyAppChoice = UnifyAppChoice()
-    """Which of your Unify apps its callers' sessions are made with."""
+    """Seconds since `iat` after which a token is rejected even if it has not expired."""
 
     required_scope: Scope | None = None
     """One scope that a token must have in `scope` or `scp`, which hold a list or a space-separated
@@ -128,8 +119,8 @@ class IssuerSettings(Group):
     """The claim that holds the roles of a token: a list, or a string that is one role."""
 
     grants: dict[NonEmpty, tuple[Grant, ...]] = Field(default_factory=dict)
-    """For which consumers a service may mint, by the service's `sub`: exact consumer ids, prefixes
-    as `eu-*`, or `*` for all. Of services only, and required of them."""
+    """The consumers for which a service may start sessions, by the `sub` of the service: consumer
+    ids, prefixes such as `eu-*`, or `*` for all. Services only, which need at least one."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -138,5 +129,30 @@ class IssuerSettings(Group):
         if self.kind == "services" and self.userinfo:
             raise ValueError("services have no UserInfo")
         if self.kind == "users" and self.grants:
-            raise ValueError("grants are for services; users mint for themselves")
+            raise ValueError("grants are for services; users start sessions for themselves")
         return self
+
+    @property
+    def locations(self) -> tuple[CredentialLocation, ...]:
+        """The configured location of its tokens."""
+        return (self.credential.location,)
+
+    @property
+    def identifies_users(self) -> bool:
+        """Whether these are the tokens of people."""
+        return self.kind == "users"
+
+    @property
+    def accepts_opaque_credentials(self) -> bool:
+        """Whether tokens need no form, because the issuer checks them."""
+        return self.introspection is not None
+
+    @property
+    def shares_locations(self) -> bool:
+        """Signed tokens name their issuer, so several issuers can share a location."""
+        return True
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The client secret for introspection."""
+        return () if self.introspection is None else (self.introspection.secret.get_secret_value(),)

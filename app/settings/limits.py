@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
-from app.settings.groups import Group
+from app.settings.groups import Group, Secret
 
 MAX_PER_SECOND: Final = 100_000
 
@@ -60,7 +60,7 @@ class LimitSettings(Group):
     """Sessions that all callers together may request: per process when requests are counted in
     memory, across all processes with a shared store."""
 
-    store: Annotated[SecretStr, AfterValidator(_known_store)] = SecretStr(MEMORY)
+    store: Annotated[Secret, AfterValidator(_known_store)] = SecretStr(MEMORY)
     """Where requests are counted: `memory`, each process by itself; or the URL of a Redis or Valkey
     that all processes share, such as `redis://:password@redis:6379/0`. Percent-encode special
     characters in the password. TLS parameters such as `?ssl_ca_certs=/run/ca.pem` go with

@@ -1,4 +1,4 @@
-"""`SESSION__…`: what a session may be."""
+"""`SESSION__…`: the policy for sessions."""
 
 import json
 from typing import Annotated, Any, Self
@@ -32,32 +32,30 @@ PERMISSIONS = frozenset(
         *(f"{name}.{key}" for name, part in _GROUPS.items() for key in part.__annotations__),
     ]
 )
-"""Every field that a caller can be allowed to set: `theme` is all of it, `theme.logo` one of it."""
+"""Every field that a caller may be allowed to set: `theme` as a whole, or only `theme.logo`."""
 SERVICES_ONLY = frozenset(["consumer_metadata"])
-"""Those of them that a user cannot: their own is in their identity."""
+"""Fields that no user may set: a user's metadata comes from their credential."""
 
 
 def _permission(value: str) -> str:
     if value not in PERMISSIONS:
-        raise ValueError("names no field that a caller can be allowed to set")
+        raise ValueError(f"must be one of {', '.join(sorted(PERMISSIONS))}")
     return value
 
 
 def _users_permission(value: str) -> str:
     if value in SERVICES_ONLY:
-        raise ValueError(
-            f"must not name {value}: what a user may say of themselves is in the claims"
-        )
+        raise ValueError(f"must not contain {value}: a user's metadata comes from the claims")
     return value
 
 
-def _free(value: dict[str, Any]) -> dict[str, Any]:
-    # TOML has values that JSON has not, and orjson would write some of them as null.
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    # TOML has values that JSON does not have, and orjson writes some of them as null.
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         strict_json.loads(text)
     except (TypeError, ValueError, RecursionError):
-        raise ValueError("must hold nothing but what JSON can") from None
+        raise ValueError("must contain only values that JSON has") from None
     if len(orjson.dumps(value)) > MAX_CUSTOM_SETTINGS_BYTES:
         raise ValueError(f"must be at most {MAX_CUSTOM_SETTINGS_BYTES} bytes as JSON")
     return value
@@ -70,31 +68,31 @@ TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class SessionDefaults(Group):
-    """What every session has unless its caller may say otherwise, and does."""
+    """What every session contains, unless its caller may override it and does."""
 
     settings: VaultSettings = VaultSettings()
-    """Apideck's `settings`. `unified_apis` given here are also the only ones a caller may name."""
+    """Apideck's `settings`. If it has `unified_apis`, callers may name only these."""
 
     theme: Theme = Theme()
     """Apideck's `theme`."""
 
-    custom_consumer_settings: Annotated[dict[str, Any], AfterValidator(_free)] = Field(
+    custom_consumer_settings: Annotated[dict[str, Any], AfterValidator(_json_object)] = Field(
         default_factory=dict
     )
-    """Apideck's `custom_consumer_settings`: passed on as they are, 4096 bytes of JSON at most."""
+    """Apideck's `custom_consumer_settings`, sent unchanged; at most 4096 bytes of JSON."""
 
 
 class SessionSettings(Group):
-    """What a session may be, and which part of it is the caller's to say."""
+    """The policy for sessions: defaults, and the fields that callers may set."""
 
     return_to: dict[TargetName, RedirectUri] = Field(default_factory=dict)
-    """The registered redirect URIs, each under the name by which callers ask for it."""
+    """The registered redirect URIs, each under the name that callers use."""
 
     default_return_to: TargetName | None = None
-    """The one that is used when the caller names none."""
+    """The redirect target for requests that name none."""
 
     defaults: SessionDefaults = SessionDefaults()
-    """What lies underneath every session."""
+    """What every session contains by default."""
 
     users_may_set: tuple[UsersPermission, ...] = (
         "return_to",
@@ -116,18 +114,20 @@ class SessionSettings(Group):
     """Fields that a service may set."""
 
     max_session_length: SessionLength = "1h"
-    """The longest session that a caller may ask for, and that is given. A session cannot be
-    revoked before its end."""
+    """The longest session that is created. A session cannot be revoked before it expires."""
 
     join_identical: bool = True
-    """Answer a caller's identical requests that come while the first is on its way, as double
-    clicks do, with the one session that Apideck makes for it."""
+    """Give a caller who sends identical requests at the same time, such as a double click, one
+    session for all of them."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.default_return_to is not None and self.default_return_to not in self.return_to:
-            raise ValueError("default_return_to names no entry of return_to")
+            raise ValueError("default_return_to must be the name of an entry of return_to")
         length = self.defaults.settings.get("session_length")
         if length and session_minutes(length) > session_minutes(self.max_session_length):
-            raise ValueError("defaults.settings.session_length is longer than max_session_length")
+            raise ValueError(
+                f"defaults.settings.session_length ({length}) must be at most "
+                f"max_session_length ({self.max_session_length})"
+            )
         return self

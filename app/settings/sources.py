@@ -1,44 +1,131 @@
 """Where settings come from: the environment, over one TOML file."""
 
 import os
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
 )
 
+from app.common import strict_json
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.settings.config_file import ConfigFile, holds
+from app.settings.faults import Path, faults_of
+from app.settings.schema import ANY, nearest, settings_in
 
 CONFIG_FILE = "CONFIG_FILE"
 """The environment variable that names the TOML file."""
 
+DELIMITER = "__"
 
-class _Sources(BaseSettings, Settings):
-    """The same settings, filled from outside."""
+HOW_TO_BEGIN = (
+    "No settings were found. The service needs at least these variables in its environment:",
+    "APIDECK__API_KEY=<your Apideck API key>",
+    "APIDECK__APP_ID=<your Apideck app ID>",
+    "IDENTITY__ISSUERS__MAIN__ISSUER=<the iss of your users' tokens>",
+    "IDENTITY__ISSUERS__MAIN__AUDIENCE=<the aud of your users' tokens>",
+    "or the same in a TOML file that CONFIG_FILE names; see README.md and docs/configuration.md",
+)
 
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_nested_delimiter="__")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = os.environ.get(CONFIG_FILE)
-        if not file:
-            return (env_settings,)
-        return env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+class _Environment(EnvSettingsSource):
+    """Environment variables. What is a list or a table is for the groups to decode."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the JSON object that holds a whole group.
+
+        Any other value of such a variable is another program's, as `SESSION=ubuntu` is.
+        """
+        value, key, is_complex = super().get_field_value(field, field_name)
+        if isinstance(value, str) and not value.lstrip().startswith("{"):
+            value = None
+        return value, key, is_complex
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
+        """Decode a JSON object, because further variables can add to it; leave the rest."""
+        if not str(value).lstrip().startswith("{"):
+            return value
+        try:
+            return strict_json.loads(value.encode())
+        except (ValueError, RecursionError):
+            return value
+
+
+class _Variables(BaseSettings, Settings):
+    """Tells the library which variables there are."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_nested_delimiter=DELIMITER)
+
+
+class Sources:
+    """What the environment and the file give.
+
+    Attributes:
+        environment: what the environment gives, nested.
+        file: the file, if there is one.
+    """
+
+    def __init__(self) -> None:
+        """Read both.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        path = os.environ.get(CONFIG_FILE)
+        self.environment: dict[str, Any] = _Environment(_Variables)()
+        self.file = ConfigFile(path) if path else None
+
+    def load(self) -> Settings:
+        """Return the settings.
+
+        Raises:
+            ConfigurationError: with one line for each fault, naming the setting, never its value.
+        """
+        if not self.environment and self.file is None:
+            raise ConfigurationError([*HOW_TO_BEGIN, *misspelt()])
+        # Where a group is missing as a whole, what it lacks is named.
+        values = _merged({"apideck": {}, "identity": {}}, self._in_file, self.environment)
+        try:
+            return Settings.model_validate(values)
+        except ValidationError as error:
+            raise ConfigurationError([*faults_of(error, self), *misspelt()]) from None
+        except RecursionError:
+            raise ConfigurationError(["settings: are nested too deeply"]) from None
+
+    def given(self) -> dict[str, dict[str, Any]]:
+        """Return what each source gives, nested, by the source's name; the first counts most."""
+        return {"environment": self.environment, "file": self._in_file}
+
+    def place(self, path: Path) -> str:
+        """Return where a setting is given, or would be: its variable, or its file and line."""
+        origin = self._origin(path)
+        if self.file is None or origin is None:
+            return variable(path)
+        return f"{self.file.path}, line {self.file.line_of(origin)}: {'.'.join(path)}"
+
+    def spelling(self, path: Path, like: Path) -> str:
+        """Return the name of a setting at the place where another one is given."""
+        return variable(path) if self._origin(like) is None else path[-1]
+
+    def _origin(self, path: Path) -> Path | None:
+        """Return the path itself or the table that lacks it, if the file alone has that."""
+        for origin in (path, path[:-1]):
+            if holds(self.environment, origin):
+                return None
+            if holds(self._in_file, origin):
+                return origin
+        return None
+
+    @property
+    def _in_file(self) -> dict[str, Any]:
+        return self.file.values if self.file else {}
 
 
 def load_settings() -> Settings:
@@ -47,29 +134,36 @@ def load_settings() -> Settings:
     Raises:
         ConfigurationError: with one line for each fault, naming the setting, never its value.
     """
-    file = os.environ.get(CONFIG_FILE)
-    if file and not Path(file).is_file():
-        raise ConfigurationError([f"{CONFIG_FILE}: there is no such file"])
-    try:
-        return _Sources()
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"{_name(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)
-        ) from None
-    except RecursionError:
-        raise ConfigurationError(["settings cannot be read: nested too deeply"]) from None
-    except (SettingsError, ValueError) as error:
-        raise ConfigurationError([f"settings cannot be read: {error}"]) from None
+    return Sources().load()
 
 
-def given() -> dict[str, dict[str, Any]]:
-    """Return what each source gives, nested, by the source's name; the first one counts most."""
-    sources = {"environment": EnvSettingsSource(_Sources)()}
-    if file := os.environ.get(CONFIG_FILE):
-        sources["file"] = TomlConfigSettingsSource(_Sources, Path(file))()
-    return sources
+def misspelt() -> Iterator[str]:
+    """Yield a line for each variable that is not a setting, but looks like one."""
+    patterns = {"_".join(path): path for path in settings_in(Settings)}
+    for name, value in sorted(os.environ.items()):
+        path = tuple(name.lower().split(DELIMITER))
+        if path[0] in Settings.model_fields and len(path) > 1:
+            continue  # It is read as a setting.
+        meant = nearest(path, Settings) if len(path) > 1 else None
+        # Kubernetes sets such variables for each service of the namespace.
+        if meant is None and not value.startswith("tcp://"):
+            flat = name.lower().replace(DELIMITER, "_")
+            meant = next((patterns[one] for one in patterns if fnmatchcase(flat, one)), None)
+        if meant is not None and name != CONFIG_FILE:
+            yield f"{name}: is not a setting; did you mean {variable(meant)}?"
 
 
-def _name(location: tuple[int | str, ...]) -> str:
-    return "__".join(str(part) for part in location).upper() or "settings"
+def variable(path: Path) -> str:
+    """Return the environment variable of a setting."""
+    return DELIMITER.join(path).upper().replace(ANY, "<name>") or "settings"
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested values laid over each other; the last layer counts most."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            lower = merged.get(name)
+            both = isinstance(value, Mapping) and isinstance(lower, Mapping)
+            merged[name] = _merged(lower, value) if both and lower is not None else value
+    return merged

@@ -15,18 +15,18 @@ async def samples(
     service: httpx.AsyncClient,
 ) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Return every sample by its name and labels."""
-    answer = await service.get("/metrics")
+    response = await service.get("/metrics")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(response.text)
         for sample in family.samples
     }
 
 
-async def test_what_came_of_requests_is_counted(
+async def test_outcomes_are_counted(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Mints, refusals and failures are told apart, by kind of caller and by problem."""
+    """Sessions, rejections and failures are counted by kind of caller and by problem."""
     apideck.fail(faults.error(401))
     for _ in range(2):
         await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -51,8 +51,8 @@ async def test_what_came_of_requests_is_counted(
     assert found["vault_bff_http_requests_total", unknown] == 1
 
 
-async def test_what_alerts_watch_begins_at_zero(service: httpx.AsyncClient) -> None:
-    """Prometheus sees the first failure of a process as one more, and not as how it began."""
+async def test_series_that_alerts_use_start_at_zero(service: httpx.AsyncClient) -> None:
+    """Prometheus counts the first failure of a process as an increase."""
     found = await samples(service)
 
     failures = {one.status for one in ALL if one.status >= 500}
@@ -67,29 +67,29 @@ async def test_what_alerts_watch_begins_at_zero(service: httpx.AsyncClient) -> N
     assert found["vault_bff_rate_limit_store_failures_total", ()] == 0
 
 
-async def test_a_bug_is_counted_whatever_was_asked_for(
+async def test_a_bug_is_counted_on_any_route(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One in a request for a session, and one in a probe, are two."""
+    """A bug in a request for a session and a bug in a probe are two."""
 
     def fail(*_: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr("app.sessions.service.plan_session", fail)
     monkeypatch.setattr("app.api.health._upstream", fail)
-    answers = [
+    responses = [
         await service.post("/vault-session", headers=bearer(issuer.token())),
         await service.get("/readyz"),
     ]
 
-    assert [answer.status_code for answer in answers] == [500, 500]
+    assert [response.status_code for response in responses] == [500, 500]
     assert (await samples(service))["vault_bff_unexpected_errors_total", ()] == 2
 
 
-async def test_the_state_of_each_issuers_keys_is_visible(
+async def test_the_state_of_each_issuers_keys_is_a_metric(
     settings: Settings, issuer: DevelopmentIssuer
 ) -> None:
-    """How many keys there are, how old, whether they serve and whether the last fetch failed."""
+    """The number of keys, their age, whether they are usable and whether the last fetch failed."""
     main = (("issuer", "main"),)
     async with running(settings) as service:
         await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -111,10 +111,10 @@ async def test_the_state_of_each_issuers_keys_is_visible(
 async def test_no_label_holds_an_identity(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Nothing of who called, for whom or from where is in the metrics."""
+    """The metrics do not say who called, for which consumer or from where."""
     await service.post("/vault-session?consumer_id=globex", headers=bearer(issuer.token("otto")))
 
-    # The issuer that was asked is on the same address as the caller.
+    # The issuer has the same address as the caller.
     text = (await service.get("/metrics")).text.replace('{host="127.0.0.1"', "")
 
     for personal in ("otto", "Otto", "globex", "127.0.0.1"):

@@ -1,4 +1,4 @@
-"""That the OpenAPI document says exactly what the service does."""
+"""The OpenAPI document describes exactly what the service does."""
 
 import json
 import runpy
@@ -31,22 +31,22 @@ def document(settings: Settings) -> dict[str, Any]:
     return create_app(settings).openapi()
 
 
-def check(document: dict[str, Any], status: int, media_type: str, answer: Any) -> None:
-    """Hold an answer against what is said of it."""
+def check(document: dict[str, Any], status: int, media_type: str, response: Any) -> None:
+    """Check a response against its description."""
     content = document["paths"][PATH]["post"]["responses"][str(status)]["content"]
     schema = {**content[media_type]["schema"], "components": document["components"]}
-    Draft202012Validator(schema).validate(answer)
+    Draft202012Validator(schema).validate(response)
 
 
 def error_of(kind: type[VaultBffError]) -> VaultBffError:
-    """Return an error with everything that an error can have."""
+    """Return an error with every attribute that an error can have."""
     if kind is UnauthenticatedError:
         return UnauthenticatedError("Sign in.", reason="expired")
-    return kind("Mend it.", errors=[FieldError("/theme/logo", "This is no URL.")], retry_after=3)
+    return kind("Correct it.", errors=[FieldError("/theme/logo", "This is no URL.")], retry_after=3)
 
 
 def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: str) -> None:
-    """A validator takes it, with every kind of credential in it."""
+    """A validator accepts it, with every kind of credential in it."""
     issuers = {
         "main": {"consumer_prefix": "a-"},
         "gateway": {
@@ -72,21 +72,21 @@ def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: s
     document = create_app(settings).openapi()
 
     validate(document)
-    assert document["paths"][PATH]["post"]["security"] == [
+    assert document["security"] == [
         {"bearer": []},
-        {"header-X-Assertion": []},
-        {"cookie-__Host-token": [], "notFromAForm": []},
+        {"header-x-assertion": []},
+        {"cookie-__Host-token": [], "csrfHeader": []},
     ]
     assert set(document["components"]["securitySchemes"]) == {
         "bearer",
-        "header-X-Assertion",
+        "header-x-assertion",
         "cookie-__Host-token",
-        "notFromAForm",
+        "csrfHeader",
     }
 
 
 def test_the_document_in_the_docs_is_the_services_own() -> None:
-    """`make docs` would write the very same; a change of the contract shows in a review."""
+    """`make docs` writes the same text, so a review shows every change of the contract."""
     reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
 
     assert (ROOT / "docs" / "openapi.json").read_text() == reference["openapi"]()
@@ -100,19 +100,21 @@ def test_every_problem_is_as_described(
     kind: type[VaultBffError],
     public_url: str | None,
 ) -> None:
-    """What each error is answered with fits the schema of its status, headers and all."""
+    """The response to each error matches the schema and the headers of its status."""
     settings = settings_for(issuer.issuer, apideck_url, server={"public_url": public_url})
     document = create_app(settings).openapi()
-    answer = Problems(public_url).of(error_of(kind), "0" * 32)
-    described = document["paths"][PATH]["post"]["responses"][str(answer.status_code)]
+    response = Problems(public_url).of(error_of(kind), "0" * 32)
+    described = document["paths"][PATH]["post"]["responses"][str(response.status_code)]
 
-    check(document, answer.status_code, answer.media_type or "", json.loads(bytes(answer.body)))
-    if "www-authenticate" in answer.headers:
+    check(
+        document, response.status_code, response.media_type or "", json.loads(bytes(response.body))
+    )
+    if "www-authenticate" in response.headers:
         assert "WWW-Authenticate" in described["headers"]
 
 
 def test_every_example_is_as_described(document: dict[str, Any]) -> None:
-    """Examples of requests and problems fit the schemas that they stand beside."""
+    """Examples of requests and problems match their schemas."""
     operation = document["paths"][PATH]["post"]
     for status, response in operation["responses"].items():
         for media_type, content in response["content"].items():
@@ -136,7 +138,7 @@ def test_every_example_is_as_described(document: dict[str, Any]) -> None:
         ("apideck-rejected-request", 422, {"theme": {"logo": "https://x.example/l.png"}}),
     ],
 )
-async def test_an_example_names_a_field_as_the_service_does(
+async def test_an_example_lists_errors_as_the_service_does(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
@@ -144,7 +146,7 @@ async def test_an_example_names_a_field_as_the_service_does(
     status: int,
     body: dict[str, Any],
 ) -> None:
-    """Whoever reads what is wrong with which field reads what the service would have said."""
+    """The example of a problem has the same pointer and detail as a real response."""
     main: dict[str, Any] = {}
     session: dict[str, Any] = {}
     token = issuer.token()
@@ -159,16 +161,16 @@ async def test_an_example_names_a_field_as_the_service_does(
     )
 
     async with running(settings) as service:
-        answer = await service.post(PATH, json=body, headers=bearer(token))
+        response = await service.post(PATH, json=body, headers=bearer(token))
 
-    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}")
+    assert (response.status_code, response.json()["type"]) == (status, f"/problems/{slug}")
     responses = create_app(settings).openapi()["paths"][PATH]["post"]["responses"]
     content = responses[str(status)]["content"]["application/problem+json"]
-    assert content["examples"][slug]["value"]["errors"] == answer.json()["errors"]
+    assert content["examples"][slug]["value"]["errors"] == response.json()["errors"]
 
 
 def test_every_problem_of_the_operation_is_in_it(document: dict[str, Any]) -> None:
-    """None is missing, each has an example by its name, and one not of its status fits none."""
+    """Each is there with an example, and an example matches no other status."""
     responses = document["paths"][PATH]["post"]["responses"]
     for problem in ALL:
         if problem.status not in {404, 405}:
@@ -180,7 +182,7 @@ def test_every_problem_of_the_operation_is_in_it(document: dict[str, Any]) -> No
 
 
 def test_every_field_is_described(document: dict[str, Any]) -> None:
-    """Whoever reads the page has a sentence for each."""
+    """Every schema and every field has a description."""
     for name, schema in document["components"]["schemas"].items():
         assert schema["description"], name
         if "allOf" not in schema:
@@ -194,10 +196,10 @@ async def test_a_session_is_as_described(
     apideck: ApideckEmulator,
     document: dict[str, Any],
 ) -> None:
-    """A real answer fits, and brings every header that is promised."""
-    answer = await service.post(PATH, headers=bearer(issuer.token()))
+    """A real response matches, and has every header that is described."""
+    response = await service.post(PATH, headers=bearer(issuer.token()))
 
     assert len(apideck.minted) == 1
-    check(document, 201, "application/json", answer.json())
+    check(document, 201, "application/json", response.json())
     promised = document["paths"][PATH]["post"]["responses"]["201"]["headers"]
-    assert {name.lower() for name in promised} <= set(answer.headers)
+    assert {name.lower() for name in promised} <= set(response.headers)

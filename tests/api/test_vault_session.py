@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,11 +10,13 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, pointers, problem
 from tests.support.service import APP_ID, HOME, running, settings_for
 
+HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+
 
 async def test_a_signed_in_person_gets_a_session_of_their_own(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """One POST without a body gives a link whose session is the caller's consumer and metadata."""
+    """A POST without a body returns a session with the caller's consumer and metadata."""
     before = datetime.now(UTC)
 
     response = await service.post("/vault-session", headers=bearer(issuer.token("ada")))
@@ -26,7 +28,7 @@ async def test_a_signed_in_person_gets_a_session_of_their_own(
     assert response.json()["session_token"] == minted.token
     assert response.json()["expires_at"].endswith("Z")
     expires = datetime.fromisoformat(response.json()["expires_at"])
-    assert 3590 < (expires - before).total_seconds() <= 3601
+    assert before + HOUR - SECOND < expires <= datetime.now(UTC) + HOUR + SECOND
     assert (minted.app_id, minted.consumer_id) == (APP_ID, "acme")
     assert minted.session == {
         "consumer_metadata": {
@@ -41,7 +43,7 @@ async def test_a_signed_in_person_gets_a_session_of_their_own(
 async def test_the_redirect_url_opens_the_vault_with_the_callers_own_data(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Name, account and e-mail of whoever called stand on the page that the link opens."""
+    """The page that the link opens shows the caller's name, account and e-mail address."""
     minted = await service.post("/vault-session", headers=bearer(issuer.token("otto")))
 
     async with httpx.AsyncClient() as browser:
@@ -62,7 +64,7 @@ async def test_every_promised_signature_algorithm_works(
     assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
 
 
-async def test_what_a_caller_may_ask_for_is_passed_on(
+async def test_permitted_fields_are_sent_to_apideck(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """A named target, a connection and the unified APIs become Apideck's own fields."""
@@ -85,7 +87,7 @@ async def test_what_a_caller_may_ask_for_is_passed_on(
 async def test_the_request_to_apideck_is_as_documented(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Key, app and consumer travel in their headers, and nothing of the caller's request does."""
+    """Key, app and consumer are in their headers, and no header of the caller is passed on."""
     await service.post(
         "/vault-session",
         headers={**bearer(issuer.token()), "cookie": "a=b", "x-apideck-consumer-id": "globex"},
@@ -126,7 +128,7 @@ async def test_the_request_to_apideck_is_as_documented(
         ({"return_to": "nowhere"}, (403, "redirect-not-allowed"), ["/return_to"]),
     ],
 )
-async def test_bad_input_is_refused_by_its_pointer(
+async def test_invalid_fields_are_listed(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
@@ -134,7 +136,7 @@ async def test_bad_input_is_refused_by_its_pointer(
     expected: tuple[int, str],
     where: list[str],
 ) -> None:
-    """The problem says what is wrong and where, and Apideck sees nothing of it."""
+    """The problem lists each field and what is wrong with it, and Apideck is not called."""
     response = await service.post("/vault-session", json=body, headers=bearer(issuer.token()))
 
     assert problem(response) == expected
@@ -155,10 +157,10 @@ async def test_bad_input_is_refused_by_its_pointer(
         b"9" * 9000,
     ],
 )
-async def test_a_body_that_is_not_plain_json_is_refused(
+async def test_ambiguous_json_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, body: bytes
 ) -> None:
-    """Whatever two parsers could read differently is a 422, never a 500."""
+    """A body that two parsers could read differently is a 422, never a 500."""
     headers = {**bearer(issuer.token()), "content-type": "application/json"}
 
     response = await service.post("/vault-session", content=body, headers=headers)
@@ -168,10 +170,10 @@ async def test_a_body_that_is_not_plain_json_is_refused(
     assert apideck.requests == []
 
 
-async def test_faults_are_listed_up_to_a_limit(
+async def test_at_most_32_errors_are_listed(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """A body full of mistakes does not make an answer full of them."""
+    """A body with many mistakes does not make a large response."""
     body = {f"field{i}": i for i in range(100)}
 
     response = await service.post("/vault-session", json=body, headers=bearer(issuer.token()))
@@ -180,10 +182,10 @@ async def test_faults_are_listed_up_to_a_limit(
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", None])
-async def test_a_body_has_to_be_said_to_be_json(
+async def test_a_body_must_be_declared_json(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, media_type: str | None
 ) -> None:
-    """Another media type, or none, is a 415."""
+    """A body of another media type, or of none, is a 415."""
     headers = bearer(issuer.token()) | ({"content-type": media_type} if media_type else {})
 
     response = await service.post("/vault-session", content=b"{}", headers=headers)
@@ -195,7 +197,7 @@ async def test_a_body_has_to_be_said_to_be_json(
 async def test_a_body_is_at_most_16_kib(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, declared: bool
 ) -> None:
-    """One byte more is a 413, whether its length was declared or it came in chunks."""
+    """One byte more is a 413, with a declared length and in chunks."""
 
     async def chunks() -> Any:
         for _ in range(17):
@@ -209,10 +211,10 @@ async def test_a_body_is_at_most_16_kib(
     assert problem(response) == (413, "body-too-large")
 
 
-async def test_a_body_of_exactly_16_kib_is_read(
+async def test_a_body_of_exactly_16_kib_is_accepted(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """The limit itself is within it."""
+    """The limit is inclusive."""
     body = b"{}" + b" " * (16_384 - 2)
     headers = {**bearer(issuer.token()), "content-type": "application/json; charset=utf-8"}
 
@@ -224,7 +226,7 @@ async def test_a_body_of_exactly_16_kib_is_read(
 async def test_a_missing_tenant_claim_is_named(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Whoever has no tenant gets no session, and learns which claim is missing."""
+    """A person without a tenant gets no session, and the problem names the missing claim."""
     token = issuer.token(omit=["org_id"])
 
     response = await service.post("/vault-session", headers=bearer(token))
@@ -234,10 +236,10 @@ async def test_a_missing_tenant_claim_is_named(
     assert apideck.requests == []
 
 
-async def test_several_issuers_stand_side_by_side(
+async def test_several_issuers_can_be_configured(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Each issuer's tokens are judged by its own rules, and its people are its own consumers."""
+    """Each issuer has its own rules for tokens, and its users are separate consumers."""
     second = DevelopmentIssuer()
     with second.serve() as url:
         both = {
@@ -258,7 +260,7 @@ async def test_several_issuers_stand_side_by_side(
     assert [minted.consumer_id for minted in apideck.minted] == ["one-acme", "two-ada"]
 
 
-async def test_the_operators_defaults_lie_underneath(
+async def test_the_operators_defaults_apply(
     settings: Settings, issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
     """Theme, settings and the default target of the configuration are in every session."""

@@ -9,23 +9,23 @@ import pytest
 
 from app.api.problem_types import ALL
 from app.apideck.collector import ApideckCollector
-from app.observability.collectors import JwksCollector
+from app.identity.collector import JwksCollector
 from app.observability.metrics import Metrics
 from app.settings.sources import load_settings
+from tests.support.tools import ROOT, name
 
-ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "tests" / "support" / "samples.py"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy/README.md"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_relative_links_exist(page: Path) -> None:
     """Every relative link names an existing file."""
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_make_targets_exist(page: Path) -> None:
     """Every `make` command in the docs is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -44,7 +44,7 @@ def test_operations_lists_exactly_the_metrics_of_the_service() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     rows = re.findall(r"^\| `(vault_bff_\w+)` \| (.*?) ?\|", page, re.MULTILINE)
     registry = Metrics().registry
-    registry.register(JwksCollector(dict))
+    registry.register(JwksCollector([]))
     registry.register(ApideckCollector({}))
     labels = {
         family.name + ("_total" if family.type == "counter" else ""): (

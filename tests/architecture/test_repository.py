@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ import pytest
 import yaml
 
 import app
+from tests.support.tools import ROOT, run, tool
 
-ROOT = Path(__file__).parent.parent.parent
 GITHUB = ROOT / ".github"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK_FILES = ("requirements.txt", "requirements-dev.txt", "benchmarks/requirements.txt")
@@ -25,18 +23,6 @@ MANIFESTS = {
     "npm": "package-lock.json",
     "pip": "requirements.txt",
 }
-
-
-def command(name: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run an installed tool at the root of the repository."""
-    return subprocess.run(
-        [Path(sys.executable).parent / name, *arguments],
-        check=False,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def folders_with(manifest: str) -> set[str]:
@@ -83,8 +69,10 @@ def test_versions_agree() -> None:
 )
 def test_files_for_github_match_their_schemas(schema: str, files: list[str]) -> None:
     """GitHub ignores a form or configuration that breaks its schema, so a test has to notice."""
-    ended = command(
-        "check-jsonschema", f"--builtin-schema=vendor.{schema}", *(GITHUB / name for name in files)
+    ended = run(
+        tool("check-jsonschema"),
+        f"--builtin-schema=vendor.{schema}",
+        *(GITHUB / name for name in files),
     )
     assert ended.returncode == 0, ended.stdout
 
@@ -98,13 +86,13 @@ def test_every_file_for_github_is_checked() -> None:
 
 def test_the_commit_hooks_run_installed_tools() -> None:
     """The configuration of pre-commit is valid, and each hook runs a tool that `.venv` has."""
-    assert command("pre-commit", "validate-config").returncode == 0
+    assert run(tool("pre-commit"), "validate-config").returncode == 0
     [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local"
     for hook in repository["hooks"]:
-        tool = Path(hook["entry"].split()[0])
-        assert (tool.parent, hook["language"]) == (Path(".venv/bin"), "system")
-        assert (Path(sys.executable).parent / tool.name).exists(), tool
+        path = Path(hook["entry"].split()[0])
+        assert (path.parent, hook["language"]) == (Path(".venv/bin"), "system")
+        assert tool(path.name).exists(), path
 
 
 @pytest.mark.parametrize(("ecosystem", "manifest"), MANIFESTS.items())

@@ -8,17 +8,14 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import missing_packages, violations
 from tests.support.demo_stack import DemoStack
-from tests.support.journeys import SIGNED_OUT, connect, go_home, sign_in
+from tests.support.journeys import SIGNED_OUT, open_with_connection, sign_in
 
 Scheme = Literal["light", "dark"]
 
 
 def settings(page: Page, stack: DemoStack) -> None:
     """Open the settings page, with one connection."""
-    page.goto(stack.demo)
-    connect(page, "Xero")
-    go_home(page)
-    expect(page.get_by_role("button", name="Manage Xero")).to_be_visible()
+    open_with_connection(page, stack.demo, "Xero")
 
 
 def rejection(page: Page, stack: DemoStack) -> None:
@@ -44,9 +41,7 @@ def failed_return(page: Page, stack: DemoStack) -> None:
 
 def vault(page: Page, stack: DemoStack) -> None:
     """Open the Vault, with one connection."""
-    page.goto(stack.demo)
-    connect(page, "Xero")
-    go_home(page)
+    open_with_connection(page, stack.demo, "Xero")
     page.get_by_role("button", name="Manage all").click()
     expect(page.get_by_role("button", name="Disconnect Xero")).to_be_visible()
 

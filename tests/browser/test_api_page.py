@@ -94,8 +94,8 @@ def test_the_page_explains_the_operation(page: Page, operation: Locator) -> None
     """The page names the service and describes its only operation."""
     expect(page.get_by_role("heading", name="Vault BFF")).to_be_visible()
     expect(operation).to_contain_text("Create a Vault session")
-    expect(operation).to_contain_text("say where to send their browser.")
-    expect(operation).to_contain_text("Every refusal is a problem (RFC 9457)")
+    expect(operation).to_contain_text("return where to send their browser.")
+    expect(operation).to_contain_text("Every error is a problem (RFC 9457)")
 
 
 def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
@@ -110,7 +110,7 @@ def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
         expect(fields.get_by_role("button", name=name, exact=True)).to_be_visible()
     expect(fields).to_contain_text("Additional propertiesforbidden")
     fields.get_by_role("button", name="connection", exact=True).click()
-    expect(fields).to_contain_text("Open this connector directly instead of the list.")
+    expect(fields).to_contain_text("Opens the page of this connector instead of the list.")
     fields.get_by_role("button", name="service_id*").click()
     expect(fields).to_contain_text("Such as quickbooks.")
 
@@ -153,9 +153,9 @@ def test_the_page_lists_the_security_schemes(page: Page) -> None:
     schemes = page.locator(".dialog-ux .auth-container")
     for scheme, text in (
         ("bearer", "An access token of a person or a service (RFC 6750)."),
-        ("header-X-Assertion", "as a gateway sends its signed assertion."),
-        ("cookie-__Host-session", "The cookie of somebody who is signed in"),
-        ("notFromAForm", "Needed with a cookie."),
+        ("header-x-assertion", "such as the signed assertion of a gateway."),
+        ("cookie-__Host-session", "The cookie of a person who is signed in"),
+        ("csrfHeader", "Required with a cookie"),
     ):
         shown = schemes.filter(has=page.get_by_role("heading", name=scheme))
         expect(shown).to_contain_text(text)

@@ -6,7 +6,17 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.demo_stack import DemoStack
-from tests.support.journeys import ADA, GRACE, OTTO, card, connect, go_home, sign_in, state
+from tests.support.journeys import (
+    ADA,
+    GRACE,
+    OTTO,
+    card,
+    connect,
+    go_home,
+    open_with_connection,
+    sign_in,
+    state,
+)
 
 
 def test_a_user_connects_in_the_vault_and_returns(page: Page, stack: DemoStack) -> None:
@@ -99,10 +109,7 @@ def test_a_card_shows_what_has_changed_in_the_vault(
     page: Page, stack: DemoStack, click: str, then: str, verb: str, way: str
 ) -> None:
     """The card is updated after the Back button as well as after a reload."""
-    page.goto(stack.demo)
-    connect(page, "Xero")
-    go_home(page)
-    expect(state(page, "Xero")).to_have_text("Connected")
+    open_with_connection(page, stack.demo, "Xero")
     page.get_by_role("button", name="Manage all").click()
     page.get_by_role("button", name=f"{click} Xero").click()
     expect(card(page, "Xero").get_by_text(then, exact=True)).to_be_visible()

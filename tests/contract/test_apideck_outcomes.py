@@ -1,4 +1,4 @@
-"""Every way in which Apideck can answer or not, on real sockets, and what the caller sees of it."""
+"""Every response of Apideck, or none, over real sockets, and the response to the caller."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,25 +33,25 @@ COUNTED_AS = {
     RATE_LIMITED: "RateLimited",
     QUOTA_EXHAUSTED: "QuotaExhausted",
 }
-"""What each attempt counts as whose callers are answered so."""
+"""The label of each attempt in the metrics, by the problem that the caller gets."""
 DEADLINE_SECONDS = 1.5
 FAR_SECONDS = 60
-"""A deadline beyond what any test waits for."""
+"""A deadline that no test waits for."""
 SOON = DEADLINE_SECONDS + 2.0
-"""Seconds within which a caller must have an answer: the deadline, and what a busy machine adds."""
+"""Seconds within which a caller must have a response: the deadline, and a margin for a busy CPU."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, and what comes of it.
+    """A fault, and its consequences.
 
     Attributes:
-        name: what it is called.
-        fault: what happens, each time.
-        problem: what the caller is answered: with the deadline where it is that Apideck is slow,
-            and at once otherwise.
-        attempts: requests that Apideck sees.
-        retry_after: the seconds after which the caller is told to come again.
+        name: the name of the case.
+        fault: what happens at each attempt.
+        problem: the problem that the caller gets: at the deadline if Apideck is slow, otherwise
+            immediately.
+        attempts: requests that Apideck receives.
+        retry_after: the Retry-After that the caller gets.
     """
 
     name: str
@@ -70,7 +70,7 @@ CASES = [
     Case("404", faults.error(404), MISCONFIGURED),
     Case("422", faults.error(422), REFUSED),
     Case("429", faults.rate_limited(), RATE_LIMITED, 3),
-    Case("429 at once", faults.rate_limited("0"), RATE_LIMITED, 3, "1"),
+    Case("429 without delay", faults.rate_limited("0"), RATE_LIMITED, 3, "1"),
     Case("429 in seconds", faults.rate_limited("70"), RATE_LIMITED, 1, "70"),
     Case("500", faults.error(500), DOWN),
     Case("503", faults.error(503), DOWN, 3),
@@ -84,7 +84,7 @@ CASES = [
     Case("truncated", faults.truncated(), UNREADABLE),
     Case("without data", faults.without_data(), UNREADABLE),
     Case("without token", faults.data(session_token=None), UNREADABLE),
-    Case("token that is none", faults.data(session_token="x"), UNREADABLE),
+    Case("invalid token", faults.data(session_token="x"), UNREADABLE),
     Case("token without exp", faults.data(session_token="e30.e30.e30"), UNREADABLE),
     Case("wrong types", faults.data(session_uri=5), UNREADABLE),
     Case("oversized", faults.oversized(), UNREADABLE),
@@ -110,13 +110,13 @@ CASES = [
 def settings(
     issuer: DevelopmentIssuer, apideck_url: str, request: pytest.FixtureRequest
 ) -> Settings:
-    """Return settings with a deadline that tests can afford, or one that nobody waits for."""
+    """Return settings with a short deadline, or one that no test waits for."""
     seconds = getattr(request, "param", DEADLINE_SECONDS)
     return settings_for(issuer.issuer, apideck_url, apideck=quick(seconds))
 
 
 def quick(deadline_seconds: float) -> dict[str, Any]:
-    """Return settings of whom nothing holds up but this deadline."""
+    """Return settings of Apideck in which only this deadline limits the time."""
     return {
         "deadline_seconds": deadline_seconds,
         "attempt_timeout_seconds": 60,
@@ -133,17 +133,17 @@ def quick(deadline_seconds: float) -> dict[str, Any]:
 async def test_each_outcome_is_one_problem(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, case: Case
 ) -> None:
-    """The caller gets a problem in time, without a word of Apideck's, the operator a reason."""
+    """The caller gets a problem in time, without any text of Apideck; the operator a reason."""
     apideck.fail(case.fault, times=None)
 
     with capture_logs() as logs, promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == case.problem
+    assert problem(response) == case.problem
     assert len(apideck.requests) == case.attempts
     assert await counted(service) == asked(case.attempts, COUNTED_AS[case.problem])
-    assert answer.headers.get("retry-after") == case.retry_after
-    assert "limit" not in answer.text.replace("rate-limited", "").replace("rate limit", "")
+    assert response.headers.get("retry-after") == case.retry_after
+    assert "limit" not in response.text.replace("rate-limited", "").replace("rate limit", "")
     audit = next(line for line in logs if line["event"] == "vault_session_failed")
     assert audit["problem"] == case.problem[1]
     assert audit["reason"]
@@ -155,16 +155,16 @@ async def test_each_outcome_is_one_problem(
 async def test_apideck_that_cannot_be_reached_is_unavailable(
     issuer: DevelopmentIssuer, unused_tcp_port: int
 ) -> None:
-    """A refused connection is tried again, nobody waits for the deadline, and it is a 503."""
+    """A refused connection is retried, and the caller gets a 503 before the deadline."""
     settings = settings_for(
         issuer.issuer, f"http://127.0.0.1:{unused_tcp_port}", apideck=quick(FAR_SECONDS)
     )
     async with running(settings) as service:
         with promptly(SOON):
-            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+            response = await service.post("/vault-session", headers=bearer(issuer.token()))
         metrics = await counted(service)
 
-    assert problem(answer) == DOWN
+    assert problem(response) == DOWN
     assert metrics == asked(3, "Unavailable")
 
 
@@ -172,33 +172,33 @@ async def test_apideck_that_cannot_be_reached_is_unavailable(
 async def test_a_connection_closed_right_after_it_was_accepted_is_unavailable(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A listener that hangs up at once is tried again, and a 503, and no request was lost on it."""
+    """It is retried, the caller gets a 503, and Apideck received no request."""
     apideck.fail(Broken("accept"), times=None)
 
     with promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == DOWN
+    assert problem(response) == DOWN
     assert apideck.state.connections == 3
     assert apideck.requests == []
     assert await counted(service) == asked(3, "Unavailable")
 
 
-async def test_retry_after_as_a_date_is_passed_on_in_seconds(
+async def test_retry_after_as_a_date_is_returned_in_seconds(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Callers get one form of Retry-After, whichever Apideck chose."""
+    """Callers always get the same form of Retry-After."""
     apideck.fail(faults.rate_limited(faults.http_date(60)), times=None)
 
-    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+    response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert 55 <= int(answer.headers["retry-after"]) <= 60
+    assert 55 <= int(response.headers["retry-after"]) <= 60
 
 
-async def test_the_request_id_of_a_failed_call_is_kept(
+async def test_the_request_id_of_a_failed_request_is_logged(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Apideck's support asks for it, so it is in the audit event."""
+    """The audit event has it, because Apideck's support asks for it."""
     apideck.fail(faults.error(402))
 
     with capture_logs() as logs:
@@ -211,7 +211,7 @@ async def test_the_request_id_of_a_failed_call_is_kept(
 async def test_a_redirect_is_never_followed(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The key, app and consumer headers stay where they were sent."""
+    """API key, app ID and consumer ID are not sent to another URL."""
     apideck.fail(faults.redirect(f"{apideck.vault_origin}/vault/sessions"))
 
     await service.post("/vault-session", headers=bearer(issuer.token()))

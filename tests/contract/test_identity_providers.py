@@ -1,4 +1,4 @@
-"""The settings that docs/identity-providers.md gives for each provider, on tokens of its shape."""
+"""The settings in docs/identity-providers.md, tried on tokens of the documented shape."""
 
 import re
 import tomllib
@@ -170,7 +170,7 @@ SHAPES = {
 
 
 def test_every_provider_of_the_page_is_tried() -> None:
-    """No block of settings is on the page without a token that was verified with it."""
+    """Every block of settings on the page has a token here."""
     assert set(BLOCKS) == set(SHAPES)
 
 
@@ -178,7 +178,7 @@ def test_every_provider_of_the_page_is_tried() -> None:
 async def test_the_documented_settings_fit_the_providers_tokens(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, name: str
 ) -> None:
-    """A token of the documented shape mints for its tenant; one of another kind does not."""
+    """A token of the documented shape starts a session for its tenant; other tokens do not."""
     shape = SHAPES[name]
     [(entry, block)] = BLOCKS[name]["identity"]["issuers"].items()
     # The provider's own keys are out of reach: here the development issuer signs in its name.

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, complete, and with settings that the service takes."""
+"""docker-compose.yml is valid and complete, and has settings that the service accepts."""
 
 import shutil
 import subprocess
@@ -13,24 +13,24 @@ from tests.support.deployment import ROOT, compose, image, unknown_settings
 
 LINTER = ROOT / "tests" / "support" / "compose_lint"
 DCLINT = LINTER / "node_modules" / ".bin" / "dclint"
-OURS = ("service", "real")
+VAULT_BFF = ("service", "real")
 
 
 def no_linter() -> str | None:
-    """Return what is missing to lint, or None when nothing is."""
+    """Return what the linter needs, with the command that installs it, or None."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "needs Node.js with npm: apt-get install nodejs npm"
     return None if DCLINT.exists() else "needs npm packages: make node-modules"
 
 
 def services() -> dict[str, Any]:
-    """Return every service of the compose file."""
+    """Return the services of the compose file."""
     return dict(compose()["services"])
 
 
 @pytest.mark.skipif(no_linter() is not None, reason=no_linter() or "")
-def test_it_is_what_the_compose_specification_allows() -> None:
-    """Dclint holds it against the specification's JSON schema, and against good practice."""
+def test_the_file_matches_the_compose_specification() -> None:
+    """Dclint checks the file against the schema of the specification and common rules."""
     ended = subprocess.run(
         [DCLINT, "--config", LINTER / "dclint.json", ROOT / "docker-compose.yml"],
         check=False,
@@ -42,8 +42,8 @@ def test_it_is_what_the_compose_specification_allows() -> None:
 
 
 @pytest.mark.parametrize("name", services())
-def test_every_service_is_hardened_and_says_when_it_is_well(name: str) -> None:
-    """Read-only, without capabilities or new privileges, and with a health check in exec form."""
+def test_every_service_is_hardened_and_has_a_health_check(name: str) -> None:
+    """Services are read-only, without capabilities and new privileges, and have a health check."""
     service = services()[name]
 
     assert service["read_only"] is True
@@ -54,8 +54,8 @@ def test_every_service_is_hardened_and_says_when_it_is_well(name: str) -> None:
     assert "cap_add" not in service
 
 
-def test_services_start_in_an_order_that_leads_somewhere() -> None:
-    """Each waits until what it needs is healthy, and from each there is a way to the issuer."""
+def test_services_start_in_a_valid_order() -> None:
+    """Each service waits until its dependencies are healthy, and there is no cycle."""
     needed = {name: service.get("depends_on", {}) for name, service in services().items()}
     for name, others in needed.items():
         assert set(others) <= set(needed), name
@@ -69,16 +69,16 @@ def test_services_start_in_an_order_that_leads_somewhere() -> None:
     assert started == set(needed)
 
 
-def test_everything_is_published_on_loopback_only() -> None:
-    """Nobody but the person at the machine reaches any of it."""
+def test_ports_are_published_on_loopback_only() -> None:
+    """Other machines cannot reach any service."""
     published = [port for service in services().values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert len({port.rpartition(":")[0] for port in published}) == len(published)
 
 
-def test_one_command_brings_up_no_real_apideck() -> None:
-    """Only the profile `real` leaves the machine, and it is not on unless asked for."""
+def test_the_default_services_do_not_use_the_real_apideck() -> None:
+    """Only the profile `real` contacts other machines, and it is off by default."""
     profiled = {name for name, one in services().items() if "profiles" in one}
     assert profiled == {"real"}
     assert services()["real"]["profiles"] == ["real"]
@@ -86,7 +86,7 @@ def test_one_command_brings_up_no_real_apideck() -> None:
 
 
 def test_the_local_stack_has_the_settings_of_make_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what the compose file adds they are a whole configuration, on the ports it publishes."""
+    """The settings of `make demo` and of the compose file are complete, and their ports match."""
     service = services()["service"]
     [source, target, mode] = service["volumes"][0].split(":")
     environment = {**image().environment, **service["environment"]}
@@ -106,22 +106,22 @@ def test_the_local_stack_has_the_settings_of_make_demo(monkeypatch: pytest.Monke
     assert "6379" in services()["redis"]["command"]
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_every_setting_that_is_used_exists(name: str) -> None:
-    """A setting that was renamed in the code is renamed here."""
+@pytest.mark.parametrize("name", VAULT_BFF)
+def test_every_setting_exists(name: str) -> None:
+    """The compose file has no unknown setting."""
     assert unknown_settings(list(services()[name]["environment"])) == []
 
 
-def test_a_setting_that_does_not_exist_is_noticed() -> None:
-    """The check above tells real settings from others, also below names of one's own."""
+def test_an_unknown_setting_is_detected() -> None:
+    """The check above detects unknown settings, also in groups whose names operators choose."""
     known = ["IDENTITY__ISSUERS__MAIN__CLAIMS__EMAIL", "SERVER__PORT", "LIMITS__STORE", "PATH"]
     wrong = ["SERVER__PROT", "METRICS__ON", "IDENTITY__ISSUERS__MAIN__KEY", "SERVER__PORT__X"]
 
     assert unknown_settings([*known, *wrong]) == wrong
 
 
-def test_the_real_one_takes_its_key_from_a_file() -> None:
-    """The key is a secret of the compose file's, mounted where the setting says."""
+def test_the_real_service_reads_its_key_from_a_file() -> None:
+    """The key is a secret of the compose file, mounted at the path of the setting."""
     real = services()["real"]
     file = Path(real["environment"]["APIDECK__API_KEY_FILE"])
     assert file.parent == Path("/run/secrets")

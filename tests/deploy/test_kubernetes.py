@@ -1,8 +1,6 @@
-"""The manifests, as `kubectl apply -k` would send them."""
+"""The Kubernetes manifests, as `kubectl apply -k` would send them."""
 
-import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -15,10 +13,9 @@ import yaml
 from app.api.body import MAX_BODY_BYTES
 from app.api.health import router as health
 from app.api.metrics_page import router as metrics_page
-from app.bounded_http import MAX_HEAD_BYTES
+from app.server.protocol import MAX_HEAD_BYTES
 from app.settings import Settings
 from app.settings.sources import load_settings
-from emulators.issuer import DevelopmentIssuer
 from tests.support import deployment
 from tests.support.deployment import (
     KUBERNETES,
@@ -32,7 +29,6 @@ from tests.support.deployment import (
     render,
     unknown_settings,
 )
-from tests.support.service import running, settings_for
 from tests.support.skips import IMPOSSIBLE
 
 pytestmark = pytest.mark.skipif(
@@ -41,21 +37,21 @@ pytestmark = pytest.mark.skipif(
 
 VERSIONS = ("1.31", "1.37")
 FOLDERS = ("base", *(f"overlays/{name}" for name in OVERLAYS))
-# The operator's own types are in no package; these are the fields of them that are used here.
+# The types of the Prometheus operator are in no package; the manifests use these fields of them.
 MONITOR_FIELDS = {"endpoints", "selector"}
 ENDPOINT_FIELDS = {"port", "path", "interval", "scrapeTimeout"}
 
-# What a process takes, seen on one and rounded up: 80 MB at rest and 20 for ten thousand remembered
-# tokens; for a request with a small head and no body, 55 KB in flight, and 10 while it waits.
+# Memory of a process, measured and rounded up: 80 MB when idle, and 20 MB for ten thousand cached
+# tokens; 55 KB for a small request in flight, and 20 KB while it waits.
 AT_REST = 100_000_000
-IN_FLIGHT, WAITING = 60_000, 12_000
-# Left for connections on which nothing is asked, of 7 KB each.
+IN_FLIGHT, WAITING = 60_000, 22_000
+# The share for idle connections, of 7 KB each.
 SPARE = 0.25
 
 
 @pytest.fixture(params=OVERLAYS)
 def manifests(request: pytest.FixtureRequest) -> list[Json]:
-    """Return what an overlay renders to."""
+    """Return the manifests of an overlay."""
     return render(KUBERNETES / "overlays" / request.param)
 
 
@@ -67,7 +63,7 @@ def pod(manifests: list[Json]) -> Json:
 
 @pytest.fixture
 def settings(manifests: list[Json], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    """Return the settings that a pod would start with."""
+    """Return the settings of a pod."""
     config = tmp_path / "config.toml"
     config.write_text(of_kind(manifests, "ConfigMap")["data"]["config.toml"])
     for name, value in {**image().environment, **environment_of(manifests)}.items():
@@ -78,20 +74,20 @@ def settings(manifests: list[Json], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def environment_of(manifests: list[Json]) -> dict[str, str]:
-    """Return the environment of the container; what is from a Secret is a URL of a Redis."""
+    """Return the environment of the container; values from a Secret are the URL of a Redis."""
     variables = container_of(manifests)["env"]
     return {one["name"]: one.get("value", "redis://redis:6379/0") for one in variables}
 
 
 def labels_of_pods(manifests: list[Json]) -> dict[str, str]:
-    """Return the labels that selectors have to meet."""
+    """Return the labels of the pods."""
     return dict(of_kind(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_manifest_is_strictly_valid(folder: str, version: str) -> None:
-    """No field is unknown, missing or of another type, in the oldest and newest Kubernetes."""
+    """Every manifest matches the schemas of the oldest and the newest Kubernetes."""
     for manifest in render(KUBERNETES / folder):
         if manifest["kind"] == "ServiceMonitor":
             assert set(manifest["spec"]) == MONITOR_FIELDS
@@ -100,7 +96,7 @@ def test_every_manifest_is_strictly_valid(folder: str, version: str) -> None:
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_a_field_that_does_not_exist_is_noticed(manifests: list[Json]) -> None:
+def test_an_unknown_field_is_detected(manifests: list[Json]) -> None:
     """The validation above is strict."""
     deployment_ = of_kind(manifests, "Deployment")
     deployment_["spec"]["replica"] = 2
@@ -108,17 +104,19 @@ def test_a_field_that_does_not_exist_is_noticed(manifests: list[Json]) -> None:
         kubernetes_validate.validate(deployment_, VERSIONS[-1], strict=True)
 
 
-def test_every_setting_exists_and_together_they_are_a_configuration(
+def test_the_settings_are_a_complete_configuration(
     manifests: list[Json], settings: Settings
 ) -> None:
-    """The service would start with what the pods are given."""
+    """The service would start with the settings of the pods, and none of them is unknown."""
     assert unknown_settings(list(environment_of(manifests))) == []
     assert settings.identity.issuers
     assert settings.server.host == "0.0.0.0"  # noqa: S104 - inside a container
 
 
-def test_pods_meet_the_restricted_security_standard(pod: Json, manifests: list[Json]) -> None:
-    """Not root, nothing to gain, nothing to write, no token, and no variables of other services."""
+def test_pods_comply_with_the_restricted_security_standard(
+    pod: Json, manifests: list[Json]
+) -> None:
+    """Pods have no root, no privileges, no writable files, no token, and no service variables."""
     container = container_of(manifests)
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -135,83 +133,57 @@ def test_pods_meet_the_restricted_security_standard(pod: Json, manifests: list[J
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_probes_ask_what_the_service_answers(manifests: list[Json]) -> None:
-    """Each probe's path is a route: living restarts, readiness only takes out of service."""
+def test_probes_use_existing_routes(manifests: list[Json]) -> None:
+    """Liveness restarts a pod, and readiness only removes it from the Service."""
     container = container_of(manifests)
     routes = {getattr(route, "path", None) for route in health.routes}
     paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
     assert {probe["path"] for probe in paths.values()} == {"/livez"} <= routes
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "internal"}
+    assert {probe["port"] for probe in paths.values()} == {"internal"}
     assert "/readyz" in routes
 
 
-async def test_the_patch_for_allowed_hosts_lets_probes_in(
-    tmp_path: Path, issuer: DevelopmentIssuer, apideck_url: str
-) -> None:
-    """Who asks for the pod's address, as probes do, is served, and the host; no other is."""
-    page = (ROOT / "deploy" / "README.md").read_text()
-    [patch] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    folder = shutil.copytree(KUBERNETES, tmp_path / "kubernetes") / "overlays" / "production"
-    file = folder / "kustomization.yaml"
-    overlay = yaml.safe_load(file.read_text())
-    overlay["patches"] += yaml.safe_load(patch)
-    file.write_text(yaml.safe_dump(overlay))
-
-    added = container_of(render(folder))["env"][-2:]
-    assert added[0] == {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    assert added[1]["name"] == "SERVER__ALLOWED_HOSTS"
-    # As Kubernetes does with a variable that was named before.
-    hosts = json.loads(added[1]["value"].replace("$(POD_IP)", "10.1.2.3"))
-
-    settings = settings_for(issuer.issuer, apideck_url, server={"allowed_hosts": hosts})
-    async with running(settings) as service:
-        answered = {
-            host: (await service.get("/livez", headers={"host": host})).status_code
-            for host in ("10.1.2.3:8000", "vault.example.com", "10.1.2.4:8000")
-        }
-    assert list(answered.values()) == [200, 200, 421]
-
-
-def test_pods_have_the_time_that_the_service_takes_to_end(
+def test_pods_have_enough_time_to_shut_down(
     pod: Json, manifests: list[Json], settings: Settings
 ) -> None:
-    """Readiness goes off within the delay; nothing is killed before delay and grace are over."""
+    """Readiness fails within the delay, and no pod is killed before delay and grace have passed."""
     server = settings.server
     readiness = container_of(manifests)["readinessProbe"]
     assert readiness["periodSeconds"] * readiness["failureThreshold"] <= (
         server.shutdown_delay_seconds
     )
-    taken = server.shutdown_delay_seconds + server.shutdown_grace_seconds
-    assert taken < pod["terminationGracePeriodSeconds"]
+    needed = server.shutdown_delay_seconds + server.shutdown_grace_seconds
+    assert needed < pod["terminationGracePeriodSeconds"]
     assert settings.apideck.deadline_seconds < server.shutdown_grace_seconds
 
 
-def test_memory_lasts_for_every_request_that_is_let_in(
+def test_memory_suffices_for_the_admitted_requests(
     manifests: list[Json], settings: Settings
 ) -> None:
-    """The largest requests on every place, and in every wait, leave a quarter of the limit."""
+    """With the most and largest requests in flight and waiting, a quarter of the memory is free."""
     limits = settings.limits
-    taken = (
+    needed = (
         AT_REST
         + limits.max_in_flight * (IN_FLIGHT + MAX_HEAD_BYTES + MAX_BODY_BYTES)
         + limits.max_waiting * (WAITING + MAX_HEAD_BYTES + MAX_BODY_BYTES)
     )
     memory = container_of(manifests)["resources"]["limits"]["memory"]
-    assert taken <= (1 - SPARE) * int(memory.removesuffix("Mi")) * 2**20
+    assert needed <= (1 - SPARE) * int(memory.removesuffix("Mi")) * 2**20
 
 
-def test_pods_are_added_once_they_use_half_a_core(manifests: list[Json]) -> None:
-    """The autoscaler counts in shares of what a pod asks for, and docs/operations.md in cores."""
+def test_pods_are_added_above_half_a_core(manifests: list[Json]) -> None:
+    """The autoscaler's share of the CPU request is the number of cores in docs/operations.md."""
     [metric] = of_kind(manifests, "HorizontalPodAutoscaler")["spec"]["metrics"]
     assert metric["resource"]["name"] == "cpu"
     assert container_of(manifests)["resources"]["requests"]["cpu"] == "1"
     assert metric["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
 
 
-def test_selectors_meet_the_pods_and_nothing_names_what_is_not_there(
+def test_selectors_match_the_pods_and_references_exist(
     manifests: list[Json],
 ) -> None:
-    """Service, autoscaler, budget, policy and spread are all about the Deployment's pods."""
+    """Service, autoscaler, budget, policy and spread select the pods of the Deployment."""
     labels = labels_of_pods(manifests)
     spec = of_kind(manifests, "Deployment")["spec"]
     selectors = [
@@ -237,16 +209,17 @@ def test_selectors_meet_the_pods_and_nothing_names_what_is_not_there(
     }
 
 
-def test_the_network_policy_lets_in_and_out_whom_it_says(manifests: list[Json]) -> None:
-    """In: the ingress, and Prometheus' pods. Out: DNS, https to the Internet, and maybe Redis."""
+def test_the_network_policy_allows_only_the_needed_connections(manifests: list[Json]) -> None:
+    """In: the ingress and Prometheus. Out: DNS, https to the Internet, and Redis if it is used."""
     spec = of_kind(manifests, "NetworkPolicy")["spec"]
     assert sorted(spec["policyTypes"]) == ["Egress", "Ingress"]
-    [inward] = spec["ingress"]
-    assert [peer(one) for one in inward["from"]] == [
-        ("ingress-nginx", None),
-        ("monitoring", {"app.kubernetes.io/name": "prometheus"}),
+    public, internal = spec["ingress"]
+    assert [peer(one) for one in public["from"]] == [("ingress-nginx", None)]
+    assert public["ports"] == [{"protocol": "TCP", "port": "http"}]
+    assert [peer(one) for one in internal["from"]] == [
+        ("monitoring", {"app.kubernetes.io/name": "prometheus"})
     ]
-    assert inward["ports"] == [{"protocol": "TCP", "port": "http"}]
+    assert internal["ports"] == [{"protocol": "TCP", "port": "internal"}]
 
     dns, internet, *more = spec["egress"]
     assert [peer(one) for one in dns["to"]] == [("kube-system", {"k8s-app": "kube-dns"})]
@@ -259,24 +232,25 @@ def test_the_network_policy_lets_in_and_out_whom_it_says(manifests: list[Json]) 
 
 
 def peer(one: Json) -> tuple[str, Any]:
-    """Return the namespace and the pods that a peer is."""
+    """Return the namespace and the pod labels of a peer."""
     namespace = one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
     return namespace, one.get("podSelector", {}).get("matchLabels")
 
 
 def test_the_service_monitor_finds_the_metrics() -> None:
-    """It selects the Service by its labels, and asks a port of its for a path that is a route."""
+    """The monitor selects the Service by labels, and scrapes an existing port and route."""
     manifests = render(KUBERNETES / "overlays" / "production")
     monitor = of_kind(manifests, "ServiceMonitor")["spec"]
     service = of_kind(manifests, "Service")
     [endpoint] = monitor["endpoints"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    [port] = [one for one in service["spec"]["ports"] if one["name"] == endpoint["port"]]
+    assert port["targetPort"] == "internal"
     assert endpoint["path"] in {getattr(route, "path", None) for route in metrics_page.routes}
 
 
-def test_secrets_come_from_a_directory_and_from_nowhere_else(manifests: list[Json]) -> None:
-    """The key is a file that follows its Secret, readable by the service's group alone."""
+def test_secrets_are_mounted_as_files_only(manifests: list[Json]) -> None:
+    """The key is a file that is updated with its Secret, and only the service can read it."""
     container, text = container_of(manifests), str(manifests)
     file = PurePosixPath(environment_of(manifests)["APIDECK__API_KEY_FILE"])
     mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
@@ -294,7 +268,7 @@ def test_secrets_come_from_a_directory_and_from_nowhere_else(manifests: list[Jso
     not deployment.patches_from_files(), reason=f"{IMPOSSIBLE}: Debian's kubectl is older than 1.21"
 )
 def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) -> None:
-    """A new key leaves the store of the limits as it is."""
+    """A new API key does not change the other fields of the Secret."""
     page = (ROOT / "docs" / "runbook.md").read_text()
     commands = re.findall(
         r"^  (kubectl create secret .*?/dev/stdin)$", page, re.MULTILINE | re.DOTALL
@@ -309,25 +283,33 @@ def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) ->
         here = command.replace(
             "-n vault-bff patch secret vault-bff", "patch --local -f secret.yaml"
         )
-        made = subprocess.run(
+        patched = subprocess.run(
             ["/bin/sh", "-c", f"{here} -o yaml"],
             check=True,
             cwd=tmp_path,
             capture_output=True,
             text=True,
         )
-        data = yaml.safe_load(made.stdout)["data"]
+        data = yaml.safe_load(patched.stdout)["data"]
         changed.append({name: data[name] for name in data if data[name] != before.get(name)})
         assert data.keys() == before.keys()
     assert changed == [{"apideck-api-key": "bmV3"}]
 
 
 def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]) -> None:
-    """One port, one user, and one place for the configuration file."""
+    """All of them have the same port, the same user and the same path of the configuration file."""
     container, built = container_of(manifests), image()
     service = compose()["services"]["service"]
     assert int(built.environment["SERVER__PORT"]) == built.port
-    assert container["ports"] == [{"name": "http", "containerPort": built.port}]
+    internal = int(environment_of(manifests)["SERVER__INTERNAL_PORT"])
+    assert container["ports"] == [
+        {"name": "http", "containerPort": built.port},
+        {"name": "internal", "containerPort": internal},
+    ]
+    for name in ("service", "real"):
+        composed = compose()["services"][name]
+        assert int(composed["environment"]["SERVER__INTERNAL_PORT"]) == internal
+        assert f":{internal}/readyz" in composed["healthcheck"]["test"][-1]
     assert of_kind(manifests, "Service")["spec"]["ports"][0]["targetPort"] == "http"
     ids = pod["securityContext"]
     assert {ids["runAsUser"], ids["runAsGroup"], ids["fsGroup"]} == {built.user}
@@ -343,12 +325,12 @@ def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]
 
 
 def kustomizations() -> Iterator[Path]:
-    """Yield every folder with a kustomization."""
+    """Yield the folders that have a kustomization."""
     yield from (path.parent for path in KUBERNETES.rglob("kustomization.yaml"))
 
 
-def test_no_file_is_left_out() -> None:
-    """Whatever lies in a folder, its kustomization uses."""
+def test_kustomizations_use_every_file() -> None:
+    """The kustomization of each folder names all files of the folder."""
     for folder in kustomizations():
         text = (folder / "kustomization.yaml").read_text()
         for file in folder.iterdir():

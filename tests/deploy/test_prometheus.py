@@ -1,4 +1,4 @@
-"""Alerts that fire when they should, about metrics that exist, with a way out for each."""
+"""The alerts fire when they should, use existing metrics, and have runbook entries."""
 
 import re
 import shutil
@@ -27,9 +27,9 @@ with_promtool = pytest.mark.skipif(
 
 
 def promtool(*arguments: str) -> None:
-    """Run promtool, and show what it complains of."""
+    """Run promtool, and fail with its output if it fails."""
     ended = subprocess.run(
-        ["promtool", *arguments],  # noqa: S607 - whichever the machine has
+        ["promtool", *arguments],  # noqa: S607 - the promtool of the machine
         check=False,
         cwd=FOLDER,
         capture_output=True,
@@ -41,34 +41,34 @@ def promtool(*arguments: str) -> None:
 
 @with_promtool
 def test_the_rules_are_valid() -> None:
-    """Prometheus would load them, and promtool's linter has nothing to say."""
+    """Promtool accepts the rules, and its linter has no findings."""
     promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
 
 
 @with_promtool
-def test_every_alert_fires_when_it_should_and_only_then() -> None:
-    """The scenarios beside the rules name every alert that fires in each."""
+def test_alerts_fire_exactly_in_their_scenarios() -> None:
+    """In each scenario of rules_test.yml exactly the listed alerts fire."""
     promtool("test", "rules", "rules_test.yml")
 
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_every_alert_is_in_a_scenario(name: str) -> None:
-    """No alert is left to luck."""
+    """At least one scenario tests the alert."""
     assert f'alertname="{name}"' in (FOLDER / "rules_test.yml").read_text()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert", rule.get("record")))
-def test_every_query_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> None:
-    """A metric that was renamed in the code is renamed here."""
+def test_every_query_uses_existing_metrics_and_labels(rule: dict[str, Any]) -> None:
+    """The service exports every metric and label of the rule."""
     known = series() | dict.fromkeys(RECORDS, frozenset({"namespace", "job"}))
 
     assert unknown(rule["expr"], known) == []
 
 
-async def test_what_alerts_count_is_there_before_it_happens(
+async def test_counters_of_alerts_start_at_zero(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A series that begins with 1 has not grown: of each, a new process shows what is still 0."""
+    """A new process exports each series as 0, because `increase` ignores the first sample."""
     async with running(settings_for(issuer.issuer, apideck_url)) as service:
         text = (await service.get("/metrics")).text
     shown = [
@@ -82,8 +82,8 @@ async def test_what_alerts_count_is_there_before_it_happens(
                 assert any(matches(one, labels) for labels in shown), (rule, one)
 
 
-def test_a_metric_or_label_that_does_not_exist_is_noticed() -> None:
-    """The check above looks into every corner of a query."""
+def test_an_unknown_metric_or_label_is_detected() -> None:
+    """The check above finds unknown names in every part of a query."""
     query = (
         'sum by (job) (rate(vault_bff_sessions[5m])) / max_over_time(up{jobs="x"}[1m:]) > 0 '
         'and on () (absent(vault_bff_jwks_keys{issuer="main"}) or -vault_bff_keys offset 1h)'
@@ -92,8 +92,8 @@ def test_a_metric_or_label_that_does_not_exist_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_every_alert_says_what_it_is_and_where_the_way_out_is(name: str) -> None:
-    """It pages or it waits, and its annotations lead to its entry in the runbook."""
+def test_every_alert_has_a_severity_a_description_and_a_runbook_entry(name: str) -> None:
+    """The severity is page or ticket, and the annotations link to the runbook."""
     alert = ALERTS[name]
     assert alert["labels"]["severity"] in {"page", "ticket"}
     assert alert["annotations"]["summary"]
@@ -101,8 +101,8 @@ def test_every_alert_says_what_it_is_and_where_the_way_out_is(name: str) -> None
     assert alert["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
 
 
-def test_the_runbook_has_an_entry_for_each_alert_and_for_no_other() -> None:
-    """Each says whether it wakes somebody, what it means, what to look at and what to do."""
+def test_the_runbook_has_exactly_one_entry_for_each_alert() -> None:
+    """Each entry has the severity, the meaning, what to look at, and what to do."""
     entries = re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL)
     assert [name for name, _ in entries] == list(ALERTS)
     for name, entry in entries:
@@ -110,14 +110,14 @@ def test_the_runbook_has_an_entry_for_each_alert_and_for_no_other() -> None:
         assert re.findall(r"^- \*\*(.*?):\*\*", entry, re.MULTILINE) == ["Means", "Look at", "Do"]
 
 
-def test_the_runbook_names_only_metrics_and_settings_that_exist() -> None:
-    """Nobody looks at night for what is not there."""
+def test_the_runbook_names_existing_metrics_and_settings() -> None:
+    """Every metric and every setting that the runbook names exists."""
     assert set(re.findall(r"`(vault_bff_\w+)`", RUNBOOK)) <= set(series())
     assert unknown_settings(re.findall(r"`([A-Z]+__[A-Z_]+)`", RUNBOOK)) == []
 
 
-def test_the_operators_resource_holds_the_same_rules() -> None:
-    """The command in deploy/README.md makes a PrometheusRule of the file, whole and as it is."""
+def test_the_prometheus_rule_has_the_same_rules() -> None:
+    """The command in deploy/README.md creates a PrometheusRule with the rules of the file."""
     page = (ROOT / "deploy" / "README.md").read_text()
     [command] = re.findall(r"^(\{ printf .*?; \}) \| kubectl", page, re.MULTILINE | re.DOTALL)
     made = subprocess.run(

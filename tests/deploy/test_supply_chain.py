@@ -1,16 +1,14 @@
-"""Where things come from: packages, licences, and what runs on GitHub."""
+"""The supply chain: packages, licences, Dockerfiles, and workflows on GitHub."""
 
 import importlib.metadata
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.support.deployment import ROOT
+from tests.support.tools import ROOT, run, tool
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 LOCKED = [
@@ -21,17 +19,10 @@ LOCKED = [
 ]
 
 
-def command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run a command at the root of the repository."""
-    return subprocess.run(
-        arguments, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-
-
-def test_the_list_of_materials_is_the_lock_file(tmp_path: Path) -> None:
+def test_the_sbom_matches_the_lock_file(tmp_path: Path) -> None:
     """`make sbom` writes valid CycloneDX with every locked package, its version and its hashes."""
     file = tmp_path / "sbom.json"
-    ended = command("make", "--silent", "sbom", f"SBOM={file}")
+    ended = run("make", "--silent", "sbom", f"SBOM={file}")
     assert ended.returncode == 0, ended.stderr
 
     components = json.loads(file.read_text())["components"]
@@ -42,31 +33,38 @@ def test_the_list_of_materials_is_the_lock_file(tmp_path: Path) -> None:
     assert all(one["purl"].startswith("pkg:pypi/") for one in components)
 
 
-def test_every_runtime_package_has_a_licence_that_may_be() -> None:
-    """`make licenses` looks at each package that this machine would run, and refuses none."""
-    ended = command("make", "--silent", "licenses")
+def test_every_runtime_package_has_an_allowed_licence() -> None:
+    """`make licenses` checks each package that this machine would run, and accepts all."""
+    ended = run("make", "--silent", "licenses")
     assert ended.returncode == 0, ended.stderr
 
-    looked_at = {
-        line.split()[0].lower().replace("_", "-") for line in ended.stdout.splitlines()[1:]
-    }
-    here = {one.name.lower() for one in LOCKED if one.marker is None or one.marker.evaluate()}
-    assert here <= looked_at
+    checked = {line.split()[0].lower().replace("_", "-") for line in ended.stdout.splitlines()[1:]}
+    needed = {one.name.lower() for one in LOCKED if one.marker is None or one.marker.evaluate()}
+    assert needed <= checked
 
 
-def test_a_licence_that_may_not_be_is_refused() -> None:
-    """The same settings refuse a package whose licence is not spelt as one of those."""
+def test_a_licence_that_is_not_allowed_is_rejected() -> None:
+    """The settings of `make licenses` reject a package with another licence."""
     other = importlib.metadata.metadata("hypothesis")
     assert other["License-Expression"] == "MPL-2.0"
-    ended = command(tool("pip-licenses"), "--packages", "hypothesis")
+    ended = run(tool("pip-licenses"), "--packages", "hypothesis")
 
     assert ended.returncode == 1
     assert "not in allow-only" in ended.stderr
 
 
-def test_workflows_are_sound() -> None:
-    """zizmor, at its strictest, finds nothing, and none of its findings is silenced."""
-    ended = command(
+@pytest.mark.parametrize("file", ["Dockerfile", "deploy/local/Dockerfile"])
+def test_the_dockerfiles_pass_the_linter(file: str) -> None:
+    """Hadolint has no findings, and no rule is disabled."""
+    ended = run(tool("hadolint"), file)
+
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "hadolint ignore" not in (ROOT / file).read_text()
+
+
+def test_workflows_pass_the_security_linter() -> None:
+    """Zizmor has no findings with its strictest rules, and no rule is disabled."""
+    ended = run(
         tool("zizmor"),
         "--offline",
         "--persona=pedantic",
@@ -81,20 +79,15 @@ def test_workflows_are_sound() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit(workflow: Path) -> None:
-    """Each names the commit, and beside it the version for people."""
+    """Each action is pinned by commit, with its version in a comment."""
     uses = re.findall(r"uses: (.*)", workflow.read_text())
     assert uses
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in uses)
 
 
-def test_ci_on_github_is_ci_anywhere() -> None:
-    """The workflow runs .ci/run and no steps of its own beyond getting there."""
+def test_ci_on_github_runs_the_same_script() -> None:
+    """The workflow runs .ci/run, and has no other steps except its preparation."""
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     commands = re.findall(r"run: (.*)", text)
     assert commands[-1].endswith(" .ci/run")
     assert all("apt-get" in one for one in commands[:-1])
-
-
-def tool(name: str) -> Path:
-    """Return a command that is installed beside this Python."""
-    return Path(sys.executable).parent / name

@@ -1,19 +1,23 @@
 """`python -m app check`, which an operator or CI runs before a deployment."""
 
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
-from app.__main__ import MISCONFIGURED, UNWELL
+from app.__main__ import CHECK_FAILED, MISCONFIGURED, main
 from app.check import CONSUMER, CheckResult, check_dependencies
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.process import environment_for, start
 from tests.support.service import settings_for, settings_with_application
 
+Check = Callable[..., tuple[int, list[str]]]
 HOME, ELSEWHERE = "https://app.example.com/home", "https://app.example.com/elsewhere"
 
 
@@ -29,11 +33,23 @@ def environment(
     }
 
 
-def check(environment: dict[str, str], *options: str) -> tuple[int, list[str]]:
-    """Run the check; returns its exit status and its lines."""
-    process = start("check", environment, *options)
-    out, err = process.communicate(timeout=30)
-    return process.returncode, (out + err).splitlines()
+@pytest.fixture
+def check(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Check]:
+    """Return a function that runs the check in this process; a new one would take seconds."""
+    configuration = structlog.get_config()
+
+    def run(*options: str) -> tuple[int, list[str]]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        status = main(["check", *options])
+        out, err = capsys.readouterr()
+        return status, (out + err).splitlines()
+
+    yield run
+    logging.disable(logging.NOTSET)
+    structlog.configure(**configuration)
 
 
 async def results(settings: Settings) -> dict[str, CheckResult]:
@@ -45,57 +61,64 @@ def test_a_working_configuration_passes(
     environment: dict[str, str], apideck: ApideckEmulator
 ) -> None:
     """Each dependency has a line, and each redirect target a session that lasts a minute."""
-    assert check(environment, "--live") == (
-        0,
-        [
-            "ok   IDENTITY__ISSUERS__MAIN: 3 keys",
-            "ok   APIDECK with SESSION__RETURN_TO home: made a session",
-            "ok   APIDECK with SESSION__RETURN_TO elsewhere: made a session",
-        ],
-    )
+    process = start("check", environment, "--live")
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines() == [
+        "ok   IDENTITY__ISSUERS__MAIN: 3 keys",
+        "ok   APIDECK with SESSION__RETURN_TO home: made a session",
+        "ok   APIDECK with SESSION__RETURN_TO elsewhere: made a session",
+    ]
     assert {minted.consumer_id for minted in apideck.minted} == {CONSUMER}
     assert [minted.session["redirect_uri"] for minted in apideck.minted] == [HOME, ELSEWHERE]
     assert apideck.minted[0].session["settings"] == {"session_length": "1m"}
 
 
-def test_an_api_key_that_apideck_rejects_is_reported(environment: dict[str, str]) -> None:
+def test_an_api_key_that_apideck_rejects_is_reported(
+    environment: dict[str, str], check: Check
+) -> None:
     """The line has Apideck's error, and not the key."""
     environment["APIDECK__API_KEY"] = "sk_live_not-the-one"
 
-    status, lines = check(environment, "--live")
+    status, lines = check("--live")
 
-    assert status == UNWELL
+    assert status == CHECK_FAILED
     assert lines[1].startswith("FAIL APIDECK with SESSION__RETURN_TO home: 401 UnauthorizedError:")
     assert "not-the-one" not in str(lines)
 
 
 def test_an_unregistered_redirect_target_is_reported(
-    environment: dict[str, str], apideck: ApideckEmulator
+    apideck: ApideckEmulator, check: Check
 ) -> None:
     """Only the redirect target that Apideck rejects fails."""
     apideck.protect_redirects([HOME])
 
-    status, lines = check(environment, "--live")
+    status, lines = check("--live")
 
-    assert status == UNWELL
+    assert status == CHECK_FAILED
     assert [line.partition(" ")[0] for line in lines] == ["ok", "ok", "FAIL"]
 
 
 def test_an_unreachable_issuer_is_reported(
-    environment: dict[str, str], unused_tcp_port: int
+    environment: dict[str, str], unused_tcp_port: int, check: Check
 ) -> None:
     """The line names the URL of the issuer."""
     environment["IDENTITY__ISSUERS__MAIN__ISSUER"] = f"http://127.0.0.1:{unused_tcp_port}"
 
-    status, lines = check(environment, "--live")
+    status, lines = check("--live")
 
-    assert status == UNWELL
+    assert status == CHECK_FAILED
     assert lines[0].startswith(f"FAIL IDENTITY__ISSUERS__MAIN: http://127.0.0.1:{unused_tcp_port}/")
 
 
 @pytest.mark.parametrize(
     ("status", "sessions", "well"),
-    [(None, {}, True), (500, {}, False), (None, {"vault-bff-check-is-nobody": {"sub": 1}}, False)],
+    [
+        (None, {}, True),
+        (500, {}, False),
+        (None, {"vault-bff-check-made-up-credential": {"sub": 1}}, False),
+    ],
 )
 async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
     issuer: DevelopmentIssuer,
@@ -105,7 +128,7 @@ async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
     well: bool,
 ) -> None:
     """The check fails if the endpoint has an error, or accepts a made-up cookie."""
-    application = Application()
+    application = CookieSessionApp()
     application.status, application.sessions = status, sessions
     with application.serve() as whoami_url:
         settings = settings_with_application(
@@ -113,7 +136,7 @@ async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
         )
         found = await results(settings)
 
-    assert found["IDENTITY__APPLICATIONS__RAILS"].well is well
+    assert found["IDENTITY__COOKIE_SESSIONS__RAILS"].well is well
 
 
 async def test_introspection_is_checked_with_a_made_up_token(
@@ -154,14 +177,14 @@ async def test_the_store_of_the_limits_is_checked(
 
 
 def test_every_setting_is_shown_with_its_source_and_without_secrets(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, check: Check
 ) -> None:
     """The environment overrides the file, and the file the defaults; secrets are masked."""
     file = tmp_path / "config.toml"
     file.write_text('[apideck]\napp_id = "from-file"\n[limits]\nper_user = "7/minute"\n')
     environment |= {"CONFIG_FILE": str(file), "LIMITS__STORE": "redis://:hunter2@127.0.0.1:1/0"}
 
-    status, lines = check(environment, "--print-config")
+    status, lines = check("--print-config")
 
     assert status == 0
     assert {
@@ -177,14 +200,14 @@ def test_every_setting_is_shown_with_its_source_and_without_secrets(
 
 
 def test_an_unreadable_client_secret_is_a_configuration_error(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, check: Check
 ) -> None:
     """The check names the setting, and exits with the status for a wrong configuration."""
     prefix = "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
     environment[f"{prefix}__CLIENT_ID"] = "vault-bff"
     environment[f"{prefix}__CLIENT_SECRET_FILE"] = str(tmp_path / "missing")
 
-    status, lines = check(environment)
+    status, lines = check()
 
     assert status == MISCONFIGURED
     assert lines == [f"{prefix}__CLIENT_SECRET_FILE: must be a file that can be read"]

@@ -1,4 +1,4 @@
-"""Several processes of the service at once, as a fleet runs it, under load."""
+"""Several processes of the service under load, as a fleet runs them."""
 
 import asyncio
 import itertools
@@ -17,14 +17,16 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.faults import Slow
 from emulators.apideck.state import SeenRequest
 from emulators.issuer import DevelopmentIssuer
-from tests.support.callers import Asked, ask_once, request
 from tests.support.http import bearer
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, url
+from tests.support.raw import Exchange, request, send_once
+
+pytestmark = pytest.mark.serial
 
 FIRST_KEY, SECOND_KEY = "sk_first_opens-nothing", "sk_second_opens-nothing"
 LOST = 0
-"""What stands in for a status where there was no answer."""
+"""Stands for the status if there was no response."""
 
 
 @pytest.fixture
@@ -38,12 +40,12 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 def environment(
     issuer: DevelopmentIssuer, apideck_url: str, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service that limits nobody by itself."""
+    """Return the environment of a service without limits."""
     return {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
         "LIMITS__PER_USER": "unlimited",
         "SESSION__JOIN_IDENTICAL": "false",
-        # Nobody reads along, and a pipe that is full would stop the service.
+        # Nothing reads the log.
         "LOG__LEVEL": "error",
     }
 
@@ -63,32 +65,32 @@ def fleet_of_two(
     return one, {**one, "SERVER__PORT": str(free_ports())}
 
 
-def begun_since(moment: float, asked: list[Asked]) -> list[Asked]:
-    """Return those that began after a moment."""
-    return [one for one in asked if one.began > moment]
+def begun_since(moment: float, exchanges: list[Exchange]) -> list[Exchange]:
+    """Return the requests that began after a moment."""
+    return [one for one in exchanges if one.began > moment]
 
 
-def answered_201(asked: list[Asked]) -> list[Asked]:
-    """Return those that got a session."""
-    return [one for one in asked if one.status == 201]
+def created(exchanges: list[Exchange]) -> list[Exchange]:
+    """Return the requests that created a session."""
+    return [one for one in exchanges if one.status == 201]
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
-    """Wait for what the service does in a time of its own."""
+    """Wait until something holds."""
     async with asyncio.timeout(seconds):
         while True:
-            answer = holds()
-            if await answer if isinstance(answer, Awaitable) else answer:
+            result = holds()
+            if await result if isinstance(result, Awaitable) else result:
                 return
             await asyncio.sleep(0.01)
 
 
-async def ask(http: aiohttp.ClientSession, environment: dict[str, str], token: str) -> int:
-    """Ask for a session, and return the status of the answer."""
+async def post(http: aiohttp.ClientSession, environment: dict[str, str], token: str) -> int:
+    """Request a session, and return the status of the response."""
     try:
-        async with http.post(url(environment, "/vault-session"), headers=bearer(token)) as answer:
-            await answer.read()
-            return answer.status
+        async with http.post(url(environment, "/vault-session"), headers=bearer(token)) as response:
+            await response.read()
+            return response.status
     except aiohttp.ClientError:
         return LOST
 
@@ -105,41 +107,41 @@ async def test_two_processes_admit_one_quota_between_them(
     token = issuer.token()
     with serving(fleet[0]), serving(fleet[1]):
         statuses = await asyncio.gather(
-            *(ask(http, member, token) for member in itertools.islice(itertools.cycle(fleet), 120))
+            *(post(http, member, token) for member in itertools.islice(itertools.cycle(fleet), 120))
         )
 
     assert Counter(statuses) == {201: 40, 429: 80}
     assert len(apideck.minted) == 40
 
 
-async def test_a_process_that_is_killed_loses_what_it_held_and_nothing_else(
+async def test_a_killed_process_loses_only_its_own_requests(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator, redis_url: str
 ) -> None:
-    """After a kill -9 the other of two answers all, and Redis has counted what was admitted."""
+    """After a kill -9 the other of two responds to all, and Redis has counted what was admitted."""
     apideck.fail(Slow(0.1), times=None)
     quota = 600
     killed, other = fleet = fleet_of_two(environment, redis_url, f"{quota}/day")
     sent = request("POST", "/vault-session", issuer.token())
-    asked: dict[str, list[Asked]] = {member["SERVER__PORT"]: [] for member in fleet}
-    of_killed, of_other = (asked[member["SERVER__PORT"]] for member in fleet)
+    exchanges: dict[str, list[Exchange]] = {member["SERVER__PORT"]: [] for member in fleet}
+    of_killed, of_other = (exchanges[member["SERVER__PORT"]] for member in fleet)
     over = asyncio.Event()
 
-    async def caller(port: str) -> None:
+    async def client(port: str) -> None:
         while not over.is_set():
-            asked[port].append(await ask_once(int(port), sent))
-            if asked[port][-1].how == "refused":
+            exchanges[port].append(await send_once(int(port), sent))
+            if exchanges[port][-1].how == "refused":
                 await asyncio.sleep(0.05)
 
-    async def last_caller() -> None:
+    async def use_up_the_quota() -> None:
         while of_other[-1].status == 201:
-            of_other.append(await ask_once(int(other["SERVER__PORT"]), sent))
+            of_other.append(await send_once(int(other["SERVER__PORT"]), sent))
 
     with serving(killed) as process, serving(other):
-        async with asyncio.TaskGroup() as callers:
-            for port in [*asked] * 20:
-                callers.create_task(caller(port))
+        async with asyncio.TaskGroup() as clients:
+            for port in [*exchanges] * 20:
+                clients.create_task(client(port))
             await until(lambda: min(len(of_killed), len(of_other)) >= 60)
-            # All in one turn of the loop: nobody begins in between.
+            # All in one turn of the loop: no request begins in between.
             process.kill()
             process.wait()
             killed_at = time.monotonic()
@@ -148,34 +150,34 @@ async def test_a_process_that_is_killed_loses_what_it_held_and_nothing_else(
             over.set()
         under_load = list(of_other)
         apideck.fail(Slow(0), times=None)
-        await asyncio.gather(*(last_caller() for _ in range(8)))
+        await asyncio.gather(*(use_up_the_quota() for _ in range(8)))
 
     assert {one.status for one in under_load} == {201}
     assert {one.how for one in begun_since(killed_at, of_killed)} == {"refused"}
     before = [one for one in of_killed if one.began < killed_at]
-    # Who was refused had begun, but had no connection yet.
-    assert {one.how for one in before if one.ended < killed_at} == {"answered"}
-    assert {one.status for one in before if one.how == "answered"} == {201}
+    # A request that was refused had begun, but had no connection yet.
+    assert {one.how for one in before if one.ended < killed_at} == {"responded"}
+    assert {one.status for one in before if one.how == "responded"} == {201}
     broken = [one for one in before if one.how == "broken"]
     assert 0 < len(broken) <= 20
 
     assert {one.status for one in of_other} == {201, 429}
-    received = [json.loads(one.body)["session_token"] for one in answered_201(of_killed + of_other)]
+    received = [json.loads(one.body)["session_token"] for one in created(of_killed + of_other)]
     minted = {one.token for one in apideck.minted}
     assert len(set(received)) == len(received)
     assert set(received) <= minted
     assert len(minted) - len(received) <= len(broken)
-    # What was in flight was counted or was not; what was minted was counted.
+    # A request in flight was counted or was not; one that created a session was counted.
     assert len(minted) <= quota <= len(received) + len(broken)
 
 
-async def test_a_key_is_rotated_under_load_and_nobody_notices(
+async def test_a_key_is_rotated_under_load_without_a_failed_request(
     environment: dict[str, str],
     http: aiohttp.ClientSession,
     issuer: DevelopmentIssuer,
     tmp_path: Path,
 ) -> None:
-    """The new key is in use within seconds, a bad one never is, and every request is answered."""
+    """The new key is in use within seconds, a bad one never is, and every request succeeds."""
     file = tmp_path / "key"
     file.write_text(FIRST_KEY)
     emulator = ApideckEmulator([FIRST_KEY, SECOND_KEY])
@@ -183,9 +185,9 @@ async def test_a_key_is_rotated_under_load_and_nobody_notices(
     over = asyncio.Event()
     token = issuer.token()
 
-    async def caller() -> None:
+    async def client() -> None:
         while not over.is_set():
-            statuses.append(await ask(http, environment, token))
+            statuses.append(await post(http, environment, token))
 
     def used(key: str) -> bool:
         return all(seen.header("authorization") == f"Bearer {key}" for seen in last_seen())
@@ -194,8 +196,8 @@ async def test_a_key_is_rotated_under_load_and_nobody_notices(
         return emulator.requests[-16:]
 
     async def bad_key_is_reported() -> bool:
-        async with http.get(url(environment, "/metrics")) as answer:
-            return 'key_file_failing{application="default"} 1.0' in await answer.text()
+        async with http.get(url(environment, "/metrics")) as response:
+            return 'key_file_failing{application="default"} 1.0' in await response.text()
 
     with ExitStack() as stack:
         apideck_url = stack.enter_context(emulator.serve())
@@ -204,12 +206,12 @@ async def test_a_key_is_rotated_under_load_and_nobody_notices(
         environment["APIDECK__BASE_URL"] = apideck_url
         environment["APIDECK__VAULT_ORIGINS"] = json.dumps([apideck_url])
         process = stack.enter_context(serving(environment))
-        async with asyncio.TaskGroup() as callers:
+        async with asyncio.TaskGroup() as clients:
             for _ in range(8):
-                callers.create_task(caller())
+                clients.create_task(client())
             await until(lambda: len(emulator.requests) > 16 and used(FIRST_KEY))
             (tmp_path / "new").write_text(SECOND_KEY)
-            # In one step, as mounted secrets change: half a key is none, and would be reported.
+            # In one step, as mounted secrets change: half a key would be reported.
             (tmp_path / "new").replace(file)
             await until(
                 lambda: emulator.requests[-1].header("authorization") == f"Bearer {SECOND_KEY}",

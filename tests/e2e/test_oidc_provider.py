@@ -1,7 +1,6 @@
 """Every kind of token of a certified OpenID provider, sent to the whole service."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,7 +14,6 @@ from tests.support.oidc_provider import (
     SECRET,
     OidcProvider,
     missing,
-    oidc_provider,
 )
 from tests.support.service import running, settings_for
 
@@ -29,13 +27,6 @@ SERVICES: dict[str, Any] = {
     "claims": {},
 }
 INTROSPECTION = {"client_id": "vault-bff", "client_secret": SECRET}
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[OidcProvider]:
-    """Run the provider."""
-    with oidc_provider() as running_provider:
-        yield running_provider
 
 
 @pytest.fixture

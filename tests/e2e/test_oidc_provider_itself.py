@@ -1,9 +1,7 @@
 """The OpenID provider behaves as the other tests expect."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
@@ -17,24 +15,18 @@ from tests.support.oidc_provider import (
     SECRET,
     OidcProvider,
     missing,
-    oidc_provider,
 )
+from tests.support.waiting import http_client
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[OidcProvider]:
-    """Run the provider."""
-    with oidc_provider() as running_provider:
-        yield running_provider
-
-
 def published_keys(provider: OidcProvider) -> Any:
     """Return the JWK Set that the discovery document names."""
-    discovery = httpx.get(f"{provider.issuer}/.well-known/openid-configuration").json()
-    assert discovery["issuer"] == provider.issuer
-    return httpx.get(discovery["jwks_uri"]).json()
+    with http_client() as client:
+        discovery = client.get(f"{provider.issuer}/.well-known/openid-configuration").json()
+        assert discovery["issuer"] == provider.issuer
+        return client.get(discovery["jwks_uri"]).json()
 
 
 def verified(token: str, jwks: Any, algorithm: str) -> jwt.Token:
@@ -44,9 +36,9 @@ def verified(token: str, jwks: Any, algorithm: str) -> jwt.Token:
 
 def active(provider: OidcProvider, token: str) -> bool:
     """Return whether introspection says that a token is active (RFC 7662)."""
-    response = httpx.post(
-        f"{provider.issuer}/token/introspection", data={"token": token}, auth=("vault-bff", SECRET)
-    )
+    url = f"{provider.issuer}/token/introspection"
+    with http_client() as client:
+        response = client.post(url, data={"token": token}, auth=("vault-bff", SECRET))
     return bool(response.json()["active"])
 
 
@@ -70,7 +62,8 @@ def test_access_tokens_verify_with_the_published_keys(
 def test_userinfo_returns_name_email_and_picture(provider: OidcProvider) -> None:
     """The UserInfo endpoint accepts a token that was issued without a resource."""
     token = provider.authorization_code("grace", None)
-    claims = httpx.get(f"{provider.issuer}/me", headers=bearer(token)).json()
+    with http_client() as client:
+        claims = client.get(f"{provider.issuer}/me", headers=bearer(token)).json()
 
     assert claims == {
         "sub": "grace",

@@ -1,4 +1,4 @@
-"""The process itself, asked for more than it has places for."""
+"""The process itself, with more requests than it has slots for."""
 
 import asyncio
 import json
@@ -10,15 +10,17 @@ import pytest
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.faults import Slow
 from emulators.issuer import DevelopmentIssuer
-from tests.support.callers import Asked, Caller, ask_once, percentile, request
 from tests.support.process import environment_for, serving
+from tests.support.raw import Client, Exchange, percentile, request, send_once
 
-# Long upstream, and few a second: what a busy machine adds to a request is little beside it.
-PLACES, UPSTREAM_SECONDS, MAX_WAIT_SECONDS = 8, 0.3, 0.5
-PER_SECOND = PLACES / UPSTREAM_SECONDS
+pytestmark = pytest.mark.serial
+
+# Apideck takes long, and requests are few: what a busy machine adds is little beside that.
+SLOTS, UPSTREAM_SECONDS, MAX_WAIT_SECONDS = 8, 0.3, 0.5
+PER_SECOND = SLOTS / UPSTREAM_SECONDS
 ROUNDS, ARRIVALS_SECONDS, LEFT_OUT_SECONDS = 10, 9.0, 1.0
 NOISE_SECONDS = 1.0
-"""What a machine that others use may add to any answer."""
+"""What a busy machine may add to any response."""
 
 RECOVERY_SECONDS = 10.0
 
@@ -27,102 +29,102 @@ RECOVERY_SECONDS = 10.0
 def environment(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service that has few places, and limits nobody otherwise."""
+    """Return the environment of a service with few slots, and no other limit."""
     apideck.fail(Slow(UPSTREAM_SECONDS), times=None)
     return {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
-        "LIMITS__MAX_IN_FLIGHT": str(PLACES),
+        "LIMITS__MAX_IN_FLIGHT": str(SLOTS),
         "LIMITS__MAX_WAIT_SECONDS": str(MAX_WAIT_SECONDS),
         "LIMITS__PER_USER": "unlimited",
         "SESSION__JOIN_IDENTICAL": "false",
-        # Nobody reads along, and a pipe that is full would stop the service.
+        # Nothing reads the log.
         "LOG__LEVEL": "error",
     }
 
 
 async def closed_loop(port: int, sent: bytes, rounds: int) -> float:
-    """Have one caller for each place ask so many times; return how many a second got a session."""
+    """Keep one client for each slot busy; return how many sessions a second they got."""
 
-    async def ask_again_and_again() -> list[Asked]:
-        async with Caller(port) as caller:
-            return [await caller.ask(sent) for _ in range(rounds)]
+    async def keep_busy() -> list[Exchange]:
+        async with Client(port) as client:
+            return [await client.send(sent) for _ in range(rounds)]
 
     begun = time.monotonic()
-    asked = await asyncio.gather(*(ask_again_and_again() for _ in range(PLACES)))
+    exchanges = await asyncio.gather(*(keep_busy() for _ in range(SLOTS)))
     seconds = time.monotonic() - begun
-    return sum(one.status == 201 for of_one in asked for one in of_one) / seconds
+    return sum(one.status == 201 for of_one in exchanges for one in of_one) / seconds
 
 
-class Crowd:
-    """Callers who come at a pace of their own, whatever becomes of those before them."""
+class Arrivals:
+    """Requests that arrive at a constant rate, whatever becomes of earlier ones."""
 
     def __init__(self, port: int, sent: bytes) -> None:
-        self.asked: list[Asked] = []
-        self._port, self._sent = port, sent
-        self._free: list[Caller] = []
+        self.exchanges: list[Exchange] = []
+        self._port, self._sent_bytes = port, sent
+        self._free: list[Client] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def come(self, per_second: float, seconds: float) -> float:
-        """Have them come for so long; return when the first of them did."""
+    async def start(self, per_second: float, seconds: float) -> float:
+        """Send them for so long; return when the first was sent."""
         begun = time.monotonic()
         for number in range(int(per_second * seconds)):
             await asyncio.sleep(max(0.0, begun + number / per_second - time.monotonic()))
-            self._tasks.add(asyncio.create_task(self._ask()))
+            self._tasks.add(asyncio.create_task(self._send()))
         return begun
 
-    async def leave(self) -> None:
-        """Wait until all have been answered."""
+    async def finish(self) -> None:
+        """Wait until all have ended."""
         await asyncio.gather(*self._tasks)
         async with AsyncExitStack() as stack:
-            for caller in self._free:
-                await stack.enter_async_context(caller)
+            for client in self._free:
+                await stack.enter_async_context(client)
 
-    async def _ask(self) -> None:
-        caller = self._free.pop() if self._free else Caller(self._port)
-        self.asked.append(await caller.ask(self._sent))
-        self._free.append(caller)
+    async def _send(self) -> None:
+        client = self._free.pop() if self._free else Client(self._port)
+        self.exchanges.append(await client.send(self._sent_bytes))
+        self._free.append(client)
 
 
-async def probes_until_well(port: int, sent: bytes) -> list[Asked]:
-    """Ask for one session after the other, until one comes soon or it has been tried for long."""
-    probes: list[Asked] = []
+async def requests_until_recovered(port: int, sent: bytes) -> list[Exchange]:
+    """Request one session after the other, until one is created within a second."""
+    exchanges: list[Exchange] = []
     deadline = time.monotonic() + RECOVERY_SECONDS
     while time.monotonic() < deadline:
-        probes.append(await ask_once(port, sent))
-        if probes[-1].status == 201 and probes[-1].seconds < 1:
+        exchanges.append(await send_once(port, sent))
+        if exchanges[-1].status == 201 and exchanges[-1].seconds < 1:
             break
-    return probes
+    return exchanges
 
 
-async def test_three_times_the_capacity_costs_hardly_any_of_it(
+async def test_three_times_the_capacity_leaves_nine_tenths_of_it(
     environment: dict[str, str], issuer: DevelopmentIssuer
 ) -> None:
-    """What cannot be served is refused; what is served stays nine tenths, and then all is well."""
+    """What cannot be served is rejected; afterwards the service recovers."""
     port, sent = int(environment["SERVER__PORT"]), request("POST", "/vault-session", issuer.token())
     with serving(environment):
         await closed_loop(port, sent, 1)
         capacity = await closed_loop(port, sent, ROUNDS)
-        crowd = Crowd(port, sent)
-        begun = await crowd.come(3 * PER_SECOND, ARRIVALS_SECONDS)
+        arrivals = Arrivals(port, sent)
+        begun = await arrivals.start(3 * PER_SECOND, ARRIVALS_SECONDS)
         over = time.monotonic()
-        probes = await probes_until_well(port, sent)
-        await crowd.leave()
-        page = await ask_once(port, request("GET", "/metrics"))
+        afterwards = await requests_until_recovered(port, sent)
+        await arrivals.finish()
+        page = await send_once(port, request("GET", "/metrics"))
 
     first, half = begun + LEFT_OUT_SECONDS, begun + (LEFT_OUT_SECONDS + ARRIVALS_SECONDS) / 2
-    served = [one for one in crowd.asked if one.status == 201]
-    while_they_came = [one for one in served if first <= one.ended < over]
-    before = percentile((one.seconds for one in while_they_came if one.ended < half), 0.99)
-    after = percentile((one.seconds for one in while_they_came if one.ended >= half), 0.99)
+    served = [one for one in arrivals.exchanges if one.status == 201]
+    in_time = [one for one in served if first <= one.ended < over]
+    before = percentile((one.seconds for one in in_time if one.ended < half), 0.99)
+    after = percentile((one.seconds for one in in_time if one.ended >= half), 0.99)
     assert PER_SECOND / 2 < capacity <= PER_SECOND
-    assert len(while_they_came) >= 0.9 * capacity * (over - first)
+    assert len(in_time) >= 0.9 * capacity * (over - first)
     assert after <= 1.5 * before + NOISE_SECONDS / 2
     assert max(before, after) < MAX_WAIT_SECONDS + UPSTREAM_SECONDS + NOISE_SECONDS
-    assert (probes[-1].status, probes[-1].seconds < 1) == (201, True)
+    assert (afterwards[-1].status, afterwards[-1].seconds < 1) == (201, True)
 
-    refused = [one for one in crowd.asked + probes if one.status != 201]
-    assert len(refused) > PER_SECOND
-    for one in refused:
-        assert (one.status, one.header("retry-after")) == (503, "1")
+    rejected = [one for one in arrivals.exchanges + afterwards if one.status != 201]
+    assert len(rejected) > PER_SECOND
+    for one in rejected:
+        assert (one.status, one.headers["retry-after"]) == (503, "1")
         assert json.loads(one.body)["type"].rpartition("/")[2] == "overloaded"
-    assert f"\nvault_bff_requests_shed_total {len(refused)}.0\n" in page.body.decode()
+    assert f"\nvault_bff_requests_shed_total {len(rejected)}.0\n" in page.body.decode()

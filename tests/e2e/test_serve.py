@@ -49,10 +49,10 @@ def test_requests_in_flight_finish_after_sigterm(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
 ) -> None:
-    """Told to end, the process answers what it has begun, then ends with 0 and without a trace."""
+    """After SIGTERM the process finishes what it has begun, and ends with status 0."""
     apideck.fail(Slow(1))
     with ThreadPoolExecutor() as pool:
-        asking = pool.submit(
+        pending = pool.submit(
             httpx.post,
             url(environment, "/vault-session"),
             headers=bearer(issuer.token()),
@@ -61,49 +61,45 @@ def test_requests_in_flight_finish_after_sigterm(
         while not apideck.requests:
             time.sleep(0.01)
         server.send_signal(signal.SIGTERM)
-        answer = asking.result()
+        response = pending.result()
 
     out, err = server.communicate(timeout=15)
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert server.returncode == 0
     assert err == ""
     events = [json.loads(line) for line in out.splitlines()]
     assert "vault_session_minted" in {event["event"] for event in events}
     assert API_KEY not in out
-    assert answer.json()["session_token"] not in out
+    assert response.json()["session_token"] not in out
 
 
 def test_readiness_goes_off_before_the_process_ends(
     environment: dict[str, str], issuer: DevelopmentIssuer
 ) -> None:
-    """Told to end, the process still serves, but asks to be sent nobody any more."""
+    """After SIGTERM the process still serves, but /readyz asks for no more requests."""
     environment["SERVER__SHUTDOWN_DELAY_SECONDS"] = "2"
     with serving(environment) as server:
         server.send_signal(signal.SIGTERM)
         while (ready := httpx.get(url(environment, "/readyz"))).status_code == 200:
             time.sleep(0.01)
-        answer = httpx.post(url(environment, "/vault-session"), headers=bearer(issuer.token()))
+        response = httpx.post(url(environment, "/vault-session"), headers=bearer(issuer.token()))
         server.communicate(timeout=15)
 
     assert ready.json()["shutting_down"] is True
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert server.returncode == 0
 
 
-def test_a_caller_who_hangs_up_ends_the_request_to_apideck(
+def test_a_client_that_disconnects_ends_the_request_to_apideck(
     environment: dict[str, str],
     server: "subprocess.Popen[str]",
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
 ) -> None:
-    """Nobody waits for an answer that nobody will read; log and metrics have it as abandoned."""
+    """Log and metrics report it as abandoned."""
     apideck.fail(Broken("hang"), times=None)
-    authorization = bearer(issuer.token())["authorization"]
-    with raw.connect(int(environment["SERVER__PORT"])) as caller:
-        caller.sendall(
-            b"POST /vault-session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
-            b"Authorization: %s\r\n\r\n" % authorization.encode()
-        )
+    with raw.connect(int(environment["SERVER__PORT"])) as client:
+        client.sendall(raw.request("POST", "/vault-session", issuer.token()))
         until(lambda: len(apideck.requests) == 1)
     until(lambda: apideck.disconnects == 1)
     counted = (
@@ -128,7 +124,7 @@ def test_a_caller_who_hangs_up_ends_the_request_to_apideck(
 def test_spans_arrive_at_a_collector_before_the_process_ends(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """They come by OTLP over HTTP, with the operator's header, which is in no line of the log."""
+    """They arrive as OTLP over HTTP, with the operator's header, which is not in the log."""
     received: list[tuple[str | None, bytes]] = []
 
     async def collect(request: Request) -> Response:
@@ -155,7 +151,7 @@ def test_spans_arrive_at_a_collector_before_the_process_ends(
 
 
 def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:
-    """Ctrl-C at a terminal is no failure."""
+    """Ctrl-C at a terminal is not a failure."""
     server.send_signal(signal.SIGINT)
 
     _, err = server.communicate(timeout=15)
@@ -165,7 +161,7 @@ def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:
 
 
 def test_wrong_settings_stop_the_start(environment: dict[str, str]) -> None:
-    """Each fault is a line on stderr, and no value is shown."""
+    """Each fault is a line on stderr; no value is shown."""
     for command in ("serve", "check"):
         process = start(command, {**environment, "APIDECK__API_KEY": "a b", "SERVER__PORT": "x"})
         out, err = process.communicate(timeout=20)
@@ -182,7 +178,7 @@ def test_wrong_settings_stop_the_start(environment: dict[str, str]) -> None:
 def test_a_key_file_without_a_key_stops_the_start(
     environment: dict[str, str], tmp_path: Path, content: str | None
 ) -> None:
-    """A file that is missing, empty or holds no key is named; its content is not shown."""
+    """The file that is missing, or has no key, is named; its content is not shown."""
     file = tmp_path / "key"
     if content is not None:
         file.write_text(content)
@@ -196,9 +192,16 @@ def test_a_key_file_without_a_key_stops_the_start(
     assert not content or content not in err
 
 
-def test_good_settings_pass_the_check(environment: dict[str, str]) -> None:
-    """Nothing wrong means status 0 and silence."""
-    process = start("check", environment)
+def test_valid_settings_pass_the_check(environment: dict[str, str]) -> None:
+    """The status is 0, and each setting that was found has a line, without its value."""
+    process = start("check", {**environment, "SERVER_HOST": "0.0.0.0"})  # noqa: S104 - ignored
+    out, err = process.communicate(timeout=20)
 
-    assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 0
+    assert err == ""
+    assert {
+        "ok   APIDECK__API_KEY: from environment",
+        "ok   IDENTITY__ISSUERS__MAIN__AUDIENCE: from environment",
+        "note SERVER_HOST: is not a setting; did you mean SERVER__HOST?",
+    } <= set(out.splitlines())
+    assert API_KEY not in out

@@ -7,14 +7,22 @@ import pytest
 
 from emulators.apideck import ApideckEmulator
 from tests.support.apideck_calls import HEADERS
+from tests.support.waiting import http_client
 
 
 @pytest.fixture
-def browser(apideck: ApideckEmulator, apideck_url: str) -> Iterator[httpx.Client]:
+def http() -> Iterator[httpx.Client]:
+    """Return a client for servers without TLS."""
+    with http_client() as client:
+        yield client
+
+
+@pytest.fixture
+def browser(apideck: ApideckEmulator, apideck_url: str, http: httpx.Client) -> httpx.Client:
     """Return a client of the Apideck emulator without an API key."""
     assert apideck.requests == []
-    with httpx.Client(base_url=apideck_url) as client:
-        yield client
+    http.base_url = httpx.URL(apideck_url)
+    return http
 
 
 @pytest.fixture

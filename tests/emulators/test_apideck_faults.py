@@ -50,7 +50,9 @@ def test_an_error_has_the_form_of_apidecks_errors(
     assert apideck.minted == []
 
 
-@pytest.mark.parametrize("retry_after", [None, "7", faults.http_date(60)])
+@pytest.mark.parametrize(
+    "retry_after", [None, "7", faults.http_date(60)], ids=["absent", "seconds", "date"]
+)
 def test_a_429_has_the_requested_retry_after(
     client: httpx.Client, apideck: ApideckEmulator, retry_after: str | None
 ) -> None:

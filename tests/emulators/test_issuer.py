@@ -9,12 +9,14 @@ from joserfc.jwk import KeySet
 from emulators.issuer import DevelopmentIssuer
 
 
-def test_tokens_verify_with_the_published_keys(issuer: DevelopmentIssuer) -> None:
+def test_tokens_verify_with_the_published_keys(
+    issuer: DevelopmentIssuer, http: httpx.Client
+) -> None:
     """The discovery document names the keys, and the keys verify the tokens."""
-    document = httpx.get(f"{issuer.issuer}/.well-known/openid-configuration").json()
-    keys = KeySet.import_key_set(httpx.get(document["jwks_uri"]).json())
-    bare = httpx.get(f"{issuer.issuer}/token/ada").text
-    response = httpx.get(f"{issuer.issuer}/token", params={"person": "ada"}).json()
+    document = http.get(f"{issuer.issuer}/.well-known/openid-configuration").json()
+    keys = KeySet.import_key_set(http.get(document["jwks_uri"]).json())
+    bare = http.get(f"{issuer.issuer}/token/ada").text
+    response = http.get(f"{issuer.issuer}/token", params={"person": "ada"}).json()
 
     assert document["issuer"] == issuer.issuer
     for token in (bare, response["access_token"]):
@@ -22,51 +24,53 @@ def test_tokens_verify_with_the_published_keys(issuer: DevelopmentIssuer) -> Non
         assert (claims["sub"], claims["org_id"], claims["aud"]) == ("ada", "acme", "vault-bff")
 
 
-def test_the_issuer_can_issue_expired_tokens(issuer: DevelopmentIssuer) -> None:
+def test_the_issuer_can_issue_expired_tokens(issuer: DevelopmentIssuer, http: httpx.Client) -> None:
     """A developer can try an expired token without waiting."""
-    bare = httpx.get(f"{issuer.issuer}/token/ada?expired").text
-    response = httpx.get(f"{issuer.issuer}/token?person=ada&expired").json()
+    bare = http.get(f"{issuer.issuer}/token/ada?expired").text
+    response = http.get(f"{issuer.issuer}/token?person=ada&expired").json()
 
     for token in (bare, response["access_token"]):
         claims = jwt.decode(token, issuer.keys.signing_key("RS256"), algorithms=["RS256"]).claims
         assert claims["exp"] < time.time() - 600
 
 
-def test_keys_rotate_over_http(issuer: DevelopmentIssuer) -> None:
+def test_keys_rotate_over_http(issuer: DevelopmentIssuer, http: httpx.Client) -> None:
     """A rotation adds a key and keeps the old keys until they are retired."""
-    before = httpx.get(f"{issuer.issuer}/jwks").json()["keys"]
-    after = httpx.post(f"{issuer.issuer}/rotate").json()["keys"]
+    before = http.get(f"{issuer.issuer}/jwks").json()["keys"]
+    after = http.post(f"{issuer.issuer}/rotate").json()["keys"]
     issuer.keys.retire()
-    remaining = httpx.get(f"{issuer.issuer}/jwks").json()["keys"]
+    remaining = http.get(f"{issuer.issuer}/jwks").json()["keys"]
 
     assert len(after) == len(before) + 1
     assert len(remaining) == 3
     assert not any("d" in key for key in remaining)
 
 
-def test_services_get_tokens_with_client_credentials(issuer: DevelopmentIssuer) -> None:
+def test_services_get_tokens_with_client_credentials(
+    issuer: DevelopmentIssuer, http: httpx.Client
+) -> None:
     """The client credentials grant returns a token; another grant type is a 400."""
     url = f"{issuer.issuer}/token"
     form = {"grant_type": "client_credentials", "client_id": "robot"}
-    token = httpx.post(url, data=form).json()["access_token"]
+    token = http.post(url, data=form).json()["access_token"]
 
     assert token.count(".") == 2
-    assert httpx.post(url, data={"grant_type": "password"}).status_code == 400
+    assert http.post(url, data={"grant_type": "password"}).status_code == 400
 
 
-def test_unknown_people_get_no_token(issuer: DevelopmentIssuer) -> None:
+def test_unknown_people_get_no_token(issuer: DevelopmentIssuer, http: httpx.Client) -> None:
     """A request for a person who does not exist is a 404 with the list of people."""
     for path in ("/token/eve", "/token?person=eve", "/people/eve.svg"):
-        assert httpx.get(issuer.issuer + path).json()["people"] == ["ada", "grace", "otto"]
-    listed = httpx.get(f"{issuer.issuer}/people").json()
+        assert http.get(issuer.issuer + path).json()["people"] == ["ada", "grace", "otto"]
+    listed = http.get(f"{issuer.issuer}/people").json()
     assert {person["org_id"] for person in listed} == {"acme", "globex"}
-    assert httpx.get(listed[0]["picture"]).headers["content-type"].startswith("image/svg")
+    assert http.get(listed[0]["picture"]).headers["content-type"].startswith("image/svg")
 
 
-def test_the_issuer_url_is_on_loopback_in_a_container() -> None:
+def test_the_issuer_url_is_on_loopback_in_a_container(http: httpx.Client) -> None:
     """An issuer that listens on all addresses uses the loopback address in its tokens."""
     with DevelopmentIssuer().serve(host="0.0.0.0") as url:  # noqa: S104 - as in a container
-        document = httpx.get(f"{url}/.well-known/openid-configuration").json()
+        document = http.get(f"{url}/.well-known/openid-configuration").json()
 
     assert url.startswith("http://127.0.0.1:")
     assert document["issuer"] == url

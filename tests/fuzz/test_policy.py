@@ -1,4 +1,4 @@
-"""The session policy under any request, any settings: what it sends is what it may, and no more."""
+"""Properties of the session policy for any request and any settings."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -35,7 +35,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-free = st.dictionaries(st.text(max_size=8), json_values, max_size=3)
+json_objects = st.dictionaries(st.text(max_size=8), json_values, max_size=3)
 vault_settings = st.fixed_dictionaries(
     {},
     optional={
@@ -65,7 +65,7 @@ requests = st.fixed_dictionaries(
         ),
         "settings": vault_settings,
         "theme": themes,
-        "custom_consumer_settings": free,
+        "custom_consumer_settings": json_objects,
         "consumer_id": st.sampled_from(["acme", "eu-1", "globex", "a b", "", "ä"]) | st.text(),
         "consumer_metadata": st.fixed_dictionaries({}, optional={"email": st.just("x@y.example")}),
     },
@@ -82,13 +82,13 @@ callers = st.sampled_from(
 
 
 def permissions(of: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
-    """Return all or some of them."""
+    """Return a strategy for all or some of them."""
     return st.just(tuple(of)) | st.lists(st.sampled_from(of), unique=True).map(tuple)
 
 
 @st.composite
 def settings(draw: st.DrawFn) -> SessionSettings:
-    """Return settings that an operator could have."""
+    """Return settings that an operator may use."""
     longest = draw(st.sampled_from(LENGTHS))
     defaults: dict[str, Any] = draw(vault_settings)
     length = defaults.get("session_length", longest)
@@ -101,7 +101,7 @@ def settings(draw: st.DrawFn) -> SessionSettings:
             "defaults": {
                 "settings": defaults,
                 "theme": draw(themes),
-                "custom_consumer_settings": draw(free),
+                "custom_consumer_settings": draw(json_objects),
             },
             "users_may_set": draw(permissions(sorted(PERMISSIONS - SERVICES_ONLY))),
             "services_may_set": draw(permissions(EVERYTHING)),
@@ -111,10 +111,10 @@ def settings(draw: st.DrawFn) -> SessionSettings:
 
 
 @st.composite
-def asked(draw: st.DrawFn) -> tuple[Caller, dict[str, Any], SessionSettings]:
-    """Return who asks for what, of whom: three times in four for whom they may, and back once.
+def cases(draw: st.DrawFn) -> tuple[Caller, dict[str, Any], SessionSettings]:
+    """Return a caller, a request and settings; three in four have a valid consumer and target.
 
-    What is refused for the first mistake in it shows nothing of the rest.
+    A request that is rejected for its first mistake shows nothing about the rest.
     """
     caller, request, rules = draw(callers), draw(requests), draw(settings())
     if draw(st.integers(0, 3)):
@@ -149,21 +149,21 @@ SEEDS: list[tuple[Caller, dict[str, Any], SessionSettings]] = [
         {"settings": {}, "theme": {}},
         SessionSettings(users_may_set=()),
     ),
-    *((ADMIN, {"consumer_id": "acme", **wish}, STRICT) for wish in HARD),
+    *((ADMIN, {"consumer_id": "acme", **request}, STRICT) for request in HARD),
 ]
-"""What chance seldom makes, or has found once: every property is held against these first."""
+"""Cases that are seldom generated: every property is tested with these first."""
 
 
 def seeded(test: Callable[..., None]) -> Callable[..., None]:
-    """Hold a property against the seeds."""
+    """Test a property with the seeds as well."""
     for seed in SEEDS:
-        test = example(asking=seed)(test)
+        test = example(case=seed)(test)
     return test
 
 
-def planned(asking: tuple[Caller, dict[str, Any], SessionSettings]) -> SessionPlan | None:
-    """Return what is planned for who asks, or None where it is refused."""
-    caller, request, rules = asking
+def planned(case: tuple[Caller, dict[str, Any], SessionSettings]) -> SessionPlan | None:
+    """Return the plan for a case, or None if it is rejected."""
+    caller, request, rules = case
     try:
         return plan_session(caller, cast("SessionRequest", request), rules)
     except RequestRejectedError:
@@ -171,19 +171,19 @@ def planned(asking: tuple[Caller, dict[str, Any], SessionSettings]) -> SessionPl
 
 
 def may(caller: Caller, rules: SessionSettings, field: str) -> bool:
-    """Tell whether a caller may set a field, by the definition of the setting."""
+    """Return whether a caller may set a field, by the definition of the setting."""
     permitted = rules.users_may_set if caller.kind == "user" else rules.services_may_set
     return field in permitted or field.partition(".")[0] in permitted
 
 
 @seeded
-@given(asking=asked())
-def test_nothing_is_sent_that_nobody_allowed(
-    asking: tuple[Caller, dict[str, Any], SessionSettings],
+@given(case=cases())
+def test_everything_that_is_sent_is_allowed(
+    case: tuple[Caller, dict[str, Any], SessionSettings],
 ) -> None:
-    """Each part of what is sent is the operator's, or the caller's and theirs to say."""
-    caller, request, rules = asking
-    plan = planned(asking)
+    """Each part comes from the operator, or from a caller who may set it."""
+    caller, request, rules = case
+    plan = planned(case)
     if plan is None:
         return
 
@@ -217,13 +217,13 @@ def test_nothing_is_sent_that_nobody_allowed(
 
 
 @seeded
-@given(asking=asked())
-def test_what_is_not_refused_is_sent_as_it_was_asked_for(
-    asking: tuple[Caller, dict[str, Any], SessionSettings],
+@given(case=cases())
+def test_an_accepted_request_is_sent_unchanged(
+    case: tuple[Caller, dict[str, Any], SessionSettings],
 ) -> None:
-    """Nothing that a caller asks for is dropped, or becomes something else, without a word."""
-    caller, request, _ = asking
-    plan = planned(asking)
+    """No field of the caller is dropped or changed silently."""
+    caller, request, _ = case
+    plan = planned(case)
     if plan is None:
         return
 
@@ -240,21 +240,21 @@ def test_what_is_not_refused_is_sent_as_it_was_asked_for(
 
 
 @seeded
-@given(asking=asked())
-def test_the_policy_raises_nothing_but_refusals(
-    asking: tuple[Caller, dict[str, Any], SessionSettings],
+@given(case=cases())
+def test_the_policy_raises_only_rejections(
+    case: tuple[Caller, dict[str, Any], SessionSettings],
 ) -> None:
-    """Whatever is asked, the outcome is a plan that can be sent, or an error with its words."""
-    caller, request, rules = asking
+    """The outcome is a plan that can be sent, or an error with a message."""
+    caller, request, rules = case
     try:
         plan = plan_session(caller, cast("SessionRequest", request), rules)
     except RequestRejectedError as error:
         faults = [fault.pointer.startswith("/") and bool(fault.detail) for fault in error.errors]
-        assert all([bool(error.detail), *faults])  # noqa: PT017 - one of two good ends
+        assert all([bool(error.detail), *faults])  # noqa: PT017 - both outcomes are valid
         return
 
     assert orjson.loads(wire.session_body(plan.session)) == plan.session
-    assert plan.callers_own <= {
+    assert plan.caller_fields <= {
         pointer
         for part in ("settings", "theme")
         for pointer in (f"/{part}/{key}" for key in request.get(part, {}))
@@ -263,11 +263,11 @@ def test_the_policy_raises_nothing_but_refusals(
 
 @given(request=requests, rules=settings())
 def test_merging_is_idempotent(request: dict[str, Any], rules: SessionSettings) -> None:
-    """A session that was planned, asked for as it is, is planned as it is."""
+    """A planned session, requested as it is, gives the same plan."""
     rules = rules.model_copy(update={"services_may_set": EVERYTHING})
-    wish: dict[str, Any] = {**request, "consumer_id": "acme"}
+    first_request: dict[str, Any] = {**request, "consumer_id": "acme"}
     try:
-        first = plan_session(ADMIN, cast("SessionRequest", wish), rules)
+        first = plan_session(ADMIN, cast("SessionRequest", first_request), rules)
     except RequestRejectedError:
         return
     again = {**first.session, "consumer_id": "acme"}
@@ -280,19 +280,19 @@ def test_merging_is_idempotent(request: dict[str, Any], rules: SessionSettings) 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**64, -(2**63) - 1, "\ud800"])
-def test_free_settings_that_are_no_json_stop_the_start(value: object) -> None:
-    """TOML has values that JSON has not; every request would fail for them, or change them."""
+def test_custom_settings_that_are_not_json_stop_the_start(value: object) -> None:
+    """TOML has values that JSON does not have: every request would fail, or change them."""
     with pytest.raises(ValueError, match="JSON"):
         SessionDefaults(custom_consumer_settings={"x": [value]})
 
 
-def test_what_only_services_may_set_is_granted_to_no_user() -> None:
-    """Found by chance: granted, a user's metadata was not refused, and not sent either."""
-    with pytest.raises(ValueError, match="must not name consumer_metadata"):
+def test_users_cannot_be_allowed_to_set_fields_of_services() -> None:
+    """If they were, a user's metadata would be neither rejected nor sent."""
+    with pytest.raises(ValueError, match="must not contain consumer_metadata"):
         SessionSettings(users_may_set=("return_to", "consumer_metadata"))
 
 
-def test_free_settings_that_are_too_large_stop_the_start() -> None:
-    """Every request would be refused for them, and its caller blamed."""
+def test_custom_settings_that_are_too_large_stop_the_start() -> None:
+    """Every request would be rejected for them, and blame the caller."""
     with pytest.raises(ValueError, match="at most 4096 bytes"):
         SessionDefaults(custom_consumer_settings={"x": "y" * 4096})

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from app.errors import UnauthenticatedError
 from emulators.issuer import DevelopmentIssuer
-from tests.support.token_cache import HOUR, World
+from tests.support.token_cache import HOUR, CachingService
 
 ISSUER = DevelopmentIssuer()
 OWN = ISSUER.keys.signing_key("ES256")
@@ -51,7 +51,9 @@ class Remembering(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.world = World(PLACES, ISSUER, leeway_seconds=LEEWAY, max_token_age_seconds=MAX_AGE)
+        self.world = CachingService(
+            PLACES, ISSUER, leeway_seconds=LEEWAY, max_token_age_seconds=MAX_AGE
+        )
         self.published: list[tuple[str, int]] = []
         self.latest = deque[Made](maxlen=PLACES)
 
@@ -114,15 +116,15 @@ class Remembering(RuleBasedStateMachine):
     @invariant()
     def no_more_are_remembered_than_may(self) -> None:
         """However many come, there are so many places."""
-        assert len(self.world.remembered) <= PLACES
+        assert len(self.world.cache) <= PLACES
 
     def publish(self, keys: list[tuple[str, int]]) -> None:
         """Publish these before the key that stays."""
         self.published = keys
-        self.world.network.first = [
+        self.world.key_server.first = [
             SIGNERS[key].as_dict(private=False, kid=kid) for kid, key in keys
         ]
-        self.world.publish()
+        self.world.fetch_keys()
 
     @property
     def every(self) -> list[tuple[str | None, int]]:

@@ -1,4 +1,4 @@
-"""Whatever Apideck could answer: a session of the documented form, or one error of ours."""
+"""Any response of Apideck is a session of the documented form, or one error."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.apideck import wire
-from app.apideck.error_mapping import refusal
+from app.apideck.error_mapping import error_of
 from app.common import strict_json
 from app.errors import ApideckError, ApideckRejectedRequestError
 from app.vault import Session
 
 json_values = st.recursive(
-    # With halves of surrogate pairs, which JSON can spell and UTF-8 cannot.
+    # With lone surrogates, which JSON can escape and UTF-8 cannot encode.
     st.none()
     | st.booleans()
     | st.integers()
@@ -31,7 +31,7 @@ payloads = claims.map(
 tokens = st.tuples(
     st.sampled_from(["e30.{}.x", "{}", "e30.{}", "/.{}.x", "a.b.{}.d"]), payloads
 ).map(lambda made: made[0].format(made[1]))
-answers = st.fixed_dictionaries(
+responses = st.fixed_dictionaries(
     {
         "data": json_values
         | st.fixed_dictionaries(
@@ -64,18 +64,18 @@ dates = st.tuples(
 ).map(lambda d: f"{d[0]}, {d[1]} {d[2]} {d[3]} {d[4]}:00:00 {d[5]}")
 
 
-@given(body=st.binary() | answers.map(json.dumps).map(str.encode))
+@given(body=st.binary() | responses.map(json.dumps).map(str.encode))
 @example(body=b'{"data":{"session_uri":"x","session_token":"e30.eyJleHAiOjI1MzQwMjMwMDc5OX0.x"}}')
 @example(body=b'{"data":{"session_uri":"x","session_token":"e30.eyJleHAiOjI1MzQwMjMwMDgwMH0.x"}}')
 @example(body=b'{"data":{"session_uri":"","session_token":"e30.eyJleHAiOjI1MzQwMjMwMDc5OX0.x"}}')
 @example(body=b'{"data":{"session_uri":"x","session_token":"/.eyJleHAiOjI1MzQwMjMwMDc5OX0.x"}}')
 @example(body=b'{"data":{"session_uri":"x","session_token":"a.b.c"}}')
-def test_any_bytes_are_a_session_or_no_answer(body: bytes) -> None:
-    """What is read has the documented form; everything else is one error, which quotes nothing."""
+def test_any_body_is_a_session_or_an_invalid_response(body: bytes) -> None:
+    """A session has the documented form; everything else is one error, which quotes nothing."""
     try:
-        uri, token, expires, consumer_id = wire.created(body)
-    except wire.InvalidAnswerError as error:
-        assert len(str(error)) < 200  # noqa: PT017 - one of two good ends
+        uri, token, expires, consumer_id = wire.created_session(body)
+    except wire.InvalidResponseError as error:
+        assert len(str(error)) < 200  # noqa: PT017 - both outcomes are valid
         return
     assert uri
     assert re.fullmatch(r"([A-Za-z0-9_-]+\.){2}[A-Za-z0-9_-]+", token)
@@ -94,13 +94,13 @@ def test_any_bytes_are_a_session_or_no_answer(body: bytes) -> None:
 @example(status=429, body=b'{"type_name": "a b"}', retry_after="\u00b2")
 @example(status=503, body=b'{"type_name": "' + b"x" * 65 + b'"}', retry_after="9" * 5000)
 @example(status=400, body=b'{"detail": {"theme": {"logo": 1}}}', retry_after=None)
-def test_any_failure_is_one_error_with_sane_fields(
+def test_any_other_response_is_one_error_with_valid_fields(
     status: int, body: bytes, retry_after: str | None
 ) -> None:
-    """Nothing of Apideck's own words gets further than names of fields and of the error."""
+    """Only names of fields and of the error are taken from Apideck's response."""
     headers = {} if retry_after is None else {"retry-after": retry_after}
 
-    error = refusal(status, headers, body)
+    error = error_of(status, headers, body)
 
     assert isinstance(error, ApideckError)
     assert error.retry_after is None or 0 <= error.retry_after <= 3600
@@ -114,8 +114,8 @@ def test_any_failure_is_one_error_with_sane_fields(
 @given(session=st.dictionaries(st.text(), json_values, max_size=3))
 @example(session={"half": "\ud800"})
 @example(session={"number": 10**19})
-def test_what_is_sent_is_read_back_the_same(session: dict[str, Any]) -> None:
-    """Writing a session loses and changes nothing that JSON can hold."""
+def test_serializing_a_session_changes_nothing(session: dict[str, Any]) -> None:
+    """Parsing the JSON that is sent returns the same session."""
     body = json.dumps(session)
     try:
         known = strict_json.loads(body.encode())

@@ -1,4 +1,4 @@
-"""What Apideck says of the operator's account: it is shown, and keeps no request back."""
+"""What Apideck reports about the operator's account: it is shown, and blocks no request."""
 
 import gzip
 
@@ -17,7 +17,7 @@ REQUESTS = 30
 
 @pytest.fixture
 def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
-    """Return settings with a breaker that two failures open."""
+    """Return settings with a breaker that opens after two failures."""
     return settings_for(
         issuer.issuer,
         apideck_url,
@@ -27,7 +27,7 @@ def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
 
 
 async def shown(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
-    """Return breaker and account of /readyz, and the account's states that are 1 in the metrics."""
+    """Return breaker and account from /readyz, and the account states that are 1 in the metrics."""
     ready = (await service.get("/readyz")).json()["apideck"]["default"]
     page = (await service.get("/metrics")).text
     start = 'vault_bff_apideck_account_state{application="default",state="'
@@ -37,77 +37,77 @@ async def shown(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "body",
     [
         faults.Answer(401, gzip.compress(b"{}"), {"content-encoding": "gzip"}),
         faults.Answer(401, b"x" * 100_000),
     ],
-    ids=["compressed", "endless"],
+    ids=["compressed", "too long"],
 )
-async def test_a_no_is_one_whatever_it_is_said_in(
+async def test_a_rejection_counts_by_its_status_although_its_body_is_unreadable(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
-    words: faults.Answer,
+    body: faults.Answer,
 ) -> None:
-    """The status tells, though nobody can read the rest; the breaker has no part in it."""
-    apideck.fail(words, times=None)
+    """The status is enough, and the breaker is not affected."""
+    apideck.fail(body, times=None)
     async with running(settings) as service:
-        answers = [
+        responses = [
             await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(5)
         ]
         seen = await shown(service)
 
-    assert {problem(answer) for answer in answers} == {(502, "apideck-misconfigured")}
+    assert {problem(response) for response in responses} == {(502, "apideck-misconfigured")}
     assert len(apideck.requests) == 5
     assert seen == ("closed", "misconfigured", {"misconfigured"})
 
 
-async def test_a_failure_that_may_pass_is_asked_again_whatever_it_is_said_in(
+async def test_a_temporary_failure_is_retried_although_its_body_is_unreadable(
     settings: Settings, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A gateway that compresses its 503 unasked is a gateway that says 503."""
+    """A gateway may compress its 503 although that was not requested."""
     apideck.fail(faults.Answer(503, gzip.compress(b"down"), {"content-encoding": "gzip"}))
     async with running(settings) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert len(apideck.requests) == 2
 
 
 @pytest.mark.parametrize(
-    ("status", "answered", "account"),
+    ("status", "expected", "account"),
     [
         (401, (502, "apideck-misconfigured"), "misconfigured"),
         (402, (503, "apideck-quota-exhausted"), "quota-exhausted"),
     ],
 )
-async def test_a_no_to_the_account_is_shown_and_opens_nothing(
+async def test_a_problem_of_the_account_is_shown_and_does_not_open_the_breaker(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     status: int,
-    answered: tuple[int, str],
+    expected: tuple[int, str],
     account: str,
 ) -> None:
-    """Each request reaches Apideck, so the first good one is seen; the log has either turn once."""
+    """Each request reaches Apideck, so recovery is noticed; the log has each change once."""
     apideck.fail(faults.error(status), times=REQUESTS)
     with capture_logs() as logs:
         async with running(settings) as service:
             before = await shown(service)
-            answers = [
+            responses = [
                 await service.post("/vault-session", headers=bearer(issuer.token()))
                 for _ in range(REQUESTS)
             ]
-            refused = await shown(service)
+            failing = await shown(service)
             minted = await service.post("/vault-session", headers=bearer(issuer.token()))
             after = await shown(service)
 
-    assert {problem(answer) for answer in answers} == {answered}
+    assert {problem(response) for response in responses} == {expected}
     assert minted.status_code == 201
     assert len(apideck.requests) == REQUESTS + 1
     assert before == after == ("closed", "ok", {"ok"})
-    assert refused == ("closed", account, {account})
+    assert failing == ("closed", account, {account})
     assert [line for line in logs if line["event"] == "apideck_account_changed"] == [
         {
             "event": "apideck_account_changed",

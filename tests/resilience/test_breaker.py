@@ -1,4 +1,4 @@
-"""What callers notice of a circuit breaker, on a clock that the test turns."""
+"""What callers notice of a circuit breaker, with a clock that the test sets."""
 
 from functools import partial
 
@@ -21,13 +21,13 @@ DOWN = (503, "apideck-unavailable")
 BY_REGION = {"claim": "region", "allowed": ["default", "eu"]}
 
 
-async def test_an_outage_that_ends_is_probed_and_then_everybody_is_served(
+async def test_after_an_outage_probes_close_the_breaker(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It opens, asks nobody, opens again for a probe that fails, and closes after two good ones."""
+    """It opens, blocks requests, opens again after a failed probe, closes after two successes."""
     clock = Clock()
     monkeypatch.setattr("app.apideck.client.CircuitBreaker", partial(CircuitBreaker, clock=clock))
     breaker = {"min_requests": 4, "open_seconds": OPEN_SECONDS, "probes": 2}
@@ -39,38 +39,38 @@ async def test_an_outage_that_ends_is_probed_and_then_everybody_is_served(
         async def ask() -> httpx.Response:
             return await service.post("/vault-session", headers=bearer(issuer.token()))
 
-        async def stands() -> tuple[float, float, int]:
-            """Return its state, who was not asked for, and how often Apideck was asked."""
+        async def state() -> tuple[float, float, int]:
+            """Return its state, the blocked requests, and the requests that reached Apideck."""
             metrics = await counted(service, "breaker_state", "not_asked_total")
-            # Of nobody there is no sample.
-            not_asked = metrics.get('not_asked_total{application="default"}', 0)
-            return metrics['breaker_state{application="default"}'], not_asked, len(apideck.requests)
+            # Without any there is no sample.
+            blocked = metrics.get('not_asked_total{application="default"}', 0)
+            return metrics['breaker_state{application="default"}'], blocked, len(apideck.requests)
 
         apideck.fail(faults.error(503), times=None)
         failed = [await ask() for _ in range(4)]
-        assert [problem(answer) for answer in failed] == [DOWN] * 4
-        assert await stands() == (OPEN, 0, 4)
+        assert [problem(response) for response in failed] == [DOWN] * 4
+        assert await state() == (OPEN, 0, 4)
 
         clock.now += OPEN_SECONDS - 10
-        refused = await ask()
-        assert problem(refused) == DOWN
-        assert refused.headers["retry-after"] == "10"
-        assert await stands() == (OPEN, 1, 4)
+        rejected = await ask()
+        assert problem(rejected) == DOWN
+        assert rejected.headers["retry-after"] == "10"
+        assert await state() == (OPEN, 1, 4)
 
         clock.now += 10
-        assert (await stands())[0] == HALF_OPEN
+        assert (await state())[0] == HALF_OPEN
         assert problem(await ask()) == DOWN
-        assert await stands() == (OPEN, 1, 5)
+        assert await state() == (OPEN, 1, 5)
 
         apideck.reset()
         assert (await ask()).headers["retry-after"] == str(OPEN_SECONDS)
-        assert await stands() == (OPEN, 2, 0)
+        assert await state() == (OPEN, 2, 0)
 
         clock.now += OPEN_SECONDS
         assert (await ask()).status_code == 201
-        assert await stands() == (HALF_OPEN, 2, 1)
+        assert await state() == (HALF_OPEN, 2, 1)
         assert [(await ask()).status_code for _ in range(5)] == [201] * 5
-        assert await stands() == (CLOSED, 2, 6)
+        assert await state() == (CLOSED, 2, 6)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ async def test_an_outage_that_ends_is_probed_and_then_everybody_is_served(
     ],
     ids=["500", "502", "null", "201", "reset", "hang", "400", "401", "402", "404", "422", "429"],
 )
-async def test_failures_open_it_and_a_no_does_not(
+async def test_failures_open_it_and_rejections_do_not(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     fault: Fault,
     state: int,
 ) -> None:
-    """No answer, a late one and one that breaks the contract are failures; a refusal is none."""
+    """No response, a late one and an invalid one are failures; a rejection is not."""
     apideck.fail(fault, times=None)
     settings = settings_for(
         issuer.issuer,
@@ -112,18 +112,18 @@ async def test_failures_open_it_and_a_no_does_not(
     )
     async with running(settings) as service:
         for _ in range(3):
-            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
-            assert answer.is_error
+            response = await service.post("/vault-session", headers=bearer(issuer.token()))
+            assert response.is_error
         metrics = await counted(service, "breaker_state")
 
     assert metrics == {'breaker_state{application="default"}': state}
     assert len(apideck.requests) == (2 if state == OPEN else 3)
 
 
-async def test_one_application_that_fails_keeps_nobody_from_another(
+async def test_a_failing_unify_app_does_not_affect_another(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """While one is not asked any more, people of the other have their sessions as ever."""
+    """While the breaker of one is open, callers of the other get sessions."""
     failing = ApideckEmulator()
     failing.fail(faults.error(503), times=None)
     with failing.serve() as failing_url:
@@ -144,11 +144,11 @@ async def test_one_application_that_fails_keeps_nobody_from_another(
                 headers = bearer(issuer.token(region=region))
                 return await service.post("/vault-session", headers=headers)
 
-            answers = [(await ask("eu"), await ask("default")) for _ in range(6)]
+            responses = [(await ask("eu"), await ask("default")) for _ in range(6)]
             metrics = await counted(service, "breaker_state", "not_asked_total")
 
-    assert {problem(eu) for eu, _ in answers} == {DOWN}
-    assert [ours.status_code for _, ours in answers] == [201] * 6
+    assert {problem(eu) for eu, _ in responses} == {DOWN}
+    assert [default.status_code for _, default in responses] == [201] * 6
     assert (len(failing.requests), len(apideck.minted)) == (4, 6)
     assert metrics == {
         'breaker_state{application="default"}': CLOSED,
@@ -157,10 +157,10 @@ async def test_one_application_that_fails_keeps_nobody_from_another(
     }
 
 
-async def test_a_retry_that_the_breaker_keeps_back_is_none(
+async def test_a_retry_that_the_breaker_blocks_is_not_counted(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """The first failure opens it; what would be asked again is neither asked nor counted."""
+    """The first failure opens it; the retry is neither sent nor counted."""
     apideck.fail(faults.error(503), times=None)
     settings = settings_for(
         issuer.issuer,
@@ -168,10 +168,10 @@ async def test_a_retry_that_the_breaker_keeps_back_is_none(
         apideck={"breaker": {"min_requests": 1, "open_seconds": 300}},
     )
     async with running(settings) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
         seen = await counted(service, "retries_total", "not_asked_total")
 
-    assert problem(answer) == (503, "apideck-unavailable")
+    assert problem(response) == (503, "apideck-unavailable")
     assert len(apideck.requests) == 1
     assert seen == {
         'retries_total{application="default"}': 0,

@@ -1,10 +1,9 @@
-"""What callers do with their connections, by hand against the real process."""
+"""What clients do with their connections, over raw sockets against the real process."""
 
 import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,7 +12,7 @@ from emulators.apideck.faults import Broken
 from emulators.issuer import DevelopmentIssuer
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, until
-from tests.support.raw import Answered, connect, exchange, received
+from tests.support.raw import Received, connect, exchange, received
 
 POST = b"POST /vault-session HTTP/1.1\r\nHost: service\r\n"
 LARGE = b"GET /openapi.json HTTP/1.1\r\nHost: service\r\n\r\n"
@@ -23,19 +22,19 @@ END = b"Content-Length: 0\r\n\r\n"
 
 
 class Service:
-    """A service with one place, which gives a connection a second to go on."""
+    """A service with one slot, in which a request must arrive within a second."""
 
     def __init__(self, issuer: DevelopmentIssuer, apideck: ApideckEmulator, port: int) -> None:
         self.apideck = apideck
         self.port = port
         self.post = POST + f"Authorization: Bearer {issuer.token()}\r\n".encode()
 
-    def send(self, *parts: bytes) -> Answered:
-        """Send the parts on a connection of their own, and return what comes back."""
-        return exchange(self.port, b"".join(parts))
+    def send(self, *parts: bytes) -> Received:
+        """Send the parts on a connection of their own, and return what arrives."""
+        return exchange(self.port, *parts)
 
     def count(self, sample: str) -> int:
-        """Return what a counter of sessions says."""
+        """Return the sum of the samples that a pattern matches."""
         page = self.send(METRICS).data.decode()
         return sum(map(int, re.findall(rf"^vault_bff_{sample} (\d+)\.0$", page, re.MULTILINE)))
 
@@ -62,103 +61,92 @@ def _running() -> Iterator[Service]:
 
 @pytest.fixture
 def service(_running: Service) -> Iterator[Service]:
-    """Return the running service; whatever was done to it, it must serve the next."""
+    """Return the running service; whatever a test does to it, it must serve the next request."""
     _running.apideck.reset()
     yield _running
     _running.apideck.reset()
     assert _running.send(_running.post, END).statuses == [201]
 
 
-@contextmanager
-def deaf(port: int) -> Iterator[socket.socket]:
-    """Open a connection that takes next to nothing of what it is answered."""
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
-        connection.connect(("127.0.0.1", port))
-        yield connection
-
-
-def is_reset(connection: socket.socket) -> bool:
-    """Take what is there of an answer; tell whether the connection was broken off."""
+def is_disconnected(connection: socket.socket) -> bool:
+    """Read a part of what the system still has; return whether the server has disconnected."""
     try:
-        connection.recv(65536)
+        return connection.recv(65536) == b""
     except ConnectionError:
         return True
-    return False
 
 
-def test_who_reads_no_answer_keeps_nobody_from_a_place(service: Service) -> None:
-    """A stranger whose refusal cannot be written is hung up on, and the next caller is served."""
+def test_a_client_that_never_reads_responses_holds_no_slot(service: Service) -> None:
+    """It is disconnected once a response cannot be written, and the next client is served."""
     refused = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
 
-    def is_answered(before: int) -> bool:
+    def is_responded_to(before: int) -> bool:
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
             if service.count(refused) > before:
                 return True
         return False
 
-    with deaf(service.port) as connection:
+    with connect(service.port, timeout=20, receive_buffer_bytes=4096) as connection:
         for _ in range(500):
             before = service.count(refused)
             connection.sendall(POST + END)
-            if not is_answered(before):
+            if not is_responded_to(before):
                 break
             connection.sendall(LARGE)
         else:
-            pytest.fail("all of it was taken")
-        answer = service.send(service.post, END)
-        until(lambda: is_reset(connection))
+            pytest.fail("every response was written")
+        response = service.send(service.post, END)
+        until(lambda: is_disconnected(connection))
 
-    assert answer.statuses == [201]
+    assert response.statuses == [201]
 
 
-def test_who_hangs_up_with_another_request_behind_the_first_is_noticed(service: Service) -> None:
-    """The request to Apideck ends, and the place is free, though nobody read what came last."""
-    gone = r'sessions_total\{caller_kind="user",outcome="abandoned",.*\}'
-    before = service.count(gone)
+def test_a_disconnect_behind_a_pipelined_request_is_noticed(service: Service) -> None:
+    """The request to Apideck ends, and the slot is free, though the last request was not read."""
+    abandoned = r'sessions_total\{caller_kind="user",outcome="abandoned",.*\}'
+    before = service.count(abandoned)
     service.apideck.fail(Broken("hang"))
     with connect(service.port) as connection:
         connection.sendall((service.post + END) * 2)
         until(lambda: len(service.apideck.requests) == 1)
-    until(lambda: service.count(gone) == before + 1)
+    until(lambda: service.count(abandoned) == before + 1)
 
     assert service.apideck.minted == []
 
 
-def test_who_is_refused_before_a_body_they_asked_about_is_hung_up_on(service: Service) -> None:
-    """They may send it or not (RFC 9110 section 10.1.1), so nothing that follows has a meaning."""
-    asking = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
-    answer = service.send(asking, ALIVE)
+def test_a_rejection_before_an_announced_body_closes_the_connection(service: Service) -> None:
+    """The client may send that body or not (RFC 9110 section 10.1.1), so nothing can follow."""
+    expecting = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
+    response = service.send(expecting, ALIVE)
 
-    assert answer.statuses == [401]
-    assert answer.closed
-    assert b"\r\nconnection: close\r\n" in answer.data
+    assert response.statuses == [401]
+    assert response.closed
+    assert response.headers["connection"] == "close"
 
 
-def test_who_is_told_to_go_on_with_a_body_is_served(service: Service) -> None:
-    """And the connection ends with the answer."""
+def test_a_client_that_is_told_to_continue_is_served(service: Service) -> None:
+    """The response closes the connection."""
     head = b"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)
         told = received(connection)
         connection.sendall(b"{}")
-        answer = received(connection)
+        response = received(connection)
 
     assert told.data == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert (answer.statuses, answer.closed) == ([201], True)
+    assert (response.statuses, response.closed) == ([201], True)
 
 
-def test_the_rest_of_a_long_body_is_no_part_of_the_next_head(service: Service) -> None:
-    """However much of it comes together with the beginning of that."""
+def test_the_rest_of_a_long_body_is_not_part_of_the_next_head(service: Service) -> None:
+    """However much of it arrives together with the beginning of that head."""
     head = b"Content-Type: application/json\r\nContent-Length: 150000\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)
-        refused = received(connection)
+        rejected = received(connection)
         connection.sendall(b" " * 150_000 + ALIVE[:20])
         time.sleep(0.2)
         connection.sendall(ALIVE[20:])
         served = received(connection)
 
-    assert (refused.statuses, served.statuses) == ([413], [200])
+    assert (rejected.statuses, served.statuses) == ([413], [200])

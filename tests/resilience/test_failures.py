@@ -1,4 +1,4 @@
-"""What the service does when Apideck, its callers or its settings misbehave."""
+"""What callers get when Apideck or an identity provider fails, or they exceed a limit."""
 
 import httpx
 import pytest
@@ -6,13 +6,13 @@ import pytest
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for, settings_with_application
 
 SOON = 5.0
-"""Seconds, half of the deadline: nobody who is answered by then has waited for it."""
+"""Half of the deadline in seconds: a response by then did not wait for the deadline."""
 
 
 @pytest.mark.parametrize(
@@ -27,20 +27,20 @@ SOON = 5.0
     ],
     ids=["503", "502", "504", "429", "reset", "close"],
 )
-async def test_a_failure_that_passes_costs_the_caller_nothing(
+async def test_a_temporary_failure_does_not_fail_the_request(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     fault: Fault,
     outcome: str,
 ) -> None:
-    """One such failure is asked again soon, and the caller gets a session."""
+    """The request is retried soon, and the caller gets a session."""
     apideck.fail(fault, times=1)
 
     with promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert len(apideck.minted) == 1
     assert len(apideck.requests) == 2
     assert await counted(service) == {
@@ -51,7 +51,7 @@ async def test_a_failure_that_passes_costs_the_caller_nothing(
 
 
 @pytest.mark.parametrize(
-    ("status", "answered", "outcome"),
+    ("status", "expected", "outcome"),
     [
         (400, (502, "apideck-rejected-request"), "RejectedRequest"),
         (401, (502, "apideck-misconfigured"), "Misconfigured"),
@@ -61,21 +61,21 @@ async def test_a_failure_that_passes_costs_the_caller_nothing(
         (500, (503, "apideck-unavailable"), "Unavailable"),
     ],
 )
-async def test_other_answers_are_asked_for_once(
+async def test_other_failures_are_not_retried(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     status: int,
-    answered: tuple[int, str],
+    expected: tuple[int, str],
     outcome: str,
 ) -> None:
-    """A no is a no, and a 500 may have done something: the caller hears of either at once."""
+    """A rejection is final, and a 500 may have created a session: the caller gets an error."""
     apideck.fail(faults.error(status), times=None)
 
     with promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == answered
+    assert problem(response) == expected
     assert len(apideck.requests) == 1
     assert await counted(service) == {
         f'requests_total{{application="default",outcome="{outcome}"}}': 1,
@@ -83,55 +83,55 @@ async def test_other_answers_are_asked_for_once(
     }
 
 
-async def test_a_retry_after_beyond_the_deadline_is_told_to_the_caller_at_once(
+async def test_a_retry_after_beyond_the_deadline_is_returned_immediately(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Nobody waits for what cannot come in time."""
+    """The caller does not wait for a retry that cannot be made in time."""
     apideck.fail(faults.rate_limited("30"), times=None)
 
-    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+    response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == (503, "apideck-rate-limited")
-    assert answer.headers["retry-after"] == "30"
+    assert problem(response) == (503, "apideck-rate-limited")
+    assert response.headers["retry-after"] == "30"
     assert len(apideck.requests) == 1
 
 
-async def test_an_outage_brings_hardly_more_traffic_and_opens_the_breaker(
+async def test_an_outage_opens_the_breaker_and_hardly_adds_load(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Of many requests in an outage few reach Apideck; the others fail at once, and say so."""
+    """Few of many requests reach Apideck during an outage; the others fail immediately."""
     apideck.fail(faults.error(503), times=None)
     quick = {"retries": {"base_delay_seconds": 0.001}, "breaker": {"open_seconds": 300}}
     settings = settings_for(
         issuer.issuer, apideck_url, apideck=quick, limits={"per_user": "unlimited"}
     )
     async with running(settings) as service:
-        answers = [
+        responses = [
             await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(60)
         ]
         ready = (await service.get("/readyz")).json()
         metrics = (await service.get("/metrics")).text
 
-    assert {problem(answer) for answer in answers} == {(503, "apideck-unavailable")}
+    assert {problem(response) for response in responses} == {(503, "apideck-unavailable")}
     assert len(apideck.requests) == 20
-    assert int(answers[-1].headers["retry-after"]) > 200
+    assert int(responses[-1].headers["retry-after"]) > 200
     assert ready["status"] == "ready"
     assert ready["apideck"]["default"]["breaker"] == "open"
     assert 'vault_bff_apideck_breaker_state{application="default"} 2.0' in metrics
 
 
-async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
+async def test_a_failing_cookie_session_endpoint_does_not_affect_other_callers(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """After some failures its callers are told at once; those with a token of an issuer's mint."""
-    application = Application()
+    """After some failures its callers fail immediately; callers with a token get sessions."""
+    application = CookieSessionApp()
     application.status = 503
     with application.serve() as whoami_url:
         settings = settings_with_application(
             issuer.issuer, apideck_url, whoami_url, "https://app.example.com"
         )
         async with running(settings) as service:
-            answers = [
+            responses = [
                 await service.post(
                     "/vault-session",
                     headers={
@@ -146,29 +146,29 @@ async def test_an_application_that_fails_is_left_alone_and_harms_nobody_else(
             other = await service.post("/vault-session", headers=bearer(issuer.token()))
             metrics = (await service.get("/metrics")).text
 
-    assert {problem(answer) for answer in answers} == {(503, "identity-provider-unavailable")}
+    assert {problem(response) for response in responses} == {(503, "identity-provider-unavailable")}
     assert len(application.seen) == 20
     assert 'identity_requests_total{host="127.0.0.1",outcome="not-asked"} 10.0' in metrics
     assert other.status_code == 201
     assert len(apideck.minted) == 1
 
 
-async def test_a_caller_beyond_the_limit_is_told_where_they_stand(
+async def test_a_caller_who_exceeds_the_limit_gets_its_state(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """The third of two is a 429 with Retry-After, and Apideck hears nothing of it."""
+    """The third request of a quota of two is a 429 with Retry-After; Apideck receives nothing."""
     settings = settings_for(issuer.issuer, apideck_url, limits={"per_user": "2/hour"})
     async with running(settings) as service:
-        answers = [
+        responses = [
             await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(3)
         ]
 
-    assert [answer.status_code for answer in answers] == [201, 201, 429]
-    assert [answer.headers["ratelimit"][:10] for answer in answers] == [
+    assert [response.status_code for response in responses] == [201, 201, 429]
+    assert [response.headers["ratelimit"][:10] for response in responses] == [
         '"user";r=1',
         '"user";r=0',
         '"user";r=0',
     ]
-    assert answers[0].headers["ratelimit-policy"] == '"user";q=2;w=3600'
-    assert 1790 < int(answers[2].headers["retry-after"]) <= 1800
+    assert responses[0].headers["ratelimit-policy"] == '"user";q=2;w=3600'
+    assert 1790 < int(responses[2].headers["retry-after"]) <= 1800
     assert len(apideck.requests) == 2

@@ -1,4 +1,4 @@
-"""Every fault below HTTP: what the caller gets and when, what Apideck saw, what the metrics say."""
+"""Every fault below HTTP: the response and its time, what Apideck received, and the metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support import fault_proxy
 from tests.support.behind import SOON, asked, behind
-from tests.support.fault_proxy import Fault, FaultProxy, once_good
+from tests.support.fault_proxy import Fault, FaultProxy, after_one_success
 from tests.support.http import bearer, problem
 from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for
@@ -26,15 +26,14 @@ class Row:
 
     Attributes:
         fault: what happens.
-        lasting: what the caller is answered while it lasts.
-        outcome: what each attempt counts as.
-        attempts: requests that are made of one caller's while it lasts: 3 where no answer had
-            begun, and 1 where it had.
-        minted: whether the emulator minted, of which the service then knew nothing.
+        problem: the response to the caller while it lasts.
+        outcome: the label of each attempt in the metrics.
+        attempts: attempts for one request while it lasts: 3 if no response had started, else 1.
+        minted: whether the emulator created sessions without the service learning about them.
     """
 
     fault: Fault
-    lasting: tuple[int, str]
+    problem: tuple[int, str]
     outcome: str
     attempts: int
     minted: bool = False
@@ -45,16 +44,16 @@ ROWS = [
     Row(fault_proxy.resets_after_accept, DOWN, "Unavailable", 3),
     Row(fault_proxy.closes_after_request, DOWN, "Unavailable", 3),
     Row(fault_proxy.resets_after_request, DOWN, "Unavailable", 3),
-    Row(fault_proxy.speaks_no_http, DOWN, "Unavailable", 3),
+    Row(fault_proxy.sends_no_http, DOWN, "Unavailable", 3),
     Row(fault_proxy.sends_endless_headers, DOWN, "Unavailable", 3),
     Row(fault_proxy.black_hole, SLOW, "Timeout", 3),
     Row(fault_proxy.closes_in_head, DOWN, "Unavailable", 3, minted=True),
-    Row(fault_proxy.contradicts_itself, DOWN, "Unavailable", 3, minted=True),
+    Row(fault_proxy.sends_two_lengths, DOWN, "Unavailable", 3, minted=True),
     Row(fault_proxy.drips_head, SLOW, "Timeout", 3, minted=True),
     Row(fault_proxy.resets_in_body, DOWN, "Unavailable", 1, minted=True),
     Row(fault_proxy.closes_in_body, DOWN, "Unavailable", 1, minted=True),
     Row(fault_proxy.drips_body, SLOW, "Timeout", 1, minted=True),
-    Row(fault_proxy.breaks_off_chunks, DOWN, "Unavailable", 1, minted=True),
+    Row(fault_proxy.sends_invalid_chunk, DOWN, "Unavailable", 1, minted=True),
 ]
 
 
@@ -62,47 +61,47 @@ ROWS = [
 async def service(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the service behind the proxy, with times that tests can afford."""
+    """Run the service behind the proxy, with short timeouts."""
     async with running(settings_for(issuer.issuer, apideck_url, **behind(proxy.url))) as client:
         yield client
 
 
 def by_fault(row: Row) -> str:
-    """Return a row's name."""
+    """Return the name of a row."""
     return row.fault.__name__
 
 
 @pytest.mark.parametrize("row", ROWS, ids=by_fault)
-async def test_a_fault_that_lasts(
+async def test_a_permanent_fault(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     proxy: FaultProxy,
     row: Row,
 ) -> None:
-    """The caller is told in time, and Apideck is asked so often and no more."""
-    proxy.lasting = row.fault
+    """The caller gets a response in time, after the right number of attempts."""
+    proxy.fault = row.fault
 
     with promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == row.lasting
+    assert problem(response) == row.problem
     assert proxy.connections == row.attempts
     assert len(apideck.minted) == row.attempts * row.minted
     assert await counted(service) == asked(row.attempts, row.outcome)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.attempts > 1], ids=by_fault)
-async def test_a_fault_that_passes(
+async def test_a_temporary_fault(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, proxy: FaultProxy, row: Row
 ) -> None:
-    """The caller has a session after one more attempt, and never knows."""
-    proxy.coming = [row.fault]
+    """The caller gets a session after one more attempt."""
+    proxy.next_faults = [row.fault]
 
     with promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert proxy.connections == 2
     assert await counted(service) == {
         f'requests_total{{application="default",outcome="{row.outcome}"}}': 1,
@@ -121,7 +120,7 @@ async def test_a_fault_that_passes(
     ],
     ids=["closed", "reset", "reset-on-use", "half-open"],
 )
-async def test_a_kept_connection_that_has_died_costs_the_caller_nothing(
+async def test_a_broken_idle_connection_does_not_fail_a_request(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
@@ -129,16 +128,16 @@ async def test_a_kept_connection_that_has_died_costs_the_caller_nothing(
     fault: Fault,
     outcome: str | None,
 ) -> None:
-    """A new one is made: at once where the other side said so, and for a retry where it did not."""
-    proxy.coming = [once_good(fault)]
+    """A new one is opened: immediately if the server closed it, otherwise for a retry."""
+    proxy.next_faults = [after_one_success(fault)]
     await service.post("/vault-session", headers=bearer(issuer.token()))
     if outcome is None:
         await end_of_connections(proxy)
 
     with promptly(SOON):
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert proxy.connections == 2
     assert len(apideck.minted) == 2
     failed = asked(1, outcome) if outcome else {}
@@ -149,7 +148,7 @@ async def test_a_kept_connection_that_has_died_costs_the_caller_nothing(
 
 
 async def end_of_connections(proxy: FaultProxy) -> None:
-    """Wait until the proxy has ended each connection, and its other end had turns to hear of it."""
+    """Wait until the proxy has closed each connection, and the service has noticed."""
     async with asyncio.timeout(20):
         while proxy.open:  # noqa: ASYNC110 - the proxy has no event for it
             await asyncio.sleep(0.01)
@@ -157,27 +156,27 @@ async def end_of_connections(proxy: FaultProxy) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_deadline_that_is_shorter_than_an_attempt_ends_it(
+async def test_a_deadline_ends_a_longer_attempt(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> None:
-    """Of a long attempt the caller waits for as much as the deadline is, and there is no other."""
-    proxy.lasting = fault_proxy.black_hole
+    """The caller waits until the deadline, and there is no further attempt."""
+    proxy.fault = fault_proxy.black_hole
     times = behind(proxy.url, deadline_seconds=0.6, attempt_timeout_seconds=30)
     async with running(settings_for(issuer.issuer, apideck_url, **times)) as service:
         with promptly(0.6 + 2):
-            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+            response = await service.post("/vault-session", headers=bearer(issuer.token()))
         metrics = await counted(service)
 
-    assert problem(answer) == SLOW
+    assert problem(response) == SLOW
     assert (proxy.connections, proxy.requests) == (1, 1)
     assert metrics == asked(1, "Timeout")
 
 
-async def test_many_callers_in_a_black_hole_all_hear_in_time(
+async def test_many_callers_all_get_a_response_in_time_when_apideck_does_not_respond(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> None:
-    """A hundred at once wait for an attempt or two, and who comes after them is told at once."""
-    proxy.lasting = fault_proxy.black_hole
+    """A hundred concurrent callers wait for an attempt or two, later ones not at all."""
+    proxy.fault = fault_proxy.black_hole
     settings = settings_for(
         issuer.issuer, apideck_url, **behind(proxy.url, breaker={"open_seconds": 300})
     )
@@ -186,10 +185,10 @@ async def test_many_callers_in_a_black_hole_all_hear_in_time(
         async def ask(count: int) -> set[tuple[int, str]]:
             tokens = [issuer.token(sub=f"person-{number}") for number in range(count)]
             with promptly(SOON):
-                answers = await asyncio.gather(
+                responses = await asyncio.gather(
                     *(service.post("/vault-session", headers=bearer(token)) for token in tokens)
                 )
-            return {problem(answer) for answer in answers}
+            return {problem(response) for response in responses}
 
         first = await ask(100)
         before = proxy.requests

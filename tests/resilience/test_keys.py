@@ -1,4 +1,4 @@
-"""Which key Apideck is asked with: each application's own, and the newest one of its file."""
+"""The API key of a request: that of its Unify app, in the newest version of its file."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
+from app.apideck.sessions import create_session
 from app.common.transport import AiohttpTransport
 from app.observability.telemetry import Telemetry
 from app.settings.apideck import ApideckSettings, UnifyApp
@@ -31,24 +32,24 @@ BY_CLAIM = {"apideck": {"claim": "region", "allowed": ["default", "eu"]}}
 
 @pytest.fixture
 def keyed() -> Iterator[tuple[ApideckEmulator, str]]:
-    """Run an emulator that knows a key of each application's; returns its URL as well."""
+    """Run an emulator that accepts a key of each Unify app; returns it with its URL."""
     emulator = ApideckEmulator([API_KEY, EU_KEY, NEXT_EU_KEY])
     with emulator.serve() as url:
         yield emulator, url
 
 
-def asked(emulator: ApideckEmulator) -> list[tuple[str | None, str | None]]:
-    """Return as which application, and with which key, each request was made."""
+def received(emulator: ApideckEmulator) -> list[tuple[str | None, str | None]]:
+    """Return the app ID and the key of each request."""
     return [
         (seen.header("x-apideck-app-id"), seen.header("authorization"))
         for seen in emulator.requests
     ]
 
 
-async def test_a_claim_chooses_the_application_and_its_key(
+async def test_a_claim_selects_the_unify_app_and_its_key(
     issuer: DevelopmentIssuer, keyed: tuple[ApideckEmulator, str]
 ) -> None:
-    """Each region is asked for with its own id and key, and one that is not allowed is refused."""
+    """Each region has its own app ID and key; a value that is not allowed is rejected."""
     emulator, url = keyed
     settings = settings_for(
         issuer.issuer,
@@ -57,20 +58,20 @@ async def test_a_claim_chooses_the_application_and_its_key(
         identity={"issuers": {"main": BY_CLAIM}},
     )
     async with running(settings) as service:
-        answers = [
+        responses = [
             await service.post("/vault-session", headers=bearer(issuer.token(region=region)))
             for region in ("eu", "default", "us")
         ]
 
-    assert [answer.status_code for answer in answers] == [201, 201, 403]
-    assert problem(answers[2]) == (403, "missing-claim")
-    assert asked(emulator) == [EU, OURS]
+    assert [response.status_code for response in responses] == [201, 201, 403]
+    assert problem(responses[2]) == (403, "missing-claim")
+    assert received(emulator) == [EU, OURS]
 
 
-async def test_an_issuer_chooses_the_application_and_its_key(
+async def test_an_issuer_selects_the_unify_app_and_its_key(
     issuer: DevelopmentIssuer, keyed: tuple[ApideckEmulator, str]
 ) -> None:
-    """People of one issuer are asked for with another id and key than those of the other."""
+    """Callers of one issuer get another app ID and key than those of the other."""
     emulator, url = keyed
     europe = {
         "issuer": issuer.issuer,
@@ -87,23 +88,23 @@ async def test_an_issuer_chooses_the_application_and_its_key(
     async with running(settings) as service:
         for audience in ("europe", "vault-bff"):
             token = issuer.token(aud=audience)
-            answer = await service.post("/vault-session", headers=bearer(token))
-            assert answer.status_code == 201
+            response = await service.post("/vault-session", headers=bearer(token))
+            assert response.status_code == 201
 
-    assert asked(emulator) == [EU, OURS]
+    assert received(emulator) == [EU, OURS]
 
 
-async def test_the_key_of_one_application_is_rotated_alone(
+async def test_the_key_of_one_unify_app_is_rotated_separately(
     issuer: DevelopmentIssuer,
     keyed: tuple[ApideckEmulator, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A new key in its file is used for it from then on, and for no other application."""
+    """A new key in its file is used for this Unify app only."""
     emulator, url = keyed
     file = tmp_path / "key"
     file.write_text(EU_KEY)
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     settings = settings_for(
         issuer.issuer,
         url,
@@ -116,7 +117,7 @@ async def test_the_key_of_one_application_is_rotated_alone(
         async def ask(region: str) -> tuple[str | None, str | None]:
             headers = bearer(issuer.token(region=region))
             assert (await service.post("/vault-session", headers=headers)).status_code == 201
-            return asked(emulator)[-1]
+            return received(emulator)[-1]
 
         assert [await ask("eu"), await ask("default")] == [EU, OURS]
         file.write_text(NEXT_EU_KEY)
@@ -127,12 +128,12 @@ async def test_the_key_of_one_application_is_rotated_alone(
         assert await ask("default") == OURS
 
 
-async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: Path) -> None:
-    """The last good key stays in use, and the log says why, without the content."""
+async def test_a_new_key_in_the_file_is_used_and_an_invalid_one_is_not(tmp_path: Path) -> None:
+    """The last valid key stays in use, and the log says why, without the content."""
     file = tmp_path / "key"
-    learned: list[str] = []
+    secrets: list[str] = []
     file.write_text("sk_first_12345\n")
-    key = ApiKey("default", _application(file), learned.append)
+    key = ApiKey("default", _unify_app(file), secrets.append)
 
     file.write_text("two words")
     with capture_logs() as logs:
@@ -146,20 +147,20 @@ async def test_a_new_key_is_taken_from_its_file_and_a_bad_one_is_not(tmp_path: P
     await key.refresh()
     assert key.current.get_secret_value() == "sk_second_12345"
     assert key.fault is None
-    assert learned == ["sk_first_12345", "sk_second_12345"]
+    assert secrets == ["sk_first_12345", "sk_second_12345"]
 
 
-async def test_a_key_outlives_its_file_and_follows_it_when_it_is_back(
+async def test_a_key_stays_in_use_while_its_file_is_missing(
     issuer: DevelopmentIssuer,
     keyed: tuple[ApideckEmulator, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A file that is gone costs no request, and is in metrics and log; a new one counts at once."""
+    """Requests succeed, metrics and log show it, and a new file is used immediately."""
     emulator, url = keyed
     file = tmp_path / "key"
     file.write_text(EU_KEY)
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     only = {"api_key": None, "api_key_file": file}
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
@@ -171,8 +172,8 @@ async def test_a_key_outlives_its_file_and_follows_it_when_it_is_back(
                         await asyncio.sleep(0.01)
 
             async def ask() -> str | None:
-                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
-                assert answer.status_code == 201
+                response = await service.post("/vault-session", headers=bearer(issuer.token()))
+                assert response.status_code == 201
                 return emulator.requests[-1].header("authorization")
 
             await becomes(0)
@@ -180,32 +181,32 @@ async def test_a_key_outlives_its_file_and_follows_it_when_it_is_back(
             await becomes(1)
             assert await ask() == f"Bearer {EU_KEY}"
             assert (await service.get("/readyz")).status_code == 200
-            # In one step, so that nobody finds it empty.
+            # In one step, so that the service cannot read an empty file.
             (tmp_path / "next").write_text(NEXT_EU_KEY)
             (tmp_path / "next").replace(file)
             await becomes(0)
             assert await ask() == f"Bearer {NEXT_EU_KEY}"
 
-    told = [line for line in logs if line["event"].startswith("api_key_")]
-    assert [line["event"] for line in told] == ["api_key_refused", "api_key_changed"]
-    assert told[0]["fault"] == "No such file or directory"
-    assert told[0]["log_level"] == "error"
+    events = [line for line in logs if line["event"].startswith("api_key_")]
+    assert [line["event"] for line in events] == ["api_key_refused", "api_key_changed"]
+    assert events[0]["fault"] == "No such file or directory"
+    assert events[0]["log_level"] == "error"
 
 
-async def test_a_file_that_does_not_answer_keeps_no_other_key_back(
+async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
     issuer: DevelopmentIssuer,
     keyed: tuple[ApideckEmulator, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is in the metrics, the other application's key is followed, and the service ends."""
+    """Metrics show it, the key of the other Unify app is updated, and the service can end."""
     _, url = keyed
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
-    monkeypatch.setattr("app.apideck.api_key._PATIENCE_SECONDS", 0.1)
-    hung, well = tmp_path / "hung", tmp_path / "well"
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
+    monkeypatch.setattr("app.apideck.api_key._READ_SECONDS", 0.1)
+    hung, working = tmp_path / "hung", tmp_path / "working"
     hung.write_text(EU_KEY)
-    well.write_text(EU_KEY)
-    further = {"eu": {"api_key_file": well, "app_id": "app-eu"}}
+    working.write_text(EU_KEY)
+    further = {"eu": {"api_key_file": working, "app_id": "app-eu"}}
     only = {"api_key": None, "api_key_file": hung, "unify_apps": further}
 
     async def becomes(service: httpx.AsyncClient, name: str, fault: int) -> None:
@@ -213,27 +214,26 @@ async def test_a_file_that_does_not_answer_keeps_no_other_key_back(
             while (await counted(service, "key_file_failing"))[name] != fault:  # noqa: ASYNC110 - files have no event
                 await asyncio.sleep(0.01)
 
-    before = set(threading.enumerate())
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
-            os.mkfifo(tmp_path / "pipe")  # Who opens it waits until somebody writes.
+            os.mkfifo(tmp_path / "pipe")  # Opening it blocks until another process writes.
             (tmp_path / "pipe").replace(hung)
             await becomes(service, 'key_file_failing{application="default"}', 1)
             (tmp_path / "next").write_text("two words")
-            (tmp_path / "next").replace(well)
+            (tmp_path / "next").replace(working)
             await becomes(service, 'key_file_failing{application="eu"}', 1)
-        threads = set(threading.enumerate()) - before
+        threads = [thread for thread in threading.enumerate() if thread.name == "api-key-file"]
     with hung.open("w") as writer:
         writer.write(EU_KEY)
 
     faults = [line["fault"] for line in logs if line["event"] == "api_key_refused"]
-    assert faults[0] == "does not answer"
+    assert faults[0] == "does not respond"
     assert len(faults) == 2
-    assert all(one.daemon for one in threads)
+    assert [thread.daemon for thread in threads] == [True]
 
 
-async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path: Path) -> None:
-    """Whoever was under way while the key changed, and was refused for it, still has a session."""
+async def test_a_request_with_the_old_key_is_retried_with_the_new_one(tmp_path: Path) -> None:
+    """A request that was in flight when the key changed, and was rejected, still succeeds."""
     file = tmp_path / "key"
     file.write_text("sk_old_opens-nothing")
     emulator = ApideckEmulator(["sk_new_opens-nothing"])
@@ -245,17 +245,16 @@ async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path
 
     with emulator.serve() as apideck_url:
         async with FaultProxy(apideck_url).serve() as proxy, AiohttpTransport() as transport:
-            proxy.coming = [change_the_key]
+            proxy.next_faults = [change_the_key]
             settings = ApideckSettings(
                 api_key_file=file, app_id="app", base_url=proxy.url, vault_origins=(apideck_url,)
             )
-            application = settings.all_unify_apps()["default"]
-            key = ApiKey("default", application, lambda _: None)
+            key = ApiKey("default", settings.all_unify_apps()["default"], lambda _: None)
             client = ApideckClient("default", settings, key, transport, Telemetry())
             with capture_logs() as logs:
-                await client.create_session("acme", Session())
+                await create_session(client, "acme", Session())
 
-    # It was the old one that was refused, and nobody need be woken for it.
+    # Only the old key was rejected, so the account is not reported as misconfigured.
     assert [line["event"] for line in logs] == ["api_key_changed"]
 
     assert [seen.header("authorization") for seen in emulator.requests] == [
@@ -265,7 +264,7 @@ async def test_a_refusal_of_the_old_key_is_asked_again_with_the_new_one(tmp_path
     assert len(emulator.minted) == 1
 
 
-def _application(file: Path) -> UnifyApp:
+def _unify_app(file: Path) -> UnifyApp:
     return UnifyApp(
         api_key_file=file,
         app_id="app",

@@ -1,4 +1,4 @@
-"""What becomes of an exception that nobody expected where no request is answered."""
+"""What becomes of an unexpected exception outside of requests."""
 
 import asyncio
 
@@ -14,27 +14,27 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.http import bearer
 from tests.support.service import running, settings_for
 
-WORDS = "sk_live_of-an-exception"
+MESSAGE = "sk_live_of-an-exception"
 
 
 async def test_a_failure_in_the_background_does_not_end_the_work(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is logged by its place, the others go on, and so does it a moment later."""
-    looks = 0
+    """It is logged without its message; the other work goes on, and so does this a moment later."""
+    runs = 0
 
-    async def look(_: ApiKey) -> None:
-        nonlocal looks
-        looks += 1
-        raise LookupError(WORDS)
+    async def refresh(_: ApiKey) -> None:
+        nonlocal runs
+        runs += 1
+        raise LookupError(MESSAGE)
 
-    monkeypatch.setattr(ApiKey, "refresh", look)
-    monkeypatch.setattr("app.lifespan._LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(ApiKey, "refresh", refresh)
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     with capture_logs() as logs:
         async with running(settings) as service:
             async with asyncio.timeout(5):
-                # Whether the service is ready is for the network to say.
-                while looks < 3 or (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                # The issuer responds in its own time.
+                while runs < 3 or (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
     assert {line["event"] for line in logs if line["log_level"] == "error"} == {
@@ -42,20 +42,20 @@ async def test_a_failure_in_the_background_does_not_end_the_work(
     }
 
 
-async def test_a_failure_at_the_end_is_raised_without_its_words(
+async def test_a_failure_at_shutdown_is_raised_without_its_message(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server logs the message of whatever comes out of the lifespan, so ours has none of it."""
+    """A server logs the messages of exceptions of the lifespan, so this one has none."""
 
     async def aclose(_: MemoryStore) -> None:
-        raise LookupError(WORDS)
+        raise LookupError(MESSAGE)
 
     monkeypatch.setattr(MemoryStore, "aclose", aclose)
     with capture_logs() as logs, pytest.raises(RuntimeError, match="LookupError") as raised:
         async with running(settings):
             pass
 
-    assert WORDS not in str(raised.value)
+    assert MESSAGE not in str(raised.value)
     assert raised.value.__suppress_context__
     assert "lifespan_failed" in {line["event"] for line in logs}
 
@@ -63,12 +63,12 @@ async def test_a_failure_at_the_end_is_raised_without_its_words(
 async def test_connections_to_apideck_end_with_the_service(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """One that was kept for the next request is closed once there is none to come."""
+    """A connection that was kept for the next request is closed."""
     async with FaultProxy(apideck_url).serve() as proxy:
         settings = settings_for(issuer.issuer, apideck_url, apideck={"base_url": proxy.url})
         async with running(settings) as service:
             await service.post("/vault-session", headers=bearer(issuer.token()))
             assert proxy.open == len(apideck.minted) == 1
         async with asyncio.timeout(20):
-            while proxy.open:  # noqa: ASYNC110 - it is for the network to say
+            while proxy.open:  # noqa: ASYNC110 - it is not an event
                 await asyncio.sleep(0.01)

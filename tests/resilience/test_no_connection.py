@@ -1,4 +1,4 @@
-"""Apideck cannot be connected to: what the caller gets and when, and what the metrics say."""
+"""No connection to Apideck: the response to the caller and its time, and the metrics."""
 
 from contextlib import AsyncExitStack
 
@@ -16,67 +16,67 @@ from tests.support.service import running, settings_for
 SLOW = (504, "apideck-timeout")
 
 
-async def test_a_firewall_that_drops_everything_costs_three_attempts(
+async def test_connections_that_never_succeed_are_tried_three_times(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Each attempt has its own time, and the caller hears before the deadline."""
+    """Each attempt has its own timeout, and the caller gets a response before the deadline."""
     with fault_proxy.never_accepts() as url:
         settings = settings_for(issuer.issuer, apideck_url, **behind(url))
         async with running(settings) as service:
             with promptly(SOON):
-                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+                response = await service.post("/vault-session", headers=bearer(issuer.token()))
             metrics = await counted(service)
 
-    assert problem(answer) == SLOW
+    assert problem(response) == SLOW
     assert metrics == asked(3, "Timeout")
     assert apideck.requests == []
 
 
-async def test_a_handshake_that_never_ends_costs_three_attempts(
+async def test_tls_handshakes_that_never_end_are_tried_three_times(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Who accepts a connection and then says nothing of TLS is left, and nobody waits for ever."""
+    """A server that accepts the connection and never completes the handshake is given up."""
     async with FaultProxy(apideck_url).serve() as proxy:
-        proxy.lasting = fault_proxy.black_hole
+        proxy.fault = fault_proxy.black_hole
         url = proxy.url.replace("http://", "https://")
         settings = settings_for(issuer.issuer, apideck_url, **behind(url))
         async with running(settings) as service:
             with promptly(SOON):
-                answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+                response = await service.post("/vault-session", headers=bearer(issuer.token()))
             metrics = await counted(service)
 
-    assert problem(answer) == SLOW
+    assert problem(response) == SLOW
     assert (proxy.connections, proxy.requests) == (3, 0)
     assert apideck.requests == []
     assert metrics == asked(3, "Timeout")
 
 
-async def test_a_connection_that_is_refused_once_costs_the_caller_nothing(
+async def test_a_connection_that_is_refused_once_does_not_fail_the_request(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     unused_tcp_port: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever listens again by the second attempt is asked, and the caller never knows."""
+    """If the server listens again at the second attempt, the caller gets a session."""
     proxy = FaultProxy(apideck_url)
     url = f"http://127.0.0.1:{unused_tcp_port}"
     settings = settings_for(issuer.issuer, apideck_url, **behind(url))
     async with AsyncExitStack() as stack, running(settings) as service:
 
-        class Waiting:
-            """What happens between two attempts."""
+        class Delay:
+            """Replaces the delay between two attempts."""
 
             async def sleep(self, _: float) -> None:
-                """Listen from now on."""
+                """Start to listen."""
                 await stack.enter_async_context(proxy.serve(port=unused_tcp_port))
 
-        monkeypatch.setattr("app.apideck.retries.asyncio", Waiting())
+        monkeypatch.setattr("app.apideck.retries.asyncio", Delay())
         with promptly(SOON):
-            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+            response = await service.post("/vault-session", headers=bearer(issuer.token()))
         metrics = await counted(service)
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert (proxy.connections, proxy.requests) == (1, 1)
     assert len(apideck.minted) == 1
     assert metrics == {

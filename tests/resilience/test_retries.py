@@ -1,20 +1,22 @@
-"""When Apideck is asked again, after how long and how often: on a clock that the tests turn."""
+"""When and how often requests to Apideck are retried, with a clock that the tests set."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
 
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
-from app.apideck.error_mapping import too_slow
+from app.apideck.error_mapping import timed_out
 from app.apideck.exchange import Exchange
 from app.apideck.models import MintedSession
 from app.apideck.retries import Retries
+from app.apideck.sessions import create_session
 from app.common.transport import AiohttpTransport
 from app.errors import ApideckRateLimitedError, ApideckTimeoutError, ApideckUnavailableError
 from app.observability.telemetry import Telemetry
@@ -28,16 +30,16 @@ from tests.support.measured import counted, promptly
 from tests.support.service import running, settings_for
 
 DEADLINE_SECONDS = 60
-LITTLE = 0.1 / 10
-"""Seconds that chance adds to a Retry-After at most: a tenth of the first delay."""
+JITTER_SECONDS = 0.1 / 10
+"""Longest jitter on top of a Retry-After: a tenth of the first delay."""
 
 
 class Clock:
-    """Time that passes only where somebody waits.
+    """A clock that advances only when the code under test sleeps.
 
     Attributes:
         now: seconds since 1970.
-        slept: how long each wait took.
+        slept: the seconds of each sleep.
     """
 
     def __init__(self) -> None:
@@ -45,13 +47,13 @@ class Clock:
         self.slept: list[float] = []
 
     def time(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
     monotonic = perf_counter = time
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, in no time."""
+        """Advance the clock."""
         await asyncio.sleep(0)
         self.slept.append(seconds)
         self.now += seconds
@@ -59,7 +61,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give Apideck's room this clock, and a chance that can be repeated."""
+    """Give the package apideck this clock, and reproducible jitter."""
     clock = Clock()
     for module in ("client", "error_mapping", "retries"):
         monkeypatch.setattr(f"app.apideck.{module}.time", clock)
@@ -70,7 +72,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 async def client(clock: Clock, apideck_url: str) -> AsyncIterator[ApideckClient]:
-    """Return a client of the emulator's, on this clock."""
+    """Return a client of the emulator, with this clock."""
     assert clock.slept == []
     settings = ApideckSettings.model_validate(
         {
@@ -88,128 +90,129 @@ async def client(clock: Clock, apideck_url: str) -> AsyncIterator[ApideckClient]
         yield ApideckClient("default", settings, key, transport, Telemetry())
 
 
-async def test_the_last_attempt_has_what_the_deadline_leaves(
+async def test_the_last_attempt_gets_the_rest_of_the_deadline(
     client: ApideckClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two whole attempts fit, the third is cut short, and there is no fourth."""
-    given: list[float] = []
+    """Two attempts get their whole timeout, the third gets less, and there is no fourth."""
+    timeouts: list[float] = []
 
-    async def no_answer(_: Exchange, __: str, ___: bytes, seconds: float) -> MintedSession:
-        given.append(seconds)
+    async def no_response(_: Exchange, *arguments: Any) -> MintedSession:
+        seconds = arguments[-1]
+        timeouts.append(seconds)
         clock.now += seconds
-        raise too_slow(seconds, answered=False)
+        raise timed_out(seconds, headers_received=False)
 
-    monkeypatch.setattr(Exchange, "create_session", no_answer)
+    monkeypatch.setattr(Exchange, "send", no_response)
     with pytest.raises(ApideckTimeoutError):
-        await client.create_session("acme", Session())
+        await create_session(client, "acme", Session())
 
-    assert given == pytest.approx([25, 25, DEADLINE_SECONDS - 50 - sum(clock.slept)])
+    assert timeouts == pytest.approx([25, 25, DEADLINE_SECONDS - 50 - sum(clock.slept)])
     assert clock.now == pytest.approx(1000 + DEADLINE_SECONDS)
 
 
-def told(form: str, seconds: int) -> str:
-    """Return a Retry-After of so many seconds, in either of its forms."""
+def retry_after(form: str, seconds: int) -> str:
+    """Return a Retry-After header in one of its two forms."""
     moment = datetime.fromtimestamp(1000 + seconds, UTC)
     return str(seconds) if form == "seconds" else format_datetime(moment, usegmt=True)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("seconds", [1, 50])
-async def test_a_retry_after_is_waited_for(
+async def test_a_retry_waits_for_the_retry_after(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator, form: str, seconds: int
 ) -> None:
-    """Apideck is asked again no sooner than it said, and hardly later."""
-    apideck.fail(faults.rate_limited(told(form, seconds)))
+    """The retry is sent no earlier than Apideck requested, and hardly later."""
+    apideck.fail(faults.rate_limited(retry_after(form, seconds)))
 
-    await client.create_session("acme", Session())
+    await create_session(client, "acme", Session())
 
     [slept] = clock.slept
-    assert seconds <= slept <= seconds + LITTLE
+    assert seconds <= slept <= seconds + JITTER_SECONDS
     assert len(apideck.requests) == 2
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_a_retry_after_beyond_the_deadline_is_not_waited_for(
+async def test_a_retry_after_beyond_the_deadline_goes_to_the_caller(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator, form: str
 ) -> None:
-    """The caller hears of it at once, in seconds, and Apideck is not asked again."""
-    apideck.fail(faults.rate_limited(told(form, DEADLINE_SECONDS)), times=None)
+    """The caller gets it immediately, in seconds, and there is no retry."""
+    apideck.fail(faults.rate_limited(retry_after(form, DEADLINE_SECONDS)), times=None)
 
     with pytest.raises(ApideckRateLimitedError) as raised:
-        await client.create_session("acme", Session())
+        await create_session(client, "acme", Session())
 
     assert raised.value.retry_after == DEADLINE_SECONDS
     assert clock.slept == []
     assert len(apideck.requests) == 1
 
 
-async def test_who_can_be_told_when_to_come_is_not_kept_for_an_attempt_that_is_cut_off(
+async def test_a_retry_that_would_be_cut_short_is_not_made_if_there_is_a_retry_after(
     client: ApideckClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where one like the last would outlast the deadline, the caller hears of the Retry-After."""
+    """If an attempt like the last one would exceed the deadline, the caller gets Retry-After."""
     attempts: list[float] = []
 
-    async def too_many(_: Exchange, __: str, ___: bytes, seconds: float) -> MintedSession:
-        attempts.append(seconds)
+    async def rate_limited(_: Exchange, *arguments: Any) -> MintedSession:
+        attempts.append(arguments[-1])
         clock.now += 8
         error = ApideckRateLimitedError("", retry_after=20)
         error.transient = True
         raise error
 
-    monkeypatch.setattr(Exchange, "create_session", too_many)
+    monkeypatch.setattr(Exchange, "send", rate_limited)
     with pytest.raises(ApideckRateLimitedError):
-        await client.create_session("acme", Session())
+        await create_session(client, "acme", Session())
 
-    # At 0 and 28; the third would begin at 56, and end after the minute.
+    # At 0 and 28 seconds; the third would begin at 56, and end after the deadline.
     assert len(attempts) == 2
     assert clock.now < 1000 + DEADLINE_SECONDS
 
 
-@pytest.mark.parametrize("retry_after", [None, "7"], ids=["without-retry-after", "with-one"])
-async def test_a_429_that_lasts_is_asked_three_times(
+@pytest.mark.parametrize("header", [None, "7"], ids=["without-retry-after", "with-one"])
+async def test_a_permanent_429_takes_three_attempts(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     clock: Clock,
-    retry_after: str | None,
+    header: str | None,
 ) -> None:
-    """After three attempts the caller hears that it is too much, and when to come again."""
-    apideck.fail(faults.rate_limited(retry_after), times=None)
+    """After three attempts the caller gets a 503, with the Retry-After if there is one."""
+    apideck.fail(faults.rate_limited(header), times=None)
     settings = settings_for(
         issuer.issuer, apideck_url, apideck={"deadline_seconds": DEADLINE_SECONDS}
     )
     async with running(settings) as service:
         with promptly(5):
-            answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+            response = await service.post("/vault-session", headers=bearer(issuer.token()))
         metrics = await counted(service)
 
-    assert problem(answer) == (503, "apideck-rate-limited")
-    assert answer.headers.get("retry-after") == retry_after
+    assert problem(response) == (503, "apideck-rate-limited")
+    assert response.headers.get("retry-after") == header
     assert len(apideck.requests) == 3
     assert apideck.minted == []
     assert metrics == {
         'requests_total{application="default",outcome="RateLimited"}': 3,
         'retries_total{application="default"}': 2,
     }
-    asked_for, chance = (0, 0.2) if retry_after is None else (float(retry_after), 2 * LITTLE)
+    shortest, jitter = (0, 0.2) if header is None else (float(header), 2 * JITTER_SECONDS)
     assert len(clock.slept) == 2
-    assert all(asked_for <= slept <= asked_for + chance for slept in clock.slept)
+    assert all(shortest <= slept <= shortest + jitter for slept in clock.slept)
 
 
-async def test_who_is_told_the_same_second_does_not_come_at_the_same_moment(
+async def test_requests_with_the_same_retry_after_are_not_retried_at_the_same_moment(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator
 ) -> None:
-    """A little of chance is on top of what Apideck asked for."""
+    """There is some jitter on top of the Retry-After."""
     for _ in range(5):
         apideck.fail(faults.rate_limited("1"))
-        await client.create_session("acme", Session())
+        await create_session(client, "acme", Session())
 
     assert len(set(clock.slept)) == 5
-    assert all(1 <= slept <= 1 + LITTLE for slept in clock.slept)
+    assert all(1 <= slept <= 1 + JITTER_SECONDS for slept in clock.slept)
 
 
-async def test_chance_picks_each_delay_from_nothing_to_twice_the_last_bound(clock: Clock) -> None:
-    """Over many failures the delays fill each range, up to the longest, and no two are the same."""
+async def test_delays_are_random_up_to_a_bound_that_doubles(clock: Clock) -> None:
+    """Over many failures the delays cover each range, up to the maximum, and all differ."""
     settings = RetrySettings(max_attempts=5, max_delay_seconds=0.3, budget_reserve=1000)
     retries = Retries(settings)
     failure = ApideckUnavailableError("")
@@ -229,12 +232,12 @@ async def test_chance_picks_each_delay_from_nothing_to_twice_the_last_bound(cloc
         assert 0.8 * bound < max(delays) <= bound
 
 
-class Longest:
-    """A chance that always picks the most."""
+class LongestJitter:
+    """Replaces `random` with the largest number."""
 
     @staticmethod
     def uniform(_: float, most: float) -> float:
-        """Pick a number."""
+        """Return the upper bound."""
         return most
 
 
@@ -243,18 +246,18 @@ class Longest:
     [
         pytest.param(29.25, None, [0.25, 0.5], id="the-third-begins-just-before"),
         pytest.param(59.75, None, [], id="the-second-would-begin-at-the-deadline"),
-        pytest.param(1, 1, [1.025, 1.05], id="a-tenth-of-chance-on-top"),
+        pytest.param(1, 1, [1.025, 1.05], id="a-tenth-of-the-jitter-on-top"),
     ],
 )
-async def test_no_attempt_begins_at_the_deadline_and_each_before_it_does(
+async def test_the_last_attempt_begins_before_the_deadline(
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     seconds: float,
     retry_after: float | None,
     slept: list[float],
 ) -> None:
-    """Where nobody can be told when to come again, whatever time is left is made use of."""
-    monkeypatch.setattr("app.apideck.retries.random", Longest)
+    """Without a Retry-After, an attempt begins as long as any time is left."""
+    monkeypatch.setattr("app.apideck.retries.random", LongestJitter)
     retries = Retries(RetrySettings(base_delay_seconds=0.25))
     failure = ApideckUnavailableError("", retry_after=retry_after)
     failure.transient = True
@@ -269,10 +272,10 @@ async def test_no_attempt_begins_at_the_deadline_and_each_before_it_does(
     assert clock.slept == pytest.approx(slept)
 
 
-async def test_retries_stay_within_their_budget_with_the_breaker_out_of_the_way(
+async def test_retries_stay_within_their_budget_without_the_breaker(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """In an outage that lasts Apideck sees a tenth more than the requests, and the reserve."""
+    """In a long outage Apideck receives a tenth more requests, plus the reserve."""
     requests, reserve = 200, 10
     apideck.fail(faults.error(503), times=None)
     settings = settings_for(
@@ -285,10 +288,10 @@ async def test_retries_stay_within_their_budget_with_the_breaker_out_of_the_way(
         limits={"per_user": "unlimited"},
     )
     async with running(settings) as service:
-        answers: list[httpx.Response] = [
+        responses: list[httpx.Response] = [
             await service.post("/vault-session", headers=bearer(issuer.token()))
             for _ in range(requests)
         ]
 
-    assert {problem(answer) for answer in answers} == {(503, "apideck-unavailable")}
+    assert {problem(response) for response in responses} == {(503, "apideck-unavailable")}
     assert requests + reserve < len(apideck.requests) <= requests * 1.1 + reserve

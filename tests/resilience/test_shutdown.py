@@ -1,4 +1,4 @@
-"""What becomes of callers who still wait when the process has no time left."""
+"""What becomes of requests that are not finished when the grace period ends."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from tests.support.process import PATIENT_SECONDS, environment_for, serving, unt
 def environment(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service that asks Apideck for longer than it has at its end."""
+    """Return the environment of a service that waits for Apideck longer than its grace period."""
     apideck.fail(Broken("hang"), times=None)
     return {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
@@ -38,14 +38,15 @@ def environment(
     }
 
 
-def ask(environment: dict[str, str], token: str) -> httpx.Response:
-    """Ask for a session, and wait for as long as it takes."""
-    there = url(environment, "/vault-session")
-    return httpx.post(there, headers=bearer(token), timeout=PATIENT_SECONDS)
+def post(environment: dict[str, str], token: str) -> httpx.Response:
+    """Request a session, and wait as long as it takes."""
+    return httpx.post(
+        url(environment, "/vault-session"), headers=bearer(token), timeout=PATIENT_SECONDS
+    )
 
 
-def ended(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
-    """Have a process end well, and return its events."""
+def stopped(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
+    """Stop a process, check that it ends without an error, and return its events."""
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENT_SECONDS)
     assert process.returncode == 0
@@ -55,19 +56,19 @@ def ended(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
     return events
 
 
-def test_who_waits_beyond_the_grace_is_told_to_come_again(
+def test_a_request_in_flight_after_the_grace_period_is_told_to_try_again(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The answer is a problem with Retry-After, with one event each, and the process ends well."""
+    """The response is a problem with Retry-After; there is one audit and one access event."""
     with serving(environment) as process, ThreadPoolExecutor() as pool:
-        asking = pool.submit(ask, environment, issuer.token())
+        pending = pool.submit(post, environment, issuer.token())
         until(lambda: len(apideck.requests) == 1)
-        events = ended(process)
-        answer = asking.result()
+        events = stopped(process)
+        response = pending.result()
 
-    assert problem(answer) == (503, "shutting-down")
-    assert answer.headers["retry-after"] == "1"
-    assert answer.headers["cache-control"] == "no-store"
+    assert problem(response) == (503, "shutting-down")
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["cache-control"] == "no-store"
     [audit] = [event for event in events if event["event"].startswith("vault_session_")]
     [access] = [event for event in events if event.get("route") == "/vault-session"]
     assert (audit["event"], audit["problem"]) == ("vault_session_failed", "shutting-down")
@@ -77,10 +78,10 @@ def test_who_waits_beyond_the_grace_is_told_to_come_again(
     assert apideck.minted == []
 
 
-def test_who_waits_for_a_place_beyond_the_grace_is_told_the_same(
+def test_a_queued_request_after_the_grace_period_is_told_the_same(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Two of whom one fills the only place are both answered, and Apideck heard of one."""
+    """Two requests for one slot both get a response and events; Apideck got one of them."""
     environment["LIMITS__MAX_IN_FLIGHT"] = "1"
 
     def one_waits() -> bool:
@@ -88,42 +89,47 @@ def test_who_waits_for_a_place_beyond_the_grace_is_told_the_same(
         return "vault_bff_requests_waiting 1.0" in page
 
     with serving(environment) as process, ThreadPoolExecutor() as pool:
-        asking = [pool.submit(ask, environment, issuer.token(sub=name)) for name in ("ada", "bob")]
+        pending = [
+            pool.submit(post, environment, issuer.token(sub=name)) for name in ("ada", "bob")
+        ]
         until(one_waits)
-        events = ended(process)
-        answers = [one.result() for one in asking]
+        events = stopped(process)
+        responses = [one.result() for one in pending]
 
-    assert [problem(answer) for answer in answers] == [(503, "shutting-down")] * 2
+    assert [problem(response) for response in responses] == [(503, "shutting-down")] * 2
     access = [event["status"] for event in events if event["event"] == "http_request"]
-    told = [event for event in events if event["event"] == "vault_sessions_turned_away"]
-    assert access.count(503) == 1
-    assert [(event["count"], event["problem"]) for event in told] == [(1, "shutting-down")]
+    audit = [event for event in events if event["event"] == "vault_session_failed"]
+    assert access.count(503) == 2
+    assert [event["problem"] for event in audit] == ["shutting-down"] * 2
+    assert len({event["request_id"] for event in audit}) == 2
     assert len(apideck.requests) == 1
 
 
-async def test_a_cancellation_while_nothing_ends_is_no_answer(
+async def test_a_cancellation_without_a_shutdown_gets_no_response(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Whoever cancels a request for reasons of their own is obeyed, and the log has it as such."""
+    """Whatever cancels a request for another reason gets what it wants, and the log says so."""
     apideck.fail(Broken("hang"), times=None)
     with capture_logs() as logs:
-        asking = asyncio.create_task(service.post("/vault-session", headers=bearer(issuer.token())))
+        request = asyncio.create_task(
+            service.post("/vault-session", headers=bearer(issuer.token()))
+        )
         async with asyncio.timeout(PATIENT_SECONDS):
             while not apideck.requests:  # noqa: ASYNC110 - a server in another thread gets them
                 await asyncio.sleep(0.01)
-        asking.cancel()
+        request.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asking
+            await request
 
     audit = [line["event"] for line in logs if line["event"].startswith("vault_session_")]
     assert audit == ["vault_session_abandoned"]
 
 
-async def test_half_an_answer_is_not_followed_by_another() -> None:
-    """Whoever is cut off in the middle of an answer gets no second one."""
+async def test_a_response_that_has_begun_is_not_followed_by_another() -> None:
+    """A request that is cut off in the middle of its response gets no second one."""
     sent: list[str] = []
 
-    async def half(_: Scope, __: Receive, send: Send) -> None:
+    async def begin(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise asyncio.CancelledError
 
@@ -134,11 +140,11 @@ async def test_half_an_answer_is_not_followed_by_another() -> None:
         await asyncio.sleep(0)
         sent.append(message["type"])
 
-    def answer(_: str) -> Response:
+    def respond(_: Exception, __: Scope) -> Response:
         return Response(status_code=503)
 
-    middleware = UnhandledErrorMiddleware(half, Metrics(), unexpected=answer, shutting_down=answer)
-    state = {"shutdown": Shutdown(begun=True), "request_id": "an-id"}
+    middleware = UnhandledErrorMiddleware(begin, metrics=Metrics(), respond=respond)
+    state = {"shutdown": Shutdown(begun=True)}
     with pytest.raises(asyncio.CancelledError):
         await middleware({"type": "http", "state": state}, receive, send)
 

@@ -1,21 +1,22 @@
-"""What tests of security share."""
+"""Fixtures that security tests share."""
 
 from typing import Any
 
 import pytest
 
 from app.identity import jwt
+from app.identity.unverified_token import UnverifiedToken
 
 
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the tokens whose signatures are verified from now on."""
+    """Return a list to which every token is added whose signature is verified."""
     seen: list[str] = []
     verify = jwt.JwtVerifier.verify
 
-    async def noting(self: jwt.JwtVerifier, token: jwt.UnverifiedToken) -> Any:
+    async def recording(self: jwt.JwtVerifier, token: UnverifiedToken) -> Any:
         seen.append(token.text)
         return await verify(self, token)
 
-    monkeypatch.setattr(jwt.JwtVerifier, "verify", noting)
+    monkeypatch.setattr(jwt.JwtVerifier, "verify", recording)
     return seen

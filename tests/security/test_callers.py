@@ -1,4 +1,4 @@
-"""Opaque tokens, application cookies, services and delegation: who gets what, and who does not."""
+"""Opaque tokens, session cookies, services and delegation: which callers get which sessions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
-from tests.support.cookie_session_app import ADA, Application
+from tests.support.cookie_session_app import ADA, CookieSessionApp
 from tests.support.http import bearer, pointers, problem
 from tests.support.service import running, settings_for, settings_with_application
 
@@ -26,7 +26,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def run(issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator) -> Run:
-    """Return what runs a service whose one issuer has further settings."""
+    """Return a function that runs a service whose issuer has further settings."""
     assert apideck.requests == []
 
     def run_with(**main: Any) -> Any:
@@ -40,7 +40,7 @@ def run(issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator) -
 async def test_an_opaque_token_is_asked_about_once(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, how: str
 ) -> None:
-    """The issuer's word counts, is remembered for a moment, and gives the caller's own session."""
+    """The response is cached, and its claims describe the caller."""
     async with run(introspection={**INTROSPECTION, "authentication": how}) as service:
         token = issuer.opaque_token("grace")
         for _ in range(3):
@@ -72,7 +72,7 @@ async def test_an_opaque_token_is_asked_about_once(
 async def test_an_answer_to_introspection_is_not_believed_blindly(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claims: dict[str, Any]
 ) -> None:
-    """`active` must be true itself, and issuer, audience, subject and times are checked again."""
+    """`active` must be true, and issuer, audience, subject and times are checked."""
     async with run(introspection=INTROSPECTION) as service:
         token = issuer.opaque_token(**claims)
         answer = await service.post("/vault-session", headers=bearer(token))
@@ -85,7 +85,7 @@ async def test_an_answer_to_introspection_is_not_believed_blindly(
 async def test_an_issuer_that_cannot_be_asked_is_a_503(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
 ) -> None:
-    """A token that cannot be judged is not called bad."""
+    """A token that cannot be checked is not called invalid."""
     async with run(introspection=INTROSPECTION) as service:
         token = issuer.opaque_token()
         issuer.fault = fault
@@ -117,7 +117,7 @@ async def test_made_up_opaque_tokens_do_not_lock_out_other_callers(
 async def test_our_own_credentials_being_wrong_is_the_operators_trouble(
     run: Run, issuer: DevelopmentIssuer
 ) -> None:
-    """When the issuer refuses us, the caller's token is not called bad."""
+    """If the issuer rejects this service, the caller's token is not called invalid."""
     wrong = {**INTROSPECTION, "client_secret": "wrong"}
     async with run(introspection=wrong) as service:
         answer = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
@@ -128,7 +128,7 @@ async def test_our_own_credentials_being_wrong_is_the_operators_trouble(
 async def test_a_signed_token_can_be_introspected_as_well(
     run: Run, issuer: DevelopmentIssuer
 ) -> None:
-    """Where introspection is configured it decides, also about tokens that could be verified."""
+    """With introspection the issuer decides about signed tokens, too."""
     async with run(introspection=INTROSPECTION) as service:
         answer = await service.post("/vault-session", headers=bearer(issuer.token()))
 
@@ -139,7 +139,7 @@ async def test_a_signed_token_can_be_introspected_as_well(
 async def test_without_introspection_an_opaque_token_means_nothing(
     run: Run, issuer: DevelopmentIssuer
 ) -> None:
-    """Nobody is asked about it."""
+    """It is rejected without a request to the issuer."""
     async with run() as service:
         answer = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
 
@@ -150,7 +150,7 @@ async def test_without_introspection_an_opaque_token_means_nothing(
 async def test_userinfo_fills_in_what_a_token_lacks(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Name, e-mail and picture come from the issuer, once per token."""
+    """Name, e-mail address and picture are requested once per token."""
     token = issuer.token(omit=["name", "email", "picture"])
     async with run(userinfo=True) as service:
         for _ in range(3):
@@ -180,7 +180,7 @@ async def test_userinfo_that_rejects_one_token_is_asked_about_the_next(
 async def test_without_userinfo_the_session_is_minted_all_the_same(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
 ) -> None:
-    """It is for display only: whatever is wrong with it is logged once, and done without."""
+    """It is for display only: a failure is logged once, and the session has no display data."""
     token = issuer.token(omit=["name", "email", "picture"])
     async with run(userinfo=True, jwks_uri=f"{issuer.issuer}/jwks") as service:
         await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -198,12 +198,12 @@ async def test_without_userinfo_the_session_is_minted_all_the_same(
 
 @pytest.fixture
 def application() -> Any:
-    """Serve an application with sessions of its own."""
-    return Application()
+    """Return an application with cookie sessions."""
+    return CookieSessionApp()
 
 
 def with_application(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str) -> Settings:
-    """Return settings of a service that believes an application's cookie."""
+    """Return settings of a service that accepts an application's session cookie."""
     return settings_with_application(issuer.issuer, apideck_url, whoami_url, PAGE["origin"])
 
 
@@ -211,9 +211,9 @@ async def test_an_applications_own_cookie_makes_a_caller(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
 ) -> None:
-    """The application is asked with that cookie alone, once for a moment, and its word counts."""
+    """The application receives only that cookie; its response is cached for some seconds."""
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
             for _ in range(3):
@@ -239,11 +239,11 @@ async def test_an_applications_no_is_401_and_its_failure_503(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
     status: int,
     expected: int,
 ) -> None:
-    """Only a clear no is one."""
+    """Only 401 and 403 mean that no one is signed in."""
     application.status = status
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
@@ -260,10 +260,10 @@ async def test_an_application_that_answers_nonsense_is_a_503(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
     claims: Any,
 ) -> None:
-    """An answer without a usable subject proves nobody."""
+    """A response without a usable subject identifies no caller."""
     application.sessions["adas-session"] = claims
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
@@ -277,7 +277,7 @@ async def test_made_up_cookies_do_not_lock_out_other_callers(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
 ) -> None:
     """Denial of service: an application responds with 500 to each cookie that it cannot parse."""
     application.status_for_unknown = 500
@@ -297,9 +297,9 @@ async def test_one_persons_cookie_never_gives_anothers_session(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
-    application: Application,
+    application: CookieSessionApp,
 ) -> None:
-    """Not through a cache, and not through a cookie that the application sets on its answer."""
+    """Neither a cache nor a cookie in the application's response leads to another session."""
     application.sessions["ottos-session"] = {"sub": 8, "org_id": 43}
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
@@ -326,7 +326,7 @@ SERVICES = {
 async def test_a_service_mints_within_its_grant(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """It names the consumer and its metadata, and the audit event says who did."""
+    """It names the consumer and its metadata; the audit event names the service."""
     body = {
         "consumer_id": "eu-globex",
         "consumer_metadata": {"account_name": "Globex"},
@@ -368,7 +368,7 @@ async def test_a_service_mints_nothing_beyond_it(
     body: dict[str, Any],
     expected: tuple[int, str],
 ) -> None:
-    """Another consumer, another service, no consumer, or one that would split a header."""
+    """It may not name a consumer outside its grant, none, or one that would split a header."""
     async with run(**SERVICES) as service:
         answer = await service.post(
             "/vault-session", json=body, headers=bearer(issuer.service_token(client))
@@ -385,7 +385,7 @@ async def test_a_service_mints_nothing_beyond_it(
 async def test_a_service_needs_its_scope(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claims: dict[str, Any]
 ) -> None:
-    """A good token that was not issued for this is a 403 that names the scope."""
+    """A valid token without the required scope is a 403 that names the scope."""
     async with run(**SERVICES) as service:
         answer = await service.post(
             "/vault-session",
@@ -421,7 +421,7 @@ async def test_a_role_can_be_required_instead(
 async def test_a_delegated_token_mints_for_its_subject_and_both_are_audited(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Of a chain of actors the outermost counts (RFC 8693 section 4.1)."""
+    """The outermost actor of a chain is in the audit event (RFC 8693 section 4.1)."""
     act = {"sub": "agent", "act": {"sub": "earlier"}}
     async with run() as service:
         with capture_logs() as logs:
@@ -432,10 +432,10 @@ async def test_a_delegated_token_mints_for_its_subject_and_both_are_audited(
     assert (audit["subject"], audit["actor"]) == ("ada", "agent")
 
 
-async def test_a_delegated_service_token_is_nobodys(
+async def test_a_delegated_service_token_is_rejected(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Whose grant would count is not guessed."""
+    """It is not clear whether the grant of the subject or of the actor counts."""
     async with run(**SERVICES) as service:
         answer = await service.post(
             "/vault-session",
@@ -447,10 +447,10 @@ async def test_a_delegated_service_token_is_nobodys(
     assert apideck.requests == []
 
 
-async def test_users_and_services_of_one_issuer_are_told_apart_by_audience(
+async def test_users_and_services_of_one_issuer_have_different_audiences(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """One identity provider may serve both, each with its own rules."""
+    """One identity provider can issue tokens for both, each with its own rules."""
     both = {"robots": {**SERVICES, "issuer": issuer.issuer, "audience": "vault-bff-services"}}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": both})
     async with running(settings) as service:
@@ -475,7 +475,7 @@ async def test_users_and_services_of_one_issuer_are_told_apart_by_audience(
 async def test_a_user_cannot_choose_who_they_are(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, field: str, where: str
 ) -> None:
-    """From a body it is refused by name; from a query or a header it never reaches Apideck."""
+    """In a body it is rejected by name; in a query or a header it never reaches Apideck."""
     value: Any = "globex" if field == "consumer_id" else {"user_name": "Otto"}
     headers = bearer(issuer.token())
     async with run() as service:

@@ -1,6 +1,6 @@
-"""Where a credential may stand, two of them at once, and requests that a browser was tricked into.
+"""Locations of credentials, several credentials in one request, and request forgery.
 
-What counts in each is what Apideck saw of a refused request: nothing.
+Apideck must receive no request in each of these attacks.
 """
 
 from collections.abc import AsyncIterator
@@ -28,9 +28,9 @@ GENUINE = {
 async def service(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Run a service that takes tokens from three places."""
+    """Run a service that accepts tokens in three locations."""
     assert apideck.requests == []
-    places: dict[str, Any] = {
+    locations: dict[str, Any] = {
         "main": {"consumer_prefix": "m-"},
         "gateway": {
             "issuer": issuer.issuer,
@@ -50,7 +50,7 @@ async def service(
     settings = settings_for(
         issuer.issuer,
         apideck_url,
-        identity={"issuers": places},
+        identity={"issuers": locations},
         cors={"allow_origins": [ORIGIN]},
         server={"public_url": "https://vault.example.com/bff"},
     )
@@ -59,14 +59,14 @@ async def service(
 
 
 def cookie(issuer: DevelopmentIssuer) -> dict[str, str]:
-    """Return the header that carries a good token in the cookie."""
+    """Return a Cookie header with a valid token."""
     return {"cookie": f"theme=dark; __Host-session={issuer.token(aud='spa')}"}
 
 
-async def test_a_gateways_assertion_is_taken_from_its_header(
+async def test_a_gateways_assertion_is_read_from_its_header(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A signed assertion in the named header proves who is calling."""
+    """A signed assertion in the configured header proves who the caller is."""
     headers = {HEADER: issuer.token(aud="gateway", typ="JWT")}
 
     assert (await service.post("/vault-session", headers=headers)).status_code == 201
@@ -76,7 +76,7 @@ async def test_a_gateways_assertion_is_taken_from_its_header(
 async def test_a_plain_identity_header_proves_nothing(
     service: httpx.AsyncClient, apideck: ApideckEmulator
 ) -> None:
-    """What a gateway merely says, anybody can say: only a signature counts."""
+    """Anyone can send a header without a signature."""
     for headers in (
         {HEADER: "ada"},
         {"X-Forwarded-User": "ada", "X-Auth-Request-Email": "ada@acme.example"},
@@ -86,19 +86,19 @@ async def test_a_plain_identity_header_proves_nothing(
     assert apideck.requests == []
 
 
-async def test_a_token_counts_only_where_its_issuer_puts_it(
+async def test_a_token_is_accepted_at_its_configured_location_only(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A gateway's assertion is no bearer token, and the other way round."""
+    """A gateway's assertion is not a bearer token, and a bearer token is not an assertion."""
     for headers in (bearer(issuer.token(aud="gateway")), {HEADER: issuer.token()}):
         assert problem(await service.post("/vault-session", headers=headers))[0] == 401
     assert apideck.requests == []
 
 
-async def test_two_credentials_are_one_too_many(
+async def test_a_request_with_two_credentials_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Even two good and equal ones: which of them counts would be anybody's guess."""
+    """Even two equal and valid ones, because proxies and services disagree about which counts."""
     token, assertion = issuer.token(), issuer.token(aud="gateway")
     session = cookie(issuer)["cookie"]
     pairs: list[list[tuple[str, str]]] = [
@@ -110,21 +110,21 @@ async def test_two_credentials_are_one_too_many(
         [("cookie", f"{session}; __Host-session=other")],
     ]
     for headers in pairs:
-        answer = await service.post("/vault-session", headers=headers)
-        assert problem(answer) == (400, "ambiguous-credentials")
+        response = await service.post("/vault-session", headers=headers)
+        assert problem(response) == (400, "ambiguous-credentials")
     assert apideck.requests == []
 
 
 @pytest.mark.parametrize(
     "value", ["", "Bearer", "Bearer ", "Basic dXNlcjpwdw==", "Bearer a b", "Bearer a,b", "token x"]
 )
-async def test_an_authorization_header_of_another_form_is_refused(
+async def test_a_malformed_authorization_header_is_rejected(
     service: httpx.AsyncClient, apideck: ApideckEmulator, value: str
 ) -> None:
-    """Only a bearer token is one."""
-    answer = await service.post("/vault-session", headers={"authorization": value})
+    """Only a bearer token is accepted."""
+    response = await service.post("/vault-session", headers={"authorization": value})
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
@@ -132,17 +132,17 @@ async def test_an_authorization_header_of_another_form_is_refused(
 async def test_the_scheme_ignores_case(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, scheme: str
 ) -> None:
-    """RFC 9110 section 11.1 says so."""
+    """RFC 9110 section 11.1 requires it."""
     headers = {"authorization": f"{scheme} {issuer.token()}"}
 
     assert (await service.post("/vault-session", headers=headers)).status_code == 201
 
 
 @pytest.mark.parametrize("content", ["", '"quoted"', "a b", "a\\b", "x" * 9000])
-async def test_a_malformed_cookie_is_no_credential(
+async def test_a_malformed_cookie_is_rejected(
     service: httpx.AsyncClient, apideck: ApideckEmulator, content: str
 ) -> None:
-    """What no server would set is refused before anybody is asked about it."""
+    """It is rejected before any request is sent."""
     headers = {**GENUINE, "cookie": f"__Host-session={content}"}
 
     assert problem(await service.post("/vault-session", headers=headers))[0] == 401
@@ -160,16 +160,16 @@ async def test_a_malformed_cookie_is_no_credential(
         {**GENUINE, "content-type": "application/json; charset=utf-8"},
     ],
 )
-async def test_a_page_of_ours_may_use_the_cookie(
+async def test_a_page_of_an_allowed_origin_may_use_the_cookie(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     page: dict[str, str],
 ) -> None:
-    """A listed origin, our own, or the browser's word for it that the page is ours."""
-    answer = await service.post("/vault-session", headers={**page, **cookie(issuer)})
+    """The origin is listed, it is this service's own, or the browser says same-origin."""
+    response = await service.post("/vault-session", headers={**page, **cookie(issuer)})
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert apideck.minted[0].consumer_id == "s-ada"
 
 
@@ -177,7 +177,7 @@ FORGERIES = {
     "cross-site": {**GENUINE, "sec-fetch-site": "cross-site"},
     "foreign origin": {**GENUINE, "origin": "https://evil.example"},
     "sandboxed frame": {**GENUINE, "origin": "null"},
-    "origin that begins alike": {**GENUINE, "origin": f"{ORIGIN}.evil.example"},
+    "origin with the same beginning": {**GENUINE, "origin": f"{ORIGIN}.evil.example"},
     "origin on another port": {**GENUINE, "origin": f"{ORIGIN}:8443"},
     "origin without TLS": {**GENUINE, "origin": "http://app.example.com"},
     "neither origin nor site": {
@@ -196,40 +196,40 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-async def test_a_forged_request_mints_nothing(
+async def test_a_forged_request_starts_no_session(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
 ) -> None:
-    """The cookie is good, and the page is not ours: 403."""
-    answer = await service.post("/vault-session", headers={**FORGERIES[name], **cookie(issuer)})
+    """The cookie is valid, but the page is not of an allowed origin: 403."""
+    response = await service.post("/vault-session", headers={**FORGERIES[name], **cookie(issuer)})
 
-    assert problem(answer) == (403, "forbidden-origin")
+    assert problem(response) == (403, "forbidden-origin")
     assert apideck.requests == []
 
 
-async def test_headers_that_decide_must_not_stand_twice(
+async def test_a_header_that_the_forgery_checks_read_must_not_occur_twice(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A second Origin behind a proxy's back is refused, not merged."""
+    """A second Origin header is rejected, and not merged with the first."""
     headers = [*GENUINE.items(), *cookie(issuer).items(), ("origin", "https://evil.example")]
 
     assert problem(await service.post("/vault-session", headers=headers))[0] == 403
     assert apideck.requests == []
 
 
-async def test_a_bearer_token_needs_none_of_it(
+async def test_a_bearer_token_needs_no_protection_against_forgery(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """No browser adds an Authorization header by itself, so no page can be made to forge it."""
+    """No browser adds an Authorization header by itself."""
     headers = {**bearer(issuer.token()), "sec-fetch-site": "cross-site", "origin": "null"}
 
     assert (await service.post("/vault-session", headers=headers)).status_code == 201
 
 
-async def test_cookies_are_announced_to_browsers_where_they_are_used(
+async def test_a_preflight_allows_cookies_if_a_source_uses_them(
     service: httpx.AsyncClient,
 ) -> None:
-    """A page of a listed origin may send cookies along, and the header that must come with them."""
-    answer = await service.options(
+    """A page of an allowed origin may send cookies and the header that they require."""
+    response = await service.options(
         "/vault-session",
         headers={
             "origin": ORIGIN,
@@ -238,18 +238,18 @@ async def test_cookies_are_announced_to_browsers_where_they_are_used(
         },
     )
 
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-credentials"] == "true"
 
 
-async def test_a_service_without_bearer_tokens_says_so(
+async def test_a_bearer_token_is_rejected_if_no_source_accepts_bearer_tokens(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator
 ) -> None:
-    """Where no issuer's tokens come in the Authorization header, one there is refused."""
-    place = {"issuers": {"main": {"credential": {"header": HEADER}}}}
-    settings = settings_for(issuer.issuer, apideck_url, identity=place)
+    """Every issuer of this service reads its tokens from another location."""
+    elsewhere = {"issuers": {"main": {"credential": {"header": HEADER}}}}
+    settings = settings_for(issuer.issuer, apideck_url, identity=elsewhere)
     async with running(settings) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []

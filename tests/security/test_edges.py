@@ -1,9 +1,11 @@
-"""The edge: pages of other origins, methods, hosts, and what a proxy may say."""
+"""Pages of other origins, methods, hosts, and headers that proxies set."""
 
 import json
 
 import httpx
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
@@ -12,6 +14,10 @@ from tests.support.process import environment_for, serving, url
 from tests.support.service import running, settings_for
 
 ORIGIN = "https://app.example.com"
+# The client and the ASGI standard resolve these before the application sees the path.
+_SAME = frozenset(
+    {"/./vault-session", "/x/../vault-session", "/vault%2Dsession", "/livez/../vault-session"}
+)
 
 
 async def test_pages_of_listed_origins_may_call(
@@ -28,69 +34,151 @@ async def test_pages_of_listed_origins_may_call(
                 "access-control-request-headers": "authorization,content-type",
             },
         )
-        answer = await service.post(
+        response = await service.post(
             "/vault-session", headers={**bearer(issuer.token()), "origin": ORIGIN}
         )
 
     assert preflight.status_code == 200
-    for one in (preflight, answer):
+    for one in (preflight, response):
         assert one.headers["access-control-allow-origin"] == ORIGIN
         assert "access-control-allow-credentials" not in one.headers
         assert "Origin" in one.headers["vary"]
 
 
-async def test_pages_may_read_what_tells_them_where_they_stand(
+async def test_pages_may_read_the_request_id_and_their_limits(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A page of another origin sees the request's id, its limits, and when to ask again."""
+    """A page of another origin can read the request's id, its limits, and when to try again."""
     cors = {"allow_origins": [ORIGIN]}
     headers = {**bearer(issuer.token()), "origin": ORIGIN}
     settings = settings_for(issuer.issuer, apideck_url, cors=cors, limits={"per_user": "1/hour"})
     async with running(settings) as service:
-        answers = [await service.post("/vault-session", headers=headers) for _ in range(2)]
+        responses = [await service.post("/vault-session", headers=headers) for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [201, 429]
-    told = {"x-request-id", "ratelimit", "ratelimit-policy"}
-    for answer, more in zip(answers, (set(), {"retry-after"}), strict=True):
-        exposed = set(answer.headers["access-control-expose-headers"].split(", "))
-        assert exposed == {*told, "retry-after"}
-        assert {*told, *more} <= set(answer.headers)
+    assert [response.status_code for response in responses] == [201, 429]
+    always = {"x-request-id", "ratelimit", "ratelimit-policy"}
+    for response, more in zip(responses, (set(), {"retry-after"}), strict=True):
+        exposed = set(response.headers["access-control-expose-headers"].split(", "))
+        assert exposed == {*always, "retry-after"}
+        assert {*always, *more} <= set(response.headers)
+
+
+def preflight(origin: str, method: str, headers: str) -> dict[str, str]:
+    """Return the headers of a preflight request."""
+    return {
+        "origin": origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": headers,
+    }
 
 
 @pytest.mark.parametrize(
-    ("origin", "method", "headers"),
+    ("origin", "method", "headers", "named"),
     [
-        ("https://evil.example", "POST", "authorization"),
-        ("null", "POST", "authorization"),
-        ("https://app.example.com.evil.example", "POST", "authorization"),
-        (ORIGIN, "DELETE", "authorization"),
-        (ORIGIN, "POST", "x-apideck-consumer-id"),
+        ("https://evil.example", "POST", "authorization", "https://evil.example"),
+        ("null", "POST", "authorization", "null"),
+        ("https://app.example.com.evil.example", "POST", "authorization", "evil.example"),
+        ("http://app.example.com", "POST", "authorization", "http://app.example.com"),
+        ("capacitor://localhost", "POST", "authorization", "capacitor://localhost"),
+        (ORIGIN, "DELETE", "authorization", "DELETE"),
+        (ORIGIN, "POST", "authorization, x-apideck-consumer-id", "x-apideck-consumer-id"),
     ],
 )
-async def test_other_pages_may_not(
-    issuer: DevelopmentIssuer, apideck_url: str, origin: str, method: str, headers: str
+async def test_other_pages_methods_and_headers_are_rejected(
+    issuer: DevelopmentIssuer,
+    apideck_url: str,
+    origin: str,
+    method: str,
+    headers: str,
+    named: str,
 ) -> None:
-    """A preflight for another origin, method or header is refused as a problem."""
+    """The problem and the log name what was rejected, and both have the request's id."""
     cors = {"allow_origins": [ORIGIN]}
     async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
-        preflight = await service.options(
-            "/vault-session",
-            headers={
-                "origin": origin,
-                "access-control-request-method": method,
-                "access-control-request-headers": headers,
-            },
+        with capture_logs(processors=[merge_contextvars]) as logs:
+            response = await service.options(
+                "/vault-session", headers=preflight(origin, method, headers)
+            )
+
+    assert problem(response) == (403, "forbidden-origin")
+    assert named in response.json()["detail"]
+    assert "access-control-allow-origin" not in response.headers
+    assert "Origin" in response.headers["vary"]
+    [event] = [line for line in logs if line["event"] == "preflight_rejected"]
+    assert named in json.dumps(event)
+    assert event["origin"] == origin
+    assert event["request_id"] == response.json()["request_id"] == response.headers["x-request-id"]
+
+
+async def test_a_rejected_preflight_is_logged_short_and_printable(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """An anonymous client cannot write control characters or long texts into the log."""
+    cors = {"allow_origins": [ORIGIN]}
+    sent = [
+        (b"origin", b"https://evil.example\x1b[2J\x9b" + b"x" * 5000),
+        (b"access-control-request-method", b"POST"),
+        (b"access-control-request-headers", b"x" * 5000),
+    ]
+    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
+        with capture_logs() as logs:
+            response = await service.options("/vault-session", headers=sent)
+
+    assert response.status_code == 403
+    [event] = [line for line in logs if line["event"] == "preflight_rejected"]
+    assert len(json.dumps(event)) < 600
+    for text in (event["origin"], response.text):
+        assert text.isprintable()
+        assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "capacitor://localhost",
+        "tauri://localhost",
+        "ionic://localhost",
+        "http://acme.localhost:3000",
+        "http://tauri.localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+    ],
+)
+async def test_native_shells_and_local_development_servers_can_be_listed(
+    issuer: DevelopmentIssuer, apideck_url: str, origin: str
+) -> None:
+    """Their pages may call; pages of the same host in a browser may not."""
+    cors = {"allow_origins": [origin]}
+    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
+        listed = await service.options(
+            "/vault-session", headers=preflight(origin, "POST", "authorization")
+        )
+        other = await service.options(
+            "/vault-session", headers=preflight("https://localhost", "POST", "authorization")
         )
 
-    assert problem(preflight) == (403, "forbidden-origin")
-    assert "access-control-allow-origin" not in preflight.headers
-    assert "Origin" in preflight.headers["vary"]
+    assert listed.status_code == 200
+    assert listed.headers["access-control-allow-origin"] == origin
+    assert problem(other) == (403, "forbidden-origin")
+
+
+async def test_pages_may_send_trace_headers_and_those_the_operator_adds(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """Trace context and baggage are always allowed; other headers are a setting."""
+    cors = {"allow_origins": [ORIGIN], "allow_headers": ["X-Tenant"]}
+    sent = "authorization,traceparent,tracestate,baggage,x-tenant"
+    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
+        response = await service.options("/vault-session", headers=preflight(ORIGIN, "POST", sent))
+
+    assert response.status_code == 200
+    allowed = response.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
+    assert set(sent.split(",")) <= set(allowed)
 
 
 async def test_only_known_hosts_are_served_where_they_are_configured(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A request for another host name goes no further."""
+    """A request for another host name is rejected, with its id in the problem."""
     server = {"allowed_hosts": ["vault.example.com"]}
     async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
         known = await service.get("/livez", headers={"host": "vault.example.com:8000"})
@@ -98,6 +186,7 @@ async def test_only_known_hosts_are_served_where_they_are_configured(
 
     assert known.status_code == 200
     assert problem(other) == (421, "misdirected-request")
+    assert other.json()["request_id"] == other.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -105,9 +194,9 @@ async def test_nothing_but_post_mints(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, method: str
 ) -> None:
     """A link, an image or a prefetch with a good credential is a 405."""
-    answer = await service.request(method, "/vault-session", headers=bearer(issuer.token()))
+    response = await service.request(method, "/vault-session", headers=bearer(issuer.token()))
 
-    assert answer.status_code == 405
+    assert response.status_code == 405
     assert apideck.requests == []
 
 
@@ -115,20 +204,20 @@ async def test_nothing_but_post_mints(
 async def test_no_decision_is_made_on_the_host(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, host: str
 ) -> None:
-    """Whatever it says, a stranger stays one, and nothing of it comes back or goes to Apideck."""
-    stranger = await service.post("/vault-session", headers={"host": host})
+    """The Host header changes no decision, and is in no response and no request to Apideck."""
+    unknown = await service.post("/vault-session", headers={"host": host})
     known = await service.post("/vault-session", headers={**bearer(issuer.token()), "host": host})
 
-    assert problem(stranger) == (401, "unauthenticated")
+    assert problem(unknown) == (401, "unauthenticated")
     assert known.status_code == 201
-    assert "evil" not in stranger.text + known.text.replace(apideck.vault_origin, "")
+    assert "evil" not in unknown.text + known.text.replace(apideck.vault_origin, "")
     assert all("evil" not in value for _, value in apideck.requests[0].headers)
 
 
 async def test_authentication_follows_the_route_not_the_path(
     service: httpx.AsyncClient, apideck: ApideckEmulator
 ) -> None:
-    """No spelling of the path reaches the handler without a credential."""
+    """Every other spelling of the path is not found, and none reaches the endpoint."""
     for path in (
         "/vault-session/",
         "//vault-session",
@@ -139,8 +228,9 @@ async def test_authentication_follows_the_route_not_the_path(
         "/vault-session;x",
         "/livez/../vault-session",
     ):
-        answer = await service.post(path)
-        assert answer.status_code in {307, 401, 404}, path
+        response = await service.post(path)
+        assert "location" not in response.headers, path
+        assert response.status_code == (401 if path in _SAME else 404), path
     assert apideck.requests == []
 
 
@@ -153,7 +243,7 @@ def test_forwarded_headers_count_from_configured_networks_only(
     trusted: str | None,
     seen: str,
 ) -> None:
-    """By default nobody is believed; a listed proxy is, about where a request came from."""
+    """Only a listed proxy is trusted to say which address a request is from."""
     assert apideck.requests == []
     environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
     if trusted is not None:
@@ -165,11 +255,11 @@ def test_forwarded_headers_count_from_configured_networks_only(
         "x-forwarded-user": "ada",
     }
     with serving(environment) as process:
-        answer = httpx.post(url(environment, "/vault-session"), headers=forwarded)
+        response = httpx.post(url(environment, "/vault-session"), headers=forwarded)
         process.terminate()
         out, _ = process.communicate(timeout=15)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
     assert apideck.requests == []
     events = [json.loads(line) for line in out.splitlines()]
     [access] = [event for event in events if event.get("route") == "/vault-session"]

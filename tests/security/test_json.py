@@ -1,8 +1,8 @@
-"""JSON that two parsers read differently, at every door that takes JSON from outside.
+"""JSON that two parsers read differently, at every input that takes JSON.
 
-The parser itself is tested in tests/unit/common/test_strict_json.py; these tests show that
-every input goes through it. Each member of the corpus is a valid message except for one flaw, so a
-lenient parser would accept it.
+The parser itself is tested in tests/unit/common/test_strict_json.py; these tests show that every
+input uses it. Each member of the corpus is a valid message except for one flaw, so a lenient parser
+would accept it.
 """
 
 import time
@@ -60,29 +60,29 @@ FLAWS: dict[str, Flaw] = {
 CORPUS = pytest.mark.parametrize("flaw", FLAWS)
 
 
-class Saying:
-    """A server that answers every GET and POST with the same bytes."""
+class FixedServer:
+    """A server that responds to every GET and POST with the same body."""
 
     def __init__(self) -> None:
         self.body = b""
-        self.app = Starlette(routes=[Route("/{path:path}", self._say, methods=["GET", "POST"])])
+        self.app = Starlette(routes=[Route("/{path:path}", self._respond, methods=["GET", "POST"])])
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """Serve it on loopback; yields its URL."""
+        """Serve on loopback; yields the URL."""
         with serve(self.app) as url:
             yield url
 
-    async def _say(self, _: Request) -> Response:
+    async def _respond(self, _: Request) -> Response:
         return Response(self.body, media_type="application/json")
 
 
 @pytest.fixture(scope="module")
-def saying_server() -> Iterator[tuple[Saying, str]]:
-    """Serve whatever a test wants said; returns the server and its URL."""
-    saying = Saying()
-    with saying.serve() as url:
-        yield saying, url
+def fixed_server() -> Iterator[tuple[FixedServer, str]]:
+    """Run a server with a fixed body; returns it with its URL."""
+    server = FixedServer()
+    with server.serve() as url:
+        yield server, url
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,16 @@ def saying_server() -> Iterator[tuple[Saying, str]]:
 async def test_a_flawed_body_is_a_422(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
 ) -> None:
-    """A caller's body: refused as a whole, and never a 500."""
+    """The body of a caller is rejected as a whole, and is never a 500."""
     good = b'{"return_to":"home"}'
-    answer = await service.post(
+    response = await service.post(
         "/vault-session",
         content=FLAWS[flaw](good),
         headers={**bearer(issuer.token()), "content-type": "application/json"},
     )
 
-    assert problem(answer) == (422, "invalid-request")
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == [""]
+    assert problem(response) == (422, "invalid-request")
+    assert [fault["pointer"] for fault in response.json()["errors"]] == [""]
     assert apideck.requests == []
 
 
@@ -113,78 +113,82 @@ async def test_a_flawed_token_is_a_401(
     flaw: str,
     segment: str,
 ) -> None:
-    """A token whose header or payload is flawed, and whose signature is good all the same."""
+    """The header or the payload has the flaw; the signature is valid."""
     header, claims = parts(issuer)
     if segment == "header":
         header = FLAWS[flaw](header)
     else:
         claims = FLAWS[flaw](claims)
 
-    answer = await service.post("/vault-session", headers=bearer(signed(issuer, header, claims)))
+    response = await service.post("/vault-session", headers=bearer(signed(issuer, header, claims)))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
 @CORPUS
-async def test_a_flawed_answer_of_apidecks_is_a_502(
+async def test_a_flawed_response_of_apideck_is_a_502(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
 ) -> None:
-    """A session that two parsers could read differently is none."""
+    """A session that two parsers could read differently is not returned."""
     claims = urlsafe_b64encode(b'{"exp":%d}' % (time.time() + 600)).rstrip(b"=").decode()
     token = f"e30.{claims}.x"
     uri = f"{apideck.vault_origin}/session/{token}"
     good = f'{{"data":{{"session_uri":"{uri}","session_token":"{token}"}}}}'.encode()
-    asked = bearer(issuer.token())
+    headers = bearer(issuer.token())
     apideck.fail(faults.whole(good))
-    assert (await service.post("/vault-session", headers=asked)).status_code == 201
+    assert (await service.post("/vault-session", headers=headers)).status_code == 201
 
     apideck.fail(faults.whole(FLAWS[flaw](good)))
-    answer = await service.post("/vault-session", headers=asked)
+    response = await service.post("/vault-session", headers=headers)
 
-    assert problem(answer) == (502, "apideck-invalid-response")
+    assert problem(response) == (502, "apideck-invalid-response")
 
 
 @CORPUS
-async def test_a_flawed_session_token_of_apidecks_is_a_502(
+async def test_a_flawed_session_token_of_apideck_is_a_502(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
 ) -> None:
-    """When a session ends is read from its token as strictly."""
+    """The token with the expiry is parsed as strictly."""
     claims = FLAWS[flaw](b'{"exp":%d}' % (time.time() + 600))
     token = f"e30.{urlsafe_b64encode(claims).rstrip(b'=').decode()}.x"
     apideck.fail(faults.data(session_token=token))
 
-    answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+    response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == (502, "apideck-invalid-response")
+    assert problem(response) == (502, "apideck-invalid-response")
 
 
-DOORS = ["introspection", "whoami", "keys", "discovery"]
+INPUTS = ["introspection", "whoami", "keys", "discovery"]
 
 
 @CORPUS
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_flawed_document_of_an_issuers_is_a_503(
+@pytest.mark.parametrize("source", INPUTS)
+async def test_a_flawed_document_of_an_issuer_is_a_503(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
-    saying_server: tuple[Saying, str],
-    door: str,
+    fixed_server: tuple[FixedServer, str],
+    source: str,
     flaw: str,
 ) -> None:
-    """Introspection, whoami, key set and discovery document: what is flawed proves nobody."""
-    saying, url = saying_server
-    asking = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "endpoint": f"{url}/asked"}
+    """Introspection, "who am I", key set and discovery document identify no caller."""
+    server, url = fixed_server
+    client = {
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "endpoint": f"{url}/introspect",
+    }
     main = {
-        "introspection": {"introspection": asking},
+        "introspection": {"introspection": client},
         "keys": {"jwks_uri": f"{url}/jwks"},
         "discovery": {"issuer": url},
         "whoami": {"consumer_prefix": "m-"},
-    }[door]
+    }[source]
     rails = {"cookie": "app", "whoami_url": f"{url}/whoami", "consumer_prefix": "r-"}
     identity = {
         "issuers": {"main": main},
-        "cookie_sessions": {"rails": rails} if door == "whoami" else {},
+        "cookie_sessions": {"rails": rails} if source == "whoami" else {},
     }
     page = {"cookie": "app=x", "sec-fetch-site": "same-origin", "x-vault-session": "1"}
     headers = {
@@ -192,45 +196,45 @@ async def test_a_flawed_document_of_an_issuers_is_a_503(
         "keys": bearer(issuer.token()),
         "discovery": bearer(issuer.token(iss=url)),
         "whoami": {**page, "content-type": "application/json"},
-    }[door]
+    }[source]
     good = {
         "introspection": b'{"active":true,"iss":"%s","aud":"vault-bff","sub":"ada","org_id":"acme",'
         b'"exp":%d}' % (issuer.issuer.encode(), time.time() + 600),
         "keys": key_set(issuer),
         "discovery": f'{{"issuer":"{url}","jwks_uri":"{issuer.issuer}/jwks"}}'.encode(),
         "whoami": b'{"sub":"ada"}',
-    }[door]
+    }[source]
     settings = settings_for(issuer.issuer, apideck_url, identity=identity)
 
-    saying.body = good
+    server.body = good
     async with running(settings) as service:
         assert (await service.post("/vault-session", headers=headers)).status_code == 201
     apideck.reset()
-    saying.body = FLAWS[flaw](good)
+    server.body = FLAWS[flaw](good)
     async with running(settings) as service:
-        answer = await service.post("/vault-session", headers=headers)
+        response = await service.post("/vault-session", headers=headers)
 
-    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert problem(response) == (503, "identity-provider-unavailable")
     assert apideck.requests == []
 
 
 @CORPUS
-async def test_a_flawed_userinfo_adds_nothing(
+async def test_a_flawed_userinfo_response_adds_nothing(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
-    saying_server: tuple[Saying, str],
+    fixed_server: tuple[FixedServer, str],
     flaw: str,
 ) -> None:
-    """What is only shown is done without: the session is minted, with what the token says."""
-    saying, url = saying_server
+    """It is only for display: the session is created with the claims of the token."""
+    server, url = fixed_server
     main = {"userinfo": True, "userinfo_endpoint": f"{url}/userinfo"}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": main}})
     headers = bearer(issuer.token(omit=["name"]))
     good = b'{"sub":"ada","name":"Ada Lovelace"}'
 
     for body in (good, FLAWS[flaw](good)):
-        saying.body = body
+        server.body = body
         async with running(settings) as service:
             assert (await service.post("/vault-session", headers=headers)).status_code == 201
 

@@ -11,7 +11,8 @@ import pytest
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
-from app.identity.jwks import MAX_UNKNOWN_KIDS, Jwks
+from app.identity.jwks import Jwks
+from app.identity.unknown_kids import MAX_UNKNOWN_KIDS
 from app.observability.metrics import Metrics
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.apideck import ApideckEmulator
@@ -21,18 +22,18 @@ from tests.support.service import running, settings_for
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock that only tests move."""
 
     now = 1000.0
 
     def __call__(self) -> float:
-        """Return the seconds on the clock."""
+        """Return the current time in seconds."""
         return self.now
 
 
 @asynccontextmanager
 async def keys_of(issuer: DevelopmentIssuer, clock: Clock, **more: Any) -> AsyncIterator[Jwks]:
-    """Return the keys of an issuer, told the time by a clock."""
+    """Yield the keys of an issuer, with this clock."""
     settings = IssuerSettings(issuer=issuer.issuer, audience="vault-bff", **more)
     identity = IdentitySettings(issuers={"main": settings})
     async with httpx.AsyncClient() as http:
@@ -42,14 +43,14 @@ async def keys_of(issuer: DevelopmentIssuer, clock: Clock, **more: Any) -> Async
 
 
 def current(issuer: DevelopmentIssuer) -> str:
-    """Return the id of the key that signs now."""
+    """Return the id of the key that signs at the moment."""
     kid = issuer.keys.signing_key("RS256").kid
     assert kid is not None
     return kid
 
 
-async def test_with_keys_at_hand_nothing_is_fetched(issuer: DevelopmentIssuer) -> None:
-    """After the first look-up the network is never awaited again for a known key."""
+async def test_a_cached_key_causes_no_fetch(issuer: DevelopmentIssuer) -> None:
+    """After the first fetch no request waits for the network because of a known key."""
     async with keys_of(issuer, Clock()) as jwks:
         for _ in range(100):
             assert (await jwks.key(current(issuer), "RS256")).kid == current(issuer)
@@ -57,8 +58,8 @@ async def test_with_keys_at_hand_nothing_is_fetched(issuer: DevelopmentIssuer) -
     assert issuer.counts == {"discovery": 1, "jwks": 1}
 
 
-async def test_many_at_once_cause_one_fetch(issuer: DevelopmentIssuer) -> None:
-    """Whoever comes while the keys are on their way waits for the same ones."""
+async def test_simultaneous_requests_cause_one_fetch(issuer: DevelopmentIssuer) -> None:
+    """Requests during a fetch wait for its result."""
     async with keys_of(issuer, Clock()) as jwks:
         await asyncio.gather(*(jwks.key(current(issuer), "RS256") for _ in range(50)))
 
@@ -66,7 +67,7 @@ async def test_many_at_once_cause_one_fetch(issuer: DevelopmentIssuer) -> None:
 
 
 async def test_made_up_key_ids_cause_one_fetch_per_cooldown(issuer: DevelopmentIssuer) -> None:
-    """A thousand of them, one after the other, fetch once, and evict no real key."""
+    """A thousand of them cause one fetch, and evict no real key."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         await jwks.refresh_if_due()
@@ -84,7 +85,7 @@ async def test_made_up_key_ids_cause_one_fetch_per_cooldown(issuer: DevelopmentI
 
 
 async def test_the_memory_of_unknown_key_ids_is_bounded(issuer: DevelopmentIssuer) -> None:
-    """However many are made up, no more than so many are remembered."""
+    """A maximum number of unknown key ids is kept."""
     async with keys_of(issuer, Clock()) as jwks:
         for i in range(MAX_UNKNOWN_KIDS + 10):
             with pytest.raises(UnauthenticatedError):
@@ -93,10 +94,10 @@ async def test_the_memory_of_unknown_key_ids_is_bounded(issuer: DevelopmentIssue
         assert len(jwks._unknown) == MAX_UNKNOWN_KIDS
 
 
-async def test_a_key_id_once_unknown_does_not_spend_the_next_cooldown(
+async def test_a_repeated_unknown_key_id_does_not_delay_a_rotation(
     issuer: DevelopmentIssuer,
 ) -> None:
-    """One stale token that is sent again and again leaves the fetch to a real rotation."""
+    """A client that repeats an old token leaves the next fetch to a real rotation."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         await jwks.refresh_if_due()
@@ -111,7 +112,7 @@ async def test_a_key_id_once_unknown_does_not_spend_the_next_cooldown(
 
 
 async def test_rotation_is_noticed_by_the_first_new_token(issuer: DevelopmentIssuer) -> None:
-    """A key that was not there a moment ago is fetched and used, however fresh the others are."""
+    """A new key is fetched and used, even right after the last fetch."""
     async with keys_of(issuer, Clock()) as jwks:
         await jwks.key(current(issuer), "RS256")
         issuer.keys.rotate()
@@ -119,8 +120,8 @@ async def test_rotation_is_noticed_by_the_first_new_token(issuer: DevelopmentIss
         assert (await jwks.key(current(issuer), "RS256")).kid == current(issuer)
 
 
-async def test_everyone_with_a_new_key_waits_for_the_one_fetch(issuer: DevelopmentIssuer) -> None:
-    """Of many requests right after a rotation not one is refused, and the set is fetched once."""
+async def test_all_requests_after_a_rotation_wait_for_one_fetch(issuer: DevelopmentIssuer) -> None:
+    """None of them is rejected, and the set is fetched once."""
     async with keys_of(issuer, Clock()) as jwks:
         await jwks.key(current(issuer), "RS256")
         issuer.keys.rotate()
@@ -131,8 +132,10 @@ async def test_everyone_with_a_new_key_waits_for_the_one_fetch(issuer: Developme
     assert issuer.counts["jwks"] == 2
 
 
-async def test_a_retired_key_stops_working_at_the_next_refresh(issuer: DevelopmentIssuer) -> None:
-    """What the issuer no longer publishes is forgotten."""
+async def test_a_retired_key_verifies_nothing_after_the_next_refresh(
+    issuer: DevelopmentIssuer,
+) -> None:
+    """A key that the issuer no longer publishes is removed."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         old = current(issuer)
@@ -146,8 +149,8 @@ async def test_a_retired_key_stops_working_at_the_next_refresh(issuer: Developme
             await jwks.key(old, "RS256")
 
 
-async def test_keys_are_renewed_before_they_age(issuer: DevelopmentIssuer) -> None:
-    """The refresh that runs in the background fetches when it is due, and not before."""
+async def test_keys_are_refreshed_in_the_background(issuer: DevelopmentIssuer) -> None:
+    """The refresh fetches them at the refresh age, and not before."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         await jwks.refresh_if_due()
@@ -161,10 +164,8 @@ async def test_keys_are_renewed_before_they_age(issuer: DevelopmentIssuer) -> No
 
 
 @pytest.mark.parametrize("fault", ["down", "html", "redirect", "oversized"])
-async def test_an_outage_is_survived_with_keys_at_hand(
-    issuer: DevelopmentIssuer, fault: str
-) -> None:
-    """Known keys serve on, up to the hard age; unknown ones cannot be judged."""
+async def test_cached_keys_are_used_during_an_outage(issuer: DevelopmentIssuer, fault: str) -> None:
+    """They are used up to the maximum age; a token with an unknown key is a 503."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         kid = current(issuer)
@@ -186,23 +187,23 @@ async def test_an_outage_is_survived_with_keys_at_hand(
         assert jwks.state().error is None
 
 
-async def test_without_any_keys_the_answer_is_503_never_401(
+async def test_without_keys_every_token_is_a_503_and_never_a_401(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """A good token cannot be told from a bad one, so nobody is told that theirs is bad."""
+    """Valid and invalid tokens cannot be told apart, so none is called invalid."""
     issuer.fault = "down"
     async with running(settings_for(issuer.issuer, apideck_url)) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == (503, "identity-provider-unavailable")
-    assert int(answer.headers["retry-after"]) > 0
+    assert problem(response) == (503, "identity-provider-unavailable")
+    assert int(response.headers["retry-after"]) > 0
     assert apideck.requests == []
 
 
-async def test_a_discovery_document_of_another_issuer_is_not_believed(
+async def test_the_metadata_of_another_issuer_is_not_used(
     issuer: DevelopmentIssuer,
 ) -> None:
-    """Its keys would be another issuer's keys."""
+    """It would lead to another issuer's keys."""
     issuer.fault = "wrong-issuer"
     async with keys_of(issuer, Clock()) as jwks:
         with pytest.raises(IdentityProviderUnavailableError):
@@ -212,21 +213,21 @@ async def test_a_discovery_document_of_another_issuer_is_not_believed(
     assert issuer.counts["jwks"] == 0
 
 
-async def test_one_malformed_key_does_not_spoil_the_set(
+async def test_a_malformed_key_does_not_affect_other_keys(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """The others of the set are used all the same."""
+    """The other keys in the set are used."""
     issuer.fault = "malformed-key"
     async with running(settings_for(issuer.issuer, apideck_url)) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
-async def test_an_issuer_that_is_down_leaves_the_others_alone(
+async def test_an_issuer_that_is_down_does_not_affect_other_issuers(
     issuer: DevelopmentIssuer, apideck_url: str, unused_tcp_port: int
 ) -> None:
-    """Each issuer has keys, cool-down and state of its own."""
+    """Each issuer has its own keys, cool-down and state."""
     two = {
         "main": {"consumer_prefix": "a-"},
         "down": {
@@ -239,16 +240,16 @@ async def test_an_issuer_that_is_down_leaves_the_others_alone(
     async with running(settings) as service:
         down = issuer.token(iss=f"http://127.0.0.1:{unused_tcp_port}")
         assert problem(await service.post("/vault-session", headers=bearer(down)))[0] == 503
-        fine = await service.post("/vault-session", headers=bearer(issuer.token()))
+        good = await service.post("/vault-session", headers=bearer(issuer.token()))
         ready = await service.get("/readyz")
 
-    assert fine.status_code == 201
+    assert good.status_code == 201
     assert ready.status_code == 200
     assert ready.json()["issuers"]["down"]["usable"] is False
 
 
 async def test_an_explicit_jwks_uri_needs_no_discovery(issuer: DevelopmentIssuer) -> None:
-    """Where the operator names the key set, the issuer is asked for nothing else."""
+    """With a configured URL of the key set, the metadata is not fetched."""
     async with keys_of(issuer, Clock(), jwks_uri=f"{issuer.issuer}/jwks") as jwks:
         await jwks.key(current(issuer), "RS256")
 

@@ -1,8 +1,7 @@
-"""Redirect targets in a browser's eyes: ada, the WHATWG parser that Node.js uses, is the browser.
+"""Redirect targets as a browser reads them; the browser is ada, the WHATWG parser of Node.js.
 
-Whatever passes our checks must be, to a browser, what it says it is: the registered target, on the
-registered origin, and nothing else. The hostile strings are grown from a grammar of known tricks,
-always the same ones for the same seed.
+For a browser, a string that passes the checks must be the registered target on the registered
+origin. The hostile strings are generated from a grammar of known tricks, reproducibly.
 """
 
 import random
@@ -45,14 +44,14 @@ LOOKALIKES = {
 
 
 def _cut(text: str) -> tuple[str, str, str]:
-    """Return scheme with slashes, authority, and the rest."""
+    """Return the scheme with its slashes, the authority, and the rest."""
     scheme, _, rest = text.partition("://")
     end = min((rest.find(c) for c in "/?#" if c in rest), default=len(rest))
     return f"{scheme}://", rest[:end], rest[end:]
 
 
 def scheme_trick(text: str, chance: random.Random) -> str:
-    """Another scheme, another case, fewer or more slashes, or none at all."""
+    """Another scheme, another case, fewer or more slashes, or none."""
     _, host, rest = _cut(text)
     scheme = chance.choice(
         ["HTTPS://", "https:", "https:/", "https:///", "https:\\\\", "//", "\\\\", "http://", "",
@@ -63,7 +62,7 @@ def scheme_trick(text: str, chance: random.Random) -> str:
 
 
 def userinfo_trick(text: str, chance: random.Random) -> str:
-    """Our host as the user name of another, in every spelling of the at sign."""
+    """The host as the user name of another, with every spelling of the at sign."""
     scheme, host, rest = _cut(text)
     sign = chance.choice(["@", ":x@", ":@", "%40", "@@", "\uff20", ":80@", "\\@", "/@", "?@", "#@"])
     pair = chance.choice([(host, EVIL), (EVIL, host), ("", host), (host, host)])
@@ -71,7 +70,7 @@ def userinfo_trick(text: str, chance: random.Random) -> str:
 
 
 def host_trick(text: str, chance: random.Random) -> str:
-    """Something before, behind or instead of our host."""
+    """Something before, after or instead of the host."""
     scheme, host, rest = _cut(text)
     other = chance.choice(
         [f"{host}.{EVIL}", f"{EVIL}.{host}", f"{host}.", f".{host}", f"{host}..", f"*.{host}",
@@ -86,7 +85,7 @@ def host_trick(text: str, chance: random.Random) -> str:
 
 
 def port_trick(text: str, chance: random.Random) -> str:
-    """Ports that are default, empty, padded, too large, or no numbers."""
+    """Ports that are default, empty, padded, too large, or not numbers."""
     scheme, host, rest = _cut(text)
     port = chance.choice(
         ["443", "", "0443", "80", "0", "65536", "4294967739", "443x", "-1", "+443", " 443", "4 43",
@@ -96,7 +95,7 @@ def port_trick(text: str, chance: random.Random) -> str:
 
 
 def path_trick(text: str, chance: random.Random) -> str:
-    """Dots, slashes and encodings that move a path elsewhere."""
+    """Dots, slashes and encodings that change a path."""
     scheme, host, rest = _cut(text)
     tail = chance.choice(
         ["/../", "/./", "/..", "/%2e%2e/", "/.%2E/", "/%252e%252e/", "//" + EVIL, "/\\" + EVIL,
@@ -107,13 +106,13 @@ def path_trick(text: str, chance: random.Random) -> str:
 
 
 def control_trick(text: str, chance: random.Random) -> str:
-    """A character that parsers strip, keep or stop at, anywhere."""
+    """A character that parsers strip, keep or stop at, at any position."""
     at = chance.randrange(len(text) + 1)
     return text[:at] + chance.choice(CONTROLS) * chance.choice([1, 1, 2]) + text[at:]
 
 
 def lookalike_trick(text: str, chance: random.Random) -> str:
-    """A character that IDNA or NFKC maps to one of ours, or that looks like it."""
+    """A character that IDNA or NFKC maps to an ASCII one, or that looks like it."""
     places = [at for at, character in enumerate(text) if character in LOOKALIKES]
     if not places:
         return text
@@ -122,7 +121,7 @@ def lookalike_trick(text: str, chance: random.Random) -> str:
 
 
 def encoding_trick(text: str, chance: random.Random) -> str:
-    """One character percent-encoded, once or twice, in either case."""
+    """One character percent-encoded once or twice, in upper or lower case."""
     at = chance.randrange(len(text))
     once = f"%{ord(text[at]) % 256:02x}"
     spelt = chance.choice([once, once.upper(), once.replace("%", "%25"), f"%u00{once[1:]}"])
@@ -136,7 +135,7 @@ def case_trick(text: str, chance: random.Random) -> str:
 
 
 def doubling_trick(text: str, chance: random.Random) -> str:
-    """Two URLs in one, joined by what some parser takes for an end."""
+    """Two URLs in one, joined by a character that some parser takes for the end."""
     return (
         text
         + chance.choice(["", " ", ",", "\n", "#", "@", "\\", "&url=", "%0d%0a"])
@@ -159,7 +158,7 @@ TRICKS: list[Trick] = [
 
 
 def hostile(seeds: list[str], count: int, seed: int = 9110) -> Iterator[str]:
-    """Yield strings that one to three tricks have made of these."""
+    """Yield strings made from these by one to three tricks."""
     chance = random.Random(seed)  # noqa: S311 - the same strings every time
     for _ in range(count):
         text = chance.choice(seeds)
@@ -169,15 +168,15 @@ def hostile(seeds: list[str], count: int, seed: int = 9110) -> Iterator[str]:
 
 
 def browser(url: str) -> ada_url.URL | None:
-    """Return what a browser makes of a URL that stands by itself, or None where it gives up."""
+    """Return a URL as a browser parses it, or None if it is invalid for a browser."""
     try:
         return ada_url.URL(url)
     except ValueError:
         return None
 
 
-def test_the_grammar_grows_what_it_should() -> None:
-    """Many of the strings lead a browser elsewhere, or to the target in another spelling."""
+def test_the_generated_strings_are_hostile() -> None:
+    """Many lead a browser to another host, or to the target in another spelling."""
     strings = set(hostile(list(TARGETS.values()), STRINGS))
     seen = [made for text in strings if (made := browser(text)) is not None]
     hrefs = {made.href for made in map(browser, TARGETS.values()) if made is not None}
@@ -189,7 +188,7 @@ def test_the_grammar_grows_what_it_should() -> None:
 
 
 def test_only_the_registered_string_passes_the_redirect_check() -> None:
-    """Of thousands that come close, or are even equal to a browser, none but itself is taken."""
+    """Thousands of similar strings are rejected, even those that a browser reads as equal."""
     settings = SessionSettings(return_to=TARGETS)
     caller = Caller("user", "main", "ada", "acme")
     registered = set(TARGETS.values())
@@ -206,8 +205,8 @@ def test_only_the_registered_string_passes_the_redirect_check() -> None:
     assert passed >= len(TARGETS)
 
 
-def test_a_browser_goes_where_a_url_that_passes_says() -> None:
-    """What may be registered, shown or fetched is to a browser the very same URL."""
+def test_a_browser_reads_an_accepted_url_in_the_same_way() -> None:
+    """A URL that may be registered, shown or requested is the same URL for a browser."""
     passed = set()
     for text in {*hostile(list(TARGETS.values()), STRINGS), *TARGETS.values()}:
         try:
@@ -224,13 +223,13 @@ def test_a_browser_goes_where_a_url_that_passes_says() -> None:
         assert (seen.username, seen.password, seen.hash) == ("", "", ""), text
         path, mark, query = rest.partition("?")
         assert seen.pathname == (path or "/"), text
-        # A browser encodes the apostrophe in a query, and drops a mark with nothing behind it.
+        # A browser encodes the apostrophe in a query, and drops an empty query.
         assert seen.search == (mark + query.replace("'", "%27") if query else ""), text
     assert len(passed) > 200
 
 
-def test_the_origin_that_we_read_is_the_origin_that_a_browser_goes_to() -> None:
-    """A link of Apideck's counts by its origin: no string has ours for us and another for it."""
+def test_the_origin_of_a_session_is_the_origin_that_a_browser_opens() -> None:
+    """No string has the origin of the Vault for the service and another for a browser."""
     ours = f"{VAULT}/session/eyJ.e30.x"
     for text in {*hostile([ours, VAULT, f"{VAULT}?jwt=eyJ.e30.x"], STRINGS), ours}:
         if origin_of(text) == VAULT:
@@ -243,8 +242,8 @@ def test_the_origin_that_we_read_is_the_origin_that_a_browser_goes_to() -> None:
 @pytest.mark.parametrize(
     "host", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.0.01", "0x7f000001"]
 )
-def test_no_second_spelling_of_an_address_passes(host: str) -> None:
-    """All of these are 127.0.0.1 to a browser, and to much else."""
+def test_other_spellings_of_an_ip_address_are_rejected(host: str) -> None:
+    """For a browser, all of these are 127.0.0.1."""
     seen = browser(f"https://{host}/")
 
     assert seen is not None

@@ -1,6 +1,6 @@
-"""Tokens that must not hold (RFC 7519, 8725, 9068): each a way in which verifiers have been fooled.
+"""Forged and invalid tokens (RFC 7519, 8725, 9068). Each attack has worked on some verifier.
 
-Every attack is made over HTTP, and what counts is what Apideck saw of it: nothing.
+Every token is sent over HTTP, and Apideck must receive no request.
 """
 
 import hmac
@@ -29,7 +29,7 @@ NOW = time.time
 
 
 def attack(make: Attack) -> Attack:
-    """Add an attack to the list, under its own name."""
+    """Add an attack to the list, with its own name."""
     ATTACKS[make.__name__] = make
     return make
 
@@ -41,7 +41,7 @@ def encoded(value: Any) -> str:
 
 
 def with_segment(token: str, position: int, value: Any) -> str:
-    """Return a token with one segment replaced, its signature kept."""
+    """Return a token with one segment replaced and the original signature."""
     segments = token.split(".")
     segments[position] = encoded(value)
     return ".".join(segments)
@@ -49,20 +49,20 @@ def with_segment(token: str, position: int, value: Any) -> str:
 
 @attack
 def unsigned(issuer: DevelopmentIssuer) -> str:
-    """`alg: none`: no signature at all."""
+    """`alg: none` without a signature."""
     claims = issuer.token().split(".")[1]
     return f"{encoded({'alg': 'none', 'typ': 'at+jwt'})}.{claims}."
 
 
 @attack
 def unsigned_with_a_signature(issuer: DevelopmentIssuer) -> str:
-    """`alg: none` with something where the signature stands."""
+    """`alg: none` with a signature."""
     return with_segment(issuer.token(), 0, {"alg": "none", "typ": "at+jwt"})
 
 
 @attack
 def none_in_other_letters(issuer: DevelopmentIssuer) -> str:
-    """`alg: nOnE`, against a list that forbids only `none`."""
+    """`alg: nOnE`, which passes a list that forbids only `none`."""
     return with_segment(issuer.token(), 0, {"alg": "nOnE", "typ": "at+jwt"})
 
 
@@ -86,32 +86,32 @@ def algorithm_of_another_key_type(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def algorithm_that_is_not_allowed(issuer: DevelopmentIssuer) -> str:
-    """RS512 is sound, and not on this issuer's list."""
+    """RS512 is secure, but not in this issuer's settings."""
     return issuer.token(algorithm="RS512", key=issuer.keys.signing_key("RS256"))
 
 
 @attack
 def foreign_key(issuer: DevelopmentIssuer) -> str:
-    """Signed by somebody else, under a known key's id."""
+    """An attacker's key with the id of a known key."""
     kid = issuer.keys.signing_key("RS256").kid
     return issuer.token(key=FOREIGN, headers={"kid": kid})
 
 
 @attack
 def unknown_key_id(issuer: DevelopmentIssuer) -> str:
-    """Signed by somebody else, under an id of their own."""
+    """An attacker's key with an id of its own."""
     return issuer.token(key=FOREIGN, headers={"kid": "mallory"})
 
 
 @attack
 def key_id_of_another_type(issuer: DevelopmentIssuer) -> str:
-    """A kid that is no string."""
+    """A kid that is not a string."""
     return issuer.token(headers={"kid": ["rs256-1"]})
 
 
 @attack
-def endless_key_id(issuer: DevelopmentIssuer) -> str:
-    """A kid as long as a page, made to fill a memory of unknown ones."""
+def long_key_id(issuer: DevelopmentIssuer) -> str:
+    """A very long kid, which would fill the memory of unknown key ids."""
     return issuer.token(headers={"kid": "x" * 300})
 
 
@@ -125,20 +125,20 @@ def embedded_key(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def key_from_a_url(issuer: DevelopmentIssuer) -> str:
-    """A header `jku` that points to a key set of the attacker's."""
+    """A header `jku` with the URL of the attacker's key set."""
     return issuer.token(key=FOREIGN, headers={"kid": "mallory", "jku": "http://127.0.0.1:1/jwks"})
 
 
 @attack
 def certificate_in_the_header(issuer: DevelopmentIssuer) -> str:
-    """A header `x5c` with a certificate of the attacker's, and `x5u` with its address."""
+    """A header `x5c` with the attacker's certificate, and `x5u` with its URL."""
     headers = {"kid": "mallory", "x5c": ["TUlJQg=="], "x5u": "http://127.0.0.1:1/cert"}
     return issuer.token(key=FOREIGN, headers=headers)
 
 
 @attack
 def critical_extension(issuer: DevelopmentIssuer) -> str:
-    """`crit` names an extension that nobody here knows (RFC 7515 section 4.1.11)."""
+    """`crit` names an extension that is not implemented (RFC 7515 section 4.1.11)."""
     return issuer.token(headers={"crit": ["exp"], "exp": 1})
 
 
@@ -150,7 +150,7 @@ def unencoded_payload(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def changed_payload(issuer: DevelopmentIssuer) -> str:
-    """Another tenant in a payload that was signed for one's own."""
+    """Another tenant in the payload of a signed token."""
     token = issuer.token()
     other = issuer.token(org_id="globex").split(".")[1]
     header, _, signature = token.split(".")
@@ -159,13 +159,13 @@ def changed_payload(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def truncated_signature(issuer: DevelopmentIssuer) -> str:
-    """Half a signature."""
+    """A truncated signature."""
     return issuer.token()[:-100]
 
 
 @attack
 def signature_of_nothing(issuer: DevelopmentIssuer) -> str:
-    """A signature of zero bytes only (CVE-2022-21449, for ECDSA)."""
+    """A signature of zero bytes (CVE-2022-21449, for ECDSA)."""
     return with_segment(issuer.token(algorithm="ES256"), 2, b"\0" * 64)
 
 
@@ -177,7 +177,7 @@ def der_signature(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def duplicate_claims(issuer: DevelopmentIssuer) -> str:
-    """Two `org_id` members: one for the verifier, one for whoever reads it next."""
+    """Two `org_id` members, of which verifier and application may read different ones."""
     claims = b'{"org_id": "acme", "org_id": "globex"}'
     return with_segment(issuer.token(), 1, claims)
 
@@ -190,21 +190,21 @@ def duplicate_header_members(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def encrypted(_: DevelopmentIssuer) -> str:
-    """A JWE, which nobody here decrypts."""
+    """A JWE, which this service does not decrypt."""
     return jwe.encrypt_compact(
         {"alg": "dir", "enc": "A128GCM"}, b"{}", OctKey.generate_key(128), algorithms=None
     )
 
 
 @attack
-def payload_that_is_no_object(issuer: DevelopmentIssuer) -> str:
-    """A JSON array where the claims should stand."""
+def payload_that_is_not_an_object(issuer: DevelopmentIssuer) -> str:
+    """A JSON array instead of the claims."""
     return with_segment(issuer.token(), 1, ["acme"])
 
 
 @attack
-def payload_that_is_no_json(issuer: DevelopmentIssuer) -> str:
-    """Bytes where the claims should stand."""
+def payload_that_is_not_json(issuer: DevelopmentIssuer) -> str:
+    """Bytes instead of the claims."""
     return with_segment(issuer.token(), 1, b"\xff\x00")
 
 
@@ -217,31 +217,31 @@ def broken_base64(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def too_long(issuer: DevelopmentIssuer) -> str:
-    """Longer than anything that is looked at."""
+    """Longer than the maximum length of a credential."""
     return issuer.token(padding="x" * MAX_CREDENTIAL_LENGTH)
 
 
 @attack
 def compressed(issuer: DevelopmentIssuer) -> str:
-    """A `zip` header, as for a decompression bomb; without JWE it means nothing, and is ignored."""
+    """A `zip` header, as for a decompression bomb; it has no meaning outside JWE."""
     return issuer.token(key=FOREIGN, headers={"zip": "DEF"})
 
 
 @attack
 def nested(issuer: DevelopmentIssuer) -> str:
-    """A good token inside a token that somebody else signed."""
+    """A valid token inside a token that the attacker signed."""
     return issuer.sign({"nested": issuer.token()}, key=FOREIGN, headers={"cty": "JWT"})
 
 
 @attack
 def weak_curve(issuer: DevelopmentIssuer) -> str:
-    """A key on a curve that is not on the list."""
+    """An attacker's key without a known id."""
     return issuer.token(algorithm="ES256", key=ECKey.generate_key("P-256"))
 
 
 @attack
 def foreign_edwards_key(issuer: DevelopmentIssuer) -> str:
-    """Ed25519 by somebody else, without any kid."""
+    """An attacker's Ed25519 key without a kid."""
     return issuer.token(
         algorithm="Ed25519", key=OKPKey.generate_key("Ed25519"), headers={"kid": None}
     )
@@ -249,39 +249,39 @@ def foreign_edwards_key(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def id_token(issuer: DevelopmentIssuer) -> str:
-    """An ID token says who signed in somewhere; it gives nobody access to anything."""
+    """An ID token proves a sign-in; it grants no access."""
     return issuer.token(typ="JWT")
 
 
 @attack
 def typ_of_another_kind(issuer: DevelopmentIssuer) -> str:
-    """A logout token of the same issuer, for the same audience."""
+    """A logout token of the same issuer for the same audience."""
     return issuer.token(typ="logout+jwt")
 
 
 @attack
-def typ_that_is_no_string(issuer: DevelopmentIssuer) -> str:
+def typ_that_is_not_a_string(issuer: DevelopmentIssuer) -> str:
     """A typ of another JSON type."""
     return with_segment(issuer.token(), 0, {"alg": "RS256", "typ": ["at+jwt"]})
 
 
 @attack
 def no_typ(issuer: DevelopmentIssuer) -> str:
-    """A token that does not say what it is."""
+    """A token without a typ."""
     return issuer.token(typ=None)
 
 
 CLAIMS: dict[str, dict[str, Any]] = {
-    "issuer of another name": {"iss": "https://evil.example"},
+    "another issuer": {"iss": "https://evil.example"},
     "issuer with a slash": {"iss": "{issuer}/"},
-    "issuer in other letters": {"iss": "HTTP{issuer:4}"},
-    "issuer that is no string": {"iss": ["{issuer}"]},
+    "issuer in capitals": {"iss": "HTTP{issuer:4}"},
+    "issuer as a list": {"iss": ["{issuer}"]},
     "audience of another service": {"aud": "billing"},
-    "audience that only begins alike": {"aud": "vault-bff-staging"},
-    "audience that is no string": {"aud": {"vault-bff": True}},
-    "audience with a foreign type in it": {"aud": ["vault-bff", 5]},
-    "no audience in a list": {"aud": []},
-    "subject that is no string": {"sub": 5},
+    "audience with the same beginning": {"aud": "vault-bff-staging"},
+    "audience as an object": {"aud": {"vault-bff": True}},
+    "audience with a number in a list": {"aud": ["vault-bff", 5]},
+    "empty list of audiences": {"aud": []},
+    "subject as a number": {"sub": 5},
     "empty subject": {"sub": ""},
     "expired": {"exp": lambda: NOW() - 31},
     "expiry as a string": {"exp": lambda: str(int(NOW() + 300))},
@@ -291,32 +291,32 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "start as a string": {"nbf": "0"},
     "issued in the future": {"iat": lambda: NOW() + 40},
     "issued as a list": {"iat": [0]},
-    "actor that is no object": {"act": "robot"},
+    "actor as a string": {"act": "robot"},
     "actor without a subject": {"act": {"client_id": "robot"}},
 }
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_a_token_that_does_not_hold_is_refused(
+async def test_a_forged_token_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
 ) -> None:
-    """Each attack is a 401 that tells the caller nothing, and Apideck sees nothing of it."""
+    """Each attack is a 401 without the reason, and Apideck receives no request."""
     with capture_logs() as logs:
-        answer = await service.post("/vault-session", headers=bearer(ATTACKS[name](issuer)))
+        response = await service.post("/vault-session", headers=bearer(ATTACKS[name](issuer)))
 
-    assert problem(answer) == (401, "unauthenticated")
-    assert "error=" in answer.headers["www-authenticate"]
+    assert problem(response) == (401, "unauthenticated")
+    assert "error=" in response.headers["www-authenticate"]
     assert apideck.requests == []
     [audit] = [line for line in logs if line["event"] == "vault_session_refused"]
-    assert audit["reason"] not in answer.text
+    assert audit["reason"] not in response.text
     assert audit["subject"] is None
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-async def test_a_signed_token_with_wrong_claims_is_refused(
+async def test_a_signed_token_with_invalid_claims_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
 ) -> None:
-    """The issuer's own signature is not enough: it must be this issuer's, for us, and now."""
+    """The issuer's signature is not enough: issuer, audience, subject and times have to fit."""
     claims: dict[str, Any] = {}
     for claim, value in CLAIMS[name].items():
         made = value() if callable(value) else value
@@ -326,20 +326,20 @@ async def test_a_signed_token_with_wrong_claims_is_refused(
             made = made.replace("{issuer}", issuer.issuer)
         claims[claim] = made
 
-    answer = await service.post("/vault-session", headers=bearer(issuer.token(**claims)))
+    response = await service.post("/vault-session", headers=bearer(issuer.token(**claims)))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "exp", "sub"])
-async def test_no_required_claim_can_be_left_out(
+async def test_a_token_without_a_required_claim_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claim: str
 ) -> None:
-    """A token without one of them is refused, not completed."""
-    answer = await service.post("/vault-session", headers=bearer(issuer.token(omit=[claim])))
+    """A missing claim is not replaced by a default."""
+    response = await service.post("/vault-session", headers=bearer(issuer.token(omit=[claim])))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
@@ -353,21 +353,21 @@ async def test_no_required_claim_can_be_left_out(
         {"exp": lambda: NOW() + 300.5},
     ],
 )
-async def test_the_leeway_and_lists_are_honoured(
+async def test_leeway_and_several_audiences_are_accepted(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, claims: dict[str, Any]
 ) -> None:
-    """Clocks may differ by thirty seconds, and an audience may be one of several."""
+    """Clocks may differ by thirty seconds, and a token may have several audiences."""
     made = {name: value() if callable(value) else value for name, value in claims.items()}
 
-    answer = await service.post("/vault-session", headers=bearer(issuer.token(**made)))
+    response = await service.post("/vault-session", headers=bearer(issuer.token(**made)))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
-async def test_ignored_headers_do_not_spoil_a_good_token(
+async def test_a_valid_token_with_irrelevant_header_members_is_accepted(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """A good token that also advertises keys elsewhere is verified with the issuer's own."""
+    """Keys that the header names are ignored; the issuer's own keys verify the token."""
     token = issuer.token(headers={"jku": "https://evil.example/jwks", "x5t": "x", "own": 1})
 
     assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
@@ -376,7 +376,7 @@ async def test_ignored_headers_do_not_spoil_a_good_token(
 async def test_keys_never_cross_issuers(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """A token that names one trusted issuer and is signed by another is refused."""
+    """A token that names one trusted issuer and is signed by another one is rejected."""
     other = DevelopmentIssuer()
     other.keys.rotate()
     with other.serve() as url:
@@ -387,22 +387,22 @@ async def test_keys_never_cross_issuers(
         settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": two})
         async with running(settings) as service:
             forged = issuer.token(key=other.keys.signing_key("RS256"))
-            answer = await service.post("/vault-session", headers=bearer(forged))
+            response = await service.post("/vault-session", headers=bearer(forged))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
 async def test_a_token_can_be_too_old_for_its_issuer(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Where a maximum age is configured, neither a distant exp nor a missing iat helps."""
+    """If a maximum age is configured, neither a late exp nor a missing iat circumvents it."""
     rule = {"issuers": {"main": {"max_token_age_seconds": 60}}}
     settings = settings_for(issuer.issuer, apideck_url, identity=rule)
     async with running(settings) as service:
         for token in (issuer.token(iat=NOW() - 100), issuer.token(omit=["iat"])):
-            answer = await service.post("/vault-session", headers=bearer(token))
-            assert problem(answer) == (401, "unauthenticated")
+            response = await service.post("/vault-session", headers=bearer(token))
+            assert problem(response) == (401, "unauthenticated")
         fresh = await service.post("/vault-session", headers=bearer(issuer.token(iat=NOW() - 50)))
 
     assert fresh.status_code == 201

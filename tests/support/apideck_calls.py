@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from emulators.apideck.emulator import API_KEY
+from tests.support.waiting import http_client
 
 HEADERS = {
     "authorization": f"Bearer {API_KEY}",
@@ -26,7 +27,8 @@ def create_session(
     """
     headers = {**HEADERS, **(headers or {})}
     if isinstance(emulator, str):
-        return httpx.post(f"{emulator}/vault/sessions", json=body, headers=headers)
+        with http_client() as client:
+            return client.post(f"{emulator}/vault/sessions", json=body, headers=headers)
     return emulator.post("/vault/sessions", json=body, headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""Planted secrets: strings that occur nowhere else, and what finds them in whatever was written."""
+"""Planted secrets: strings that occur nowhere else, and a search for them in any output."""
 
 import base64
 import json
@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 
 def _planted(prefix: str) -> Any:
-    # None of them looks like a token, a key or an address, so that the redactor's eye for shapes
-    # cannot hide that somebody wrote one of them.
+    # None of them has the form of a token, a key or an address, so the redactor cannot hide a leak
+    # by recognizing a form.
     return field(default_factory=lambda: f"{prefix}-{secrets.token_hex(8)}")
 
 
@@ -30,17 +30,17 @@ class Canaries:
     name: str = _planted("Näme")
     email: str = _planted("MAIL")
     words: str = _planted("WORDS")
-    """What a caller sends in places where nobody expects anything."""
+    """What a caller sends in unexpected fields."""
 
     def __str__(self) -> str:
         return " ".join(getattr(self, one.name) for one in fields(self))
 
     def seen_in(self, text: str | bytes, *, but: Iterable[str] = ()) -> set[str]:
-        """Return the names of those that stand in a text, in whatever encoding.
+        """Return the names of those that a text contains, in any encoding.
 
         Args:
-            text: whatever was written.
-            but: the names of those that belong there.
+            text: the output.
+            but: the names of those that are expected in it.
         """
         raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
         return {
@@ -55,14 +55,14 @@ def _forms(secret: str) -> set[bytes]:
     raw = secret.encode()
     forms = {
         raw,
-        raw[:-4],  # cut at the end, as abbreviations are
+        raw[:-4],  # truncated at the end
         raw.hex().encode(),
         quote(secret, safe="").encode(),
         json.dumps(secret)[1:-1].encode(),
         repr(raw)[2:-1].encode(),
     }
     for shift in range(3):
-        # Base64 of a text that holds the secret somewhere: what its position cannot change.
+        # Base64 of a text that contains the secret, without what depends on its position.
         encoded = base64.b64encode(b"." * shift + raw)
         forms |= {encoded[4:-4], encoded[4:-4].translate(bytes.maketrans(b"+/", b"-_"))}
     return forms

@@ -1,4 +1,4 @@
-"""An application with session cookies of its own, which answers who somebody is."""
+"""An application with cookie sessions, and its "who am I" endpoint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from emulators.serving import serve
 ADA = {"sub": 7, "org_id": 42, "org_name": "Acme Inc.", "name": "Ada Byron"}
 
 
-class Application:
+class CookieSessionApp:
     """The application.
 
     Attributes:
@@ -33,7 +33,7 @@ class Application:
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """Serve it on loopback; yields the URL that answers who somebody is."""
+        """Serve it on loopback; yields the URL of the "who am I" endpoint."""
         with serve(self.app) as url:
             yield f"{url}/whoami"
 
@@ -44,7 +44,7 @@ class Application:
         if self.status is not None:
             return JSONResponse({}, self.status)
         claims = self.sessions.get(request.cookies.get("app_session", ""))
-        answer = JSONResponse({"error": "nobody"} if claims is None else claims)
-        answer.status_code = self.status_for_unknown if claims is None else 200
-        answer.set_cookie("app_session", "renewed")
-        return answer
+        response = JSONResponse({"error": "not signed in"} if claims is None else claims)
+        response.status_code = self.status_for_unknown if claims is None else 200
+        response.set_cookie("app_session", "renewed")
+        return response

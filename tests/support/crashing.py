@@ -16,20 +16,19 @@ from app.__main__ import main
 
 IN_REQUESTS = [
     "app.identity.credentials:CredentialFinder.find",
-    "app.identity.jwt:parse",
+    "app.identity.credentials:parse",
     "app.identity.claims:_metadata",
-    "app.identity.introspection:Introspector.verify",
-    "app.identity.whoami:WhoAmI.verify",
+    "app.identity.sources.introspection:IntrospectionSource.verify",
+    "app.identity.sources.cookie_session:CookieSessionSource.verify",
     "app.limits.rates:RateLimits._limits",
-    "app.api.body:_read",
+    "app.api.body:read_body",
     "app.sessions.service:plan_session",
     "app.apideck.wire:session_body",
-    "app.apideck.wire:created",
-    "app.apideck.exchange:Exchange._read",
+    "app.apideck.wire:created_session",
+    "app.apideck.exchange:Exchange._body",
     "app.api.schemas:VaultSession.of",
     "app.api.problems:Problems.of",
-    "app.api.problems:Problems.unexpected",
-    "app.middleware.request_context:MutableHeaders.__setitem__",
+    "app.middleware.request_context:_encoded",
     "app.observability.audit:AuditRecord.write",
 ]
 IN_THE_BACKGROUND = ["app.apideck.api_key:ApiKey.refresh", "app.identity.jwks:Jwks.refresh_if_due"]

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.support.ports import free_ports
+from tests.support.waiting import http_client
 
 ROOT = Path(__file__).parent.parent.parent
 PORTS = 4
@@ -44,7 +45,8 @@ class DemoStack:
 
     def _emulator(self, method: str, path: str, body: Any = None) -> httpx.Response:
         url = f"{self.apideck}/__emulator__/{path}"
-        return httpx.request(method, url, json=body).raise_for_status()
+        with http_client() as client:
+            return client.request(method, url, json=body).raise_for_status()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What can go wrong between the service and Apideck, below what the emulator can do."""
+"""Network faults between the service and Apideck, which the emulator cannot produce."""
 
 import asyncio
 import socket
@@ -11,32 +11,32 @@ from urllib.parse import urlsplit
 HEAD_END = b"\r\n\r\n"
 DRIP_SECONDS = 0.02
 _BACKLOG = 2048
-"""Connections that may come in one turn of the loop: none is to be tried anew a second later."""
+"""Connections that may arrive at once; a connection beyond it is retried only a second later."""
 
 
 class Conversation:
-    """One connection of the service's, and what a fault can do with it."""
+    """One connection of the service, and what a fault can do with it."""
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         upstream: tuple[str, int],
-        note: Callable[[], None],
+        count: Callable[[], None],
     ) -> None:
         self._reader = reader
         self.writer = writer
         self._upstream = upstream
-        self._note = note
+        self._count = count
 
     async def request(self) -> bytes:
-        """Return the next whole request."""
+        """Return the next request, read completely."""
         whole = await _message(self._reader)
-        self._note()
+        self._count()
         return whole
 
-    async def answer(self) -> bytes:
-        """Return what the emulator says to the next request."""
+    async def response(self) -> bytes:
+        """Return the emulator's response to the next request."""
         request = await self.request()
         reader, writer = await asyncio.open_connection(*self._upstream)
         with closing(writer):
@@ -44,13 +44,13 @@ class Conversation:
             return await _message(reader)
 
     async def drip(self, data: bytes) -> None:
-        """Send so little at a time that no read ever waits for long."""
+        """Send one byte at a time, so that no single read takes long."""
         for byte in data:
             self.writer.write(bytes([byte]))
             await asyncio.sleep(DRIP_SECONDS)
 
     def reset(self) -> None:
-        """End the connection with a TCP reset, as a crashing host does."""
+        """End the connection with a TCP reset, as after a crash."""
         connection = self.writer.get_extra_info("socket")
         # Lingering for zero seconds turns closing into a reset (SO_LINGER in socket(7)).
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -61,56 +61,56 @@ Fault = Callable[[Conversation], Awaitable[None]]
 
 
 async def no_fault(it: Conversation) -> None:
-    """Pass everything on."""
+    """Forward everything."""
     while True:
-        it.writer.write(await it.answer())
+        it.writer.write(await it.response())
 
 
 async def closes_after_accept(_: Conversation) -> None:
-    """Hang up before there was a request."""
+    """Close the connection before a request arrives."""
 
 
 async def resets_after_accept(it: Conversation) -> None:
-    """Break before there was a request."""
+    """Reset the connection before a request arrives."""
     it.reset()
 
 
 async def closes_after_request(it: Conversation) -> None:
-    """Hang up instead of answering."""
+    """Close the connection instead of responding."""
     await it.request()
 
 
 async def resets_after_request(it: Conversation) -> None:
-    """Break instead of answering."""
+    """Reset the connection instead of responding."""
     await it.request()
     it.reset()
 
 
 async def black_hole(it: Conversation) -> None:
-    """Take everything and answer nothing."""
+    """Read every request and never respond."""
     while True:
         await it.request()
 
 
 async def closes_in_head(it: Conversation) -> None:
-    """Hang up in the middle of the headers."""
-    it.writer.write((await it.answer())[:30])
+    """Close the connection in the middle of the headers."""
+    it.writer.write((await it.response())[:30])
     await it.writer.drain()
 
 
 async def drips_head(it: Conversation) -> None:
     """Send the headers byte by byte."""
-    await it.drip(await it.answer())
+    await it.drip(await it.response())
 
 
-async def speaks_no_http(it: Conversation) -> None:
-    """Be another service altogether, which says so first."""
+async def sends_no_http(it: Conversation) -> None:
+    """Behave like a server of another protocol, which speaks first."""
     it.writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
     await it.request()
 
 
 async def sends_endless_headers(it: Conversation) -> None:
-    """Never come to the end of the headers."""
+    """Send headers without an end."""
     await it.request()
     it.writer.write(b"HTTP/1.1 200 OK\r\n")
     while True:
@@ -118,95 +118,95 @@ async def sends_endless_headers(it: Conversation) -> None:
         await it.writer.drain()
 
 
-async def contradicts_itself(it: Conversation) -> None:
-    """Give two lengths, as in response splitting (RFC 9112 section 6.3)."""
-    head, _, body = (await it.answer()).partition(HEAD_END)
+async def sends_two_lengths(it: Conversation) -> None:
+    """Send two lengths, as in response splitting (RFC 9112 section 6.3)."""
+    head, _, body = (await it.response()).partition(HEAD_END)
     it.writer.write(head + b"\r\ncontent-length: 5" + HEAD_END + body)
     await it.writer.drain()
 
 
 async def resets_in_body(it: Conversation) -> None:
-    """Break in the middle of the body."""
-    head, _, body = (await it.answer()).partition(HEAD_END)
+    """Reset the connection in the middle of the body."""
+    head, _, body = (await it.response()).partition(HEAD_END)
     it.writer.write(head + HEAD_END + body[:40])
     await it.writer.drain()
-    # Long enough for the head to be read: a reset takes what is not read yet with it.
+    # Long enough for the headers to be read: a reset discards data that was not read yet.
     await asyncio.sleep(0.1)
     it.reset()
 
 
 async def closes_in_body(it: Conversation) -> None:
-    """Hang up in the middle of the body."""
-    head, _, body = (await it.answer()).partition(HEAD_END)
+    """Close the connection in the middle of the body."""
+    head, _, body = (await it.response()).partition(HEAD_END)
     it.writer.write(head + HEAD_END + body[:40])
     await it.writer.drain()
 
 
-async def breaks_off_chunks(it: Conversation) -> None:
-    """Send a chunk, then what is none, and stay connected."""
-    await it.answer()
+async def sends_invalid_chunk(it: Conversation) -> None:
+    """Send a chunk, then an invalid one, and keep the connection open."""
+    await it.response()
     it.writer.write(b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n{"data\r\n')
     await it.writer.drain()
-    await asyncio.sleep(0.1)  # So that it does not come with the head.
+    await asyncio.sleep(0.1)  # So that it does not arrive together with the headers.
     it.writer.write(b"no length\r\n")
     await it.request()
 
 
 async def drips_body(it: Conversation) -> None:
     """Send the body byte by byte."""
-    head, _, body = (await it.answer()).partition(HEAD_END)
+    head, _, body = (await it.response()).partition(HEAD_END)
     it.writer.write(head + HEAD_END)
     await it.drip(body)
 
 
-def answers_twice(now: asyncio.Event) -> Fault:
-    """Return a fault that says the first answer once more, unasked, and then passes everything on.
+def sends_extra_response(now: asyncio.Event) -> Fault:
+    """Return a fault that sends the first response a second time, and then forwards everything.
 
     Args:
-        now: when it is to be said; what waits a moment longer than that has it.
+        now: is set when the second response is to be sent; it arrives a moment later.
     """
 
     async def fault(it: Conversation) -> None:
-        answer = await it.answer()
-        it.writer.write(answer)
+        response = await it.response()
+        it.writer.write(response)
         await now.wait()
-        it.writer.write(answer)
+        it.writer.write(response)
         await no_fault(it)
 
     return fault
 
 
-def keeps_back(until: asyncio.Event) -> Fault:
-    """Return a fault that passes everything on, and no answer before the event is set."""
+def delays_until(now: asyncio.Event) -> Fault:
+    """Return a fault that forwards everything, but sends no response before the event is set."""
 
     async def fault(it: Conversation) -> None:
         while True:
-            answer = await it.answer()
-            await until.wait()
-            it.writer.write(answer)
+            response = await it.response()
+            await now.wait()
+            it.writer.write(response)
 
     return fault
 
 
-def once_good(then: Fault) -> Fault:
-    """Return a fault that comes with the second request on a connection that was kept alive."""
+def after_one_success(then: Fault) -> Fault:
+    """Return a fault of a reused connection: it begins with the second request on it."""
 
     async def fault(it: Conversation) -> None:
-        it.writer.write(await it.answer())
+        it.writer.write(await it.response())
         await then(it)
 
     return fault
 
 
 class FaultProxy:
-    """Stands between the service and the emulator.
+    """A proxy between the service and the emulator.
 
     Attributes:
-        url: where it is.
-        coming: the faults of the next connections; whatever comes after them is as `lasting`.
-        lasting: the fault of every other connection.
-        connections: how many were made.
-        requests: how many whole requests came, on any of them.
+        url: its URL.
+        next_faults: the faults of the next connections, in order.
+        fault: the fault of every other connection.
+        connections: how many connections were opened.
+        requests: how many complete requests arrived.
     """
 
     def __init__(self, upstream_url: str) -> None:
@@ -214,21 +214,21 @@ class FaultProxy:
         self._upstream = (upstream.hostname or "", upstream.port or 80)
         self._open: set[asyncio.Task[None]] = set()
         self.url = ""
-        self.coming: list[Fault] = []
-        self.lasting: Fault = no_fault
+        self.next_faults: list[Fault] = []
+        self.fault: Fault = no_fault
         self.connections = 0
         self.requests = 0
 
     @property
     def open(self) -> int:
-        """How many connections there are just now."""
+        """How many connections are open."""
         return len(self._open)
 
     @asynccontextmanager
     async def serve(
         self, tls: ssl.SSLContext | None = None, *, port: int = 0
     ) -> AsyncIterator["FaultProxy"]:
-        """Serve on loopback for as long as the context lasts, in the loop that is running."""
+        """Serve on loopback in the running event loop for as long as the context lasts."""
         server = await asyncio.start_server(
             self._connected, "127.0.0.1", port, ssl=tls, backlog=_BACKLOG
         )
@@ -244,19 +244,19 @@ class FaultProxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        fault = self.coming.pop(0) if self.coming else self.lasting
+        fault = self.next_faults.pop(0) if self.next_faults else self.fault
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
         try:
-            await fault(Conversation(reader, writer, self._upstream, self._count))
+            await fault(Conversation(reader, writer, self._upstream, self._count_request))
         except (OSError, EOFError, asyncio.CancelledError):
-            pass  # The service hung up, or the test is over.
+            pass  # The service has disconnected, or the test is over.
         finally:
             self._open.discard(task)
             writer.close()
 
-    def _count(self) -> None:
+    def _count_request(self) -> None:
         self.requests += 1
 
 
@@ -272,9 +272,9 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 @contextmanager
 def never_accepts() -> Iterator[str]:
-    """Listen, with the queue of connections full; yields the URL, to which no connection is made.
+    """Listen with a full queue of connections; yields a URL to which no connection succeeds.
 
-    That is what a host behind a firewall that drops everything looks like.
+    A host behind a firewall that drops packets looks like that.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=0)
     filling = [socket.socket() for _ in range(4)]

@@ -1,4 +1,4 @@
-"""Real names over real TLS on one machine, as a load balancer gives them to services."""
+"""A TLS gateway for host names on one machine, like a load balancer."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ _CHUNK = 65_536
 
 
 class Gateway:
-    """Ends TLS, and passes the bytes on to the server that the name stands for.
+    """Terminates TLS, and forwards to the server of the requested host name.
 
     Attributes:
-        ports: of each name, the port on loopback where its server is; may change at any time.
-        port: where the gateway itself is.
+        ports: the loopback port of each host name's server; may change at any time.
+        port: the port of the gateway.
     """
 
     def __init__(self, ports: Mapping[str, int]) -> None:
@@ -36,7 +36,7 @@ class Gateway:
 
     @property
     def browser_rule(self) -> str:
-        """The browser's option that sends every name here, and nothing elsewhere."""
+        """The option of the browser that resolves every host name to this gateway."""
         return (
             f"--host-resolver-rules=MAP *:443 127.0.0.1:{self.port}, "
             "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -44,12 +44,12 @@ class Gateway:
 
     @contextlib.contextmanager
     def serve(self) -> Iterator[None]:
-        """Serve from a thread of its own for as long as the context lasts."""
+        """Serve in a separate thread for as long as the context lasts."""
         started = threading.Event()
         loop, end = asyncio.new_event_loop(), asyncio.Event()
 
         async def run() -> None:
-            server = await asyncio.start_server(self._pass_on, "127.0.0.1", ssl=self._entry)
+            server = await asyncio.start_server(self._forward, "127.0.0.1", ssl=self._entry)
             self.port = server.sockets[0].getsockname()[1]
             started.set()
             await end.wait()
@@ -69,10 +69,10 @@ class Gateway:
             thread.join()
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        # Which context a connection has tells later which name was asked for.
+        # The context of a connection identifies the requested host name.
         connection.context = self._contexts.get(name or "", self._entry)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = self._names.get(writer.get_extra_info("ssl_object").context)
         writers = [writer]
         try:
@@ -88,10 +88,10 @@ class Gateway:
             for task in both:
                 task.cancel()
         except OSError:
-            pass  # a server that is not there is a connection that ends
+            pass  # without a server the connection just ends
         finally:
-            for one in writers:
-                one.transport.abort()
+            for each in writers:
+                each.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +108,7 @@ def _context(pem: Path) -> ssl.SSLContext:
 
 
 def _certificate(folder: Path) -> Path:
-    """Write a key and a certificate that nobody need trust."""
+    """Write a key and a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Identity without sockets and without waiting: a clock that is set, a network that is prepared."""
+"""Identity without sockets and without waiting: a clock that tests set, and scripted responses."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -7,23 +7,27 @@ from typing import Any
 import httpx
 
 from app.errors import VaultBffError
+from app.identity.credentials import Credential
 from app.identity.fetch import Fetcher
 from app.observability.metrics import Metrics
+from app.settings import CookieSessionSettings, IdentitySettings, IssuerSettings
+from app.settings.credentials import AUTHORIZATION, CredentialLocation
+from app.settings.identity_source import ConfiguredSource
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock that only tests move."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
 
     def __call__(self) -> float:
-        """Return the seconds on the clock."""
+        """Return the current time in seconds."""
         return self.now
 
 
 class Body(httpx.AsyncByteStream):
-    """A body that comes in pieces, and knows whether it was let go of."""
+    """A response body in chunks, which records that it was closed."""
 
     def __init__(self, *chunks: bytes) -> None:
         self.chunks = chunks
@@ -34,51 +38,75 @@ class Body(httpx.AsyncByteStream):
             yield chunk
 
     async def aclose(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self.closed = True
 
 
 class Network:
-    """Answers out of a table, and remembers what was asked.
+    """Scripted responses, and a record of the requests.
 
     Attributes:
-        answers: by URL, a status, an error to raise, a body, an answer, what makes one when it is
-            awaited, or a document to answer with.
-        asked: the requests, in their order.
-        fetcher: asks here.
+        responses: by URL: a status, an exception, a body, a response, a coroutine function that
+            returns one of these, or a JSON document.
+        requests: the requests, in order.
+        fetcher: sends its requests here.
     """
 
-    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
-        self.answers: dict[str, Any] = dict(answers or {})
-        self.asked: list[httpx.Request] = []
+    def __init__(self, responses: Mapping[str, Any] | None = None) -> None:
+        self.responses: dict[str, Any] = dict(responses or {})
+        self.requests: list[httpx.Request] = []
         self.metrics = Metrics()
         self.fetcher = self.fetcher_with(timeout_seconds=5.0)
 
     def fetcher_with(self, timeout_seconds: float, **more: Any) -> Fetcher:
-        """Return another one that asks here."""
-        http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), trust_env=False)
+        """Return another fetcher that sends its requests here."""
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self._respond), trust_env=False)
         return Fetcher(http, timeout_seconds, self.metrics, **more)
 
     def urls(self) -> list[str]:
-        """Return what was asked for."""
-        return [str(request.url) for request in self.asked]
+        """Return the URLs of the requests, in order."""
+        return [str(request.url) for request in self.requests]
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        answer = self.answers.get(str(request.url), 404)
-        if isinstance(answer, Exception):
-            raise answer
-        if callable(answer):
-            answer = await answer()
-        if isinstance(answer, httpx.Response):
-            return answer
-        if isinstance(answer, int):
-            return httpx.Response(answer, stream=Body(b"{}"))
-        if isinstance(answer, bytes):
-            return httpx.Response(200, stream=Body(answer))
-        return httpx.Response(200, stream=Body(json.dumps(answer).encode()))
+    async def _respond(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        response = self.responses.get(str(request.url), 404)
+        if isinstance(response, Exception):
+            raise response
+        if callable(response):
+            response = await response()
+        match response:
+            case httpx.Response():
+                return response
+            case int():
+                return httpx.Response(response, stream=Body(b"{}"))
+            case bytes():
+                return httpx.Response(200, stream=Body(response))
+            case _:
+                return httpx.Response(200, stream=Body(json.dumps(response).encode()))
 
 
-def told(error: VaultBffError) -> tuple[str, str | None]:
-    """Return what an error tells the caller, and what it tells the operator."""
+def messages(error: VaultBffError) -> tuple[str, str | None]:
+    """Return the message of an error for the caller, and the one for the operator."""
     return error.detail, error.reason
+
+
+def credential(value: str, location: CredentialLocation = AUTHORIZATION) -> Credential:
+    """Return a credential, by default a bearer token."""
+    return Credential(location, value)
+
+
+def identity_with(**issuers: dict[str, Any]) -> IdentitySettings:
+    """Return the settings of these issuers, by their names."""
+    return IdentitySettings.model_validate({"issuers": issuers})
+
+
+def configured_issuer(settings: IssuerSettings, name: str = "main") -> ConfiguredSource[Any]:
+    """Return an issuer as the operator configured it."""
+    return ConfiguredSource(f"IDENTITY__ISSUERS__{name.upper()}", name, settings)
+
+
+def configured_session(
+    settings: CookieSessionSettings, name: str = "app"
+) -> ConfiguredSource[CookieSessionSettings]:
+    """Return an application with cookie sessions as the operator configured it."""
+    return ConfiguredSource(f"IDENTITY__COOKIE_SESSIONS__{name.upper()}", name, settings)

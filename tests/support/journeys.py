@@ -4,9 +4,9 @@ from playwright.sync_api import Locator, Page, expect
 
 ADA, GRACE, OTTO = "Ada Byron, Acme Inc.", "Grace Brewster, Acme Inc.", "Otto Krämer, Globex GmbH"
 SIGNED_OUT = "Signed out"
-APIDECK_FAILED = "Integrations cannot be opened just now; try again shortly."
+APIDECK_FAILED = "Integrations are not available right now. Try again shortly."
 """What the service tells a user while Apideck fails."""
-OPERATOR_PROBLEM = "This service cannot open integrations just now."
+OPERATOR_PROBLEM = "Integrations are not available right now."
 """What the service tells a user when its own API key or quota is the problem."""
 
 
@@ -32,6 +32,14 @@ def connect(page: Page, name: str) -> None:
     expect(page.get_by_role("link", name="All integrations")).to_be_visible()
     page.get_by_role("button", name=f"Connect {name}").click()
     expect(page.get_by_role("heading")).to_have_text(f"{name} is connected")
+
+
+def open_with_connection(page: Page, demo: str, name: str) -> None:
+    """Open the settings page of the demo, with this connector connected."""
+    page.goto(demo)
+    connect(page, name)
+    go_home(page)
+    expect(page.get_by_role("button", name=f"Manage {name}")).to_be_visible()
 
 
 def go_home(page: Page) -> None:

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 
+from tests.support.waiting import http_client
+
 HERE = Path(__file__).parent / "oidc_provider"
 CALLBACK = "https://app.example.com/callback"
 JWT_RESOURCE = "https://vault-bff.example"
@@ -73,9 +75,10 @@ class OidcProvider:
 
     def revoke(self, token: str) -> None:
         """Revoke an opaque token (RFC 7009); signed tokens cannot be revoked."""
-        response = httpx.post(
-            f"{self.issuer}/token/revocation", data={"token": token}, auth=("vault-bff", SECRET)
-        )
+        form = {"token": token}
+        with http_client() as client:
+            url = f"{self.issuer}/token/revocation"
+            response = client.post(url, data=form, auth=("vault-bff", SECRET))
         assert response.status_code == 200, response.text
 
     def rotate(self) -> None:
@@ -86,7 +89,7 @@ class OidcProvider:
         printed(self.process, "rotated")
 
     def _code(self, query: dict[str, str]) -> str:
-        with httpx.Client() as browser:
+        with http_client() as browser:
             response = browser.get(f"{self.issuer}/auth", params=query)
             for _ in range(5):
                 location = urljoin(str(response.url), response.headers["location"])
@@ -96,7 +99,12 @@ class OidcProvider:
         raise AssertionError(response.text)
 
     def _token(self, form: dict[str, str], auth: tuple[str, str] | None = None) -> str:
-        response = httpx.post(f"{self.issuer}/token", data=form, auth=auth)
+        with http_client() as client:
+            response = client.post(
+                f"{self.issuer}/token",
+                data=form,
+                auth=httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT,
+            )
         body: dict[str, Any] = response.json()
         assert response.status_code == 200, body
         return str(body["access_token"])

@@ -1,4 +1,4 @@
-"""A service with a planted string in the place of every secret, and everybody whom it talks to."""
+"""A service with a planted string for every secret, and the servers that it calls."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from emulators.issuer import DevelopmentIssuer
 from emulators.issuer import http as issuer_http
 from emulators.serving import serve
 from tests.support.canaries import Canaries
-from tests.support.cookie_session_app import Application
+from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer
 from tests.support.service import laid_over
 
@@ -29,55 +29,55 @@ ORIGIN = "https://app.example.com"
 
 
 @dataclass
-class Heard:
-    """What one of those was sent: each request's path, headers and body."""
+class Received:
+    """What a server received: the path, headers and body of each request."""
 
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
-class Listening:
-    """Middleware that remembers every request."""
+class Recording:
+    """Middleware that records every request."""
 
-    def __init__(self, app: ASGIApp, heard: Heard) -> None:
+    def __init__(self, app: ASGIApp, received: Received) -> None:
         self._app = app
-        self._heard = heard
+        self._received = received
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Remember the request, and pass it on."""
+        """Record the request, and process it."""
         parts: list[bytes] = []
 
-        async def listening() -> Any:
+        async def recording() -> Any:
             message = await receive()
             parts.append(message.get("body", b""))
             return message
 
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         path = f"{scope['path']}?{scope['query_string'].decode()}"
-        await self._app(scope, listening, send)
-        self._heard.requests.append((path, headers, b"".join(parts)))
+        await self._app(scope, recording, send)
+        self._received.requests.append((path, headers, b"".join(parts)))
 
 
 @dataclass
 class Planted:
-    """The planted strings, the others, and what they heard."""
+    """The planted strings, the servers, and what they received."""
 
     canaries: Canaries
     issuer: DevelopmentIssuer
     apideck: ApideckEmulator
-    application: Application
+    application: CookieSessionApp
     apideck_url: str
     whoami_url: str
     traces_url: str
-    to_issuer: Heard
-    to_application: Heard
-    to_collector: Heard
+    to_issuer: Received
+    to_application: Received
+    to_collector: Received
 
     def person(self, **claims: Any) -> dict[str, Any]:
-        """Return what is said of a person whose name and address are planted."""
+        """Return the claims of a person whose name and address are planted."""
         return {"name": self.canaries.name, "email": self.canaries.email, **claims}
 
     def callers(self) -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
-        """Return headers and body of a caller of every kind who gets a session."""
+        """Return headers and body of a request that gets a session, for every kind of caller."""
         consumer = {"account_name": self.canaries.name, "email": self.canaries.email}
         page = {"origin": ORIGIN, "x-vault-session": "1"}
         return {
@@ -136,7 +136,7 @@ class Planted:
             "identity": {"issuers": issuers, "cookie_sessions": {"rails": rails}},
             "session": {"return_to": {"home": f"{ORIGIN}/home"}},
             "cors": {"allow_origins": [ORIGIN]},
-            # Nobody listens there: counting fails, and every request is let through all the same.
+            # The port is closed: counting fails, and the requests are admitted anyway.
             "limits": {"store": f"redis://:{self.canaries.store_password}@127.0.0.1:1/0"},
             "tracing": {
                 "endpoint": self.traces_url,
@@ -157,13 +157,13 @@ class Planted:
         }
 
     def session_token(self) -> str:
-        """Return a session token that does not look like one, as Apideck would answer."""
+        """Return a session token for Apideck's response that does not have the form of one."""
         claims = json.dumps({"exp": int(time.time()) + 600}).encode()
         payload = urlsafe_b64encode(claims).rstrip(b"=").decode()
         return f"{self.canaries.session_token}.{payload}.x"
 
-    def answer_with_it(self) -> None:
-        """Have Apideck answer with that token, in the link too, until told otherwise."""
+    def respond_with_it(self) -> None:
+        """Have Apideck respond with that token, in the link too, until it is reset."""
         token = self.session_token()
         uri = f"{self.apideck.vault_origin}/session/{token}"
         self.apideck.fail(faults.data(session_token=token, session_uri=uri), times=None)
@@ -176,15 +176,15 @@ async def _collect(request: Request) -> Response:
 
 @contextmanager
 def planted() -> Iterator[Planted]:
-    """Run everybody whom such a service talks to."""
+    """Run the servers that such a service calls."""
     canaries = Canaries()
     issuer, apideck = DevelopmentIssuer(), ApideckEmulator([canaries.api_key])
-    application = Application()
+    application = CookieSessionApp()
     collector = Starlette(routes=[Route("/v1/traces", _collect, methods=["POST"])])
-    to_issuer, to_application, to_collector = Heard(), Heard(), Heard()
-    issuer.app.add_middleware(Listening, heard=to_issuer)
-    application.app.add_middleware(Listening, heard=to_application)
-    collector.add_middleware(Listening, heard=to_collector)
+    to_issuer, to_application, to_collector = Received(), Received(), Received()
+    issuer.app.add_middleware(Recording, received=to_issuer)
+    application.app.add_middleware(Recording, received=to_application)
+    collector.add_middleware(Recording, received=to_collector)
     proof = b64encode(f"{issuer_http.CLIENT_ID}:{canaries.client_secret}".encode()).decode()
     with ExitStack() as stack:
         stack.enter_context(patch.object(issuer_http, "_BASIC", f"Basic {proof}"))
@@ -208,5 +208,5 @@ def planted() -> Iterator[Planted]:
         times = {**issuer.times(), "iss": issuer.issuer, "aud": "opaque"}
         issuer.opaque[canaries.callers_token] = {"active": True, **times, **person}
         application.sessions[canaries.cookie] = person
-        world.answer_with_it()
+        world.respond_with_it()
         yield world

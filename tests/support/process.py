@@ -1,4 +1,4 @@
-"""The service as a process of its own: `python -m app`, as an operator runs it."""
+"""The service as a process: `python -m app`, as an operator runs it."""
 
 import json
 import os
@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import httpx
-
 from emulators.apideck.emulator import API_KEY
+from tests.support.waiting import until_ready
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 15
+START_SECONDS = 60
 PATIENT_SECONDS = 30
 
 
@@ -40,14 +39,14 @@ def start(
     program: Sequence[str] = ("app",),
     into: tuple[IO[str], IO[str]] | None = None,
 ) -> "subprocess.Popen[str]":
-    """Start a command of the service's.
+    """Start a command of the service.
 
     Args:
-        command: what it is to do.
+        command: the command.
         environment: its environment.
-        options: what more the command is told.
-        program: the module to run instead of the service's own, and arguments before the command.
-        into: files for stdout and stderr, where more is written than a pipe holds.
+        options: its options.
+        program: the module to run instead of `app`, and arguments before the command.
+        into: files for stdout and stderr, if more is written than a pipe holds.
     """
     out, err = into or (subprocess.PIPE, subprocess.PIPE)
     return subprocess.Popen(
@@ -62,21 +61,19 @@ def start(
 
 @contextmanager
 def serving(environment: dict[str, str], **how: Any) -> Iterator["subprocess.Popen[str]"]:
-    """Run the service once it is ready; ends it the hard way should nobody else have.
+    """Run the service, and wait until it is ready; kill it if it is still running at the end.
 
     Args:
         environment: its environment.
-        how: further arguments of `start`.
+        how: other arguments of `start`.
     """
     process = start("serve", environment, **how)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(url(environment, "/readyz")).status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
+    port = environment.get("SERVER__INTERNAL_PORT", environment["SERVER__PORT"])
+    until_ready(
+        url({"SERVER__PORT": port}, "/readyz"),
+        START_SECONDS,
+        is_running=lambda: process.poll() is None,
+    )
     try:
         yield process
     finally:
@@ -86,12 +83,12 @@ def serving(environment: dict[str, str], **how: Any) -> Iterator["subprocess.Pop
 
 
 def url(environment: dict[str, str], path: str) -> str:
-    """Return a URL of the running service."""
+    """Return a URL on the public port."""
     return f"http://127.0.0.1:{environment['SERVER__PORT']}{path}"
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait for what the service does in a time of its own."""
+    """Wait until something holds."""
     deadline = time.monotonic() + PATIENT_SECONDS
     while not holds():
         assert time.monotonic() < deadline

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import promql_parser
 from promql_parser import Expr, Matcher, MatchOp, VectorSelector
 
 from app.apideck.collector import ApideckCollector
-from app.observability.collectors import JwksCollector
+from app.identity.collector import JwksCollector
 from app.observability.metrics import Metrics
 
 # Labels that Prometheus adds to every series it scrapes.
@@ -19,7 +18,7 @@ _PARTS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum
 def series() -> dict[str, frozenset[str]]:
     """Return the labels of every series that the service exports, by the name of the series."""
     metrics = Metrics()
-    metrics.registry.register(JwksCollector(dict))
+    metrics.registry.register(JwksCollector([]))
     metrics.registry.register(ApideckCollector({}))
     labels = _labels(metrics)
     found = {"up": TARGET}
@@ -31,14 +30,14 @@ def series() -> dict[str, frozenset[str]]:
 
 
 def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
-    own = {one._name: one._labelnames for one in vars(metrics).values() if hasattr(one, "_name")}
-    states = [
-        family
-        for collector in (JwksCollector(dict), ApideckCollector({}))
+    return {
+        family.name: frozenset(
+            # A collector of several families leaves the labels to each.
+            vars(collector if hasattr(collector, "_labelnames") else family).get("_labelnames", ())
+        )
+        for collector in metrics.registry._collector_to_names
         for family in collector.collect()
-    ]
-    read: dict[str, Any] = {family.name: getattr(family, "_labelnames", ()) for family in states}
-    return {name: frozenset(labels) for name, labels in {**own, **read}.items()}
+    }
 
 
 def selectors(query: str) -> Iterator[VectorSelector]:

@@ -1,17 +1,39 @@
-"""HTTP spoken by hand, byte for byte: what no client library would send."""
+"""HTTP over raw sockets, byte for byte: what no client library sends, and what it hides.
 
+The functions block, for tests that send a few odd bytes. `Client` is for many requests at
+once; it costs so little CPU that it does not set the pace.
+"""
+
+import asyncio
+import json
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+PATIENCE_SECONDS: Final = 20.0
+"""How long a client waits for a connection, and for a response, before it gives up."""
+
+
+def request(
+    method: str, path: str, token: str | None = None, *, headers: Iterable[str] = ()
+) -> bytes:
+    """Return a request without a body, as it is sent."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Content-Length: 0", *headers]
+    if token is not None:
+        lines.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What came back before the connection was closed, or nothing more came.
+class Received:
+    """What a client received before its connection was closed, or nothing more arrived.
 
     Attributes:
         data: every byte.
-        closed: whether the other end closed the connection.
+        closed: whether the server closed the connection.
     """
 
     data: bytes
@@ -19,18 +41,44 @@ class Answered:
 
     @property
     def statuses(self) -> list[int]:
-        """The status of each answer."""
-        parts = self.data.split(b"HTTP/1.1 ")[1:]
-        return [int(part[:3]) for part in parts]
+        """The status of each response."""
+        return [int(part[:3]) for part in self.data.split(b"HTTP/1.1 ")[1:]]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the first response, with their names in lower case."""
+        return _headers(self.data.partition(b"\r\n\r\n")[0])
+
+    @property
+    def json(self) -> Any:
+        """The body of the only response."""
+        return json.loads(self.data.partition(b"\r\n\r\n")[2])
 
 
-def connect(port: int, timeout: float = 5.0) -> socket.socket:
-    """Open a connection to a port on loopback."""
-    return socket.create_connection(("127.0.0.1", port), timeout=timeout)
+def connect(
+    port: int, timeout: float = 5.0, *, receive_buffer_bytes: int | None = None
+) -> socket.socket:
+    """Open a connection to a port on loopback.
+
+    Args:
+        port: the port.
+        timeout: seconds after which an operation on the connection fails.
+        receive_buffer_bytes: how much the system keeps of what the client does not read.
+    """
+    connection = socket.socket()
+    if receive_buffer_bytes is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    connection.settimeout(timeout)
+    try:
+        connection.connect(("127.0.0.1", port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
-def received(connection: socket.socket, quiet_seconds: float = 0.3) -> Answered:
-    """Return what comes until the other end closes, or is quiet for so long after an answer."""
+def received(connection: socket.socket, quiet_seconds: float = 0.3) -> Received:
+    """Return what arrives until the connection is closed, or is quiet for so long."""
     data = b""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -38,20 +86,138 @@ def received(connection: socket.socket, quiet_seconds: float = 0.3) -> Answered:
         try:
             part = connection.recv(65536)
         except TimeoutError:
-            return Answered(data, closed=False)
+            return Received(data, closed=False)
         except ConnectionError:
-            return Answered(data, closed=True)
+            return Received(data, closed=True)
         if not part:
-            return Answered(data, closed=True)
+            return Received(data, closed=True)
         data += part
-    return Answered(data, closed=False)
+    return Received(data, closed=False)
 
 
-def exchange(port: int, request: bytes) -> Answered:
-    """Send these bytes and return what comes back."""
+def exchange(port: int, *parts: bytes) -> Received:
+    """Send these bytes on a connection of their own, and return what arrives."""
     with connect(port) as connection:
         try:
-            connection.sendall(request)
+            connection.sendall(b"".join(parts))
         except ConnectionError:
-            return Answered(b"", closed=True)
+            return Received(b"", closed=True)
         return received(connection)
+
+
+How = Literal["responded", "refused", "broken", "timed out"]
+"""How a request ended: with a response, without a connection, with a part of a response or none,
+or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, and how it ended.
+
+    Attributes:
+        began: when, before there was a connection for it, by `time.monotonic`.
+        ended: when it ended.
+        how: how it ended.
+        status: of the response; 0 if there is none.
+        headers: of the response, with their names in lower case.
+        body: of the response.
+    """
+
+    began: float
+    ended: float
+    how: How
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.began
+
+
+class Client:
+    """A client with one connection, which it opens when it needs one, and keeps."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close the connection."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def connect(self) -> asyncio.StreamReader:
+        """Open the connection if it is not open; return what arrives on it."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return self._streams[0]
+
+    async def is_disconnected(self) -> bool:
+        """Return whether the server has closed the connection by now."""
+        for _ in range(2):  # The event loop looks, and then tells the reader.
+            await asyncio.sleep(0)
+        return self._streams is not None and (
+            self._streams[0].at_eof() or self._streams[0].exception() is not None
+        )
+
+    async def send(self, sent: bytes) -> Exchange:
+        """Send a request, and wait until it ends."""
+        began = time.monotonic()
+        how: How = "refused"
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                reader = await self.connect()
+                how = "broken"
+                status, headers, body = await self._exchange(reader, sent)
+        except TimeoutError:
+            how = "timed out"
+        except (OSError, EOFError):
+            pass
+        else:
+            if headers.get("connection") == "close":
+                self.disconnect()
+            return Exchange(began, time.monotonic(), "responded", status, headers, body)
+        self.disconnect()
+        return Exchange(began, time.monotonic(), how)
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, sent: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        assert self._streams is not None
+        self._streams[1].write(sent)
+        head = await reader.readuntil(b"\r\n\r\n")
+        headers = _headers(head.removesuffix(b"\r\n\r\n"))
+        body = await reader.readexactly(int(headers["content-length"]))
+        return int(head.split()[1]), headers, body
+
+
+async def send_once(port: int, sent: bytes) -> Exchange:
+    """Send a request on a connection of its own."""
+    async with Client(port) as client:
+        return await client.send(sent)
+
+
+def percentile(seconds: Iterable[float], share: float) -> float:
+    """Return the number that this share of them does not exceed."""
+    ordered = sorted(seconds)
+    assert ordered
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    named = (line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:])
+    return {name.lower(): value for name, _, value in named}

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.support.browser import browser, missing
 from tests.support.demo_stack import ROOT, DemoStack, demo_stack
-from tests.support.journeys import connect, go_home
+from tests.support.journeys import connect, open_with_connection
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH, HEIGHT = 1280, 800
@@ -17,10 +17,7 @@ Shot = Callable[[Page, DemoStack], None]
 
 def settings(page: Page, stack: DemoStack) -> None:
     """The settings page, with one connection."""
-    page.goto(stack.demo)
-    connect(page, "QuickBooks")
-    go_home(page)
-    expect(page.get_by_role("button", name="Manage QuickBooks")).to_be_visible()
+    open_with_connection(page, stack.demo, "QuickBooks")
 
 
 def vault(page: Page, stack: DemoStack) -> None:

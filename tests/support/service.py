@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from fastapi import APIRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.main import create_app
@@ -83,9 +84,16 @@ def laid_over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the service for as long as the context lasts; yields a client of its."""
+async def running(settings: Settings, *routers: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the service for as long as the context lasts; yields a client of it.
+
+    Args:
+        settings: the settings of the service.
+        routers: further endpoints for it.
+    """
     app = create_app(settings)
+    for router in routers:
+        app.include_router(router)
     async with app.router.lifespan_context(app) as state:
         transport = httpx.ASGITransport(with_state(app, dict(state or {})))
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:

@@ -1,4 +1,4 @@
-"""Signatures over whatever bytes, as an issuer's own tools would never make them."""
+"""Tokens and keys that no issuer's own tools would produce."""
 
 import json
 import math
@@ -22,7 +22,7 @@ def decoded(segment: str) -> bytes:
 
 
 def parts(issuer: DevelopmentIssuer, algorithm: str = "ES256") -> tuple[bytes, bytes]:
-    """Return the header and the payload of a good token."""
+    """Return the header and the payload of a valid token."""
     header, claims, _ = issuer.token(algorithm=algorithm).split(".")
     return decoded(header), decoded(claims)
 
@@ -35,13 +35,13 @@ def signed(
     algorithm: str = "ES256",
     key: Key | None = None,
 ) -> str:
-    """Return a token of these bytes with a signature that verifies.
+    """Return a token of these bytes with a valid signature.
 
     Args:
-        issuer: whose key signs.
-        header: the bytes of its header, which need not be JSON.
-        payload: likewise.
-        algorithm: with which to sign, whatever the header says.
+        issuer: the issuer whose key signs.
+        header: the bytes of the header, which need not be JSON.
+        payload: the bytes of the payload, which need not be JSON.
+        algorithm: the algorithm of the signature, whatever the header says.
         key: a key to sign with instead.
     """
     input_ = f"{encoded(header)}.{encoded(payload)}"

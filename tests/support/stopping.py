@@ -1,22 +1,23 @@
-"""The service that stops at the moment it begins to close, as if it got no time just then.
+"""The service, stopped at the moment it begins to shut down, as if the machine had no CPU for it.
 
-Run as `python -m tests.support.stopping serve`; SIGCONT has it go on.
+Run as `python -m tests.support.stopping serve`; SIGCONT lets it go on.
 """
 
 import signal
 import socket
 import sys
 
-from app.__main__ import _Server, main
+from app.__main__ import main
+from app.server.server import Server
 
-_shutdown = _Server.shutdown
+_shutdown = Server.shutdown
 
 
-async def _stop_and_shut_down(server: _Server, sockets: list[socket.socket] | None = None) -> None:
+async def _stop_and_shut_down(server: Server, sockets: list[socket.socket] | None = None) -> None:
     signal.raise_signal(signal.SIGSTOP)
     await _shutdown(server, sockets)
 
 
 if __name__ == "__main__":
-    _Server.shutdown = _stop_and_shut_down  # type: ignore[assignment,method-assign]
+    Server.shutdown = _stop_and_shut_down  # type: ignore[assignment,method-assign]
     sys.exit(main(sys.argv[1:]))

@@ -1,50 +1,61 @@
-"""One issuer whose tokens are remembered, without sockets and on a clock that is set."""
+"""One issuer of signed tokens with a token cache, without sockets and on a clock that tests set."""
 
 from typing import Any
 
 from app.errors import IdentityProviderUnavailableError
-from app.identity import jwt
-from app.identity.discovery import Discovery
+from app.identity.authenticator import SourcesAtLocation
 from app.identity.fetch import Fetcher
-from app.identity.jwks import Jwks
 from app.identity.models import Caller
 from app.identity.public_keys import public_keys
-from app.identity.sources import Issuer, TokenSource
+from app.identity.sources.signed_token import SignedTokenSource
 from app.identity.token_cache import VerifiedTokenCache
-from app.identity.token_rules import TokenRules
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
+from tests.support.in_process import configured_issuer, credential
 
 HOUR = 3600
 ISSUED = 1_800_000_000
-"""When tokens of this world are issued unless they say otherwise, and the clock begins."""
+"""The time on the clock at first, and the time at which tokens are issued unless they say so."""
 
 
-class Network(Fetcher):
-    """Where the issuer's keys are had, unless it is down."""
+class KeyServer(Fetcher):
+    """Serves the issuer's keys.
+
+    Attributes:
+        first: keys that are published before the issuer's own.
+        down: whether every request fails.
+    """
 
     def __init__(self, issuer: DevelopmentIssuer) -> None:
-        """Take whose keys."""
+        """Take the issuer whose keys are served."""
         self._issuer = issuer
         self.first: list[dict[str, Any]] = []
         self.down = False
 
-    async def get_json(self, url: str, headers: dict[str, str] | None = None) -> Any:  # noqa: ARG002
-        """Answer with the keys that are published now."""
+    async def get_json(self, _: str) -> Any:
+        """Return the JWK Set that is published at this moment."""
         if self.down:
             raise IdentityProviderUnavailableError("down", reason="down")
         return self.published()
 
     def published(self) -> dict[str, Any]:
-        """Return the issuer's keys, behind those that it publishes first."""
+        """Return the JWK Set that is published at this moment."""
         return {"keys": [*self.first, *self._issuer.keys.published()]}
 
 
-class World:
-    """One place for tokens, one issuer, and a clock for everything."""
+class CachingService:
+    """The part of the service that verifies and caches the tokens of one issuer.
+
+    Attributes:
+        issuer: signs tokens.
+        key_server: serves its keys.
+        now: the time on the clock, in seconds since 1970.
+        jwks: its keys as the service knows them.
+        cache: the token cache.
+    """
 
     def __init__(
-        self, most: int = 100, issuer: DevelopmentIssuer | None = None, **issuer_settings: Any
+        self, max_tokens: int = 100, issuer: DevelopmentIssuer | None = None, **issuer_settings: Any
     ) -> None:
         self.issuer = issuer or DevelopmentIssuer()
         settings = IssuerSettings(
@@ -54,30 +65,32 @@ class World:
             **issuer_settings,
         )
         self.now = float(ISSUED)
-        identity = IdentitySettings(issuers={"main": settings})
-        self.network = Network(self.issuer)
-        discovery = Discovery(settings, self.network)
-        self.jwks = Jwks("main", settings, identity, discovery, self.network, clock=self.clock)
-        self.publish()
-        rules = TokenRules(settings, self.clock)
-        verifier = jwt.JwtVerifier(settings, self.jwks, rules)
-        ready = Issuer("main", settings, rules, self.jwks, verifier, None, None)
-        self.remembered = VerifiedTokenCache(most, self.clock)
-        self.source = TokenSource([ready], self.remembered)
+        self.key_server = KeyServer(self.issuer)
+        source = SignedTokenSource(
+            configured_issuer(settings),
+            IdentitySettings(issuers={"main": settings}),
+            self.key_server,
+            clock=self.clock,
+            monotonic=self.clock,
+        )
+        self.jwks = source.jwks
+        self.fetch_keys()
+        self.cache = VerifiedTokenCache(max_tokens, self.clock)
+        self._sources = SourcesAtLocation([source], self.cache)
 
     def clock(self) -> float:
-        """Return the seconds on the clock."""
+        """Return the time on the clock."""
         return self.now
 
     def token(self, sub: str = "ada", expires_in: int = HOUR) -> str:
-        """Return a good token."""
+        """Return a valid token."""
         return self.issuer.token(sub=sub, iat=ISSUED, exp=ISSUED + expires_in)
 
-    def publish(self) -> None:
-        """Have the service fetch the keys that the issuer publishes now."""
-        keys, left_out = public_keys(self.network.published())
+    def fetch_keys(self) -> None:
+        """Have the service fetch the keys that are published at this moment."""
+        keys, left_out = public_keys(self.key_server.published())
         self.jwks._replace(keys, left_out)
 
     async def caller(self, token: str) -> Caller:
-        """Return whom a token proves."""
-        return await self.source.caller(token)
+        """Return the caller that a token proves."""
+        return await self._sources.caller(credential(token))

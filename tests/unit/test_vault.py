@@ -10,8 +10,8 @@ from app.vault import Connection, ConsumerMetadata, Theme, VaultSettings, sessio
     ("length", "minutes"),
     [("30m", 30), ("1h", 60), ("24h", 1440), ("7d", 10_080), ("10080m", 10_080)],
 )
-def test_session_length_is_told_in_minutes(length: str, minutes: int) -> None:
-    """A number with m, h or d stands for minutes, hours or days."""
+def test_a_session_length_is_converted_to_minutes(length: str, minutes: int) -> None:
+    """A number with m, h or d means minutes, hours or days."""
     assert session_minutes(length) == minutes
 
 
@@ -19,8 +19,8 @@ def test_session_length_is_told_in_minutes(length: str, minutes: int) -> None:
     "length",
     ["", "1", "h", "0h", "01h", "-1h", "1.5h", "1w", "60s", "1H", "8d", "10081m", " 1h", "१h"],
 )
-def test_session_length_of_any_other_form_is_refused(length: str) -> None:
-    """Another unit, a zero, or more than Apideck's week is refused."""
+def test_any_other_session_length_is_rejected(length: str) -> None:
+    """Another unit, zero, or more than Apideck's maximum of a week is rejected."""
     with pytest.raises(ValueError, match="must be"):
         session_minutes(length)
 
@@ -46,13 +46,13 @@ def test_session_length_of_any_other_form_is_refused(length: str) -> None:
     ],
 )
 def test_parts_are_closed_and_typed(part: Any, value: dict[str, Any]) -> None:
-    """An unknown key, a null, a wrong type or a dangerous string is refused."""
+    """An unknown key, a null, a wrong type or a dangerous string is rejected."""
     with pytest.raises(ValidationError):
         TypeAdapter(part).validate_python(value, strict=True)
 
 
-def test_parts_take_every_field_of_apidecks_table() -> None:
-    """All eleven settings, all eight theme fields and all metadata are known."""
+def test_parts_have_every_field_that_apideck_documents() -> None:
+    """These are eleven settings, eight fields of the theme and four of the metadata."""
     assert len(VaultSettings.__annotations__) == 11
     assert len(Theme.__annotations__) == 8
     assert len(ConsumerMetadata.__annotations__) == 4

@@ -48,6 +48,9 @@ def serve(
         # Faults break connections on purpose, so errors are not logged.
         log_level="critical",
         access_log=False,
+        # Longer than clients keep idle connections; uvicorn's default of 5 s breaks requests that
+        # a busy machine sends on a connection which has just been closed.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
     server = _Server(config)

@@ -5,12 +5,12 @@ import httpx
 import pytest
 
 from app.apideck.error_mapping import (
-    invalid_answer,
+    circuit_open,
+    error_of,
+    invalid_response,
     meaning_of,
-    not_asked,
-    refusal,
-    too_slow,
-    unreachable,
+    no_response,
+    timed_out,
 )
 from app.errors import (
     ApideckError,
@@ -45,8 +45,8 @@ from app.errors import (
     ],
 )
 def test_every_status_is_one_error(status: int, error: type[ApideckError]) -> None:
-    """Each answer but a 200 has exactly one meaning, and says on which page it is explained."""
-    made = refusal(status, {}, b'{"type_name": "Name", "message": "secret words"}')
+    """Each response other than a 200 has exactly one meaning, and names the page about it."""
+    made = error_of(status, {}, b'{"type_name": "Name", "message": "secret words"}')
 
     assert type(made) is error
     assert made.reason is not None
@@ -55,8 +55,8 @@ def test_every_status_is_one_error(status: int, error: type[ApideckError]) -> No
     assert "secret words" not in made.reason + made.detail
 
 
-def test_the_operators_troubles_are_not_told_to_callers() -> None:
-    """A caller never hears of keys, plans or quotas."""
+def test_callers_learn_nothing_about_problems_of_the_operator() -> None:
+    """`detail` mentions neither keys nor plans nor quotas."""
     for status in (400, 401, 402, 404, 422):
         assert "key" not in meaning_of(status).detail
         assert "plan" not in meaning_of(status).detail
@@ -74,76 +74,79 @@ def test_the_operators_troubles_are_not_told_to_callers() -> None:
         ("²", None),
     ],
 )
-def test_retry_after_in_seconds_is_kept_within_an_hour(header: str, seconds: float | None) -> None:
-    """A whole number of seconds is believed up to an hour, anything else is not."""
-    assert refusal(429, {"retry-after": header}, b"").retry_after == seconds
+def test_retry_after_in_seconds_is_limited_to_an_hour(header: str, seconds: float | None) -> None:
+    """A whole number of seconds counts up to an hour; anything else is ignored."""
+    assert error_of(429, {"retry-after": header}, b"").retry_after == seconds
 
 
-def test_retry_after_as_a_date_is_turned_into_seconds() -> None:
-    """A date in the future tells how long to wait; one in the past, not to."""
+def test_retry_after_as_a_date_is_converted_to_seconds() -> None:
+    """A date in the past means no wait."""
     future = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
 
-    waits = refusal(503, {"retry-after": future}, b"").retry_after
+    waits = error_of(503, {"retry-after": future}, b"").retry_after
     assert waits is not None
     assert 100 < waits <= 120
-    assert refusal(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, b"").retry_after == 0
+    assert error_of(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, b"").retry_after == 0
 
 
-LATER = "Integrations cannot be opened just now; try again shortly."
+TRY_AGAIN = "Integrations are not available right now. Try again shortly."
 
 
-@pytest.mark.parametrize("answered", [True, False])
-def test_what_broke_before_an_answer_may_be_asked_again(answered: bool) -> None:
-    """Once an answer has begun a session may exist, so nobody asks for a second one."""
-    broken = unreachable(httpx.ReadError("reset"), answered=answered)
-    slow = too_slow(1.2345, answered=answered)
+@pytest.mark.parametrize("received", [True, False])
+def test_a_failure_before_the_response_may_be_retried(received: bool) -> None:
+    """Once a response has started, a session may exist, so there is no second request."""
+    broken = no_response(httpx.ReadError("reset"), headers_received=received)
+    slow = timed_out(1.2345, headers_received=received)
 
-    assert (broken.transient, slow.transient) == (not answered, not answered)
-    assert (broken.detail, broken.reason) == (LATER, "no answer from Apideck: ReadError: reset")
-    assert slow.detail == "Opening integrations takes too long just now; try again shortly."
-    whole = "whole " if answered else ""
-    assert slow.reason == f"no {whole}answer from Apideck within 1.23 s"
-
-
-def test_what_was_not_asked_says_when_it_will_be() -> None:
-    """The breaker's own seconds are passed on."""
-    error = not_asked(2.5)
-
-    assert (error.detail, error.retry_after, error.transient) == (LATER, 2.5, False)
-    assert error.reason == "Apideck was not asked: it failed too often just before"
+    assert (broken.transient, slow.transient) == (not received, not received)
+    assert (broken.detail, broken.reason) == (
+        TRY_AGAIN,
+        "no response from Apideck: ReadError: reset",
+    )
+    assert slow.detail == "Opening integrations takes too long right now. Try again shortly."
+    complete = "complete " if received else ""
+    assert slow.reason == f"no {complete}response from Apideck within 1.23 s"
 
 
-def test_an_answer_that_breaks_the_contract_says_how() -> None:
-    """The operator learns what was wrong with it, the caller that it may pass."""
-    error = invalid_answer("empty")
+def test_a_request_that_was_not_sent_has_a_time_to_retry() -> None:
+    """It is the time after which the breaker lets a request through."""
+    error = circuit_open(2.5)
 
-    assert (error.detail, error.reason) == (LATER, "Apideck's answer is empty")
+    assert (error.detail, error.retry_after, error.transient) == (TRY_AGAIN, 2.5, False)
+    assert error.reason == "no request sent to Apideck, because most of the last ones failed"
+
+
+def test_an_invalid_response_has_a_reason() -> None:
+    """The operator learns what is wrong with it, the caller that a retry may help."""
+    error = invalid_response("empty")
+
+    assert (error.detail, error.reason) == (TRY_AGAIN, "invalid response of Apideck: empty")
 
 
 @pytest.mark.parametrize(
     ("status", "transient"),
     [(400, False), (401, False), (429, True), (500, False), (502, True), (503, True), (504, True)],
 )
-def test_only_what_may_pass_is_asked_again(status: int, transient: bool) -> None:
-    """A gateway's failure or too many requests may pass; a 500 may have minted."""
-    error = refusal(status, {}, b"")
+def test_only_temporary_failures_are_retried(status: int, transient: bool) -> None:
+    """A 429 or a failure of a gateway is temporary; a 500 may have created a session."""
+    error = error_of(status, {}, b"")
 
     assert error.transient is transient
     assert (error.reason or "").startswith(f"{status} unnamed: ")
 
 
 def test_retry_after_is_bounded_in_both_forms() -> None:
-    """An hour at most, whether in seconds or as a date; to the second where it fits."""
-    assert refusal(429, {"retry-after": "3600"}, b"").retry_after == 3600
-    assert refusal(429, {"retry-after": "3599"}, b"").retry_after == 3599
-    assert refusal(429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, b"").retry_after == 3600
-    assert refusal(429, {}, b"").retry_after is None
+    """It is at most an hour, in seconds and as a date."""
+    assert error_of(429, {"retry-after": "3600"}, b"").retry_after == 3600
+    assert error_of(429, {"retry-after": "3599"}, b"").retry_after == 3599
+    assert error_of(429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, b"").retry_after == 3600
+    assert error_of(429, {}, b"").retry_after is None
 
 
 def test_the_fields_that_apideck_names_are_kept() -> None:
-    """They tell whether the caller can mend the request, and are empty where it names none."""
-    named = refusal(400, {}, b'{"detail": {"theme.logo": "is too large"}}')
-    unnamed = refusal(400, {}, b"")
+    """They say whether the caller can correct the request; without any they are empty."""
+    named = error_of(400, {}, b'{"detail": {"theme.logo": "is too large"}}')
+    unnamed = error_of(400, {}, b"")
 
     assert isinstance(named, ApideckRejectedRequestError)
     assert isinstance(unnamed, ApideckRejectedRequestError)

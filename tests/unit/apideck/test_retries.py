@@ -5,43 +5,43 @@ from app.errors import ApideckUnavailableError
 from app.settings.apideck import RetrySettings
 
 
-def spent(budget: RetryBudget) -> int:
-    """Take out whatever there is, and return how many retries that were."""
+def withdrawals(budget: RetryBudget) -> int:
+    """Use up the budget; returns how many retries it allowed."""
     count = 0
-    while budget.take_out():
+    while budget.withdraw():
         count += 1
     return count
 
 
-def test_a_budget_begins_with_its_reserve() -> None:
-    """So many retries can be afforded at once, and not one more."""
-    assert spent(RetryBudget(0.25, reserve=3)) == 3
-    assert spent(RetryBudget(0.25, reserve=0)) == 0
+def test_a_budget_starts_with_its_reserve() -> None:
+    """It allows exactly that many retries at once."""
+    assert withdrawals(RetryBudget(0.25, reserve=3)) == 3
+    assert withdrawals(RetryBudget(0.25, reserve=0)) == 0
 
 
-def test_each_request_pays_in_its_part_of_a_retry() -> None:
-    """At a quarter four requests make one, and three do not."""
+def test_each_call_deposits_a_fraction_of_a_retry() -> None:
+    """With a ratio of a quarter, four calls allow one retry."""
     budget = RetryBudget(0.25, reserve=3)
-    spent(budget)
+    withdrawals(budget)
 
     for _ in range(3):
-        budget.pay_in()
-    assert not budget.take_out()
-    budget.pay_in()
-    assert spent(budget) == 1
+        budget.deposit()
+    assert not budget.withdraw()
+    budget.deposit()
+    assert withdrawals(budget) == 1
 
 
-def test_quiet_times_save_up_no_more_than_the_reserve() -> None:
-    """A thousand requests that needed no retry do not make a flood of them."""
+def test_no_more_than_the_reserve_is_saved_up() -> None:
+    """A thousand calls without a retry do not allow a thousand retries later."""
     budget = RetryBudget(0.25, reserve=3)
     for _ in range(1000):
-        budget.pay_in()
+        budget.deposit()
 
-    assert spent(budget) == 3
+    assert withdrawals(budget) == 3
 
 
-async def test_what_is_not_asked_again_costs_no_budget() -> None:
-    """After many failures that do not pass, one that may is still asked again."""
+async def test_a_failure_that_is_not_retried_uses_no_budget() -> None:
+    """After permanent failures, a temporary one is still retried."""
     settings = RetrySettings(base_delay_seconds=0.001, budget_ratio=0, budget_reserve=1)
     attempts: list[int] = []
     retries = Retries(settings)

@@ -9,13 +9,13 @@ from app.apideck import wire
 
 
 def token(claims: Any = None) -> str:
-    """Make a token of Apideck's shape that is signed by nobody."""
+    """Return a token with the structure of Apideck's, without a valid signature."""
     payload = json.dumps({"exp": 1_800_000_000} if claims is None else claims).encode()
     return f"eyJh.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.c2ln"
 
 
-def answer(**data: Any) -> bytes:
-    """Make a 200 of Apideck's shape."""
+def response(**data: Any) -> bytes:
+    """Return the body of a 200."""
     fields = {
         "session_uri": "https://vault.apideck.com/session/x",
         "session_token": token(),
@@ -24,8 +24,8 @@ def answer(**data: Any) -> bytes:
     return json.dumps({"status_code": 200, "status": "OK", "data": fields, "_raw": None}).encode()
 
 
-def test_nulls_of_the_free_part_are_sent_and_nothing_is_added() -> None:
-    """The body is the Session, no more and no less."""
+def test_nulls_of_the_free_form_part_are_sent_and_nothing_is_added() -> None:
+    """The body is exactly the Session."""
     body = wire.session_body(
         {"custom_consumer_settings": {"a": None}, "settings": {"show_logs": True}}
     )
@@ -36,9 +36,9 @@ def test_nulls_of_the_free_part_are_sent_and_nothing_is_added() -> None:
     }
 
 
-def test_a_created_session_tells_where_and_until_when() -> None:
-    """The end of the session is read from its token."""
-    made = wire.created(answer())
+def test_a_created_session_has_a_url_and_an_expiry() -> None:
+    """The expiry comes from the token."""
+    made = wire.created_session(response())
 
     assert made.session_uri == "https://vault.apideck.com/session/x"
     assert made.session_token == token()
@@ -46,11 +46,11 @@ def test_a_created_session_tells_where_and_until_when() -> None:
     assert made.consumer_id is None
 
 
-def test_a_created_session_tells_whose_it_is() -> None:
-    """Where its token does."""
-    body = answer(session_token=token({"exp": 1_800_000_000, "consumer_id": "acme"}))
+def test_a_created_session_names_its_consumer() -> None:
+    """The consumer comes from the token."""
+    body = response(session_token=token({"exp": 1_800_000_000, "consumer_id": "acme"}))
 
-    assert wire.created(body).consumer_id == "acme"
+    assert wire.created_session(body).consumer_id == "acme"
 
 
 @pytest.mark.parametrize(
@@ -63,28 +63,28 @@ def test_a_created_session_tells_whose_it_is() -> None:
         b'{"data": null}',
         b'{"data": {}}',
         b"<html>",
-        answer()[:-5],
-        answer(session_uri=None),
-        answer(session_uri=""),
-        answer(session_token=5),
-        answer(session_token="no-token"),
-        answer(session_token="a.b.c\n"),
-        answer(session_token="a.!.c"),
-        answer(session_token="a.AAAAA.c"),
-        answer(session_token=token({})),
-        answer(session_token=token([])),
-        answer(session_token=token({"exp": "1800000000"})),
-        answer(session_token=token({"exp": True})),
-        answer(session_token=token({"exp": 1_800_000_000, "consumer_id": None})),
-        answer(session_token=token({"exp": -1})),
-        answer(session_token=token({"exp": 10**15})),
+        response()[:-5],
+        response(session_uri=None),
+        response(session_uri=""),
+        response(session_token=5),
+        response(session_token="no-token"),
+        response(session_token="a.b.c\n"),
+        response(session_token="a.!.c"),
+        response(session_token="a.AAAAA.c"),
+        response(session_token=token({})),
+        response(session_token=token([])),
+        response(session_token=token({"exp": "1800000000"})),
+        response(session_token=token({"exp": True})),
+        response(session_token=token({"exp": 1_800_000_000, "consumer_id": None})),
+        response(session_token=token({"exp": -1})),
+        response(session_token=token({"exp": 10**15})),
     ],
 )
-def test_an_answer_of_another_form_is_refused_without_being_quoted(body: bytes) -> None:
-    """Whatever is not as documented is one error, which holds nothing of the answer."""
-    with pytest.raises(wire.InvalidAnswerError) as refused:
-        wire.created(body)
-    assert "eyJh" not in str(refused.value)
+def test_a_response_of_another_form_is_rejected_without_being_quoted(body: bytes) -> None:
+    """Every deviation from the documentation is the same error, which quotes nothing."""
+    with pytest.raises(wire.InvalidResponseError) as rejected:
+        wire.created_session(body)
+    assert "eyJh" not in str(rejected.value)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_an_answer_of_another_form_is_refused_without_being_quoted(body: bytes) 
         (b'{"type_name": "A", "detail": "settings is malformed"}', ("A", frozenset({"/settings"}))),
     ],
 )
-def test_a_failure_tells_its_name_and_the_fields_it_speaks_of(
+def test_an_error_has_its_name_and_the_fields_that_it_mentions(
     body: bytes, expected: tuple[str | None, frozenset[str]]
 ) -> None:
-    """Of Apideck's text only its name for the error and known field names are kept."""
-    assert wire.failure(body) == expected
+    """Only Apideck's name for the error and known field names are kept."""
+    assert wire.error_response(body) == expected

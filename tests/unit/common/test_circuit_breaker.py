@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
 import pytest
@@ -7,13 +8,13 @@ from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresho
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
@@ -25,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> CircuitBreaker:
-    """Return a breaker that opens when half of at least four calls failed."""
+    """Return a breaker that opens when half of at least four calls have failed."""
     return CircuitBreaker(Thresholds(min_calls=4, probes=2), clock)
 
 
@@ -37,14 +38,14 @@ def call(breaker: CircuitBreaker, *, fails: bool) -> None:
 
 
 def state(breaker: CircuitBreaker) -> str:
-    """Return the state, which a type checker must not believe to last."""
+    """Return the state; a function, so that mypy does not assume that it stays the same."""
     return breaker.state
 
 
-def test_it_opens_at_a_rate_of_failures_although_some_calls_go_well(
+def test_it_opens_at_a_rate_of_failures_although_some_calls_succeed(
     breaker: CircuitBreaker,
 ) -> None:
-    """Successes in between do not start the count anew."""
+    """A success in between does not reset the count."""
     for fails in (True, False, True):
         call(breaker, fails=fails)
     assert state(breaker) == "closed"
@@ -58,18 +59,18 @@ def test_it_opens_at_a_rate_of_failures_although_some_calls_go_well(
     assert str(error.value) == "open for another 5.0 s"
 
 
-def test_one_failure_among_many_calls_opens_nothing(
+def test_one_failure_among_many_calls_does_not_open_it(
     breaker: CircuitBreaker,
 ) -> None:
-    """Below the rate it stays closed, however full the window is."""
+    """Below the rate it stays closed, however many calls there are."""
     call(breaker, fails=True)
     for _ in range(20):
         call(breaker, fails=False)
         assert state(breaker) == "closed"
 
 
-def test_failures_beyond_the_window_are_forgotten(breaker: CircuitBreaker, clock: Clock) -> None:
-    """A failure an hour, all night long, opens nothing."""
+def test_failures_before_the_window_do_not_count(breaker: CircuitBreaker, clock: Clock) -> None:
+    """One failure every hour does not open it."""
     for _ in range(50):
         call(breaker, fails=True)
         clock.now += 3600
@@ -80,7 +81,7 @@ def test_failures_beyond_the_window_are_forgotten(breaker: CircuitBreaker, clock
 def test_calls_as_old_as_the_window_count_neither_as_calls_nor_as_failures(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """The rate is that of the calls within it, and of no others."""
+    """The rate is that of the calls within the window."""
     for fails in (False, True, True):
         call(breaker, fails=fails)
     clock.now = 10
@@ -93,8 +94,8 @@ def test_calls_as_old_as_the_window_count_neither_as_calls_nor_as_failures(
     assert state(breaker) == "open"
 
 
-def test_an_exception_that_is_no_failure_does_not_count(breaker: CircuitBreaker) -> None:
-    """Having been told no is an answer."""
+def test_an_exception_that_is_not_a_failure_counts_as_a_success(breaker: CircuitBreaker) -> None:
+    """A rejection is a response."""
     for _ in range(50):
         with pytest.raises(ValueError, match="no"), breaker.call(lambda _: False):
             raise ValueError("no")
@@ -102,10 +103,10 @@ def test_an_exception_that_is_no_failure_does_not_count(breaker: CircuitBreaker)
     assert state(breaker) == "closed"
 
 
-def test_probes_that_go_well_close_it_and_one_that_fails_opens_it_again(
+def test_successful_probes_close_it_and_a_failed_one_opens_it_again(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """After a while single calls are let through, one at a time."""
+    """After a while, one call at a time is made."""
     for _ in range(4):
         call(breaker, fails=True)
     clock.now = 5
@@ -124,40 +125,53 @@ def test_probes_that_go_well_close_it_and_one_that_fails_opens_it_again(
 
 
 def opened(breaker: CircuitBreaker) -> None:
-    """Fail as often as it takes to open it."""
+    """Open it with failures."""
     for _ in range(4):
         call(breaker, fails=True)
     assert state(breaker) == "open"
 
 
 def cancelled(breaker: CircuitBreaker) -> None:
-    """Make one call whose caller leaves before it ends."""
+    """Make one call that is cancelled."""
     with pytest.raises(asyncio.CancelledError), breaker.call(lambda _: True):
         raise asyncio.CancelledError
 
 
-def test_a_probe_that_is_cancelled_makes_room_for_the_next_and_says_nothing(
-    breaker: CircuitBreaker, clock: Clock
+def inconclusive(breaker: CircuitBreaker) -> None:
+    """Make one call whose exception says nothing about the other system."""
+    with pytest.raises(ValueError, match="ours"), breaker.call(lambda _: None):
+        raise ValueError("ours")
+
+
+neither = pytest.mark.parametrize("uncounted", [cancelled, inconclusive])
+
+
+@neither
+def test_a_probe_without_a_result_is_followed_by_another(
+    breaker: CircuitBreaker, clock: Clock, uncounted: Callable[[CircuitBreaker], None]
 ) -> None:
-    """It neither opens it again nor counts towards closing it."""
+    """It neither opens the breaker again nor counts towards closing it."""
     opened(breaker)
     clock.now = 5
 
     for _ in range(3):
-        cancelled(breaker)
+        uncounted(breaker)
         assert state(breaker) == "half-open"
     call(breaker, fails=False)
-    cancelled(breaker)
+    uncounted(breaker)
     assert state(breaker) == "half-open"
     call(breaker, fails=False)
 
     assert state(breaker) == "closed"
 
 
-def test_a_call_that_is_cancelled_says_nothing_while_all_is_well(breaker: CircuitBreaker) -> None:
-    """Callers who leave make no rate: neither of failures, nor of calls that went well."""
+@neither
+def test_a_call_without_a_result_counts_neither_as_a_failure_nor_as_a_success(
+    breaker: CircuitBreaker, uncounted: Callable[[CircuitBreaker], None]
+) -> None:
+    """The rate is that of the other calls."""
     for _ in range(50):
-        cancelled(breaker)
+        uncounted(breaker)
     for fails in (True, False, True):
         call(breaker, fails=fails)
     assert state(breaker) == "closed"
@@ -168,10 +182,10 @@ def test_a_call_that_is_cancelled_says_nothing_while_all_is_well(breaker: Circui
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_call_from_before_it_opened_says_nothing_after(
+def test_a_call_that_began_before_it_opened_does_not_count_afterwards(
     breaker: CircuitBreaker, clock: Clock, fails: bool
 ) -> None:
-    """Who began earlier and ends while it probes neither frees a probe, nor opens or closes it."""
+    """If it ends during a probe, it neither ends the probe, nor opens or closes the breaker."""
     before = [breaker.call(lambda _: True) for _ in range(4)]
     for one in before:
         one.__enter__()
@@ -190,10 +204,10 @@ def test_a_call_from_before_it_opened_says_nothing_after(
     assert state(breaker) == "closed"
 
 
-def test_a_call_from_before_it_opened_does_not_count_once_it_is_closed_again(
+def test_a_call_that_began_before_it_opened_does_not_count_once_it_is_closed_again(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """Failures of an outage that is over do not open it anew."""
+    """Late failures of an outage that is over do not open it again."""
     before = [breaker.call(lambda _: True) for _ in range(4)]
     for one in before:
         one.__enter__()
@@ -208,10 +222,10 @@ def test_a_call_from_before_it_opened_does_not_count_once_it_is_closed_again(
     assert state(breaker) == "closed"
 
 
-def test_a_call_from_before_a_second_outage_says_nothing_after_it_began(
+def test_a_call_that_began_before_a_second_outage_does_not_count_during_it(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """What holds for the first outage holds for each."""
+    """A second outage is like the first."""
     opened(breaker)
     clock.now = 5
     for _ in range(2):
@@ -227,7 +241,7 @@ def test_a_call_from_before_a_second_outage_says_nothing_after_it_began(
 
 
 def end(one: AbstractContextManager[None], *, fails: bool) -> None:
-    """End a call that was begun before."""
+    """End a call that began earlier."""
     if fails:
         assert not one.__exit__(OSError, OSError(), None)
     else:

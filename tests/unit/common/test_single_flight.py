@@ -6,7 +6,12 @@ from app.common.single_flight import SingleFlight
 
 
 class Work:
-    """Work that ends when it is told to, and remembers what became of it."""
+    """Work that ends when the test says so.
+
+    Attributes:
+        started: how often it was started.
+        cancelled: how often it was cancelled.
+    """
 
     def __init__(self) -> None:
         self.started = 0
@@ -14,7 +19,7 @@ class Work:
         self.end = asyncio.Event()
 
     async def __call__(self) -> int:
-        """Work until told to end; returns how often it was begun."""
+        """Wait for the end; returns how often the work was started."""
         self.started += 1
         try:
             await self.end.wait()
@@ -25,15 +30,15 @@ class Work:
 
 
 async def joined(flight: SingleFlight[int], work: Work, count: int) -> list["asyncio.Task[int]"]:
-    """Let so many callers join the work; returns once all of them wait."""
+    """Let callers join the work; returns once all of them wait."""
     tasks = [asyncio.create_task(flight.join("key", work)) for _ in range(count)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_callers_at_the_same_moment_share_one_piece_of_work() -> None:
-    """It is done once for all of them, and anew for whoever comes after its end."""
+async def test_concurrent_callers_share_one_task() -> None:
+    """The work is done once for all of them, and again for a caller after its end."""
     flight, work = SingleFlight[int](), Work()
     tasks = await joined(flight, work, 3)
     assert flight.is_under_way("key")
@@ -44,21 +49,21 @@ async def test_callers_at_the_same_moment_share_one_piece_of_work() -> None:
     assert await flight.join("key", work) == 2
 
 
-async def test_other_keys_are_other_work() -> None:
-    """Nobody gets an answer that was made for another key."""
+async def test_other_keys_are_separate_work() -> None:
+    """No caller gets a result of another key."""
     flight = SingleFlight[str]()
 
     async def name(text: str) -> str:
         await asyncio.sleep(0)
         return text
 
-    answers = await asyncio.gather(*(flight.join(key, lambda key=key: name(key)) for key in "abc"))  # type: ignore[misc]
+    results = await asyncio.gather(*(flight.join(key, lambda key=key: name(key)) for key in "abc"))  # type: ignore[misc]
 
-    assert answers == ["a", "b", "c"]
+    assert results == ["a", "b", "c"]
 
 
-async def test_who_hangs_up_does_not_end_it_for_the_others() -> None:
-    """The work goes on as long as somebody waits for it."""
+async def test_a_cancelled_caller_does_not_cancel_the_work_for_others() -> None:
+    """The work continues as long as any caller waits for it."""
     flight, work = SingleFlight[int](), Work()
     first, second = await joined(flight, work, 2)
     first.cancel()
@@ -69,8 +74,8 @@ async def test_who_hangs_up_does_not_end_it_for_the_others() -> None:
     assert work.cancelled == 0
 
 
-async def test_when_the_last_one_has_left_the_work_is_cancelled() -> None:
-    """Nothing is done for nobody, and who comes next begins anew."""
+async def test_the_last_caller_who_is_cancelled_cancels_the_work() -> None:
+    """The next caller starts it again."""
     flight, work = SingleFlight[int](), Work()
     tasks = await joined(flight, work, 2)
     for task in tasks:
@@ -83,20 +88,20 @@ async def test_when_the_last_one_has_left_the_work_is_cancelled() -> None:
     assert work.cancelled == 1
 
 
-async def test_who_comes_while_work_is_being_cancelled_does_not_join_it() -> None:
-    """However long it takes to let go, who comes meanwhile has work of their own."""
+async def test_a_new_caller_does_not_join_work_that_is_being_cancelled() -> None:
+    """However long the cancellation takes, a new caller starts new work."""
     flight = SingleFlight[str]()
-    gone = asyncio.Event()
+    finished = asyncio.Event()
 
     async def lingering() -> str:
         try:
             await asyncio.Event().wait()
         finally:
-            await gone.wait()
+            await finished.wait()
         return "never"
 
     async def prompt() -> str:
-        await gone.wait()
+        await finished.wait()
         return "prompt"
 
     first = asyncio.create_task(flight.join("key", lingering))
@@ -107,23 +112,23 @@ async def test_who_comes_while_work_is_being_cancelled_does_not_join_it() -> Non
     assert not flight.is_under_way("key")
     second = asyncio.create_task(flight.join("key", prompt))
     await asyncio.sleep(0)
-    gone.set()
+    finished.set()
 
     assert await second == "prompt"
 
 
-async def test_a_failure_reaches_everyone_who_waits() -> None:
-    """It is raised to all, and not remembered."""
+async def test_a_failure_reaches_every_caller() -> None:
+    """It is raised for each of them, and not cached."""
     flight = SingleFlight[int]()
 
     async def fail() -> int:
         await asyncio.sleep(0)
         raise ValueError("no")
 
-    answers = await asyncio.gather(
+    results = await asyncio.gather(
         *(flight.join("key", fail) for _ in range(3)), return_exceptions=True
     )
 
-    assert [type(answer) for answer in answers] == [ValueError] * 3
+    assert [type(result) for result in results] == [ValueError] * 3
     with pytest.raises(ValueError, match="no"):
         await flight.join("key", fail)

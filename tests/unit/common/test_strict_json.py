@@ -12,13 +12,13 @@ from app.common.strict_json import MAX_DEPTH, InvalidJSONError, loads
         (b"9223372036854775807", 9223372036854775807),
     ],
 )
-def test_reads_what_every_parser_reads_alike(text: bytes, value: object) -> None:
-    """Unambiguous JSON is read as it stands."""
+def test_unambiguous_json_is_parsed(text: bytes, value: object) -> None:
+    """Every parser reads these values in the same way."""
     assert loads(text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         (b'{"a": 1, "a": 2}', "twice"),
         (b'{"a": {"b": 1, "b": 1}}', "twice"),
@@ -30,22 +30,22 @@ def test_reads_what_every_parser_reads_alike(text: bytes, value: object) -> None
         (b'"\\ud800"', "surrogate"),
         (b'{"\\udfff": 1}', "surrogate"),
         (b"\xff\xfe{\x00}\x00", "UTF-8"),
-        (b"\xef\xbb\xbf{}", "not JSON"),
-        (b"{} {}", "not JSON"),
-        (b"", "not JSON"),
-        (b"{'a': 1}", "not JSON"),
-        (b'"\x00"', "not JSON"),
+        (b"\xef\xbb\xbf{}", "not valid JSON"),
+        (b"{} {}", "not valid JSON"),
+        (b"", "not valid JSON"),
+        (b"{'a': 1}", "not valid JSON"),
+        (b'"\x00"', "not valid JSON"),
         (b"[" * 100_000, "nested"),
         (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested"),
         (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nested"),
     ],
 )
-def test_refuses_what_parsers_disagree_about(text: bytes, complaint: str) -> None:
-    """Anything that two parsers could read differently is refused with a sentence."""
-    with pytest.raises(InvalidJSONError, match=complaint):
+def test_json_that_parsers_disagree_about_is_rejected(text: bytes, message: str) -> None:
+    """The message says what is wrong."""
+    with pytest.raises(InvalidJSONError, match=message):
         loads(text)
 
 
-def test_reads_the_deepest_nesting_that_it_promises() -> None:
-    """The documented depth itself is still read."""
+def test_the_documented_depth_is_accepted() -> None:
+    """Only deeper nesting is rejected."""
     assert loads(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)

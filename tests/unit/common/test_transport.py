@@ -1,7 +1,8 @@
-"""That whatever happens on the wire reaches the rooms as httpx's own exception."""
+"""Everything that happens on the network becomes an exception of httpx."""
 
 import asyncio
 import gc
+import inspect
 import resource
 import socket
 import ssl
@@ -13,11 +14,12 @@ import httpx
 import pytest
 import trustme
 
-from app.common.transport import AiohttpTransport
+from app.common.transport import AiohttpTransport, NoDescriptorError
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from tests.support import fault_proxy
-from tests.support.fault_proxy import Conversation, Fault, FaultProxy, once_good
+from tests.support.descriptors import no_descriptors
+from tests.support.fault_proxy import Conversation, Fault, FaultProxy, after_one_success
 
 HEADERS = {
     "authorization": f"Bearer {API_KEY}",
@@ -29,7 +31,7 @@ HEADERS = {
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let this process have both ends of a thousand connections."""
+    """Allow this process both ends of a thousand connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
     yield
@@ -46,7 +48,7 @@ async def transport() -> AsyncIterator[AiohttpTransport]:
 async def ask(
     transport: AiohttpTransport, url: str, seconds: float = 5, method: str = "POST"
 ) -> httpx.Response:
-    """Ask for a session, and read all of the answer."""
+    """Request a session, and read the whole response."""
     request = httpx.Request(method, f"{url}/vault/sessions", headers=HEADERS, content=b"{}")
     async with asyncio.timeout(seconds):
         response = await transport.handle_async_request(request)
@@ -57,8 +59,8 @@ async def ask(
     return response
 
 
-def files() -> int:
-    """Return how many this process has open."""
+def open_files() -> int:
+    """Return how many files this process has open."""
     return len([*Path("/proc/self/fd").iterdir()])
 
 
@@ -70,35 +72,35 @@ def files() -> int:
         (fault_proxy.closes_after_request, httpx.RemoteProtocolError),
         (fault_proxy.resets_after_request, httpx.ReadError),
         (fault_proxy.closes_in_head, httpx.RemoteProtocolError),
-        (fault_proxy.speaks_no_http, httpx.RemoteProtocolError),
+        (fault_proxy.sends_no_http, httpx.RemoteProtocolError),
         (fault_proxy.sends_endless_headers, httpx.RemoteProtocolError),
-        (fault_proxy.contradicts_itself, httpx.RemoteProtocolError),
+        (fault_proxy.sends_two_lengths, httpx.RemoteProtocolError),
         (fault_proxy.resets_in_body, httpx.RemoteProtocolError),
         (fault_proxy.closes_in_body, httpx.RemoteProtocolError),
-        (fault_proxy.breaks_off_chunks, httpx.RemoteProtocolError),
+        (fault_proxy.sends_invalid_chunk, httpx.RemoteProtocolError),
     ],
 )
 async def test_a_broken_exchange_is_an_exception_of_httpx(
     transport: AiohttpTransport, proxy: FaultProxy, fault: Fault, exception: type[httpx.HTTPError]
 ) -> None:
-    """Each has httpx's class for it, knows its request, and the next exchange is well."""
-    proxy.coming = [fault]
+    """It has the class that httpx uses, and the request; the next exchange succeeds."""
+    proxy.next_faults = [fault]
 
     with pytest.raises(exception) as raised:
         await ask(transport, proxy.url)
-    answer = await ask(transport, proxy.url)
+    response = await ask(transport, proxy.url)
 
     assert type(raised.value) is exception
     assert raised.value.request.method == "POST"
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(("method", "connections"), [("POST", 1), ("GET", 2)])
-async def test_only_what_may_be_repeated_is_asked_for_twice(
+async def test_only_idempotent_requests_are_repeated(
     transport: AiohttpTransport, proxy: FaultProxy, method: str, connections: int
 ) -> None:
-    """A connection that breaks is no reason to send a POST again, and for a GET it is one, once."""
-    proxy.lasting = fault_proxy.closes_after_request
+    """When a connection breaks, a POST is not sent again, and a GET once."""
+    proxy.fault = fault_proxy.closes_after_request
 
     with pytest.raises(httpx.RemoteProtocolError):
         await ask(transport, proxy.url, method=method)
@@ -109,56 +111,56 @@ async def test_only_what_may_be_repeated_is_asked_for_twice(
 @pytest.mark.parametrize(
     "fault", [fault_proxy.closes_after_accept, fault_proxy.resets_after_accept]
 )
-async def test_a_kept_connection_that_broke_is_found_out(
+async def test_an_idle_connection_that_broke_is_detected(
     transport: AiohttpTransport, proxy: FaultProxy, fault: Fault
 ) -> None:
-    """A connection that ended while it was idle is not used again, or its request fails at once."""
-    proxy.coming = [once_good(fault)]
+    """It is not reused, or the request fails immediately."""
+    proxy.next_faults = [after_one_success(fault)]
     await ask(transport, proxy.url)
 
     try:
-        answer = await ask(transport, proxy.url)
+        response = await ask(transport, proxy.url)
     except httpx.TransportError:
-        answer = await ask(transport, proxy.url)
+        response = await ask(transport, proxy.url)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert proxy.connections == 2
 
 
 async def test_a_refused_connection_is_a_connect_error(
     transport: AiohttpTransport, unused_tcp_port: int
 ) -> None:
-    """Nobody listens there."""
+    """The port is closed."""
     with pytest.raises(httpx.ConnectError):
         await ask(transport, f"http://127.0.0.1:{unused_tcp_port}")
 
 
-async def test_a_name_that_can_be_none_is_a_connect_error(transport: AiohttpTransport) -> None:
-    """A label of a host name has at most 63 characters (RFC 1035 section 2.3.4)."""
+async def test_an_impossible_host_name_is_a_connect_error(transport: AiohttpTransport) -> None:
+    """Its label has more than 63 characters (RFC 1035 section 2.3.4)."""
     with pytest.raises(httpx.ConnectError):
         await ask(transport, f"http://{'x' * 64}.example")
 
 
-async def test_a_name_that_does_not_exist_is_a_connect_error(transport: AiohttpTransport) -> None:
-    """The name `invalid` exists nowhere (RFC 6761 section 6.4)."""
+async def test_an_unknown_host_name_is_a_connect_error(transport: AiohttpTransport) -> None:
+    """The top-level domain `invalid` never exists (RFC 6761 section 6.4)."""
     with pytest.raises(httpx.ConnectError):
         await ask(transport, "http://apideck.invalid", seconds=30)
 
 
-async def test_a_server_that_speaks_no_tls_is_a_connect_error(
+async def test_a_server_without_tls_is_a_connect_error(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """TLS that cannot be agreed on is no connection."""
-    proxy.lasting = fault_proxy.speaks_no_http
+    """A failed TLS handshake means no connection."""
+    proxy.fault = fault_proxy.sends_no_http
 
     with pytest.raises(httpx.ConnectError):
         await ask(transport, proxy.url.replace("http:", "https:"))
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_a_connect_error(
+async def test_an_untrusted_certificate_is_a_connect_error(
     transport: AiohttpTransport, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Whoever stands between us and Apideck is not told the key."""
+    """An attacker between the service and Apideck does not get the API key."""
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     async with FaultProxy(apideck_url).serve(tls) as proxy:
@@ -169,8 +171,8 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_connect_error(
     assert apideck.requests == []
 
 
-async def test_giving_up_over_tls_leaves_no_file_open() -> None:
-    """Nobody waits for the farewell of a server that says nothing any more."""
+async def test_a_cancelled_request_over_tls_leaves_no_file_open() -> None:
+    """The service does not wait for a server that no longer responds to close TLS."""
     tls, trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
     authority = trustme.CA()
     authority.issue_cert("127.0.0.1").configure_cert(tls)
@@ -184,10 +186,10 @@ async def test_giving_up_over_tls_leaves_no_file_open() -> None:
             url = f"https://127.0.0.1:{listening.getsockname()[1]}"
             asking = asyncio.create_task(ask(transport, url, seconds=20))
             with await asyncio.to_thread(shake_hands):
-                before = files()
+                before = open_files()
                 asking.cancel()
                 async with asyncio.timeout(10):
-                    while files() == before:  # noqa: ASYNC110 - files have no event
+                    while open_files() == before:  # noqa: ASYNC110 - files have no event
                         await asyncio.sleep(0.01)
 
     assert asking.cancelled()
@@ -201,34 +203,34 @@ async def test_giving_up_over_tls_leaves_no_file_open() -> None:
         fault_proxy.drips_body,
     ],
 )
-async def test_giving_up_closes_the_connection(
+async def test_a_cancelled_request_closes_its_connection(
     transport: AiohttpTransport, proxy: FaultProxy, fault: Fault
 ) -> None:
-    """Whoever asks decides how long; what was under way is given up, and its connection with it."""
-    proxy.coming = [fault]
+    """The caller decides how long to wait; the connection ends with the request."""
+    proxy.next_faults = [fault]
 
     with pytest.raises(TimeoutError):
         await ask(transport, proxy.url, seconds=0.2)
-    answer = await ask(transport, proxy.url)
+    response = await ask(transport, proxy.url)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert proxy.connections == 2
 
 
-async def test_a_connection_that_is_never_made_ends_with_the_callers_patience(
+async def test_connecting_ends_with_the_timeout_of_the_caller(
     transport: AiohttpTransport,
 ) -> None:
-    """Connecting is bounded like everything else."""
+    """Connecting is part of the time limit."""
     with fault_proxy.never_accepts() as url, pytest.raises(TimeoutError):
         await ask(transport, url, seconds=0.2)
 
 
-async def test_a_connection_on_which_too_much_came_is_not_used_again(
+async def test_a_connection_with_unread_data_is_not_reused(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """The attack: what came unasked is read as the answer to the next request."""
+    """The attack: an extra response is taken as the response to the next request."""
     now = asyncio.Event()
-    proxy.coming = [fault_proxy.answers_twice(now)]
+    proxy.next_faults = [fault_proxy.sends_extra_response(now)]
     first = await ask(transport, proxy.url)
     now.set()
     await asyncio.sleep(0.1)
@@ -238,8 +240,8 @@ async def test_a_connection_on_which_too_much_came_is_not_used_again(
     assert proxy.connections == 2
 
 
-async def test_connections_are_used_again(transport: AiohttpTransport, proxy: FaultProxy) -> None:
-    """Ten requests, one after the other, need one connection."""
+async def test_connections_are_reused(transport: AiohttpTransport, proxy: FaultProxy) -> None:
+    """Ten requests in sequence need one connection."""
     for _ in range(10):
         await ask(transport, proxy.url)
 
@@ -247,42 +249,42 @@ async def test_connections_are_used_again(transport: AiohttpTransport, proxy: Fa
     assert proxy.requests == 10
 
 
-async def test_a_body_that_lasts_until_the_connection_ends_is_read_to_its_end(
+async def test_a_body_that_ends_with_the_connection_is_read_completely(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """What is there of it when that happens, and was not read yet, is no less of it."""
-    first_is_here = asyncio.Event()
+    """Data that arrived before the end, and was not read yet, is part of it."""
+    first_arrived = asyncio.Event()
 
-    async def until_the_end(it: Conversation) -> None:
+    async def without_length(it: Conversation) -> None:
         await it.request()
         it.writer.write(b"HTTP/1.1 200 OK\r\n\r\nfirst, ")
-        await first_is_here.wait()
+        await first_arrived.wait()
         it.writer.write(b"second")
 
-    proxy.lasting = until_the_end
+    proxy.fault = without_length
     request = httpx.Request("POST", f"{proxy.url}/", headers=HEADERS)
     response = await transport.handle_async_request(request)
     body = b""
     async for part in response.aiter_raw():
         body += part
-        first_is_here.set()
+        first_arrived.set()
         await asyncio.sleep(0.1)
 
     assert body == b"first, second"
 
 
-async def test_of_a_connection_that_breaks_after_its_answers_nothing_is_said(
+async def test_a_connection_that_breaks_after_its_responses_is_not_logged(
     transport: AiohttpTransport, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Their bodies come after their heads, and once it breaks nobody waits for any of them."""
-    head_is_here = asyncio.Event()
+    """The bodies arrive after their headers, and all are complete when it breaks."""
+    headers_arrived = asyncio.Event()
 
-    async def brings_bodies_late(it: Conversation) -> None:
+    async def sends_bodies_late(it: Conversation) -> None:
         for _ in range(3):
-            head, end, body = (await it.answer()).partition(fault_proxy.HEAD_END)
+            head, end, body = (await it.response()).partition(fault_proxy.HEAD_END)
             it.writer.write(head + end)
-            await head_is_here.wait()
-            head_is_here.clear()
+            await headers_arrived.wait()
+            headers_arrived.clear()
             it.writer.write(body)
         await it.request()
         it.reset()
@@ -291,16 +293,16 @@ async def test_of_a_connection_that_breaks_after_its_answers_nothing_is_said(
         for _ in range(3):
             request = httpx.Request("POST", f"{proxy.url}/vault/sessions", headers=HEADERS)
             response = await transport.handle_async_request(request)
-            head_is_here.set()
+            headers_arrived.set()
             assert b"session_token" in await response.aread()
 
-    proxy.coming = [brings_bodies_late]
+    proxy.next_faults = [sends_bodies_late]
     await three_times()
     with pytest.raises(httpx.ReadError):
         await ask(transport, proxy.url)
     await transport.aclose()
     await asyncio.sleep(0)
-    # asyncio tells of an error that nobody looked at when its future goes.
+    # asyncio logs an exception that nobody retrieved when its future is collected.
     gc.collect()
 
     assert proxy.connections == 1
@@ -311,21 +313,48 @@ async def test_of_a_connection_that_breaks_after_its_answers_nothing_is_said(
 async def test_a_thousand_requests_are_in_flight_at_once(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """None waits for another and none fails; the next thousand use the same connections."""
-    all_are_here = asyncio.Barrier(1000)
+    """None waits for another and none fails; the next thousand reuse the connections."""
+    all_arrived = asyncio.Barrier(1000)
 
-    async def answers_late(it: Conversation) -> None:
+    async def responds_late(it: Conversation) -> None:
         while True:
             await it.request()
-            await all_are_here.wait()
+            await all_arrived.wait()
             await asyncio.sleep(0.3)
             it.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
 
-    proxy.lasting = answers_late
+    proxy.fault = responds_late
     for _ in range(2):
-        asked = (ask(transport, proxy.url, seconds=25) for _ in range(1000))
-        answers = await asyncio.gather(*asked)
-        assert [(one.status_code, one.content) for one in answers] == [(200, b"{}")] * 1000
+        requests = (ask(transport, proxy.url, seconds=25) for _ in range(1000))
+        responses = await asyncio.gather(*requests)
+        assert [(response.status_code, response.content) for response in responses] == [
+            (200, b"{}")
+        ] * 1000
 
     assert proxy.requests == 2000
     assert proxy.connections == 1000
+
+
+async def test_a_connection_without_a_descriptor_is_an_error_of_its_own(
+    transport: AiohttpTransport, proxy: FaultProxy
+) -> None:
+    """The server is not to blame, so it must not look like a refused connection."""
+    with no_descriptors(), pytest.raises(NoDescriptorError) as raised:
+        await ask(transport, proxy.url)
+    response = await ask(transport, proxy.url)
+
+    assert str(raised.value) == "too many open files"
+    assert response.status_code == 200
+
+
+def test_aiohttp_has_the_private_methods_that_are_overridden() -> None:
+    """A new release that renames or changes them must not disable the overrides silently."""
+    connector = aiohttp.BaseConnector
+
+    assert list(inspect.signature(connector._get).parameters) == ["self", "key", "traces"]
+    assert list(inspect.signature(connector._release).parameters) == [
+        "self",
+        "key",
+        "protocol",
+        "should_close",
+    ]

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_url
+from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, page_origin, web_url
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,12 @@ from app.common.urls import MAX_URL_LENGTH, is_loopback, origin, origin_of, web_
         "http://localhost:3000/back",
         "http://127.0.0.1/",
         "http://[::1]:8003/return.html",
-        "https://" + "a" * (MAX_URL_LENGTH - 8),
+        "https://a/" + "a" * (MAX_URL_LENGTH - 10),
+        "https://" + "a" * 63 + ".example",
     ],
 )
-def test_takes_absolute_https_urls(url: str) -> None:
-    """An absolute https URL, or http on loopback, is returned as it stands."""
+def test_absolute_https_urls_are_accepted(url: str) -> None:
+    """An https URL, or http on a loopback host, is returned unchanged."""
     assert web_url(url) == url
 
 
@@ -82,21 +83,22 @@ def test_takes_absolute_https_urls(url: str) -> None:
         "https://app.example.com:0443/",
         "https://[::2]/",
         "https://[v1.x]/",
-        "https://" + "a" * MAX_URL_LENGTH,
+        "https://a/" + "a" * (MAX_URL_LENGTH - 9),
+        "https://" + "a" * 64 + ".example",
     ],
 )
-def test_refuses_every_other_spelling(url: str) -> None:
-    """Whatever a parser might read in two ways is refused, without being quoted."""
-    with pytest.raises(ValueError, match="must") as refused:
+def test_every_other_url_is_rejected(url: str) -> None:
+    """A URL that parsers could read differently is rejected, without being quoted."""
+    with pytest.raises(ValueError, match="must") as rejected:
         web_url(url)
-    assert not url or url not in str(refused.value)
+    assert not url or url not in str(rejected.value)
 
 
 @pytest.mark.parametrize(
     "value", ["https://app.example.com", "https://app.example.com:80", "http://localhost:8003"]
 )
-def test_takes_origins_as_browsers_send_them(value: str) -> None:
-    """Scheme, host and a port that is not the default one make an origin."""
+def test_origins_are_accepted_as_browsers_send_them(value: str) -> None:
+    """An origin is a scheme, a host and a port other than the default."""
     assert origin(value) == value
 
 
@@ -112,8 +114,8 @@ def test_takes_origins_as_browsers_send_them(value: str) -> None:
         "http://localhost:80",
     ],
 )
-def test_refuses_what_no_browser_sends_as_an_origin(value: str) -> None:
-    """A pattern, a path, a default port or upper case would never match, so it is refused."""
+def test_an_origin_that_no_browser_sends_is_rejected(value: str) -> None:
+    """A pattern, a path, a default port or an upper-case letter would never match."""
     with pytest.raises(ValueError, match="must"):
         origin(value)
 
@@ -128,13 +130,13 @@ def test_refuses_what_no_browser_sends_as_an_origin(value: str) -> None:
         ("nonsense", None),
     ],
 )
-def test_origin_of_a_url_is_what_stands_before_its_path(url: str, expected: str | None) -> None:
-    """The origin of a URL in the grammar is its beginning; there is none of any other."""
+def test_the_origin_of_a_url_is_the_part_before_its_path(url: str, expected: str | None) -> None:
+    """A URL outside the grammar has no origin."""
     assert origin_of(url) == expected
 
 
-def test_loopback_is_told_by_the_host_alone() -> None:
-    """A loopback name in front of another domain is not loopback."""
+def test_only_the_host_decides_whether_a_url_is_loopback() -> None:
+    """A domain that starts with a loopback name is not loopback."""
     assert is_loopback("http://localhost:1/x")
     assert not is_loopback("https://localhost.example.com/")
     assert not is_loopback("nonsense")
@@ -149,7 +151,7 @@ def test_loopback_is_told_by_the_host_alone() -> None:
             "nonsense",
             (
                 "must be an absolute https URL without user info, fragment, backslash, wildcard, "
-                "dot segments, numeric host names, control or non-ASCII characters"
+                "dot segments, numeric or overlong host names, control or non-ASCII characters"
             ),
         ),
         (web_url, "http://a.example", "must use https; http is for loopback hosts only"),
@@ -165,10 +167,70 @@ def test_loopback_is_told_by_the_host_alone() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
+def test_the_message_says_what_is_wrong(
     check: Callable[[str], str], value: str, words: str
 ) -> None:
-    """An operator reads them beside the name of the setting."""
-    with pytest.raises(ValueError, match="must") as refused:
+    """An operator reads it next to the name of the setting."""
+    with pytest.raises(ValueError, match="must") as rejected:
         check(value)
-    assert str(refused.value) == words
+    assert str(rejected.value) == words
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://app.example.com",
+        "http://localhost:8003",
+        "http://acme.localhost:3000",
+        "http://a.b.localhost",
+        "capacitor://localhost",
+        "tauri://localhost",
+        "app://my-app_2.example:8080",
+        "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+    ],
+)
+def test_accepts_origins_of_pages_and_of_native_shells(value: str) -> None:
+    """Web origins, development servers below localhost, and shells with their own scheme."""
+    assert page_origin(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "null",
+        "*",
+        "",
+        "capacitor://*",
+        "capacitor://localhost/",
+        "capacitor://localhost/path",
+        "capacitor://user@localhost",
+        "capacitor:localhost",
+        "Capacitor://localhost",
+        "capacitor://LOCALHOST",
+        "capacitor://localhost:0",
+        "capacitor://localhost\n",
+        "capacitor://.localhost",
+        "1app://localhost",
+        "http://acme.localhost:3000/",
+        "http://acme.localhost:80",
+        "http://Acme.localhost",
+        "http://acme.localhost.evil.example",
+        "http://acmelocalhost",
+        "http://app.example.com",
+        "http://.localhost",
+        "ws://localhost",
+        "wss://localhost",
+        "ftp://localhost",
+        "file://localhost",
+        "data://localhost",
+        "blob://localhost",
+        "about://blank",
+        "javascript://localhost",
+        "view-source://localhost",
+        "x://" + "a" * MAX_URL_LENGTH,
+    ],
+)
+def test_rejects_what_no_page_sends_as_an_origin(value: str) -> None:
+    """No pattern, path, user info or upper case, and no scheme of files or of the web itself."""
+    with pytest.raises(ValueError, match="must"):
+        page_origin(value)

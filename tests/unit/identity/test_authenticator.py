@@ -1,71 +1,219 @@
+from typing import Any
+
 import pytest
 
 from app.errors import ForbiddenOriginError, UnauthenticatedError
-from app.identity.authenticator import Authenticator
-from app.identity.credentials import AUTHORIZATION, CredentialLocation
+from app.identity.authenticator import Authenticator, SourcesAtLocation
+from app.identity.credentials import Credential
 from app.identity.models import Caller
-from tests.support.in_process import told
+from app.identity.source import Source
+from app.identity.sources import build_sources
+from app.identity.token_cache import VerifiedTokenCache
+from app.settings import IdentitySettings
+from app.settings.credentials import AUTHORIZATION, CredentialLocation
+from emulators.issuer import DevelopmentIssuer
+from tests.support.in_process import (
+    Clock,
+    Network,
+    configured_session,
+    credential,
+    identity_with,
+    messages,
+)
 
-HEADER, COOKIE = CredentialLocation("header", "X-Assertion"), CredentialLocation("cookie", "sid")
+HEADER, COOKIE = CredentialLocation("header", "x-assertion"), CredentialLocation("cookie", "sid")
 Header = tuple[bytes, bytes]
 PAGE: list[Header] = [
     (b"origin", b"https://app.example"),
     (b"x-mark", b"1"),
     (b"content-type", b"application/json"),
 ]
+ISSUER = DevelopmentIssuer()
+KEYS, INTROSPECTION = f"{ISSUER.issuer}/jwks", f"{ISSUER.issuer}/introspect"
+INTROSPECTING = {"client_id": "vault", "client_secret": "s3cret", "endpoint": INTROSPECTION}
+UNKNOWN = "iss and aud are those of no configured issuer"
 
 
-class Believed:
-    """Believes everything, under a name of its own."""
+class TrustingSource(Source):
+    """Accepts every credential at one location."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, location: CredentialLocation) -> None:
+        self.name = location.name or "bearer"
+        self.locations = (location,)
 
-    async def caller(self, value: str) -> Caller:
-        """Return a caller of that name."""
-        return Caller("user", self.name, value, value)
+    def recognizes(self, _: Credential) -> bool:
+        """Recognize everything."""
+        return True
+
+    async def caller(self, credential: Credential) -> Caller:
+        """Return a caller whose subject is the credential."""
+        return Caller("user", self.name, credential.value, credential.value)
+
+    async def probe(self) -> str:
+        """Respond."""
+        return "responds"
 
 
-def authenticator(*places: CredentialLocation) -> Authenticator:
-    """Return an authenticator that believes what stands at these places."""
-    sources = {place: Believed(place.name or "bearer") for place in places}
-    return Authenticator(sources, ["https://app.example"], "x-mark")
+def authenticator(*locations: CredentialLocation) -> Authenticator:
+    """Return an authenticator that accepts every credential at these locations."""
+    settings = IdentitySettings.model_validate(
+        {
+            "issuers": {"main": {"issuer": "https://id.example", "audience": "vault-bff"}},
+            "csrf_header": "x-mark",
+        }
+    )
+    return Authenticator(map(TrustingSource, locations), settings, ["https://app.example"])
 
 
 @pytest.mark.parametrize(
-    ("headers", "issuer"),
+    ("headers", "source"),
     [
         ([(b"authorization", b"Bearer abc")], "bearer"),
-        ([(b"x-assertion", b"abc")], "X-Assertion"),
+        ([(b"x-assertion", b"abc")], "x-assertion"),
         ([*PAGE, (b"cookie", b"sid=abc")], "sid"),
         ([(b"authorization", b"Bearer abc"), (b"origin", b"https://evil.example")], "bearer"),
-        ([(b"x-assertion", b"abc"), (b"sec-fetch-site", b"cross-site")], "X-Assertion"),
+        ([(b"x-assertion", b"abc"), (b"sec-fetch-site", b"cross-site")], "x-assertion"),
     ],
 )
-async def test_a_credential_is_judged_by_who_knows_its_place(
-    headers: list[Header], issuer: str
+async def test_a_credential_is_checked_by_the_source_at_its_location(
+    headers: list[Header], source: str
 ) -> None:
-    """What no browser sends by itself is taken from every page."""
+    """Only cookies are restricted to pages of allowed origins."""
     caller = await authenticator(AUTHORIZATION, HEADER, COOKIE).authenticate(headers)
 
-    assert (caller.issuer, caller.subject) == (issuer, "abc")
+    assert (caller.issuer, caller.subject) == (source, "abc")
 
 
 @pytest.mark.parametrize("missing", range(len(PAGE)))
-async def test_a_cookie_counts_only_from_a_page_of_ours(missing: int) -> None:
-    """Each thing that marks such a page is needed."""
+async def test_a_cookie_is_accepted_from_an_allowed_page_only(missing: int) -> None:
+    """Every header that marks such a page is required."""
     headers = [one for i, one in enumerate(PAGE) if i != missing]
 
-    with pytest.raises(ForbiddenOriginError, match="sent by a page of this application"):
+    with pytest.raises(ForbiddenOriginError, match="page may not open"):
         await authenticator(COOKIE).authenticate([*headers, (b"cookie", b"sid=abc")])
 
 
-async def test_where_nobody_takes_bearer_tokens_there_is_no_such_credential() -> None:
-    """A token for another place must not be tried at this one."""
+async def test_a_bearer_token_is_rejected_if_no_source_accepts_bearer_tokens() -> None:
+    """A token for another location must not be accepted at this one."""
     with pytest.raises(UnauthenticatedError) as error:
         await authenticator(HEADER, COOKIE).authenticate([(b"authorization", b"Bearer abc")])
 
-    assert told(error.value) == (
+    assert messages(error.value) == (
         "The access token is not valid.",
-        "no issuer's tokens are taken from the Authorization header",
+        "no issuer accepts tokens in the Authorization header",
+    )
+
+
+def network() -> Network:
+    """Return a network with the development issuer's keys."""
+    return Network({KEYS: {"keys": ISSUER.keys.published()}})
+
+
+def at_one_location(
+    on: Network, cache: VerifiedTokenCache | None = None, **issuers: dict[str, Any]
+) -> SourcesAtLocation:
+    """Return sources of bearer tokens, which are entries for the development issuer."""
+    base = {"issuer": ISSUER.issuer, "audience": "vault-bff", "jwks_uri": KEYS}
+    entries = {
+        name: {**base, "consumer_prefix": f"{name}-", **more} for name, more in issuers.items()
+    }
+    sources = build_sources(identity_with(**entries), on.fetcher)
+    return SourcesAtLocation(sources, VerifiedTokenCache(0) if cache is None else cache)
+
+
+async def rejection(sources: SourcesAtLocation, token: str) -> str | None:
+    """Return the operator's message about a rejected token."""
+    with pytest.raises(UnauthenticatedError) as error:
+        await sources.caller(credential(token))
+    detail, reason = messages(error.value)
+    assert detail == "The access token is not valid."
+    return reason
+
+
+async def test_issuer_and_audience_select_the_source_of_a_token() -> None:
+    """Two entries can have the same issuer URL; a token for neither audience is rejected."""
+    two = at_one_location(network(), one={"audience": "a"}, two={"audience": ["b", "c"]})
+
+    assert (await two.caller(credential(ISSUER.token(aud="a")))).issuer == "one"
+    assert (await two.caller(credential(ISSUER.token(aud=["x", "c"])))).issuer == "two"
+    assert await rejection(two, ISSUER.token(aud="d")) == UNKNOWN
+    assert await rejection(two, ISSUER.token(aud="a", iss="https://other.example")) == UNKNOWN
+
+
+async def test_an_opaque_token_belongs_to_the_issuer_with_introspection() -> None:
+    """Without such an issuer it is rejected; a signed token for another audience is, too."""
+    on = network()
+    opaque = {"introspection": INTROSPECTING, "audience": "b"}
+    both = at_one_location(on, signed={}, opaque=opaque)
+    expires = ISSUER.times()["exp"]
+    claims = {"active": True, "iss": ISSUER.issuer, "aud": "b", "sub": "ada", "exp": expires}
+    on.responses[INTROSPECTION] = claims
+
+    assert (await both.caller(credential("opaque"))).issuer == "opaque"
+    assert (await both.caller(credential(ISSUER.token()))).issuer == "signed"
+    assert await rejection(both, ISSUER.token(aud="d")) == UNKNOWN
+    assert await rejection(at_one_location(on, signed={}), "opaque") == UNKNOWN
+
+
+async def test_a_verified_token_is_cached() -> None:
+    """The same caller is returned again."""
+    cache, token = VerifiedTokenCache(10), ISSUER.token(sub="ada", algorithm="ES256")
+    sources = at_one_location(network(), cache, main={})
+
+    caller = await sources.caller(credential(token))
+
+    assert len(cache) == 1
+    assert cache.get(token) is caller
+    assert await sources.caller(credential(token)) is caller
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"userinfo": True, "userinfo_endpoint": f"{ISSUER.issuer}/userinfo"},
+        {"introspection": INTROSPECTING},
+    ],
+)
+async def test_a_caller_that_depends_on_a_response_of_the_issuer_is_not_cached(
+    more: dict[str, Any],
+) -> None:
+    """The response itself is cached, for as long as it allows."""
+    on, cache, token = network(), VerifiedTokenCache(10), ISSUER.token(sub="ada")
+    on.responses[f"{ISSUER.issuer}/userinfo"] = {"sub": "ada"}
+    on.responses[INTROSPECTION] = {
+        "active": True,
+        "iss": ISSUER.issuer,
+        "aud": "vault-bff",
+        "sub": "ada",
+        "exp": ISSUER.times()["exp"],
+    }
+    sources = at_one_location(on, cache, main=more)
+
+    assert await sources.caller(credential(token)) == await sources.caller(credential(token))
+    assert len(cache) == 0
+
+
+async def test_an_invalid_token_is_not_cached() -> None:
+    """Made-up tokens evict no entry."""
+    cache = VerifiedTokenCache(10)
+    sources = at_one_location(network(), cache, main={})
+
+    for bad in (ISSUER.token(expires_in=-60), ISSUER.token(aud="other"), "opaque"):
+        await rejection(sources, bad)
+    assert len(cache) == 0
+
+
+async def test_a_session_cookie_is_not_parsed_as_a_token() -> None:
+    """The cookies of some frameworks have three parts with dots between them, as tokens do."""
+    url = "https://app.example/me"
+    settings = IdentitySettings.model_validate(
+        {"cookie_sessions": {"app": {"cookie": "sid", "whoami_url": url}}}
+    )
+    on = Network({url: {"sub": "ada"}})
+    cache = VerifiedTokenCache(10, Clock())
+    sources = SourcesAtLocation(build_sources(settings, on.fetcher), cache)
+
+    assert (await sources.caller(credential("eyJ1IjoxfQ.aaa.bbb", COOKIE))).subject == "ada"
+    assert configured_session(settings.cookie_sessions["app"]).setting == (
+        "IDENTITY__COOKIE_SESSIONS__APP"
     )

@@ -1,19 +1,14 @@
 import pytest
 
 from app.errors import AmbiguousCredentialsError, UnauthenticatedError
-from app.identity.credentials import (
-    AUTHORIZATION,
-    MAX_CREDENTIAL_LENGTH,
-    Credential,
-    CredentialFinder,
-    CredentialLocation,
-)
-from tests.support.in_process import told
+from app.identity import credentials
+from app.identity.credentials import MAX_CREDENTIAL_LENGTH, Credential, CredentialFinder
+from app.identity.unverified_token import UnverifiedToken
+from app.settings.credentials import AUTHORIZATION, CredentialLocation
+from tests.support.in_process import messages
 
-HEADER, COOKIE = (
-    CredentialLocation("header", "X-Assertion"),
-    CredentialLocation("cookie", "session"),
-)
+HEADER = CredentialLocation("header", "x-assertion")
+COOKIE = CredentialLocation("cookie", "session")
 EVERY_OCTET = "!#$%&'()*+-./09:<=>?@AZ[]^_`az{|}~"
 
 Header = tuple[bytes, bytes]
@@ -25,7 +20,7 @@ def found(*headers: Header) -> Credential:
 
 
 @pytest.mark.parametrize(
-    ("header", "place", "value"),
+    ("header", "location", "value"),
     [
         ((b"authorization", b"Bearer abc.DEF-1_~+/9=="), AUTHORIZATION, "abc.DEF-1_~+/9=="),
         ((b"authorization", b"bEARER   abc"), AUTHORIZATION, "abc"),
@@ -39,11 +34,11 @@ def found(*headers: Header) -> Credential:
         ((b"cookie", b"session=" + EVERY_OCTET.encode()), COOKIE, EVERY_OCTET),
     ],
 )
-def test_a_credential_is_taken_from_its_place(
-    header: Header, place: CredentialLocation, value: str
+def test_a_credential_is_found_at_its_location(
+    header: Header, location: CredentialLocation, value: str
 ) -> None:
-    """It is what stands there, without the white space around it."""
-    assert found((b"host", b"x.example"), header) == Credential(place, value)
+    """Whitespace around it is removed."""
+    assert found((b"host", b"x.example"), header) == Credential(location, value)
 
 
 @pytest.mark.parametrize(
@@ -56,24 +51,20 @@ def test_a_credential_is_taken_from_its_place(
         (b"proxy-authorization", b"Bearer abc"),
     ],
 )
-def test_what_stands_elsewhere_is_no_credential(header: Header) -> None:
-    """Other headers and other cookies are not looked at; the caller is told what to send."""
+def test_other_headers_and_cookies_are_not_credentials(header: Header) -> None:
+    """Without a credential the caller is not signed in."""
     with pytest.raises(UnauthenticatedError) as error:
         found(header)
 
-    assert error.value.reason == "no credential"
-    assert error.value.detail == (
-        "Send a credential: sign in first, or send an access token in the Authorization header as "
-        "'Bearer <token>'."
-    )
+    assert messages(error.value) == ("You are not signed in.", "no credential")
     assert error.value.presented is False
 
 
-def test_where_no_place_is_configured_only_authorization_counts() -> None:
-    """A cookie or header of any name means nothing then."""
+def test_without_configured_locations_only_authorization_counts() -> None:
+    """No cookie and no other header is a credential then."""
     finder = CredentialFinder([AUTHORIZATION])
 
-    with pytest.raises(UnauthenticatedError, match="Send a credential"):
+    with pytest.raises(UnauthenticatedError, match="not signed in"):
         finder.find([(b"cookie", b"session=abc"), (b"x-assertion", b"abc"), (b"", b"abc")])
     assert finder.find([(b"authorization", b"Bearer abc")]).value == "abc"
 
@@ -89,50 +80,47 @@ def test_where_no_place_is_configured_only_authorization_counts() -> None:
         [(b"authorization", b"nonsense"), (b"x-assertion", b"abc")],
     ],
 )
-def test_two_credentials_are_one_too_many(headers: list[Header]) -> None:
-    """Even equal ones, and even where one of them is none."""
+def test_a_request_with_two_credentials_is_rejected(headers: list[Header]) -> None:
+    """Equal credentials are rejected, too, and so is a second one that is malformed."""
     with pytest.raises(AmbiguousCredentialsError) as error:
         found(*headers)
 
-    assert told(error.value) == ("The request carries more than one credential.", None)
+    assert messages(error.value) == ("The request contains more than one credential.", None)
 
 
-BEARER = "The Authorization header must be 'Bearer <token>'."
 MALFORMED = "The credential is malformed."
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "detail", "reason"),
+    ("name", "value", "reason"),
     [
-        ("authorization", b"", BEARER, "not a bearer token"),
-        ("authorization", b"abc", BEARER, "not a bearer token"),
-        ("authorization", b"Bearer", BEARER, "not a bearer token"),
-        ("authorization", b"Bearerabc", BEARER, "not a bearer token"),
-        ("authorization", b"Basic abc", BEARER, "not a bearer token"),
-        ("authorization", b"Bearer a b", BEARER, "not a bearer token"),
-        ("authorization", b"Bearer\tabc", BEARER, "not a bearer token"),
-        ("authorization", b"Bearer a=b", BEARER, "not a bearer token"),
-        ("authorization", b"Bearer \xff", BEARER, "not a bearer token"),
-        ("x-assertion", b"", MALFORMED, "malformed value in header X-Assertion"),
-        ("x-assertion", b"a:b", MALFORMED, "malformed value in header X-Assertion"),
-        ("x-assertion", b"a\xff", MALFORMED, "malformed value in header X-Assertion"),
-        ("cookie", b"session", MALFORMED, "malformed value in cookie session"),
-        ("cookie", b"session=", MALFORMED, "malformed value in cookie session"),
-        ("cookie", b'session="abc"', MALFORMED, "malformed value in cookie session"),
-        ("cookie", b"session=a b", MALFORMED, "malformed value in cookie session"),
-        ("cookie", b"session=a,b", MALFORMED, "malformed value in cookie session"),
-        ("cookie", b"session=a\\b", MALFORMED, "malformed value in cookie session"),
-        ("cookie", b"session=\xff", MALFORMED, "malformed value in cookie session"),
+        ("authorization", b"", "the Authorization header is not Bearer"),
+        ("authorization", b"abc", "the Authorization header is not Bearer"),
+        ("authorization", b"Bearer", "the Authorization header is not Bearer"),
+        ("authorization", b"Bearerabc", "the Authorization header is not Bearer"),
+        ("authorization", b"Basic abc", "the Authorization header is not Bearer"),
+        ("authorization", b"Bearer a b", "the Authorization header is not Bearer"),
+        ("authorization", b"Bearer\tabc", "the Authorization header is not Bearer"),
+        ("authorization", b"Bearer a=b", "the Authorization header is not Bearer"),
+        ("authorization", b"Bearer \xff", "the Authorization header is not Bearer"),
+        ("x-assertion", b"", "malformed value in header x-assertion"),
+        ("x-assertion", b"a:b", "malformed value in header x-assertion"),
+        ("x-assertion", b"a\xff", "malformed value in header x-assertion"),
+        ("cookie", b"session", "malformed value in cookie session"),
+        ("cookie", b"session=", "malformed value in cookie session"),
+        ("cookie", b'session="abc"', "malformed value in cookie session"),
+        ("cookie", b"session=a b", "malformed value in cookie session"),
+        ("cookie", b"session=a,b", "malformed value in cookie session"),
+        ("cookie", b"session=a\\b", "malformed value in cookie session"),
+        ("cookie", b"session=\xff", "malformed value in cookie session"),
     ],
 )
-def test_a_credential_of_another_form_is_refused(
-    name: str, value: bytes, detail: str, reason: str
-) -> None:
-    """The caller reads what form it must have, and the operator where it stood."""
+def test_a_malformed_credential_is_rejected(name: str, value: bytes, reason: str) -> None:
+    """The operator's message names the location."""
     with pytest.raises(UnauthenticatedError) as error:
         found((name.encode(), value))
 
-    assert told(error.value) == (detail, reason)
+    assert messages(error.value) == (MALFORMED, reason)
     assert error.value.presented is True
 
 
@@ -140,19 +128,35 @@ def test_a_credential_of_another_form_is_refused(
     ("name", "before"),
     [(b"authorization", b"Bearer "), (b"x-assertion", b""), (b"cookie", b"session=")],
 )
-def test_a_credential_has_a_greatest_length(name: bytes, before: bytes) -> None:
-    """One of that length is looked at, one beyond it is not."""
-    room = MAX_CREDENTIAL_LENGTH - (len(before) if name == b"authorization" else 0)
-    assert found((name, b" " + before + b"a" * room + b" ")).value == "a" * room
+def test_a_credential_has_a_maximum_length(name: bytes, before: bytes) -> None:
+    """A longer one is rejected before it is parsed."""
+    length = MAX_CREDENTIAL_LENGTH - (len(before) if name == b"authorization" else 0)
+    assert found((name, b" " + before + b"a" * length + b" ")).value == "a" * length
 
     with pytest.raises(UnauthenticatedError) as error:
-        found((name, before + b"a" * (room + 1)))
-    assert told(error.value) == ("The credential is too long.", "credential too long")
+        found((name, before + b"a" * (length + 1)))
+    assert messages(error.value) == ("The credential is too long.", "credential too long")
 
 
-def test_a_credential_does_not_show_its_value() -> None:
-    """Whoever logs one logs its place."""
+def test_the_repr_of_a_credential_contains_no_value() -> None:
+    """A log line with a credential contains its location only."""
     shown = repr(found((b"cookie", b"session=s3cret")))
 
     assert "session" in shown
     assert "s3cret" not in shown
+
+
+def test_a_credential_is_parsed_as_a_token_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session cookie may look like a token, so a credential is parsed only for token sources."""
+    parsed: list[str] = []
+
+    def parse(text: str) -> UnverifiedToken | None:
+        parsed.append(text)
+        return None
+
+    monkeypatch.setattr(credentials, "parse", parse)
+    credential = found((b"authorization", b"Bearer abc"))
+    assert parsed == []
+
+    assert [credential.signed_token(), credential.signed_token()] == [None, None]
+    assert parsed == ["abc"]

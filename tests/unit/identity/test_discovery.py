@@ -6,31 +6,31 @@ import pytest
 from app.errors import IdentityProviderUnavailableError
 from app.identity.discovery import Discovery
 from app.settings import IssuerSettings
-from tests.support.in_process import Network, told
+from tests.support.in_process import Network, messages
 
 ISSUER = "https://id.example/tenant"
 NO_URL = (
     "must be an absolute https URL without user info, fragment, backslash, wildcard, dot segments, "
-    "numeric host names, control or non-ASCII characters"
+    "numeric or overlong host names, control or non-ASCII characters"
 )
 DOCUMENT = f"{ISSUER}/.well-known/openid-configuration"
 
 
 def discovery(network: Network, issuer: str = ISSUER) -> Discovery:
-    """Return what an issuer on this network says about itself."""
+    """Return the metadata of an issuer on this network."""
     return Discovery(IssuerSettings(issuer=issuer, audience="vault-bff"), network.fetcher)
 
 
-async def test_a_configured_endpoint_is_not_asked_for() -> None:
-    """The operator's word comes first."""
+async def test_a_configured_endpoint_causes_no_request() -> None:
+    """The setting precedes the metadata."""
     network = Network()
 
     assert await discovery(network).endpoint("jwks_uri", "https://x.example") == "https://x.example"
-    assert network.asked == []
+    assert network.requests == []
 
 
-async def test_the_document_is_fetched_once_until_it_is_forgotten() -> None:
-    """It holds every endpoint; who comes while it is on its way waits for the same one."""
+async def test_the_document_is_fetched_once_until_it_is_invalidated() -> None:
+    """It contains every endpoint; simultaneous requests share a fetch."""
     document = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/a", "userinfo_endpoint": f"{ISSUER}/b"}
     network = Network({DOCUMENT: document})
     found = discovery(network)
@@ -41,14 +41,14 @@ async def test_the_document_is_fetched_once_until_it_is_forgotten() -> None:
     assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
     assert network.urls() == [DOCUMENT]
 
-    found.forget()
+    found.invalidate()
     document["jwks_uri"] = f"{ISSUER}/c"
     assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/c"
     assert network.urls() == [DOCUMENT, DOCUMENT]
 
 
 async def test_a_slash_at_the_end_of_an_issuer_is_not_doubled() -> None:
-    """Its document is at the same place as without one; its name keeps the slash."""
+    """The URL of the document is the same without it; the name of the issuer keeps it."""
     network = Network({DOCUMENT: {"issuer": f"{ISSUER}/", "jwks_uri": f"{ISSUER}/a"}})
 
     assert await discovery(network, f"{ISSUER}/").endpoint("jwks_uri", None) == f"{ISSUER}/a"
@@ -57,9 +57,9 @@ async def test_a_slash_at_the_end_of_an_issuer_is_not_doubled() -> None:
 @pytest.mark.parametrize(
     ("document", "what"),
     [
-        ([], "it is another issuer's"),
-        ({"jwks_uri": f"{ISSUER}/a"}, "it is another issuer's"),
-        ({"issuer": f"{ISSUER}/", "jwks_uri": f"{ISSUER}/a"}, "it is another issuer's"),
+        ([], "it belongs to another issuer"),
+        ({"jwks_uri": f"{ISSUER}/a"}, "it belongs to another issuer"),
+        ({"issuer": f"{ISSUER}/", "jwks_uri": f"{ISSUER}/a"}, "it belongs to another issuer"),
         (
             {"issuer": ISSUER},
             f"jwks_uri {NO_URL}",
@@ -78,20 +78,20 @@ async def test_a_slash_at_the_end_of_an_issuer_is_not_doubled() -> None:
         ),
     ],
 )
-async def test_what_an_issuer_cannot_mean_is_not_believed(document: Any, what: str) -> None:
-    """Keys of another issuer, no URL, one without TLS, or one on this very host."""
+async def test_unusable_metadata_is_rejected(document: Any, what: str) -> None:
+    """Metadata of another issuer, a missing URL, one without TLS, or one on this host."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await discovery(Network({DOCUMENT: document})).endpoint("jwks_uri", None)
 
-    assert told(error.value) == (
-        "The identity provider cannot be used just now; try again shortly.",
+    assert messages(error.value) == (
+        "The identity provider cannot be used right now. Try again shortly.",
         f"discovery document of {ISSUER}: {what}",
     )
     assert error.value.retry_after == 30
 
 
-async def test_an_issuer_on_this_host_may_have_its_endpoints_here() -> None:
-    """As the development issuer has."""
+async def test_an_issuer_on_this_host_may_have_its_endpoints_on_this_host() -> None:
+    """The development issuer does."""
     local = "http://localhost:8002"
     document = {"issuer": local, "jwks_uri": f"{local}/jwks"}
     network = Network({f"{local}/.well-known/openid-configuration": document})

@@ -5,16 +5,17 @@ import httpx
 import pytest
 
 from app.common.circuit_breaker import Thresholds
+from app.common.transport import NoDescriptorError
 from app.errors import IdentityProviderUnavailableError
 from app.identity.fetch import MAX_RESPONSE_BYTES, Fetcher, Response
-from tests.support.in_process import Body, Network, told
+from tests.support.in_process import Body, Network, messages
 
 URL = "https://id.example/document"
 OTHER = "https://id.example/other"
 
 
 def outcomes(network: Network) -> dict[str, float]:
-    """Return how many requests to the issuer's host ended in which way."""
+    """Return the number of requests to the issuer's host, by outcome."""
     samples = (
         (outcome, network.metrics.registry.get_sample_value(
             "vault_bff_identity_requests_total", {"host": "id.example", "outcome": outcome}
@@ -28,7 +29,7 @@ async def failure(fetcher: Fetcher, url: str = URL) -> tuple[str | None, float |
     """Return the operator's message and the retry time of a failed request."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await fetcher.get_json(url)
-    detail, reason = told(error.value)
+    detail, reason = messages(error.value)
     assert detail == "The identity provider cannot be reached right now. Try again shortly."
     return reason, error.value.retry_after
 
@@ -40,7 +41,7 @@ async def test_a_get_request_asks_for_uncompressed_json() -> None:
     response = await network.fetcher.get(URL, {"cookie": "sid=abc"})
 
     assert response.json() == {"a": [1]}
-    [request] = network.asked
+    [request] = network.requests
     assert (request.method, str(request.url)) == ("GET", URL)
     assert request.headers["accept"] == "application/json"
     assert request.headers["accept-encoding"] == "identity"
@@ -58,7 +59,7 @@ async def test_a_form_is_posted(auth: httpx.BasicAuth | None, header: str | None
     response = await network.fetcher.post_form(URL, {"token": "a b&c"}, auth)
 
     assert response == Response(URL, 200, b'{"active": false}')
-    [request] = network.asked
+    [request] = network.requests
     assert (request.method, request.content) == ("POST", b"token=a+b%26c")
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     assert request.headers["accept-encoding"] == "identity"
@@ -71,13 +72,13 @@ async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
     network = Network({URL: httpx.Response(status, headers={"location": OTHER}, stream=Body(b"x"))})
 
     assert await network.fetcher.get(URL, {"a": "b"}) == Response(URL, status, b"x")
-    assert network.asked[0].headers["a"] == "b"
+    assert network.requests[0].headers["a"] == "b"
     assert network.urls() == [URL]
     assert outcomes(network) == {"answered" if status < 500 else "failed": 1}
 
 
 @pytest.mark.parametrize(
-    ("answer", "what", "outcome"),
+    ("response", "what", "outcome"),
     [
         (500, "responded with 500", "failed"),
         (503, "responded with 503", "failed"),
@@ -88,16 +89,16 @@ async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
         (httpx.ReadTimeout("x"), "no response within 5 s", "failed"),
         (
             b"[1{",
-            "responded with text that is not JSON: Expecting ',' delimiter at character 2",
+            "responded with text that is not valid JSON: Expecting ',' delimiter at character 2",
             "answered",
         ),
     ],
 )
 async def test_everything_but_a_json_document_is_one_error(
-    answer: Any, what: str, outcome: str
+    response: Any, what: str, outcome: str
 ) -> None:
     """The caller may try again in five seconds; the operator reads what the endpoint did."""
-    network = Network({URL: answer})
+    network = Network({URL: response})
 
     assert await failure(network.fetcher) == (f"{URL}: {what}", 5)
     assert outcomes(network) == {outcome: 1}
@@ -126,7 +127,7 @@ async def test_the_whole_exchange_has_a_time_limit() -> None:
             await asyncio.sleep(0)
         return 200
 
-    network.answers[URL] = late
+    network.responses[URL] = late
 
     assert await failure(network.fetcher_with(0)) == (f"{URL}: no response within 0 s", 5)
     assert outcomes(network) == {"failed": 1}
@@ -134,12 +135,12 @@ async def test_the_whole_exchange_has_a_time_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [502, 503, 504, httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.ReadTimeout("x")],
 )
-async def test_no_requests_are_sent_to_an_endpoint_that_fails(answer: Any) -> None:
+async def test_no_requests_are_sent_to_an_endpoint_that_fails(response: Any) -> None:
     """Its circuit breaker opens; other endpoints on the same host have their own."""
-    network = Network({URL: answer, OTHER: []})
+    network = Network({URL: response, OTHER: []})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2, open_seconds=40))
     for _ in range(2):
         await failure(fetcher)
@@ -154,7 +155,7 @@ async def test_no_requests_are_sent_to_an_endpoint_that_fails(answer: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         400,
         401,
@@ -170,26 +171,46 @@ async def test_no_requests_are_sent_to_an_endpoint_that_fails(answer: Any) -> No
         ValueError("Try again"),
     ],
 )
-async def test_a_response_to_one_credential_does_not_open_the_breaker(answer: Any) -> None:
+async def test_a_response_to_one_credential_does_not_open_the_breaker(response: Any) -> None:
     """Otherwise a few made-up credentials would lock out every caller."""
-    network = Network({URL: answer})
+    network = Network({URL: response})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2))
     for _ in range(4):
         with pytest.raises((IdentityProviderUnavailableError, ValueError), match="Try again"):
             await fetcher.get_json(URL)
 
-    assert len(network.asked) == 4
+    assert len(set(network.urls())) == 1
+    assert len(network.requests) in {4, 8}
+
+
+@pytest.mark.parametrize("error", [httpx.RemoteProtocolError("x"), httpx.ReadError("x")])
+async def test_a_request_is_repeated_once_after_a_broken_connection(error: Exception) -> None:
+    """The server may have closed a pooled connection in the moment that it was used."""
+    network, broken = Network(), [error]
+
+    async def break_once() -> Any:
+        if broken:
+            raise broken.pop()
+        return {"active": False}
+
+    network.responses[URL] = break_once
+
+    response = await network.fetcher.post_form(URL, {"token": "a"})
+
+    assert response.json() == {"active": False}
+    assert [request.content for request in network.requests] == [b"token=a"] * 2
+    assert outcomes(network) == {"answered": 1}
 
 
 @pytest.mark.parametrize(
-    ("answer", "failing"), [(503, True), (500, False), (404, False), (b"<h1>", False)]
+    ("response", "failing"), [(503, True), (500, False), (404, False), (b"<h1>", False)]
 )
 async def test_an_error_says_whether_every_credential_is_affected(
-    answer: Any, *, failing: bool
+    response: Any, *, failing: bool
 ) -> None:
     """A response may be about one credential only; a failing endpoint is not."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
-        await Network({URL: answer}).fetcher.get_json(URL)
+        await Network({URL: response}).fetcher.get_json(URL)
 
     assert error.value.endpoint_failing is failing
 
@@ -200,9 +221,26 @@ async def test_a_few_failures_do_not_open_the_breaker() -> None:
     for _ in range(5):
         await failure(network.fetcher)
 
-    assert len(network.asked) == 5
+    assert len(network.requests) == 5
 
 
 def test_a_response_shows_nothing_of_its_body() -> None:
     """A body holds claims about people."""
     assert "ada" not in repr(Response(URL, 200, b"ada"))
+
+
+async def test_running_out_of_descriptors_is_not_a_failure_of_the_endpoint() -> None:
+    """No request was sent, so the breaker stays closed; the operator learns the reason."""
+    network = Network({URL: NoDescriptorError("too many open files")})
+    fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2))
+    reasons = [(await failure(fetcher))[0] for _ in range(5)]
+    network.responses[URL] = {"a": [1]}
+    document = await fetcher.get_json(URL)
+
+    assert set(reasons) == {
+        f"{URL}: no file descriptor left for a connection: raise the limit on open files"
+    }
+    assert document == {"a": [1]}
+    assert network.metrics.registry.get_sample_value(
+        "vault_bff_out_of_file_descriptors_total", {"connection": "identity"}
+    ) == len(reasons)

@@ -9,7 +9,7 @@ from app.identity.discovery import Discovery
 from app.identity.jwks import Jwks, JwksState
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
-from tests.support.in_process import Clock, Network, told
+from tests.support.in_process import Clock, Network, messages
 
 KEYS = "https://id.example/keys"
 DISCOVERY = "https://id.example/.well-known/openid-configuration"
@@ -28,26 +28,26 @@ def keys(network: Network, clock: Clock, jwks_uri: str | None = KEYS) -> Jwks:
 
 
 async def unavailable(jwks: Jwks, kid: str = "one") -> str | None:
-    """Return the operator's reason why a key cannot be had, having checked the caller's."""
+    """Return the operator's message when keys are unavailable."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await jwks.key(kid, "RS256")
-    detail, reason = told(error.value)
+    detail, reason = messages(error.value)
     assert (detail, error.value.retry_after) == (UNREACHABLE, 30)
     return reason
 
 
 async def unknown(jwks: Jwks, kid: str) -> None:
-    """Make sure that the issuer lacks a key."""
+    """Assert that the issuer has no such key."""
     with pytest.raises(UnauthenticatedError) as error:
         await jwks.key(kid, "RS256")
-    assert told(error.value) == (
+    assert messages(error.value) == (
         "The access token is not valid.",
-        "signed with a key the issuer lacks",
+        "the issuer has no key with this kid and algorithm",
     )
 
 
-async def test_the_state_tells_what_there_is() -> None:
-    """Before the first fetch there is nothing; afterwards keys, their age, and no error."""
+async def test_the_state_contains_the_number_and_age_of_the_keys() -> None:
+    """Before the first fetch there are none; beyond the maximum age they are not usable."""
     clock = Clock()
     jwks = keys(Network({KEYS: ROTATED}), clock)
     assert jwks.state() == JwksState(keys=0, age_seconds=None, usable=False, error=None)
@@ -61,7 +61,7 @@ async def test_the_state_tells_what_there_is() -> None:
 
 
 async def test_the_first_token_fetches_the_keys_and_the_second_does_not() -> None:
-    """What is at hand is not asked for."""
+    """A cached key is used without a request."""
     network = Network({KEYS: RSA})
     jwks = keys(network, Clock())
 
@@ -70,15 +70,15 @@ async def test_the_first_token_fetches_the_keys_and_the_second_does_not() -> Non
     assert network.urls() == [KEYS]
 
 
-async def test_keys_are_found_by_discovery_and_looked_for_anew_after_a_failure() -> None:
-    """The issuer may have moved them: what it said last is not believed any longer."""
+async def test_the_metadata_is_fetched_again_after_a_failure() -> None:
+    """The issuer may have moved its keys to another URL."""
     clock = Clock()
     network = Network({DISCOVERY: {"issuer": "https://id.example", "jwks_uri": KEYS}})
     jwks = keys(network, clock, jwks_uri=None)
     with capture_logs() as logs:
         assert await unavailable(jwks) == f"{KEYS}: responded with 404"
-    network.answers[DISCOVERY]["jwks_uri"] = "https://id.example/moved"
-    network.answers["https://id.example/moved"] = RSA
+    network.responses[DISCOVERY]["jwks_uri"] = "https://id.example/moved"
+    network.responses["https://id.example/moved"] = RSA
     clock.now += 2
 
     assert (await jwks.key("one", "RS256")).kid == "one"
@@ -102,88 +102,88 @@ async def test_keys_are_found_by_discovery_and_looked_for_anew_after_a_failure()
         (IdentityProviderUnavailableError("x"), "unavailable"),
     ],
 )
-async def test_a_fetch_that_fails_says_why(document: Any, reason: str) -> None:
-    """Whoever needs the keys is told to come again; the operator reads what came instead."""
+async def test_a_failed_fetch_has_a_reason(document: Any, reason: str) -> None:
+    """The caller may try again later; the operator reads why the fetch failed."""
     jwks = keys(Network({KEYS: document}), Clock())
 
     assert await unavailable(jwks) == reason
     assert jwks.state() == JwksState(keys=0, age_seconds=None, usable=False, error=reason)
 
 
-async def test_without_keys_an_issuer_is_asked_again_soon() -> None:
-    """After two seconds, and then the trouble is over."""
+async def test_without_keys_the_next_fetch_is_soon() -> None:
+    """It is two seconds after a failed one, and its success clears the error."""
     network, clock = Network(), Clock()
     jwks = keys(network, clock)
     await unavailable(jwks)
-    network.answers[KEYS] = RSA
+    network.responses[KEYS] = RSA
     clock.now += 1.9
     await unavailable(jwks)
-    assert len(network.asked) == 1
+    assert len(network.requests) == 1
     clock.now += 0.1
 
     assert (await jwks.key("one", "RS256")).kid == "one"
     assert jwks.state().error is None
 
 
-async def test_keys_are_renewed_at_their_age_and_tried_again_after_a_rest() -> None:
-    """They serve on meanwhile; a token with another key cannot be judged."""
+async def test_keys_are_refreshed_at_their_age_and_again_after_a_cooldown() -> None:
+    """Meanwhile they are used; a token with another key is a 503."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
-    network.answers[KEYS] = 503
-    asked = []
+    network.responses[KEYS] = 503
+    counts = []
     for later in (599, 1, 0, 29.9, 0.1, 30):
         clock.now += later
         await jwks.refresh_if_due()
-        asked.append(len(network.asked))
+        counts.append(len(network.requests))
 
-    assert asked == [1, 2, 2, 2, 3, 4]
+    assert counts == [1, 2, 2, 2, 3, 4]
     assert (await jwks.key("one", "RS256")).kid == "one"
     assert await unavailable(jwks, "two") == f"{KEYS}: responded with 503"
     assert await unavailable(jwks, "three") == f"{KEYS}: responded with 503"
-    assert len(network.asked) == 5
+    assert len(network.requests) == 5
 
 
-async def test_keys_beyond_their_hard_age_serve_nobody() -> None:
-    """While the issuer does not answer, nothing can be judged then."""
+async def test_keys_beyond_the_maximum_age_verify_no_token() -> None:
+    """While the issuer does not respond, every token is a 503."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
-    network.answers[KEYS] = 503
+    network.responses[KEYS] = 503
     clock.now += 86_401
 
     assert await unavailable(jwks) == f"{KEYS}: responded with 503"
-    assert len(network.asked) == 2
+    assert len(network.requests) == 2
 
 
-async def test_a_key_at_hand_is_known_without_asking() -> None:
-    """Until the issuer withdraws it, or it is too old to serve."""
+async def test_a_cached_key_is_found_without_a_request() -> None:
+    """It is found until the issuer withdraws it, or it exceeds the maximum age."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
-    assert jwks.at_hand("one", "RS256") is None
+    assert jwks.cached_key("one", "RS256") is None
     key = await jwks.key("one", "RS256")
-    assert jwks.at_hand("one", "RS256") is key
-    assert jwks.at_hand("one", "ES256") is None
-    assert jwks.at_hand("two", "RS256") is None
+    assert jwks.cached_key("one", "RS256") is key
+    assert jwks.cached_key("one", "ES256") is None
+    assert jwks.cached_key("two", "RS256") is None
     clock.now += 600
     await jwks.refresh_if_due()
-    assert jwks.at_hand("one", "RS256") == key  # The issuer published the same one anew.
+    assert jwks.cached_key("one", "RS256") == key  # The issuer still publishes it.
     clock.now += 86_401
 
-    assert jwks.at_hand("one", "RS256") is None
-    network.answers[KEYS] = {"keys": [{**SECOND, "kid": "one"}]}
+    assert jwks.cached_key("one", "RS256") is None
+    network.responses[KEYS] = {"keys": [{**SECOND, "kid": "one"}]}
     await jwks.refresh_if_due()
-    assert jwks.at_hand("one", "RS256") != key
-    assert len(network.asked) == 3
+    assert jwks.cached_key("one", "RS256") != key
+    assert len(network.requests) == 3
 
 
 async def test_a_rotation_is_noticed_and_logged_once() -> None:
-    """A new key is fetched when it is first seen; an unchanged set is not worth a line."""
+    """A new key is fetched when a token first names it; an unchanged set causes no log event."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     with capture_logs() as logs:
         await unknown(jwks, "two")
-        network.answers[KEYS] = ROTATED
+        network.responses[KEYS] = ROTATED
         await unknown(jwks, "two")
         clock.now += 30
         await unknown(jwks, "two")
@@ -194,29 +194,29 @@ async def test_a_rotation_is_noticed_and_logged_once() -> None:
 
     changed = {"event": "jwks_changed", "log_level": "info", "issuer": "main"}
     assert logs == [{**changed, "keys": 1, "left_out": 0}, {**changed, "keys": 2, "left_out": 1}]
-    assert len(network.asked) == 4
+    assert len(network.requests) == 4
 
 
-async def test_a_change_of_the_set_lets_unknown_ids_be_looked_for_again() -> None:
-    """What the issuer lacked before it rotated says nothing about afterwards."""
+async def test_after_a_change_of_the_set_unknown_ids_can_cause_a_fetch_again() -> None:
+    """The issuer may have added their keys."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await unknown(jwks, "first")
     clock.now += 29
     await unknown(jwks, "later")
-    network.answers[KEYS] = ROTATED
+    network.responses[KEYS] = ROTATED
     clock.now += 1
     await jwks.key("two", "RS256")
-    before = len(network.asked)
+    before = len(network.requests)
     clock.now += 30
     await unknown(jwks, "later")
 
-    assert len(network.asked) == before + 1
+    assert len(network.requests) == before + 1
 
 
 @pytest.mark.parametrize("begins", ["request", "background"])
-async def test_everybody_waits_for_a_fetch_under_way(begins: str) -> None:
-    """Whoever began it: it is one, and a new key is there for all when it ends."""
+async def test_requests_during_a_fetch_wait_for_it(begins: str) -> None:
+    """There is one fetch, whether a request or the background began it."""
     network, clock, let = Network({KEYS: RSA}), Clock(), asyncio.Event()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
@@ -226,7 +226,7 @@ async def test_everybody_waits_for_a_fetch_under_way(begins: str) -> None:
         await let.wait()
         return ROTATED
 
-    network.answers[KEYS] = slow
+    network.responses[KEYS] = slow
     request, background = (lambda: jwks.key("two", "RS256")), jwks.refresh_if_due
     first, then = (request, background) if begins == "request" else (background, request)
     tasks = []
@@ -238,15 +238,15 @@ async def test_everybody_waits_for_a_fetch_under_way(begins: str) -> None:
     let.set()
     await asyncio.gather(*tasks)
 
-    assert len(network.asked) == 2
+    assert len(network.requests) == 2
 
 
-async def test_a_key_that_is_published_late_is_found_however_often_it_is_asked_for() -> None:
-    """Its tokens are in use already: asking for it all the time must not put it off for ever."""
+async def test_a_key_that_is_published_late_is_found_despite_many_requests() -> None:
+    """Tokens with it are in use already, and they must not postpone the fetch each time."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await unknown(jwks, "two")
-    network.answers[KEYS] = ROTATED
+    network.responses[KEYS] = ROTATED
     for _ in range(59):
         clock.now += 1
         await unknown(jwks, "two")

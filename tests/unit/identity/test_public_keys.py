@@ -8,12 +8,12 @@ from app.identity.public_keys import MAX_KEYS, MIN_RSA_BITS, PublicKey, matching
 from emulators.issuer import DevelopmentIssuer
 from tests.support.signing import encoded, roca_modulus
 
-# Making one takes a while, and the emulator's serves the whole process.
+# Generating a key is slow, and the emulator shares one in the process.
 RSA = dict(DevelopmentIssuer().keys.signing_key("RS256").as_dict(private=False))
 
 
 def fit(**members: Any) -> list[frozenset[str]]:
-    """Return for which algorithms a key with these members is fit; nothing where it is not."""
+    """Return the algorithms of a key with these members; an empty list if it is left out."""
     spare = {**RSA, "kid": "spare"}
     it = {**RSA, "kid": "it", "use": None, **members}
     it = {name: value for name, value in it.items() if value is not None}
@@ -21,8 +21,8 @@ def fit(**members: Any) -> list[frozenset[str]]:
     return [key.algorithms for key in keys if key.kid == "it"]
 
 
-def test_a_key_is_fit_for_the_algorithms_of_its_type_or_for_its_own() -> None:
-    """An `alg` of the key's own narrows it down to that one."""
+def test_a_key_has_the_algorithms_of_its_type_or_its_own() -> None:
+    """A key with `alg` may be used with that algorithm only."""
     assert fit() == [frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})]
     assert fit(alg="PS256") == [frozenset({"PS256"})]
     assert fit(use="sig", key_ops=["verify"]) != []
@@ -50,34 +50,34 @@ def test_a_key_is_fit_for_the_algorithms_of_its_type_or_for_its_own() -> None:
         {"kty": "OKP", "crv": "X25519", "x": "AA"},
     ],
 )
-def test_a_key_that_is_not_for_our_signatures_is_left_out(members: dict[str, Any]) -> None:
-    """Encryption keys, secrets, short keys, other curves and nonsense verify nothing."""
+def test_a_key_that_cannot_verify_signatures_is_left_out(members: dict[str, Any]) -> None:
+    """Encryption keys, secrets, short keys, other curves and malformed keys verify nothing."""
     assert fit(**members) == []
 
 
 @pytest.mark.parametrize("jwks", [None, [], {}, {"keys": {}}, {"keys": []}, {"keys": [1]}])
-def test_what_is_no_key_set_is_refused(jwks: Any) -> None:
-    """A document without one usable key is no reason to forget those at hand."""
+def test_a_document_without_a_usable_key_is_an_error(jwks: Any) -> None:
+    """Such a document does not replace the cached keys."""
     with pytest.raises(ValueError, match="JWK Set"):
         public_keys(jwks)
 
 
-def test_a_symmetric_key_is_never_taken() -> None:
-    """A secret in a published set would let everybody sign."""
+def test_a_symmetric_key_is_left_out() -> None:
+    """With a secret in a published set anyone could sign."""
     secret = OctKey.generate_key(256).as_dict(private=True)
     with pytest.raises(ValueError, match="usable"):
         public_keys({"keys": [secret]})
 
 
-def test_private_halves_are_dropped() -> None:
-    """An issuer that publishes too much does not make us keep it."""
+def test_the_private_half_of_a_key_is_not_kept() -> None:
+    """An issuer may publish it by mistake."""
     keys, _ = public_keys({"keys": [ECKey.generate_key("P-256").as_dict(private=True)]})
 
     assert not keys[0].key.is_private
 
 
-def test_a_token_without_a_key_id_is_judged_by_the_only_key_that_fits() -> None:
-    """One key that fits is used; of two, none: a token must not choose among keys."""
+def test_a_token_without_a_key_id_is_verified_by_the_only_key_that_fits() -> None:
+    """If two keys fit, none is used: a token must not choose among keys."""
     one, _ = public_keys({"keys": [RSA, ECKey.generate_key("P-256").as_dict(private=False)]})
     two, _ = public_keys({"keys": [RSA, {**RSA, "kid": "other"}]})
 
@@ -94,10 +94,8 @@ def test_a_token_without_a_key_id_is_judged_by_the_only_key_that_fits() -> None:
         (OKPKey.generate_key("Ed25519"), {"EdDSA", "Ed25519"}),
     ],
 )
-def test_a_curve_is_fit_for_its_own_algorithm(
-    key: ECKey | OKPKey, algorithms: frozenset[str]
-) -> None:
-    """One curve, one algorithm, under all of its names; the key itself is the published one."""
+def test_a_curve_has_its_own_algorithm(key: ECKey | OKPKey, algorithms: frozenset[str]) -> None:
+    """Each curve has one algorithm, with all of its names; the key is the published one."""
     published = key.as_dict(private=False)
     [made], left_out = public_keys({"keys": [{**published, "kid": "it"}]})
 
@@ -115,22 +113,22 @@ def test_a_curve_is_fit_for_its_own_algorithm(
         {"use": "sig", "key_ops": ["verify"]},
     ],
 )
-def test_a_key_that_says_that_it_verifies_is_taken(members: dict[str, Any]) -> None:
-    """What it does not say does not count against it; one member that forbids it does."""
+def test_a_key_whose_members_allow_verification_is_kept(members: dict[str, Any]) -> None:
+    """A missing member allows it; one member that forbids it is enough to leave the key out."""
     assert fit(**members) == fit() != []
     assert fit(**{**members, "use": "enc"}) == []
     assert fit(**{**members, "key_ops": ["sign"]}) == []
 
 
 def test_a_key_may_have_no_id() -> None:
-    """Then it is found by its algorithm alone."""
+    """Such a key is found by its algorithm."""
     [key], _ = public_keys({"keys": [{**RSA, "kid": None}]})
 
     assert key.kid is None
 
 
 def test_a_key_that_is_too_short_is_left_out() -> None:
-    """RFC 7518 section 3.3: an RSA key has 2048 bits or more, and the spare one has just those."""
+    """RFC 7518 section 3.3: an RSA key has at least 2048 bits."""
     with pytest.warns(SecurityWarning):
         short = RSAKey.generate_key(1024).as_dict(private=False)
     with pytest.warns(SecurityWarning):
@@ -153,8 +151,8 @@ def test_a_key_without_the_roca_weakness_is_kept() -> None:
     assert fits == [fit()] * len(others)
 
 
-def test_a_set_is_read_up_to_a_greatest_number_of_keys() -> None:
-    """Keys beyond that number are left out, and counted as such, as is every malformed one."""
+def test_a_set_is_read_up_to_a_maximum_number_of_keys() -> None:
+    """Keys beyond that number and malformed keys are counted as left out."""
     keys, left_out = public_keys({"keys": [{"kty": "RSA"}, 5, *[RSA] * (MAX_KEYS - 1)]})
 
     assert (len(keys), left_out) == (MAX_KEYS - 2, 3)
@@ -168,8 +166,8 @@ def test_a_set_is_read_up_to_a_greatest_number_of_keys() -> None:
         ({"keys": []}, "the JWK Set has no usable key"),
     ],
 )
-def test_the_operator_reads_what_is_wrong_with_a_set(jwks: Any, fault: str) -> None:
-    """No list of keys and no usable key are two different mistakes."""
+def test_the_error_tells_what_is_wrong_with_a_set(jwks: Any, fault: str) -> None:
+    """A missing list of keys and a list without usable keys have different messages."""
     with pytest.raises(ValueError, match="JWK Set") as error:
         public_keys(jwks)
 
@@ -177,12 +175,12 @@ def test_the_operator_reads_what_is_wrong_with_a_set(jwks: Any, fault: str) -> N
 
 
 def key(kid: str | None, *algorithms: str) -> PublicKey:
-    """Return a key with this id, fit for these algorithms."""
+    """Return a key with this id and these algorithms."""
     return PublicKey(kid, frozenset(algorithms), "thumbprint", OctKey.generate_key(256))
 
 
-def test_a_key_is_the_one_that_a_token_names() -> None:
-    """Id and algorithm must both fit; of two with equal ids the first does."""
+def test_the_header_of_a_token_selects_a_key() -> None:
+    """Id and algorithm must both fit; of two keys with equal ids the first one is used."""
     one, two, again = key("1", "RS256"), key("2", "RS256", "PS256"), key("2", "RS256")
     unnamed = key(None, "ES256")
     keys = [one, two, again, unnamed]

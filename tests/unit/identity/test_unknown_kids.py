@@ -1,64 +1,64 @@
-from app.identity.jwks import MAX_UNKNOWN_KIDS, UnknownKids
+from app.identity.unknown_kids import MAX_UNKNOWN_KIDS, UnknownKids
 from tests.support.in_process import Clock
 
 
-def test_an_id_that_is_not_in_the_set_is_fetched_for_once_per_cooldown() -> None:
-    """Whichever id it is: the first one spends the fetch."""
+def test_unknown_ids_cause_one_fetch_per_cooldown() -> None:
+    """The first unknown id causes it, whichever it is."""
     clock = Clock()
     kids = UnknownKids(30, clock)
-    told_so = []
+    admitted = []
     for kid, later in (("a", 0), ("b", 0), ("a", 29.9), ("c", 0.1), ("d", 0), (None, 30)):
         clock.now += later
-        told_so.append(kids.may_be_new(kid))
+        admitted.append(kids.admit_fetch(kid))
 
-    assert told_so == [True, False, False, True, False, True]
+    assert admitted == [True, False, False, True, False, True]
 
 
-def test_an_unknown_id_leaves_the_next_fetch_to_others() -> None:
-    """It is asked for no more during two cool-downs, or until the set changes."""
+def test_an_unknown_id_causes_no_fetch_for_two_cooldowns() -> None:
+    """Other ids can cause the next one; a change of the set ends the time."""
     clock = Clock()
     kids = UnknownKids(30, clock)
-    kids.remember("a")
-    kids.remember(None)
+    kids.add("a")
+    kids.add(None)
     clock.now += 59.9
-    assert not kids.may_be_new("a")
-    assert not kids.may_be_new(None)
+    assert not kids.admit_fetch("a")
+    assert not kids.admit_fetch(None)
     clock.now += 0.1
-    assert kids.may_be_new("a")
+    assert kids.admit_fetch("a")
 
-    kids.remember("b")
-    kids.forget()
+    kids.add("b")
+    kids.clear()
     assert len(kids) == 0
     clock.now += 30
-    assert kids.may_be_new("b")
+    assert kids.admit_fetch("b")
 
 
-def test_an_id_that_is_still_unknown_at_the_end_leaves_the_next_fetch_to_others_again() -> None:
-    """Who comes with it meanwhile changes nothing; who was let look for it in vain does."""
+def test_an_id_that_is_still_unknown_after_its_fetch_waits_again() -> None:
+    """Tokens with it during the wait do not extend the wait; a fetch without result does."""
     clock = Clock()
     kids = UnknownKids(30, clock)
-    kids.remember("a")
+    kids.add("a")
     clock.now += 30
-    kids.remember("a")
+    kids.add("a")
     clock.now += 30
-    assert kids.may_be_new("a")
-    kids.remember("a")
+    assert kids.admit_fetch("a")
+    kids.add("a")
     clock.now += 59
-    assert not kids.may_be_new("a")
+    assert not kids.admit_fetch("a")
     clock.now += 1
-    assert kids.may_be_new("a")
+    assert kids.admit_fetch("a")
 
 
-def test_of_too_many_unknown_ids_the_oldest_is_forgotten() -> None:
-    """One that was asked for again is not the oldest."""
+def test_the_least_recently_used_of_too_many_unknown_ids_is_removed() -> None:
+    """An id that occurred again is not the least recently used one."""
     kids = UnknownKids(30, Clock())
     for i in range(MAX_UNKNOWN_KIDS):
-        kids.remember(str(i))
-    kids.remember("0")
+        kids.add(str(i))
+    kids.add("0")
     assert len(kids) == MAX_UNKNOWN_KIDS
-    kids.remember("new")
+    kids.add("new")
 
     assert len(kids) == MAX_UNKNOWN_KIDS
-    assert not kids.may_be_new("0")
-    assert not kids.may_be_new("2")
-    assert kids.may_be_new("1")
+    assert not kids.admit_fetch("0")
+    assert not kids.admit_fetch("2")
+    assert kids.admit_fetch("1")

@@ -15,32 +15,32 @@ ADA = {"sub": "ada", "name": "Ada"}
 
 
 def userinfo(network: Network, clock: Clock, endpoint: str | None = URL) -> UserInfo:
-    """Return an issuer on this network to ask about people."""
+    """Return the UserInfo endpoint of an issuer on this network."""
     settings = IssuerSettings(issuer=ISSUER, audience="vault-bff", userinfo_endpoint=endpoint)
     discovery = Discovery(settings, network.fetcher)
     return UserInfo("main", settings, discovery, network.fetcher, clock=clock)
 
 
 @pytest.mark.parametrize("endpoint", [URL, None])
-async def test_the_issuer_is_asked_with_the_persons_own_token(endpoint: str | None) -> None:
-    """At the configured endpoint, or where the issuer says that it is."""
+async def test_a_userinfo_request_has_the_persons_own_token(endpoint: str | None) -> None:
+    """The endpoint is the configured one, or the one in the issuer's metadata."""
     document = {"issuer": ISSUER, "userinfo_endpoint": URL}
     network = Network({URL: ADA, f"{ISSUER}/.well-known/openid-configuration": document})
 
     about = await userinfo(network, Clock(0.0), endpoint).about("t0ken", {"sub": "ada", "exp": 60})
 
     assert about == ADA
-    assert network.asked[-1].headers["authorization"] == "Bearer t0ken"
+    assert network.requests[-1].headers["authorization"] == "Bearer t0ken"
 
 
-@pytest.mark.parametrize("answer", [{"sub": "eve", "name": "Eve"}, {"name": "Eve"}, ["ada"]])
-async def test_an_answer_about_somebody_else_is_not_used(answer: Any) -> None:
-    """Nothing is known of the person then; the issuer is not asked the same again at once."""
-    network = Network({URL: answer})
-    asked = userinfo(network, Clock())
+@pytest.mark.parametrize("response", [{"sub": "eve", "name": "Eve"}, {"name": "Eve"}, ["ada"]])
+async def test_a_response_about_another_subject_is_not_used(response: Any) -> None:
+    """There is no display data then, and no second request for the same token."""
+    network = Network({URL: response})
+    source = userinfo(network, Clock())
     with capture_logs() as logs:
         for _ in range(2):
-            assert await asked.about("t0ken", {"sub": "ada", "exp": 1060}) == {}
+            assert await source.about("t0ken", {"sub": "ada", "exp": 1060}) == {}
 
     assert logs == [
         {"event": "userinfo_of_another_subject", "log_level": "warning", "issuer": "main"}
@@ -51,33 +51,33 @@ async def test_an_answer_about_somebody_else_is_not_used(answer: Any) -> None:
 @pytest.mark.parametrize(
     ("expires", "counts"), [(1000 + 900, [1, 1, 1, 1, 2]), (1000 + 120, [1, 1, 2, 3, 4])]
 )
-async def test_an_answer_is_believed_for_five_minutes_or_until_the_token_expires(
+async def test_a_response_is_cached_for_five_minutes_or_until_the_token_expires(
     expires: int, counts: list[int]
 ) -> None:
-    """Whichever comes first; an answer that is over at once is not remembered."""
+    """The earlier of the two ends the time; after the token's end nothing is cached."""
     network, clock = Network({URL: ADA}), Clock()
     source = userinfo(network, clock)
     seen = []
     for later in (0, 119.9, 0.1, 179.9, 0.1):
         clock.now += later
         assert await source.about("t0ken", {"sub": "ada", "exp": expires}) == ADA
-        seen.append(len(network.asked))
+        seen.append(len(network.requests))
 
     assert seen == counts
 
 
-@pytest.mark.parametrize("answer", [503, httpx.ConnectError("x"), httpx.ReadTimeout("x")])
-async def test_an_endpoint_that_fails_gets_no_requests_for_half_a_minute(answer: Any) -> None:
+@pytest.mark.parametrize("response", [503, httpx.ConnectError("x"), httpx.ReadTimeout("x")])
+async def test_an_endpoint_that_fails_gets_no_requests_for_half_a_minute(response: Any) -> None:
     """Sessions are made without display data, and without waiting for it."""
-    network, clock = Network({URL: answer}), Clock()
+    network, clock = Network({URL: response}), Clock()
     source = userinfo(network, clock)
     counts = []
     with capture_logs() as logs:
         for token, later in (("a", 0), ("b", 0), ("a", 29.9), ("b", 0.1)):
             clock.now += later
             assert await source.about(token, {"sub": "ada", "exp": 9000}) == {}
-            counts.append(len(network.asked))
-    network.answers[URL] = ADA
+            counts.append(len(network.requests))
+    network.responses[URL] = ADA
     clock.now += 30
 
     assert counts == [1, 1, 1, 2]
@@ -88,14 +88,14 @@ async def test_an_endpoint_that_fails_gets_no_requests_for_half_a_minute(answer:
     assert str(logs[0]["reason"]).startswith(f"{URL}: ")
 
 
-@pytest.mark.parametrize("answer", [400, 401, 403, 404, 500, b"<h1>", httpx.ReadError("x")])
-async def test_a_response_about_one_token_affects_no_other_token(answer: Any) -> None:
+@pytest.mark.parametrize("response", [400, 401, 403, 404, 500, b"<h1>", httpx.ReadError("x")])
+async def test_a_response_about_one_token_affects_no_other_token(response: Any) -> None:
     """A token without the scope `openid` is a 403; other people's names are still requested."""
-    network, clock = Network({URL: answer}), Clock()
+    network, clock = Network({URL: response}), Clock()
     source = userinfo(network, clock)
     with capture_logs() as logs:
         assert await source.about("a", {"sub": "ada", "exp": 9000}) == {}
-    network.answers[URL] = {"sub": "bob", "name": "Bob"}
+    network.responses[URL] = {"sub": "bob", "name": "Bob"}
 
     assert await source.about("b", {"sub": "bob", "exp": 9000}) == {"sub": "bob", "name": "Bob"}
     assert [line["event"] for line in logs] == ["userinfo_unavailable"]
@@ -112,7 +112,7 @@ async def test_a_rejected_token_is_sent_again_after_half_a_minute(
     for later in (0, seconds - 0.1, 0.1):
         clock.now += later
         await source.about("a", {"sub": "ada", "exp": expires})
-        counts.append(len(network.asked))
+        counts.append(len(network.requests))
 
     assert counts == [1, 1, 2]
 
@@ -124,4 +124,4 @@ async def test_an_issuer_without_usable_metadata_is_failing() -> None:
     for token in ("a", "b"):
         assert await source.about(token, {"sub": "ada", "exp": 9000}) == {}
 
-    assert len(network.asked) == 1
+    assert len(network.requests) == 1

@@ -1,43 +1,55 @@
 import json
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import structlog
 
-from app.observability.logging import configure_logging
+from app.observability.log_writer import WRITER
+from app.observability.logging import AUDIT, configure_logging
 from app.observability.redaction import Redactor
 from app.settings import LogSettings
+from tests.support.process import ROOT
 
 DEBUG = LogSettings(level="debug")
+CONSOLE = LogSettings(format="console")
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+UNSAFE = [
+    *map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u061c", "\u200e", "\u200f",
+    *map(chr, range(0x2028, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\ud800", "\udfff",
+]  # fmt: skip
+"""Control characters, line separators, bidirectional controls and lone surrogates."""
 
 
 @contextmanager
 def configured(settings: LogSettings) -> Iterator[Redactor]:
-    """Configure logging as in production, and put everything back.
+    """Configure logging as in production, and restore everything.
 
-    No fixture: pytest captures the set-up of a test into another stream than the test.
+    This is no fixture, because pytest captures the set-up of a test into another stream.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield configure_logging(settings)
     finally:
+        WRITER.stop()
         root.handlers[:], root.level = handlers, level
         logging.captureWarnings(capture=False)
         structlog.reset_defaults()
 
 
-def written(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+def written(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Return what was written to stdout, each line a JSON object."""
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 
 def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None:
-    """Level, time and context come with every event; a line break cannot forge a second line."""
+    """Each event has a level, a time and its context; a line feed cannot forge a second line."""
     with configured(DEBUG), structlog.contextvars.bound_contextvars(request_id="r-1"):
         structlog.get_logger("test").info("something", subject='x\n{"event": "forged"}')
 
@@ -49,8 +61,10 @@ def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None
     assert "timestamp" in line
 
 
-def test_records_of_libraries_go_the_same_way(capfd: pytest.CaptureFixture[str]) -> None:
-    """A library that logs a token has it taken out like anybody."""
+def test_records_of_libraries_are_redacted_and_rendered_the_same(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A token in a library's record is redacted."""
     with configured(DEBUG):
         logging.getLogger("some.library").warning("sent %s to %s", JWT, "ada@example.com")
 
@@ -60,44 +74,45 @@ def test_records_of_libraries_go_the_same_way(capfd: pytest.CaptureFixture[str])
     assert line["level"] == "warning"
 
 
-def test_a_secret_that_the_redactor_learned_is_taken_out_of_both(
+def test_a_secret_that_the_redactor_knows_is_redacted_in_both(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """An API key of an unusual shape is known by itself."""
+    """An API key of an unusual form is recognized by its value."""
     with configured(DEBUG) as redactor:
         redactor.add_secret("an-unusual-key")
         structlog.get_logger("test").info("key", value="an-unusual-key")
         logging.getLogger("some.library").info("an-unusual-key")
 
-    assert [line["event"] for line in written(capfd)] == ["key", "[redacted]"]
+    ours, librarys = written(capfd)
+    assert (ours["event"], ours["value"]) == ("key", "[redacted]")
+    assert librarys["event"] == "[redacted]"
 
 
-def test_an_exception_is_logged_by_its_places_without_its_words(
-    capfd: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("settings", [DEBUG, CONSOLE], ids=["json", "console"])
+def test_an_exception_is_logged_without_its_message(
+    capfd: pytest.CaptureFixture[str], settings: LogSettings
 ) -> None:
-    """Types and lines of code find a fault; messages could quote what it choked on."""
-    with configured(DEBUG):
+    """Types and code locations find a fault; messages could quote what an operation failed on."""
+    with configured(settings):
         try:
             try:
-                raise KeyError("Ada Lovelace")  # noqa: TRY301 - a cause is what is wanted
+                raise KeyError("Ada Lovelace")  # noqa: TRY301 - the test is about a cause
             except KeyError as error:
                 raise ValueError("her cookie") from error
         except ValueError:
             structlog.get_logger("test").exception("failed")
             logging.getLogger("some.library").exception("failed too")
 
-    ours, librarys = written(capfd)
-    for line in (ours, librarys):
-        chain = line["exception"]
-        assert isinstance(chain, list)
-        assert [one["type"] for one in chain] == ["builtins.ValueError", "builtins.KeyError"]
-        assert "test_logging.py" in chain[0]["at"][0]
-        assert "Ada" not in str(line)
-        assert "cookie" not in str(line)
+    out = capfd.readouterr().out
+    for part in ("failed", "failed too", "builtins.ValueError", "builtins.KeyError"):
+        assert part in out
+    assert out.count("test_logging.py") == 4
+    assert "Ada" not in out
+    assert "cookie" not in out
 
 
 def test_warnings_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    """A warning of a library's is one line, too."""
+    """A library's warning is one line, too."""
     with warnings.catch_warnings(), configured(DEBUG):
         warnings.simplefilter("always")
         warnings.warn("beware", stacklevel=1)
@@ -107,8 +122,8 @@ def test_warnings_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_gets_lines_for_people(capfd: pytest.CaptureFixture[str]) -> None:
-    """The console format is text, redacted all the same."""
-    with configured(LogSettings(format="console")):
+    """The console format is text, and is redacted all the same."""
+    with configured(CONSOLE):
         structlog.get_logger("test").info("hello", token="x", words=JWT)
         structlog.get_logger("test").debug("unseen")
         logging.getLogger("some.library").warning("hello %s", JWT)
@@ -117,3 +132,111 @@ def test_a_terminal_gets_lines_for_people(capfd: pytest.CaptureFixture[str]) -> 
     assert out.count("hello") == 2
     assert JWT not in out
     assert "unseen" not in out
+
+
+@pytest.mark.parametrize("settings", [DEBUG, CONSOLE], ids=["json", "console"])
+def test_control_and_bidirectional_characters_are_escaped(
+    capfd: pytest.CaptureFixture[str], settings: LogSettings
+) -> None:
+    """Neither we nor a library writes one to a terminal, in a text, in a list or as a key."""
+    with configured(settings):
+        for one in UNSAFE:
+            value = f"<{one}>"
+            structlog.get_logger("test").info("ours", subject=value, more=[value, {value: value}])
+            logging.getLogger("some.library").warning("%s %r", value, value)
+
+    out = capfd.readouterr().out
+    assert [one for one in UNSAFE if one in out.replace("\n", "")] == []
+    assert len(out.split("\n")) == 2 * len(UNSAFE) + 1
+
+
+def test_escaped_characters_can_be_read_back(capfd: pytest.CaptureFixture[str]) -> None:
+    """The escapes are those of JSON, so tools see what was logged; other text stays readable."""
+    text = "é 漢 👩‍💻 \x9b \u202e \ud800"
+    with configured(DEBUG):
+        structlog.get_logger("test").info("ours", subject=text)
+
+    out = capfd.readouterr().out
+    assert json.loads(out)["subject"] == text
+    with configured(DEBUG):
+        structlog.get_logger("test").info("ours", subject="é 漢 👩‍💻 \x9b")
+    assert '"é 漢 👩‍💻 \\u009b"' in capfd.readouterr().out
+
+
+def test_numbers_of_any_size_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    """Orjson takes 64 bits; a claim can have more."""
+    with configured(DEBUG):
+        structlog.get_logger("test").info("ours", number=2**70)
+
+    assert written(capfd)[0]["number"] == 2**70
+
+
+class Unprintable:
+    """A value that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("secret")
+
+
+@pytest.mark.parametrize("settings", [DEBUG, CONSOLE], ids=["json", "console"])
+def test_an_event_that_cannot_be_rendered_fails_no_caller(
+    capfd: pytest.CaptureFixture[str], settings: LogSettings
+) -> None:
+    """It is counted as lost, and a line says where rendering failed, and for which request."""
+    before = WRITER.lost["audit", "not-rendered"]
+    with configured(settings), structlog.contextvars.bound_contextvars(request_id="r-1"):
+        structlog.get_logger(AUDIT).info("ours", subject=Unprintable())
+
+    out = capfd.readouterr().out
+    line = json.loads(out.splitlines()[0])
+    assert (line["event"], line["level"]) == ("log_event_failed", "error")
+    assert line["request_id"] == "r-1"
+    assert line["exception"][0]["type"] == "builtins.RuntimeError"
+    assert "secret" not in out
+    assert "log_lines_lost" in out
+    assert WRITER.lost["audit", "not-rendered"] == before + 1
+
+
+def test_a_record_that_cannot_be_formatted_quotes_no_argument(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The standard library would print the arguments to stderr, unredacted."""
+    with configured(DEBUG):
+        logging.getLogger("some.library").warning("%d items", "hunter2")
+
+    out, err = capfd.readouterr()
+    assert json.loads(out)["logger"] == "some.library"
+    assert "hunter2" not in out + err
+
+
+def test_asyncio_quotes_no_exception_message(capfd: pytest.CaptureFixture[str]) -> None:
+    """It shows a failed task with the exception's message, so only its first line is logged."""
+    with configured(DEBUG):
+        logging.getLogger("asyncio").error(
+            "Task exception was never retrieved\nfuture: <Task exception=ValueError('hunter2')>"
+        )
+
+    [line] = written(capfd)
+    assert line["event"] == "Task exception was never retrieved"
+
+
+LOSING = """
+import os, structlog
+from app.observability.log_writer import WRITER
+from app.observability.logging import configure_logging
+from app.settings import LogSettings
+configure_logging(LogSettings())
+WRITER.count_lost([(b"", "audit"), (b"", "other"), (b"", "other")], "queue-full")
+structlog.get_logger("test").info("first")
+"""
+
+
+def test_a_gap_in_the_log_is_marked_in_it() -> None:
+    """The event follows once a line can be written, at the end of the process at the latest."""
+    run = subprocess.run(
+        [sys.executable, "-c", LOSING], check=True, cwd=ROOT, capture_output=True, text=True
+    )
+
+    first, gap = map(json.loads, run.stdout.splitlines())
+    assert first["event"] == "first"
+    assert (gap["event"], gap["audit"], gap["other"]) == ("log_lines_lost", 1, 2)

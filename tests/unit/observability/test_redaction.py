@@ -1,4 +1,6 @@
+import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -7,12 +9,14 @@ from hypothesis import strategies as st
 from app.observability.redaction import REDACTED, Redactor
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+SECRET = "hunter2-hunter2"
 
 
-def redact(**event: Any) -> Any:
-    """Pass one event through a redactor that knows one secret."""
+def redact(*secrets: str, **event: Any) -> Any:
+    """Pass one event through a redactor that knows some secrets."""
     redactor = Redactor()
-    redactor.add_secret("hunter2-hunter2")
+    for secret in secrets or (SECRET,):
+        redactor.add_secret(secret)
     return redactor(None, "info", event)
 
 
@@ -22,24 +26,116 @@ def redact(**event: Any) -> Any:
      "token", "access_token", "session_token", "session_uri", "redirect_url", "email", "user_name",
      "consumer_metadata"],
 )  # fmt: skip
-def test_a_field_with_a_sensitive_name_is_taken_out(name: str) -> None:
-    """Whatever it holds, a field of that name is not written."""
+def test_a_field_with_a_sensitive_name_is_redacted(name: str) -> None:
+    """Its value does not matter."""
     assert redact(**{name: "anything"}) == {name: REDACTED}
 
 
 @pytest.mark.parametrize(
     "text",
     [JWT, JWT[:40], f"Bearer {JWT}", "Basic dXNlcjpwYXNz", "sk_live_0123456789abcdef",
-     "ada@example.com", "hunter2-hunter2"],
+     "ada@example.com", SECRET],
 )  # fmt: skip
-def test_a_secret_inside_a_text_is_taken_out(text: str) -> None:
-    """A secret is recognised by its shape or because it is known, wherever it stands."""
+def test_a_secret_inside_a_text_is_redacted(text: str) -> None:
+    """It is recognized by its form or its value, in every field and at every depth."""
     event = redact(
         event=f"before {text} after", nested={"list": [f"<{text}>"]}, error=ValueError(text)
     )
 
     assert event["event"] == f"before {REDACTED} after"
     assert text not in str(event)
+
+
+def test_a_secret_as_a_key_is_redacted() -> None:
+    """The keys of a nested object are texts, too."""
+    assert redact(headers={SECRET: 1}) == {"headers": {REDACTED: 1}}
+
+
+@pytest.mark.parametrize("url", ["redis://:pa55@redis:6379/0", "https://user:pa55@127.0.0.1/x"])
+def test_credentials_in_a_url_are_redacted(url: str) -> None:
+    """The host stays, because it is what an operator looks for."""
+    event = redact(event="text", url=url)
+
+    assert "pa55" not in event["url"]
+    assert REDACTED in event["url"]
+
+
+@pytest.mark.parametrize("secret", ["pass word\n", "p+s/w=d%41", 'a"b\\c\'d"e', "naïve-é-secret"])
+def test_a_secret_is_recognized_in_escaped_form(secret: str) -> None:
+    """Libraries quote a value as Python, JSON or a URL would, or as one within the other."""
+    inner = secret.strip()
+    forms = [
+        secret,
+        repr(secret),
+        repr(secret.encode()),
+        repr(ValueError(f"bad value: {secret!r}")),
+        json.dumps({"header": secret}),
+        json.dumps(secret, ensure_ascii=False),
+        f"https://x.example/?key={quote(secret, safe='')}",
+        f"https://x.example/?key={quote(secret, safe='').lower()}",
+        quote(repr(secret), safe=""),
+        json.dumps(json.dumps(secret)),
+    ]
+    for form in forms:
+        shown = redact(secret, inner, event="failed", error=form)["error"]
+        assert REDACTED in shown, form
+        assert inner not in shown
+
+
+@pytest.mark.parametrize("secret", ["", "1", "app", "7654321", "token", "configured"])
+def test_what_ordinary_text_contains_is_not_a_known_secret(secret: str) -> None:
+    """Short values and single words cannot be told from the rest of a line."""
+    event = {
+        "event": "vault_session_refused",
+        "timestamp": "2026-11-30T07:16:54.321000Z",
+        "client": "127.0.0.1",
+        "consumer_id": "apple-gmbh-7654321",
+        "reason": "not a bearer token; iss and aud are those of no configured issuer",
+    }
+
+    assert redact(secret, **event) == event
+
+
+def test_a_known_value_does_not_change_what_the_service_writes_itself() -> None:
+    """Operators search for these fields, whatever a secret happens to be."""
+    event = {
+        "event": "vault_session_minted",
+        "timestamp": "2026-11-30T02:45:22.633143Z",
+        "level": "warning!",
+        "request_id": "field-11111111",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "problem": "rate-limited",
+    }
+
+    assert redact(*event.values(), **event, client="field-11111111") == {
+        **event,
+        "client": REDACTED,
+    }
+
+
+def test_a_known_value_is_redacted_in_the_text_of_a_library() -> None:
+    """The event of a library's record is a text that is not ours."""
+    assert redact("an_unusual_key", event="an_unusual_key", logger="some.library") == {
+        "event": REDACTED,
+        "logger": "some.library",
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["not a bearer token", "Bearer authentication failed", "basic information is missing"]
+)
+def test_words_after_bearer_or_basic_are_not_credentials(text: str) -> None:
+    """A credential has a digit or a capital, or is longer than a word."""
+    assert redact(event="text", reason=text)["reason"] == text
+
+
+@pytest.mark.parametrize(
+    "credential", ["abcd1", "dXNlcjpwYXNz", "abcdefghijklmnopqrstuvwxyz", "a.b-c_9"]
+)
+def test_a_credential_after_bearer_or_basic_is_redacted(credential: str) -> None:
+    """So is one in upper or lower case, with padding or without."""
+    for text in (f"Bearer {credential}", f"basic {credential}=="):
+        assert redact(event="text", reason=text)["reason"] == REDACTED
 
 
 def test_what_is_not_secret_stays() -> None:
@@ -57,12 +153,13 @@ def test_what_is_not_secret_stays() -> None:
 
 
 def test_what_is_nested_too_deeply_is_searched_as_text() -> None:
-    """There is no depth at which a secret is safe from being taken out."""
-    value: Any = JWT
+    """No depth hides a secret."""
+    value: Any = [JWT, SECRET]
     for _ in range(20):
         value = [value]
 
     assert JWT not in str(redact(value=value))
+    assert SECRET not in str(redact(value=value))
 
 
 WORDS = st.sampled_from(
@@ -70,10 +167,12 @@ WORDS = st.sampled_from(
         "ada",
         "ada@acme.example",
         "a@b",
+        "://a:b@c",
         "eyJhbGciOi.x.y",
         "Bearer",
-        "bearer abcdef",
+        "bearer abcdef1",
         "sk_live_1",
+        "s3cr3t-v4lue",
         "@",
     ]
 ) | st.text(max_size=8)
@@ -81,30 +180,28 @@ WORDS = st.sampled_from(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["event", "route", "subject", "status", "token", "email"]),
+        st.sampled_from(["reason", "route", "subject", "status", "token", "email"]),
         st.lists(WORDS, max_size=4).map("".join) | st.integers() | st.none() | st.lists(WORDS),
     )
 )
-def test_one_look_at_a_line_overlooks_nothing(event: dict[str, Any]) -> None:
-    """What is found harmless as a whole has nothing to replace in any of its parts."""
+def test_searching_all_fields_at_once_overlooks_nothing(event: dict[str, Any]) -> None:
+    """An event that is found harmless as a whole has nothing to redact in any field."""
     redactor = Redactor()
-    redactor.add_secret("s3cr")
+    redactor.add_secret("s3cr3t-v4lue")
 
     one_by_one = {name: redactor._field(name, value, 6) for name, value in event.items()}
     assert redactor(None, "info", dict(event)) == one_by_one
 
 
 @pytest.mark.parametrize(
-    "before", ["sk_live_abc.", "eyJabcdef+", "Bearer abcd%", "Basic dXNlcg.", "hunter2-hunter2+"]
+    "before", ["sk_live_abc.", "eyJabcdef+", "Bearer abcd%", "Basic dXNlcg.", f"{SECRET}+"]
 )
-def test_an_address_is_found_behind_what_looks_like_a_secret(before: str) -> None:
-    """One secret taken out does not leave half of an address behind."""
+def test_an_address_is_found_after_what_looks_like_a_secret(before: str) -> None:
+    """Redacting one does not leave half of the other."""
     assert "acme" not in redact(event=f"{before}jane@acme.example")["event"]
 
 
 @pytest.mark.parametrize("before", ["", "x", "a.b", " ", "<", "\u00e9"])
 def test_an_address_is_found_wherever_it_begins(before: str) -> None:
-    """Looking from the beginning of a word only still finds every address."""
-    assert Redactor()(None, "info", {"event": f"{before}ada@acme.example"}) != {
-        "event": f"{before}ada@acme.example"
-    }
+    """Searching from the beginning of each word finds every address."""
+    assert "acme" not in redact(event=f"{before}ada@acme.example")["event"]

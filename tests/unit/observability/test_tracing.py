@@ -20,7 +20,7 @@ PARENT = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Return what collects spans in place of the endpoint."""
+    """Return an exporter that keeps spans in memory."""
     exporter = InMemorySpanExporter()
     monkeypatch.setattr(
         "opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter",
@@ -32,13 +32,13 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 
 @pytest.fixture
 def tracing() -> dict[str, Any]:
-    """Return settings that keep every trace."""
+    """Return settings that sample every trace."""
     return {"endpoint": "http://127.0.0.1:4318/v1/traces", "sample_ratio": 1}
 
 
 @pytest.fixture
 def settings(issuer: DevelopmentIssuer, apideck_url: str, tracing: dict[str, Any]) -> Settings:
-    """Return settings of a service that makes spans."""
+    """Return settings of a service that creates spans."""
     return settings_for(issuer.issuer, apideck_url, tracing=tracing)
 
 
@@ -48,7 +48,7 @@ async def test_a_request_is_a_tree_of_spans(
     apideck: ApideckEmulator,
     spans: InMemorySpanExporter,
 ) -> None:
-    """Verifying, planning and asking Apideck lie within it, and it in its caller's trace."""
+    """Verification, policy and the call to Apideck are its children, in the caller's trace."""
     async with running(settings) as service:
         await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
 
@@ -79,29 +79,29 @@ async def test_a_request_is_a_tree_of_spans(
 
 
 @pytest.mark.parametrize("tracing", [{"endpoint": "http://127.0.0.1:1/", "tell_apideck": True}])
-async def test_apideck_is_told_of_the_trace_when_that_is_asked_for(
+async def test_apideck_gets_the_trace_if_the_operator_has_enabled_it(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     spans: InMemorySpanExporter,
 ) -> None:
-    """Its header names the trace and the span of the request to it."""
+    """The request to Apideck names the trace and its own span."""
     async with running(settings) as service:
         await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
 
-    [asking] = [span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT]
+    [request] = [span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT]
     assert apideck.requests[0].header("traceparent") == (
-        f"00-{TRACE}-{asking.context.span_id:016x}-01"
+        f"00-{TRACE}-{request.context.span_id:016x}-01"
     )
 
 
-async def test_a_failure_is_an_error_without_words(
+async def test_a_failure_is_an_error_without_its_message(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     spans: InMemorySpanExporter,
 ) -> None:
-    """Each attempt is a span, an error has its class, and nobody's name or token is in any."""
+    """Each attempt is a span, an error has its class, and no span has a name or a token."""
     apideck.fail(faults.error(503), times=1)
     token = issuer.token("otto", name="Otto Extraordinary")
     async with running(settings) as service:
@@ -125,7 +125,7 @@ async def test_a_failure_is_an_error_without_words(
 async def test_log_lines_name_the_trace(
     settings: Settings, issuer: DevelopmentIssuer, spans: InMemorySpanExporter
 ) -> None:
-    """One leads to the other."""
+    """An operator can find the trace of a log line."""
     with capture_logs(processors=[merge_contextvars]) as logs:
         async with running(settings) as service:
             await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
@@ -136,14 +136,14 @@ async def test_log_lines_name_the_trace(
 
 
 @pytest.mark.parametrize(("ratio", "kept"), [(0, 0), (1, 20)])
-async def test_a_share_of_the_traces_is_kept(
+async def test_a_share_of_the_traces_is_sampled(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     spans: InMemorySpanExporter,
     ratio: float,
     kept: int,
 ) -> None:
-    """The rest costs the network nothing."""
+    """The rest is not exported."""
     tracing = {"endpoint": "http://127.0.0.1:1/", "sample_ratio": ratio}
     async with running(settings_for(issuer.issuer, apideck_url, tracing=tracing)) as service:
         for _ in range(20):
@@ -152,8 +152,8 @@ async def test_a_share_of_the_traces_is_kept(
     assert len(spans.get_finished_spans()) == kept
 
 
-async def test_without_an_endpoint_there_is_nothing() -> None:
-    """No provider, no thread, no span."""
+async def test_without_an_endpoint_there_are_no_spans() -> None:
+    """There is no provider, no thread and no span."""
     tracing = Tracing(TracingSettings())
     tracing.start()
 

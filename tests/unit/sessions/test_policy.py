@@ -34,18 +34,18 @@ def plan(
     caller: Caller = ADA,
     settings: SessionSettings = SETTINGS,
 ) -> SessionPlan:
-    """Plan a session for a request given as plain JSON."""
-    asked = {"consumer_id": "acme"} if caller.kind == "service" else {}
-    return plan_session(caller, cast("SessionRequest", {**asked, **(request or {})}), settings)
+    """Plan a session for a request, given as plain JSON."""
+    named = {"consumer_id": "acme"} if caller.kind == "service" else {}
+    return plan_session(caller, cast("SessionRequest", {**named, **(request or {})}), settings)
 
 
 def pointers(error: VaultBffError) -> list[str]:
-    """Return where the error says the faults are."""
+    """Return the pointers of an error."""
     return [fault.pointer for fault in error.errors]
 
 
-def test_nothing_asked_gives_the_operators_session_for_the_caller() -> None:
-    """The operator's defaults and the caller's own metadata make the session."""
+def test_an_empty_request_gets_the_operators_defaults() -> None:
+    """The session has these defaults and the metadata of the caller."""
     assert plan() == SessionPlan(
         consumer_id="acme",
         session={
@@ -55,16 +55,16 @@ def test_nothing_asked_gives_the_operators_session_for_the_caller() -> None:
             "custom_consumer_settings": {"region": "eu"},
         },
         connection=None,
-        callers_own=frozenset(),
+        caller_fields=frozenset(),
         target=None,
     )
 
 
-def test_what_nobody_gave_is_not_sent() -> None:
-    """Without defaults, metadata or wishes the body is empty, not full of nulls."""
-    nobody = Caller("user", "main", "ada", "acme", ConsumerMetadata())
+def test_a_field_that_nobody_set_is_not_sent() -> None:
+    """Without defaults, metadata and fields the body is an empty object, without nulls."""
+    ada = Caller("user", "main", "ada", "acme", ConsumerMetadata())
 
-    assert plan(caller=nobody, settings=SessionSettings()).session == {}
+    assert plan(caller=ada, settings=SessionSettings()).session == {}
 
 
 @pytest.mark.parametrize(
@@ -79,24 +79,24 @@ def test_what_nobody_gave_is_not_sent() -> None:
         ({"custom_consumer_settings": {}}, "/custom_consumer_settings"),
     ],
 )
-def test_a_user_may_not_set_what_the_policy_does_not_name(
+def test_a_user_may_not_set_a_field_that_the_policy_does_not_list(
     request_: dict[str, Any], pointer: str
 ) -> None:
-    """The field is refused by its pointer, even where its value would change nothing."""
-    with pytest.raises(FieldNotPermittedError) as refused:
+    """The field is rejected with its pointer, even if its value would change nothing."""
+    with pytest.raises(FieldNotPermittedError) as rejected:
         plan(request_)
-    assert pointers(refused.value) == [pointer]
+    assert pointers(rejected.value) == [pointer]
 
 
-def test_all_refused_fields_are_named_at_once() -> None:
-    """A caller mends a request in one go."""
-    with pytest.raises(FieldNotPermittedError) as refused:
+def test_all_rejected_fields_are_named_together() -> None:
+    """The caller can correct the request in one step."""
+    with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"consumer_id": "x", "theme": {"vault_name": "x", "logo": "https://x.example"}})
-    assert pointers(refused.value) == ["/consumer_id", "/theme/vault_name", "/theme/logo"]
+    assert pointers(rejected.value) == ["/consumer_id", "/theme/vault_name", "/theme/logo"]
 
 
-def test_a_service_may_set_what_its_policy_names() -> None:
-    """What the caller gives goes over the operator's defaults, key by key."""
+def test_a_service_may_set_the_fields_that_the_policy_lists() -> None:
+    """The caller's fields override the operator's defaults, key by key."""
     made = plan(
         {
             "settings": {"show_logs": True, "allow_actions": []},
@@ -111,7 +111,7 @@ def test_a_service_may_set_what_its_policy_names() -> None:
         "theme": {"vault_name": "Example", "primary_color": "#336699"},
         "custom_consumer_settings": {"region": "us", "nothing": None},
     }
-    assert made.callers_own == {
+    assert made.caller_fields == {
         "/settings/show_logs",
         "/settings/allow_actions",
         "/theme/primary_color",
@@ -120,8 +120,8 @@ def test_a_service_may_set_what_its_policy_names() -> None:
 
 
 @pytest.mark.parametrize("consumer_id", ["acme", "eu-", "eu-globex"])
-def test_a_service_mints_for_the_consumers_of_its_grant(consumer_id: str) -> None:
-    """An exact id or a prefix covers the consumer, whose metadata the service names."""
+def test_a_service_creates_sessions_for_the_consumers_of_its_grant(consumer_id: str) -> None:
+    """The grant has an exact ID or a prefix; the service supplies the metadata."""
     metadata = {"account_name": "Acme Inc."}
 
     made = plan({"consumer_id": consumer_id, "consumer_metadata": metadata}, caller=ROBOT)
@@ -131,38 +131,38 @@ def test_a_service_mints_for_the_consumers_of_its_grant(consumer_id: str) -> Non
 
 
 @pytest.mark.parametrize("consumer_id", ["acme2", "acm", "globex", "EU-x", "xeu-"])
-def test_a_service_mints_for_no_other_consumer(consumer_id: str) -> None:
-    """Outside its grant a service is refused by the pointer of what it named."""
-    with pytest.raises(ConsumerNotGrantedError) as refused:
+def test_a_service_creates_no_session_for_another_consumer(consumer_id: str) -> None:
+    """A consumer outside the grant is rejected with its pointer."""
+    with pytest.raises(ConsumerNotGrantedError) as rejected:
         plan({"consumer_id": consumer_id}, caller=ROBOT)
-    assert pointers(refused.value) == ["/consumer_id"]
+    assert pointers(rejected.value) == ["/consumer_id"]
 
 
 @pytest.mark.parametrize("consumer_id", ["a b", "a\r\nb", "ä"])
-def test_a_service_cannot_name_what_can_be_no_consumer(consumer_id: str) -> None:
-    """What cannot stand in a header is refused before any grant is looked at."""
-    everyone = Caller("service", "robots", "x", None, grant=("*",))
+def test_a_service_cannot_name_an_invalid_consumer(consumer_id: str) -> None:
+    """An ID that cannot be a header is rejected before any grant is checked."""
+    admin = Caller("service", "robots", "x", None, grant=("*",))
 
-    with pytest.raises(InvalidRequestError) as refused:
-        plan({"consumer_id": consumer_id}, caller=everyone)
-    assert pointers(refused.value) == ["/consumer_id"]
+    with pytest.raises(InvalidRequestError) as rejected:
+        plan({"consumer_id": consumer_id}, caller=admin)
+    assert pointers(rejected.value) == ["/consumer_id"]
 
 
-def test_a_service_has_to_name_a_consumer() -> None:
-    """There is no consumer that a service mints for by default."""
-    with pytest.raises(InvalidRequestError) as refused:
+def test_a_service_must_name_a_consumer() -> None:
+    """There is no default consumer for services."""
+    with pytest.raises(InvalidRequestError) as rejected:
         plan_session(ROBOT, SessionRequest(), SETTINGS)
-    assert pointers(refused.value) == ["/consumer_id"]
+    assert pointers(rejected.value) == ["/consumer_id"]
 
 
-def test_without_a_grant_a_service_mints_for_nobody() -> None:
-    """A service that no grant names gets nothing, however good its token."""
+def test_a_service_without_a_grant_gets_no_session() -> None:
+    """A valid token alone is not enough."""
     with pytest.raises(ConsumerNotGrantedError):
         plan({"consumer_id": "acme"}, caller=Caller("service", "robots", "stranger", None))
 
 
-def test_one_field_of_a_part_can_be_permitted() -> None:
-    """`theme.logo` permits the logo, and not the rest of the theme."""
+def test_a_single_field_of_a_part_can_be_permitted() -> None:
+    """`theme.logo` permits the logo, not the rest of the theme."""
     settings = SETTINGS.model_copy(update={"users_may_set": ("theme.logo",)})
     logo = {"logo": "https://app.example.com/logo.png"}
 
@@ -171,41 +171,41 @@ def test_one_field_of_a_part_can_be_permitted() -> None:
         plan({"theme": {**logo, "vault_name": "x"}}, settings=settings)
 
 
-@pytest.mark.parametrize("asked", [["accounting"], ["crm", "accounting"]])
-def test_unified_apis_may_be_narrowed(asked: list[str]) -> None:
-    """Within the operator's set the caller chooses."""
-    made = plan({"settings": {"unified_apis": asked}})
+@pytest.mark.parametrize("requested", [["accounting"], ["crm", "accounting"]])
+def test_unified_apis_may_be_narrowed(requested: list[str]) -> None:
+    """The caller may select from the operator's set."""
+    made = plan({"settings": {"unified_apis": requested}})
 
-    assert made.session["settings"]["unified_apis"] == asked
+    assert made.session["settings"]["unified_apis"] == requested
 
 
 def test_unified_apis_may_not_be_widened() -> None:
-    """An id outside the operator's set is refused by its place in the list."""
-    with pytest.raises(FieldNotPermittedError) as refused:
+    """An ID outside the operator's set is rejected with its index."""
+    with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"settings": {"unified_apis": ["crm", "hris"]}})
-    assert pointers(refused.value) == ["/settings/unified_apis/1"]
+    assert pointers(rejected.value) == ["/settings/unified_apis/1"]
 
 
-def test_an_empty_list_of_unified_apis_would_mean_all_of_them() -> None:
-    """To Apideck an empty list shows everything, so it is no way around the operator's set."""
-    with pytest.raises(FieldNotPermittedError) as refused:
+def test_an_empty_list_of_unified_apis_is_rejected() -> None:
+    """To Apideck it means all of them, so it would bypass the operator's set."""
+    with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"settings": {"unified_apis": []}})
-    assert pointers(refused.value) == ["/settings/unified_apis"]
+    assert pointers(rejected.value) == ["/settings/unified_apis"]
 
 
-def test_without_an_operators_set_a_caller_may_name_known_unified_apis_only() -> None:
-    """Any id that Apideck documents is fine, an invented one is not."""
+def test_without_an_operators_set_only_known_unified_apis_are_allowed() -> None:
+    """These are the IDs that Apideck documents."""
     settings = SessionSettings()
 
-    for fine in (["hris"], []):
-        made = plan({"settings": {"unified_apis": fine}}, settings=settings)
-        assert made.session["settings"]["unified_apis"] == fine
+    for allowed in (["hris"], []):
+        made = plan({"settings": {"unified_apis": allowed}}, settings=settings)
+        assert made.session["settings"]["unified_apis"] == allowed
     with pytest.raises(FieldNotPermittedError):
         plan({"settings": {"unified_apis": ["time-travel"]}}, settings=settings)
 
 
 def test_an_operator_may_name_a_unified_api_that_is_newer_than_this_release() -> None:
-    """Apideck adds ids; an operator's own are believed, and callers may then ask for them."""
+    """Apideck adds IDs, so callers may use whatever the operator configured."""
     settings = SessionSettings(defaults=SessionDefaults(settings={"unified_apis": ["time-travel"]}))
 
     made = plan({"settings": {"unified_apis": ["time-travel"]}}, settings=settings)
@@ -213,24 +213,26 @@ def test_an_operator_may_name_a_unified_api_that_is_newer_than_this_release() ->
     assert made.session["settings"] == {"unified_apis": ["time-travel"]}
 
 
-def test_a_connection_is_held_to_the_operators_unified_apis() -> None:
-    """The deep link opens nothing that the list would not show."""
+def test_a_connection_must_be_within_the_operators_unified_apis() -> None:
+    """The deep link cannot open a connector that the list would not show."""
     assert plan({"connection": {"unified_api": "crm", "service_id": "hubspot"}}).connection
-    with pytest.raises(FieldNotPermittedError) as refused:
+    with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"connection": {"unified_api": "hris", "service_id": "bamboohr"}})
-    assert pointers(refused.value) == ["/connection/unified_api"]
+    assert pointers(rejected.value) == ["/connection/unified_api"]
 
 
 @pytest.mark.parametrize("request_", [{"return_to": "home"}, {"redirect_uri": HOME}])
-def test_a_redirect_target_goes_by_its_name_or_its_exact_string(request_: dict[str, Any]) -> None:
-    """Both ways lead to the registered string, and to the target's name for the audit."""
+def test_a_redirect_target_is_selected_by_its_name_or_its_exact_string(
+    request_: dict[str, Any],
+) -> None:
+    """Both give the registered string, and the name of the target for the audit event."""
     made = plan(request_)
 
     assert (made.session["redirect_uri"], made.target) == (HOME, "home")
 
 
-def test_a_registered_redirect_uri_may_hold_an_ampersand() -> None:
-    """What the operator registered is used as it is."""
+def test_a_registered_redirect_uri_may_contain_an_ampersand() -> None:
+    """A registered URI is used unchanged."""
     uri = SETTINGS.return_to["other"]
 
     assert plan({"redirect_uri": uri}).session["redirect_uri"] == uri
@@ -250,46 +252,46 @@ def test_a_registered_redirect_uri_may_hold_an_ampersand() -> None:
         "https://evil.example/home",
     ],
 )
-def test_a_redirect_uri_that_differs_in_one_byte_is_refused(uri: str) -> None:
-    """Equal to a browser is not equal."""
-    with pytest.raises(RedirectNotAllowedError) as refused:
+def test_a_redirect_uri_that_differs_in_one_byte_is_rejected(uri: str) -> None:
+    """This includes URIs that are equal for a browser."""
+    with pytest.raises(RedirectNotAllowedError) as rejected:
         plan({"redirect_uri": uri})
-    assert pointers(refused.value) == ["/redirect_uri"]
+    assert pointers(rejected.value) == ["/redirect_uri"]
 
 
-def test_an_unknown_target_name_is_refused() -> None:
-    """A name that is not configured is refused by its pointer."""
-    with pytest.raises(RedirectNotAllowedError) as refused:
+def test_an_unknown_target_name_is_rejected() -> None:
+    """A name that is not configured is rejected with its pointer."""
+    with pytest.raises(RedirectNotAllowedError) as rejected:
         plan({"return_to": "nowhere"})
-    assert pointers(refused.value) == ["/return_to"]
+    assert pointers(rejected.value) == ["/return_to"]
 
 
-def test_a_target_is_named_once() -> None:
-    """A name and a URI together leave open which one counts."""
+def test_a_target_must_not_be_named_twice() -> None:
+    """A name together with a URI is ambiguous."""
     with pytest.raises(InvalidRequestError):
         plan({"return_to": "home", "redirect_uri": HOME})
 
 
-def test_the_default_target_is_used_unless_the_caller_wants_none() -> None:
-    """Absent takes the operator's default; null asks for no way back, as for embedding."""
+def test_the_default_target_is_used_unless_the_request_has_null() -> None:
+    """Null means no redirect target, for example when the Vault is embedded."""
     settings = SETTINGS.model_copy(update={"default_return_to": "home"})
 
     assert plan(settings=settings).session["redirect_uri"] == HOME
     assert "redirect_uri" not in plan({"return_to": None}, settings=settings).session
 
 
-def test_auto_redirect_needs_somewhere_to_go() -> None:
-    """Asked for without a target it is an error of the caller's."""
-    with pytest.raises(InvalidRequestError) as refused:
+def test_auto_redirect_requires_a_redirect_target() -> None:
+    """If the caller sets it without a target, the request is rejected."""
+    with pytest.raises(InvalidRequestError) as rejected:
         plan({"settings": {"auto_redirect": True}}, caller=ROBOT)
-    assert pointers(refused.value) == ["/settings/auto_redirect"]
+    assert pointers(rejected.value) == ["/settings/auto_redirect"]
 
     made = plan({"settings": {"auto_redirect": True}, "return_to": "home"}, caller=ROBOT)
     assert made.session["settings"]["auto_redirect"] is True
 
 
-def test_the_operators_auto_redirect_is_left_out_where_there_is_no_target() -> None:
-    """A default that makes no sense for one session does not fail it."""
+def test_the_operators_auto_redirect_is_omitted_without_a_target() -> None:
+    """A default that does not apply to one session does not fail it."""
     settings = SETTINGS.model_copy(
         update={"defaults": SessionDefaults(settings={"auto_redirect": True})}
     )
@@ -301,46 +303,46 @@ def test_the_operators_auto_redirect_is_left_out_where_there_is_no_target() -> N
 
 
 def test_a_session_is_never_longer_than_the_operators_maximum() -> None:
-    """Asked for, too long is refused; not asked for, Apideck's hour is cut to the maximum."""
+    """A longer request is rejected; without one, Apideck's default of an hour is shortened."""
     settings = SETTINGS.model_copy(update={"max_session_length": "30m"})
 
     assert plan(settings=settings).session["settings"]["session_length"] == "30m"
-    with pytest.raises(FieldNotPermittedError) as refused:
+    with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"settings": {"session_length": "31m"}}, caller=ROBOT, settings=settings)
-    assert pointers(refused.value) == ["/settings/session_length"]
+    assert pointers(rejected.value) == ["/settings/session_length"]
     made = plan({"settings": {"session_length": "15m"}}, caller=ROBOT, settings=settings)
     assert made.session["settings"]["session_length"] == "15m"
 
 
-def test_custom_settings_are_bounded() -> None:
-    """What is sent comes back inside a URL, so there is a limit to it."""
+def test_custom_settings_are_limited_in_size() -> None:
+    """They become part of a URL."""
     overhead = len('{"region":"eu","x":""}')
     fits = {"x": "y" * (MAX_CUSTOM_SETTINGS_BYTES - overhead)}
 
     made = plan({"custom_consumer_settings": fits}, caller=ROBOT)
     assert made.session["custom_consumer_settings"] == {"region": "eu", **fits}
-    with pytest.raises(InvalidRequestError) as refused:
+    with pytest.raises(InvalidRequestError) as rejected:
         plan({"custom_consumer_settings": {"x": fits["x"] + "y"}}, caller=ROBOT)
-    assert pointers(refused.value) == ["/custom_consumer_settings"]
+    assert pointers(rejected.value) == ["/custom_consumer_settings"]
 
 
-def test_planning_changes_nothing_that_it_was_given() -> None:
-    """The operator's defaults are the same for the next customer."""
+def test_planning_does_not_change_its_arguments() -> None:
+    """The operator's defaults stay the same for the next caller."""
     before = copy.deepcopy(SETTINGS.model_dump())
     request = {
         "settings": {"auto_redirect": False, "unified_apis": ["crm"]},
         "theme": {"logo": "https://x.example"},
         "custom_consumer_settings": {"region": "us"},
     }
-    asked = copy.deepcopy(request)
+    original = copy.deepcopy(request)
 
     plan(request, caller=ROBOT)
 
     assert SETTINGS.model_dump() == before
-    assert request == asked
+    assert request == original
 
 
-def test_a_plan_shows_nothing_personal() -> None:
-    """A plan in a log line or traceback holds no name."""
+def test_the_repr_of_a_plan_contains_no_personal_data() -> None:
+    """A plan in a log line or traceback shows no name."""
     assert "Ada" not in repr(plan())
     assert "Ada" not in repr(ADA)

@@ -4,8 +4,10 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.settings.claims import listed
-from app.settings.sources import load_settings
+from app.settings.faults import FORMS
+from app.settings.sources import HOW_TO_BEGIN, load_settings, misspelt
 
+COLOR = r"^[#a-zA-Z0-9(),.% -]{1,64}$"
 MINIMUM = {
     "APIDECK__API_KEY": "sk_live_0123456789",
     "APIDECK__APP_ID": "app-1",
@@ -20,6 +22,14 @@ def _minimum(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return the path of the file that CONFIG_FILE names; a test writes it."""
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("CONFIG_FILE", str(path))
+    return path
+
+
 def faults() -> list[str]:
     """Return what is wrong with the settings as they stand."""
     with pytest.raises(ConfigurationError) as error:
@@ -28,7 +38,7 @@ def faults() -> list[str]:
 
 
 def test_four_lines_are_a_configuration() -> None:
-    """Key, app id, issuer and audience are all that an operator has to say."""
+    """Key, app ID, issuer and audience are all that an operator has to set."""
     settings = load_settings()
 
     assert settings.apideck.base_url == "https://unify.apideck.com"
@@ -36,13 +46,9 @@ def test_four_lines_are_a_configuration() -> None:
     assert listed(settings.identity.issuers["main"].audience) == ("vault-bff",)
 
 
-def test_the_environment_goes_over_the_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What both set, the environment decides; what only the file sets, stays."""
-    file = tmp_path / "config.toml"
+def test_the_environment_overrides_the_file(file: Path) -> None:
+    """The file counts for what the environment does not set."""
     file.write_text('[apideck]\napp_id = "from-file"\n[server]\nport = 9000\n')
-    monkeypatch.setenv("CONFIG_FILE", str(file))
 
     settings = load_settings()
 
@@ -50,93 +56,271 @@ def test_the_environment_goes_over_the_file(
     assert settings.server.port == 9000
 
 
-def test_every_fault_gets_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that is wrong is told at once, each line beginning with the setting's name."""
-    monkeypatch.setenv("APIDECK__API_KEY", "sk with spaces")
-    monkeypatch.setenv("APIDECK__TYPO", "1")
-    monkeypatch.setenv("SERVER__PORT", "99999")
-    monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__ISSUER", "http://id.example.com")
+def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is JSON, and further variables add to it."""
+    monkeypatch.setenv("SERVER", '{"port": 9000, "host": "0.0.0.0"}')
+    monkeypatch.setenv("SERVER__PORT", "9001")
 
-    assert [line.partition(":")[0] for line in faults()] == [
-        "APIDECK__API_KEY",
-        "APIDECK__TYPO",
-        "IDENTITY__ISSUERS__MAIN__ISSUER",
-        "SERVER__PORT",
-    ]
-    assert not any("sk with spaces" in line for line in faults())
+    server = load_settings().server
+
+    assert (server.host, server.port) == ("0.0.0.0", 9001)  # noqa: S104 - nothing listens there
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "complaint"),
+    ("value", "origins"),
     [
-        ("APIDECK__API_KEY_FILE", "/run/secrets/key", "exactly one of api_key and api_key_file"),
-        ("APIDECK__VAULT_ORIGINS", "[]", "at least 1 item"),
-        ("SESSION__DEFAULT_RETURN_TO", "nowhere", "names no entry"),
-        ("SESSION__RETURN_TO__HOME", "https://user@app.example.com", "absolute https"),
-        ("SESSION__USERS_MAY_SET", '["consumer_id"]', "names no field"),
-        ("SESSION__DEFAULTS__SETTINGS__SESSION_LENGTH", "2h", "longer than max_session_length"),
-        ("SESSION__DEFAULTS__SETTINGS__SHOW_LOG", "true", "not permitted"),
-        ("CORS__ALLOW_ORIGINS", '["null"]', "absolute https"),
-        ("SERVER__PUBLIC_URL", "https://app.example.com/", "must not end with a slash"),
-        ("IDENTITY__ISSUERS__MAIN__ALGORITHMS", '["HS256"]', "Input should be 'RS256'"),
-        ("IDENTITY__ISSUERS__MAIN__LEEWAY_SECONDS", "301", "less than or equal to 300"),
+        ("https://a.example", ["https://a.example"]),
+        (" https://a.example, https://b.example,", ["https://a.example", "https://b.example"]),
+        ('["https://a.example"]', ["https://a.example"]),
+        ("", []),
     ],
 )
-def test_a_wrong_setting_is_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str
+def test_a_list_is_one_value_or_several_or_json(
+    monkeypatch: pytest.MonkeyPatch, value: str, origins: list[str]
 ) -> None:
-    """The fault is told in words, under the name of the setting or of its group."""
+    """An operator need not write JSON for one origin."""
+    monkeypatch.setenv("CORS__ALLOW_ORIGINS", value)
+
+    assert list(load_settings().cors.allow_origins) == origins
+
+
+def test_lists_and_tables_are_decoded_wherever_they_are(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    """In groups of the operator's names, in tables of lists, in Apideck's objects, in the file."""
+    monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__AUDIENCE", "a,b")
+    monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__CLAIMS__CONSUMER_ID", "org_id")
+    monkeypatch.setenv(
+        "IDENTITY__ISSUERS__BOTS", '{"issuer": "https://b.example", "audience": "x"}'
+    )
+    monkeypatch.setenv("IDENTITY__ISSUERS__BOTS__KIND", "services")
+    monkeypatch.setenv("IDENTITY__ISSUERS__BOTS__GRANTS__ONBOARDING", "eu-*,us-*")
+    monkeypatch.setenv("SESSION__DEFAULTS__SETTINGS__UNIFIED_APIS", "crm,ats")
+    monkeypatch.setenv("SESSION__RETURN_TO", '{"home": "https://a.example/home"}')
+    file.write_text('[cors]\nallow_origins = "https://a.example"\n')
+
+    settings = load_settings()
+
+    issuers = settings.identity.issuers
+    assert issuers["main"].audience == ("a", "b")
+    assert issuers["main"].claims.consumer_id == "org_id"
+    assert issuers["bots"].grants == {"onboarding": ("eu-*", "us-*")}
+    assert settings.session.defaults.settings["unified_apis"] == ["crm", "ats"]
+    assert settings.session.return_to == {"home": "https://a.example/home"}
+    assert settings.cors.allow_origins == ("https://a.example",)
+
+
+def test_every_fault_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each begins with the name of the setting, and shows no value."""
+    monkeypatch.setenv("APIDECK__API_KEY", "sk with spaces")
+    monkeypatch.setenv("APIDECK__TYPO", "1")
+    monkeypatch.setenv("CORS__ALLOW_ORIGINS", '["https://app.example.com"')
+    monkeypatch.setenv("SERVER__PORT", "99999")
+    monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__ISSUER", "http://id.example.com")
+
+    assert sorted(line.partition(":")[0] for line in faults()) == [
+        "APIDECK__API_KEY",
+        "APIDECK__TYPO",
+        "CORS__ALLOW_ORIGINS",
+        "IDENTITY__ISSUERS__MAIN__ISSUER",
+        "SERVER__PORT",
+    ]
+    assert not any("sk with spaces" in line or "app.example" in line for line in faults())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("APIDECK__API_KEY_FILE", "/run/key", "set exactly one of api_key and api_key_file"),
+        ("APIDECK__VAULT_ORIGINS", "[]", "must not be empty"),
+        ("APIDECK__DEADLINE_SECONDS", "soon", "must be a number"),
+        ("APIDECK__DEADLINE_SECONDS", "0", "must be more than 0"),
+        ("APIDECK__DEADLINE_SECONDS", "nan", "must be at most 60"),
+        ("APIDECK__UNIFY_APPS", "eu", "must be a table, or a JSON object"),
+        ("APIDECK__UNIFY_APPS", '["eu"]', "must be a table"),
+        ("SESSION__DEFAULT_RETURN_TO", "nowhere", "default_return_to must be the name of"),
+        ("SESSION__RETURN_TO__HOME", "https://user@app.example.com", "must be an absolute https"),
+        ("SESSION__USERS_MAY_SET", "theme,consumer_id", "entry 2 must be one of connection"),
+        ("SESSION__DEFAULTS__SETTINGS__SHOW_LOG", "1", "is not a setting; did you mean"),
+        ("SESSION__DEFAULTS__THEME__PRIMARY_COLOR", "red;", "must be a CSS color, such as #0a7"),
+        ("SESSION__JOIN_IDENTICAL", "perhaps", "must be true or false"),
+        ("CORS__ALLOW_ORIGINS", "null", "entry 1 must be an absolute https"),
+        ("LIMITS__PER_USER", "7/minutes", "must be unlimited, or a number and /second, /minute"),
+        ("LOG__LEVEL", "trace", "must be debug, info, warning or error"),
+        ("LOG__LEVEL__X", "debug", "must be debug, info, warning or error"),
+        ("SERVER__PUBLIC_URL", "https://app.example.com/", "must not end with a slash"),
+        ("SERVER__TRUSTED_PROXIES", "10.0.0.0/99", "entry 1 must be a network, such as 10.0.0.0/8"),
+        ("SERVER__PORT", "8000.5", "must be a whole number"),
+        ("SERVER__PORT", "0", "must be at least 1"),
+        ("TRACING__SERVICE_NAME", "", "must not be empty"),
+        ("IDENTITY__ISSUERS__MAIN__ALGORITHMS", "RS256,HS256", "entry 2 must be RS256, RS384"),
+        ("IDENTITY__ISSUERS__MAIN__AUDIENCE", "", "must not be empty"),
+        ("IDENTITY__ISSUERS__MAIN__LEEWAY_SECONDS", "301", "must be at most 300"),
+        ("IDENTITY__ISSUERS__MAIN__AUDIANCE", "x", "is not a setting; did you mean"),
+        ("APIDECK__APPLICATIONS__EU__APP_ID", "x", "is now called APIDECK__UNIFY_APPS"),
+        ("IDENTITY__APPLICATIONS", "{}", "is now called IDENTITY__COOKIE_SESSIONS"),
+        (
+            "IDENTITY__ISSUERS__MAIN__APIDECK__APPLICATION",
+            "eu",
+            "is now called IDENTITY__ISSUERS__MAIN__APIDECK__UNIFY_APP",
+        ),
+    ],
+)
+def test_a_fault_is_described_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, fault: str
+) -> None:
+    """One line names the setting, or its group, and says what is expected."""
     monkeypatch.setenv(name, value)
 
-    line = faults()[0]
+    [line] = faults()
 
-    assert complaint in line
-    named = line.partition(":")[0]
-    assert name.startswith(named) or named == f"{name}__0"
+    named, _, words = line.partition(": ")
+    assert name.startswith(named)
+    assert words.startswith(fault)
 
 
-def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What must be given and is not is asked for by its name."""
+def test_a_table_key_of_the_wrong_form_is_described(file: Path) -> None:
+    """The names that an operator chooses have a form, too."""
+    file.write_text('[session.return_to]\n"Home Page" = "https://a.example"\n')
+
+    [line] = faults()
+    begin = f"{file}, line 2: session.return_to.Home Page: its name must be 1 to 64 lower-case "
+    assert line.startswith(begin)
+
+
+def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a group that is missing as a whole are named one by one."""
     monkeypatch.delenv("APIDECK__APP_ID")
+    monkeypatch.delenv("APIDECK__API_KEY")
 
-    assert faults() == ["APIDECK__APP_ID: Field required"]
-
-
-def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CONFIG_FILE that does not exist stops the start; it is not taken for an empty one."""
-    monkeypatch.setenv("CONFIG_FILE", "/nowhere/config.toml")
-
-    assert faults() == ["CONFIG_FILE: there is no such file"]
+    assert faults() == [
+        "APIDECK__API_KEY_FILE: set exactly one of api_key and api_key_file",
+        "APIDECK__APP_ID: is required",
+    ]
 
 
-def test_a_file_that_is_not_toml_is_reported(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_without_settings_the_operator_reads_how_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest configuration is named, and what looks like an attempt at it."""
+    for name in MINIMUM:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("APIDECK_APP_ID", "app-1")
+
+    assert faults() == [
+        *HOW_TO_BEGIN,
+        "APIDECK_APP_ID: is not a setting; did you mean APIDECK__APP_ID?",
+    ]
+    assert all(any(line.startswith(f"{name}=") for line in HOW_TO_BEGIN) for name in MINIMUM)
+
+
+def test_a_fault_in_the_file_has_its_line(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """It is where the setting begins, or the table that lacks it."""
+    monkeypatch.delenv("IDENTITY__ISSUERS__MAIN__AUDIENCE")
+    monkeypatch.delenv("IDENTITY__ISSUERS__MAIN__ISSUER")
+    file.write_text("""\
+# Settings
+[identity.issuers.main]
+issuer = "https://id.example.com"
+audiance = '''
+[server]
+port = "x"'''
+
+[server]
+trusted_proxies = [
+  "10.0.0.0/8",
+  "10.0.0.0/99",
+]
+[session.defaults]
+theme = { primary_color = "red;" }
+[apidek]
+[apideck.applications.eu]
+app_id = "eu"
+""")
+
+    assert sorted(line.removeprefix(f"{file}, line ") for line in faults()) == [
+        f"14: session.defaults.theme.primary_color: must be {FORMS[COLOR]}",
+        "15: apidek: is not a setting; did you mean apideck?",
+        "16: apideck.applications: is now called unify_apps",
+        "2: identity.issuers.main.audience: is required",
+        "4: identity.issuers.main.audiance: is not a setting; did you mean audience?",
+        "9: server.trusted_proxies: entry 2 must be a network, such as 10.0.0.0/8",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"[apideck\n", "is not valid TOML (at line 1, column 9)"),
+        (b'[apideck]\napi_key = "secret', "is not valid TOML (at end of document)"),
+        (b"[a]\n[a]\n", "is not valid TOML (at line 2, column 3)"),
+        (b"\xff", "is not UTF-8 text"),
+        (b"a = " + b"[" * 100_000, "is nested too deeply"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None, fault: str) -> None:
+    """The line has the path and the reason, and nothing of the content."""
+    if content is not None:
+        file.write_bytes(content)
+
+    assert faults() == [f"CONFIG_FILE: {file}: {fault}"]
+
+
+def test_a_folder_is_not_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A mounted directory is a common mistake."""
+    monkeypatch.setenv("CONFIG_FILE", str(tmp_path))
+
+    assert faults() == [f"CONFIG_FILE: {tmp_path}: Is a directory"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("APIDEK__APP_ID", "APIDECK__APP_ID"),
+        ("APIDEK__APPID", "APIDECK__APP_ID"),
+        ("SERVER_PORT", "SERVER__PORT"),
+        ("server_port", "SERVER__PORT"),
+        ("CORS_ALLOW_ORIGINS", "CORS__ALLOW_ORIGINS"),
+        ("IDENTITIES__ISSUERS__MAIN__ISSUER", "IDENTITY__ISSUERS__MAIN__ISSUER"),
+        ("IDENTITY_ISSUERS_MAIN_AUDIENCE", "IDENTITY__ISSUERS__<name>__AUDIENCE"),
+    ],
+)
+def test_a_misspelt_variable_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
 ) -> None:
-    """A file that cannot be parsed stops the start with one line."""
-    file = tmp_path / "config.toml"
-    file.write_text("[apideck\n")
-    monkeypatch.setenv("CONFIG_FILE", str(file))
+    """It does not stop the start, because it may be another program's."""
+    monkeypatch.setenv(name, "1")
 
-    [line] = faults()
-
-    assert line.startswith("settings cannot be read")
+    load_settings()
+    assert list(misspelt()) == [f"{name}: is not a setting; did you mean {meant}?"]
 
 
-def test_a_list_that_is_not_json_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A structured value that is not JSON stops the start without showing it."""
-    monkeypatch.setenv("CORS__ALLOW_ORIGINS", "[https://app.example.com")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SESSION", "ubuntu"),
+        ("LOG", "debug"),
+        ("LIMITS", ""),
+        ("Logging__LogLevel__Default", "Warning"),
+        ("SESSIONS__SECRET", "x"),
+        ("SERVER_PORT", "tcp://10.0.0.1:80"),
+        ("SERVER_NAME", "x"),
+    ],
+)
+def test_variables_of_other_programs_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Desktops, Kubernetes and other frameworks set variables with such names."""
+    monkeypatch.setenv(name, value)
 
-    [line] = faults()
-
-    assert "cors" in line
-    assert "app.example.com" not in line
+    load_settings()
+    assert list(misspelt()) == []
 
 
 @pytest.mark.parametrize(("second", "fine"), [("", False), ("b-", True), ("a-x", False)])
 def test_several_issuers_need_prefixes_that_cannot_be_confused(
     monkeypatch: pytest.MonkeyPatch, second: str, fine: bool
 ) -> None:
-    """No prefix may be the beginning of another, or two issuers' consumers could be one."""
+    """No prefix may be the beginning of another, or consumers of two issuers could be the same."""
     monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__CONSUMER_PREFIX", "a-")
     monkeypatch.setenv("IDENTITY__ISSUERS__OTHER__ISSUER", "https://other.example.com")
     monkeypatch.setenv("IDENTITY__ISSUERS__OTHER__AUDIENCE", '["x", "y"]')
@@ -149,7 +333,7 @@ def test_several_issuers_need_prefixes_that_cannot_be_confused(
 
 
 def test_one_issuer_cannot_be_configured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two entries for one issuer would leave open which one's rules count."""
+    """With two entries for one issuer it would be unclear whose rules apply."""
     for name in ("ISSUER", "AUDIENCE"):
         monkeypatch.setenv(
             f"IDENTITY__ISSUERS__OTHER__{name}", MINIMUM[f"IDENTITY__ISSUERS__MAIN__{name}"]

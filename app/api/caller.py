@@ -1,0 +1,58 @@
+"""The dependency that says who is calling."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.identity.models import Caller
+from app.limits.models import QuotaStatus
+from app.limits.rates import refusal
+from app.state import app_state, request_context
+
+
+async def authenticated_caller(request: Request) -> Caller:
+    """Return who is calling, after counting the request against their rate limits.
+
+    Raises:
+        IdentityError: the caller could not be authenticated.
+        LimitError: the caller has reached a rate limit.
+    """
+    state, context = app_state(request.scope), request_context(request.scope)
+    with state["tracing"].span("verify credential"):
+        caller = await state["authenticator"].authenticate(request.scope["headers"])
+    if context.audit is not None:
+        context.audit.caller_kind, context.audit.issuer = caller.kind, caller.issuer
+        context.audit.subject, context.audit.actor = caller.subject, caller.actor
+        context.audit.consumer_id = caller.consumer_id
+    decision = await state["limits"].admit(caller)
+    context.rate_limit_headers = rate_limit_headers(decision.statuses)
+    if not decision.admitted:
+        raise refusal(decision)
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(authenticated_caller)]
+
+
+def rate_limit_headers(statuses: Sequence[QuotaStatus]) -> dict[str, str]:
+    """Return the headers that tell a caller how much of each limit is left; none without a limit.
+
+    `RateLimit-Policy` names each limit with its quota `q` in `w` seconds; `RateLimit` says how many
+    requests remain of it (`r`), and in how many seconds (`t`) the whole quota is available again.
+
+    Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (draft 10).
+    """
+    if not statuses:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(
+            f'"{one.limit.policy}";q={one.limit.rate.quota};w={one.limit.rate.window_seconds}'
+            for one in statuses
+        ),
+        "RateLimit": ", ".join(
+            f'"{one.limit.policy}";r={one.remaining};t={math.ceil(one.until_full)}'
+            for one in statuses
+        ),
+    }

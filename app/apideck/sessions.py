@@ -1,0 +1,54 @@
+"""Creating Vault sessions.
+
+Source: https://developers.apideck.com/apis/vault/reference (operation "Create Session").
+"""
+
+from typing import Final
+
+from app.apideck import wire
+from app.apideck.client import ApideckClient
+from app.apideck.error_mapping import invalid_response
+from app.apideck.exchange import ApideckResponse, Operation
+from app.apideck.models import MintedSession
+from app.common.urls import origin_of
+from app.vault import Session
+
+CREATE_SESSION: Final = Operation("POST", "/vault/sessions", success="Minted")
+
+
+async def create_session(
+    apideck: ApideckClient, consumer_id: str, session: Session
+) -> MintedSession:
+    """Create a Vault session for a consumer; Apideck creates the consumer if it is unknown.
+
+    The attack: a proxy or cache returns a response to another caller's request. Its token would
+    give access to another customer's connections. So consumer and origin are checked.
+
+    Args:
+        apideck: the client of a Unify app.
+        consumer_id: printable ASCII without spaces; it becomes a header.
+        session: the session to create; only fields that it holds are sent.
+
+    Raises:
+        ApideckError: there is no session; each outcome has its own class.
+        OutOfDescriptorsError: this process has no file descriptor for a connection.
+    """
+
+    def read(response: ApideckResponse) -> MintedSession:
+        try:
+            created = wire.created_session(response.body)
+        except wire.InvalidResponseError as error:
+            raise invalid_response(str(error)) from None
+        if created.consumer_id not in {None, consumer_id}:
+            received = (created.consumer_id or "")[:100]
+            raise invalid_response(f"a session of consumer {received!r}, expected {consumer_id!r}")
+        if (origin := origin_of(created.session_uri)) not in apideck.vault_origins:
+            expected = " or ".join(apideck.vault_origins)
+            raise invalid_response(
+                f"origin of session_uri is {origin or 'invalid'}, expected {expected}"
+            )
+        return MintedSession(
+            created.session_uri, created.session_token, created.expires_at, response.request_id
+        )
+
+    return await apideck.call(CREATE_SESSION, consumer_id, read, wire.session_body(session))

@@ -1,0 +1,66 @@
+"""How callers send credentials, as OpenAPI security schemes."""
+
+import re
+from typing import Any
+
+from app.settings import IdentitySettings
+from app.settings.credentials import CredentialLocation
+
+_CSRF = "csrfHeader"
+
+
+def security_schemes(
+    settings: IdentitySettings,
+) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
+    """Return the security schemes of every source, and the security requirements.
+
+    Each requirement is an alternative. A cookie requires the header against request forgery, too.
+
+    Source: OpenAPI 3.1, "Security Scheme Object" and "Security Requirement Object".
+    """
+    schemes: dict[str, Any] = {}
+    requirements: list[dict[str, list[str]]] = []
+    for location in settings.locations():
+        key = _key(location)
+        schemes[key] = _scheme(location)
+        requirement: dict[str, list[str]] = {key: []}
+        if location.kind == "cookie":
+            schemes[_CSRF] = {
+                "type": "apiKey",
+                "in": "header",
+                "name": settings.csrf_header,
+                "description": "Any value. Required with a cookie, because a page of another "
+                "origin cannot add this header.",
+            }
+            requirement[_CSRF] = []
+        requirements.append(requirement)
+    return schemes, requirements
+
+
+def _scheme(location: CredentialLocation) -> dict[str, Any]:
+    if location.kind == "authorization":
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token of a person or a service (RFC 6750).",
+        }
+    if location.kind == "header":
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": location.name,
+            "description": "Only the token, such as the signed assertion of a gateway.",
+        }
+    return {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": location.name,
+        "description": "The cookie of a person who is signed in, sent by a page of an allowed "
+        "origin.",
+    }
+
+
+def _key(location: CredentialLocation) -> str:
+    # A component's key allows fewer characters than the name of a cookie.
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", location.name)
+    return f"{location.kind}-{name}" if name else "bearer"

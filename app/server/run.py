@@ -1,0 +1,165 @@
+"""Runs the service in this process until it is asked to stop."""
+
+import asyncio
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import structlog
+import uvicorn
+
+from app.api.body import MAX_BODY_BYTES
+from app.api.problems import Problems
+from app.limits.descriptors import descriptor_budget
+from app.main import create_app, create_internal_app, create_telemetry
+from app.middleware.security_headers import HEADERS
+from app.observability.logging import configure_logging
+from app.observability.telemetry import Telemetry
+from app.server.protocol import BoundedProtocol
+from app.server.server import InternalServer, Server
+from app.settings import Settings
+from app.settings.server import ServerSettings
+from app.settings.sources import misspelt
+from app.state import Shutdown
+
+logger = structlog.get_logger(__name__)
+
+_BACKLOG: Final = 4096
+_INTERNAL_GRACE_SECONDS: Final = 1
+_REJECTIONS: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+)
+"""The protocol itself responds with these: there is no request yet that middleware could see."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until the process is asked to stop, then finish the requests in progress.
+
+    Args:
+        settings: everything that an operator can set.
+
+    Raises:
+        SystemExit: with status 3, if a port is taken or the application does not start.
+    """
+    telemetry = create_telemetry(settings, configure_logging(settings.log))
+    for line in misspelt():
+        logger.warning("unknown_variable", detail=line)
+    settings, max_connections = _fit_to_descriptors(settings, _raise_open_files_limit())
+    shutdown = Shutdown()
+    # uvicorn finishes what is in progress and then raises the signal again. By then everything is
+    # done, and to end when asked to is not a failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server = Server(
+        _public(settings, telemetry, shutdown),
+        shutdown=shutdown,
+        delay_seconds=settings.server.shutdown_delay_seconds,
+        max_connections=max_connections,
+        count_not_accepted=telemetry.metrics.out_of_descriptors.labels("client").inc,
+    )
+    internal = _internal(settings, telemetry, shutdown)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(_serve(server, internal))
+
+
+async def _serve(server: Server, internal: uvicorn.Config | None) -> None:
+    if internal is None:
+        await server.serve()
+        return
+    async with InternalServer(internal).running() as state:
+        server.internal_state = state
+        await server.serve()
+
+
+def _public(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> uvicorn.Config:
+    server = settings.server
+    return uvicorn.Config(
+        create_app(settings, telemetry, shutdown, internal=server.internal_port is None),
+        host=server.host,
+        port=server.port,
+        backlog=_BACKLOG,
+        proxy_headers=bool(server.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in server.trusted_proxies],
+        timeout_graceful_shutdown=server.shutdown_grace_seconds,
+        **_common(server, shutdown),
+    )
+
+
+def _internal(
+    settings: Settings, telemetry: Telemetry, shutdown: Shutdown
+) -> uvicorn.Config | None:
+    server = settings.server
+    if server.internal_port is None:
+        return None
+    return uvicorn.Config(
+        create_internal_app(settings, telemetry, shutdown),
+        host=server.internal_host or server.host,
+        port=server.internal_port,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_INTERNAL_GRACE_SECONDS,
+        **_common(server, shutdown),
+    )
+
+
+def _common(server: ServerSettings, shutdown: Shutdown) -> dict[str, Any]:
+    protocol = partial(
+        BoundedProtocol,
+        seconds=server.receive_timeout_seconds,
+        max_body_bytes=MAX_BODY_BYTES,
+        rejections=_rejections(Problems(server.public_url)),
+        shutdown=shutdown,
+    )
+    return {
+        # uvicorn only calls it; its annotation says that it must be a class.
+        "http": cast("type[asyncio.Protocol]", protocol),
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_keep_alive": server.keep_alive_seconds,
+    }
+
+
+def _rejections(problems: Problems) -> Mapping[int, bytes]:
+    """Return, by status, the headers and the body of the protocol's own responses."""
+    rejections = {}
+    for status in _REJECTIONS:
+        response = problems.unreadable(status)
+        headers = {**response.headers, **HEADERS}.items()
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        rejections[int(status)] = head.encode("latin-1") + b"\r\n" + bytes(response.body)
+    return rejections
+
+
+def _raise_open_files_limit() -> int:
+    """Raise the limit on open files as far as this process may, and return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Settings, int]:
+    """Return settings that admit no more requests than there are file descriptors for.
+
+    Returns:
+        The settings, and how many connections of clients the process may have.
+    """
+    limits = settings.limits
+    budget = descriptor_budget(open_files_limit, limits.max_in_flight)
+    if budget.in_flight < limits.max_in_flight:
+        logger.warning(
+            "max_in_flight_reduced",
+            setting=limits.max_in_flight,
+            effective=budget.in_flight,
+            open_files_limit=open_files_limit,
+        )
+        limits = limits.model_copy(update={"max_in_flight": budget.in_flight})
+        settings = settings.model_copy(update={"limits": limits})
+    return settings, budget.connections

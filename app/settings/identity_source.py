@@ -1,0 +1,71 @@
+"""Settings that every way to identify callers has, whatever its kind."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import StringConstraints
+
+from app.settings.claims import ClaimPaths, UnifyAppChoice
+from app.settings.credentials import CredentialLocation
+from app.settings.groups import Group
+
+ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]
+
+
+class IdentitySourceSettings(Group):
+    """One source of callers: an issuer, or an application with cookie sessions."""
+
+    consumer_prefix: ConsumerPrefix = ""
+    """A prefix for the consumer ids of this source. If there are several sources of users, each
+    needs its own, so that equal claims of two sources are never the same consumer."""
+
+    claims: ClaimPaths = ClaimPaths()
+    """Which claims describe the consumer. Users only."""
+
+    apideck: UnifyAppChoice = UnifyAppChoice()
+    """Which of your Unify apps the sessions of its callers belong to."""
+
+    @property
+    @abstractmethod
+    def locations(self) -> tuple[CredentialLocation, ...]:
+        """Where its callers put their credentials."""
+
+    @property
+    def identifies_users(self) -> bool:
+        """Whether its callers are people, each with a consumer, and not services."""
+        return True
+
+    @property
+    def accepts_opaque_credentials(self) -> bool:
+        """Whether it accepts credentials of any form; no two such sources can share a location."""
+        return True
+
+    @property
+    def shares_locations(self) -> bool:
+        """Whether other sources may read credentials from the same locations."""
+        return False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Its secrets, which must never be logged."""
+        return ()
+
+
+S = TypeVar("S", bound=IdentitySourceSettings)
+S_co = TypeVar("S_co", bound=IdentitySourceSettings, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSource(Generic[S_co]):
+    """A source as the operator configured it.
+
+    Attributes:
+        setting: the environment variables of its settings begin with this name.
+        name: the operator's name for it, which logs, metrics and audit events use.
+        settings: its settings.
+    """
+
+    setting: str
+    name: str
+    settings: S_co

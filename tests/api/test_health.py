@@ -1,0 +1,72 @@
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.settings import Settings
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer
+from tests.support.service import running, settings_for
+
+
+async def test_probes_are_quiet(service: httpx.AsyncClient) -> None:
+    """Liveness and readiness are logged at debug level only."""
+    with capture_logs() as logs:
+        await service.get("/livez")
+        await service.get("/readyz")
+
+    assert [line["log_level"] for line in logs if line["event"] == "http_request"] == ["debug"] * 2
+
+
+async def test_probes_can_be_sent_with_head(service: httpx.AsyncClient) -> None:
+    """Load balancers that send HEAD get the same status."""
+    assert (await service.head("/livez")).status_code == 200
+    assert (await service.head("/readyz")).status_code == (await service.get("/readyz")).status_code
+
+
+async def test_readiness_follows_the_issuers_keys(
+    settings: Settings, issuer: DevelopmentIssuer
+) -> None:
+    """Without any usable keys the service is not ready, with them it is."""
+    issuer.fault = "down"
+    async with running(settings) as service:
+        failed = await service.post("/vault-session", headers=bearer(issuer.token()))
+        assert failed.status_code == 503
+        response = await service.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["issuers"]["main"] == {
+        "keys": 0,
+        "age_seconds": None,
+        "usable": False,
+        "failing": True,
+    }
+
+    issuer.fault = None
+    async with running(settings) as service:
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["issuers"]["main"]["keys"] == 3
+
+
+async def test_a_service_that_needs_no_keys_is_ready_without_any(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """If the issuer is asked about every token, there are no keys to wait for."""
+    introspection = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
+    issuers = {"main": {"introspection": introspection}}
+    settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": issuers})
+    async with running(settings) as service:
+        response = await service.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json()["issuers"] == {}
+
+
+@pytest.mark.parametrize(("switched_on", "status"), [(True, 200), (False, 404)])
+async def test_the_interactive_page_is_off_by_default(
+    issuer: DevelopmentIssuer, apideck_url: str, switched_on: bool, status: int
+) -> None:
+    """It loads scripts from a public CDN, so the operator has to switch it on."""
+    server = {"docs": switched_on}
+    async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
+        assert (await service.get("/docs")).status_code == status

@@ -1,0 +1,172 @@
+"""What becomes of requests, and of the process, when nothing takes its log."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulators.apideck import ApideckEmulator
+from emulators.issuer import DevelopmentIssuer
+from tests.support.http import bearer
+from tests.support.process import ROOT, environment_for, serving, until, url
+
+PIPE_BYTES = 65_536
+
+
+@pytest.fixture
+def environment(
+    issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
+) -> dict[str, str]:
+    """Return the environment of a service without limits."""
+    assert apideck.requests == []
+    environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
+    return {**environment, "LIMITS__PER_USER": "unlimited"}
+
+
+@contextmanager
+def serving_into(environment: dict[str, str], out: int) -> Iterator["subprocess.Popen[str]"]:
+    """Run the service with its stdout at a file descriptor."""
+    with (
+        os.fdopen(os.dup(out), "w") as stdout,
+        Path(os.devnull).open("w") as stderr,
+        serving(environment, into=(stdout, stderr)) as process,
+    ):
+        stdout.close()  # So that the service has the only one.
+        yield process
+
+
+def mint(environment: dict[str, str], token: str, times: int) -> None:
+    """Ask for so many sessions, and fail unless each is made."""
+    with httpx.Client() as client:
+        for _ in range(times):
+            answer = client.post(url(environment, "/vault-session"), headers=bearer(token))
+            assert answer.status_code == 201, answer.text
+        assert client.get(url(environment, "/livez")).status_code == 200
+
+
+def lost(environment: dict[str, str], cause: str) -> float:
+    """Return how many audit events the service says were lost."""
+    text = httpx.get(url(environment, "/metrics")).text
+    name = f'vault_bff_log_lines_lost_total{{cause="{cause}",kind="audit"}} '
+    [line] = [line for line in text.splitlines() if line.startswith(name)]
+    return float(line.removeprefix(name))
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """Have a process end, and fail unless it ends well, and in time."""
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=15) == 0
+
+
+def test_a_log_that_nobody_reads_stops_nothing(
+    environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """Sessions are made, probes are answered and SIGTERM ends the process."""
+    reader, out = os.pipe()
+    try:
+        with serving_into(environment, out) as process:
+            mint(environment, issuer.token(), 200)
+            end(process)
+    finally:
+        os.close(reader)
+        os.close(out)
+    assert len(apideck.minted) == 200
+
+
+def test_a_reader_that_goes_away_costs_no_session(
+    environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """What Apideck has minted reaches the caller, and the lost audit events are counted."""
+    reader, out = os.pipe()
+    with serving_into(environment, out) as process:
+        os.close(out)
+        os.close(reader)
+        mint(environment, issuer.token(), 10)
+        until(lambda: lost(environment, "write-failed") == 10)
+        end(process)
+    assert len(apideck.minted) == 10
+
+
+def test_a_full_disk_costs_no_session(
+    environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
+) -> None:
+    """The same holds where the log is a file, and its disk is full."""
+    with Path("/dev/full").open("w") as full, serving_into(environment, full.fileno()) as process:
+        mint(environment, issuer.token(), 10)
+        until(lambda: lost(environment, "write-failed") == 10)
+        end(process)
+    assert len(apideck.minted) == 10
+
+
+def test_a_closed_stdout_costs_no_session(
+    environment: dict[str, str], issuer: DevelopmentIssuer, tmp_path: Path
+) -> None:
+    """The log is never written into what has the number of stdout instead, such as a socket."""
+    command = ["/bin/sh", "-c", 'exec "$0" -m app serve >&-', sys.executable]
+    with (tmp_path / "err").open("w") as err:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=err)
+        try:
+            until(lambda: _ready(environment))
+            mint(environment, issuer.token(), 10)
+            until(lambda: lost(environment, "write-failed") == 10)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=15) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    assert (tmp_path / "err").read_text() == ""
+
+
+def test_a_slow_reader_slows_no_request(
+    environment: dict[str, str], issuer: DevelopmentIssuer
+) -> None:
+    """What the pipe does not hold yet waits in the queue, and is read in full in the end."""
+    reader, out = os.pipe()
+    with serving_into(environment, out) as process, os.fdopen(reader, "rb") as log:
+        os.close(out)
+        mint(environment, issuer.token(), 200)
+        read = log.read(1000)
+        mint(environment, issuer.token(), 1)
+        process.send_signal(signal.SIGTERM)
+        read += log.read()
+        assert process.wait(timeout=15) == 0
+
+    assert len(read) > PIPE_BYTES
+    events = [json.loads(line)["event"] for line in read.splitlines()]
+    assert events.count("vault_session_minted") == 201
+    assert events[-1] == f"Finished server process [{process.pid}]"
+
+
+def _ready(environment: dict[str, str]) -> bool:
+    try:
+        return httpx.get(url(environment, "/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_another_server_writes_the_rest_of_the_log_at_its_end(
+    environment: dict[str, str], issuer: DevelopmentIssuer, tmp_path: Path
+) -> None:
+    """Uvicorn lets SIGTERM end the process, and no audit event is lost by it."""
+    port = environment["SERVER__PORT"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:application", "--port", port]
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        try:
+            until(lambda: _ready(environment))
+            mint(environment, issuer.token(), 5)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=15) in {0, -signal.SIGTERM}
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    assert (tmp_path / "out").read_text().count("vault_session_minted") == 5

@@ -1,0 +1,136 @@
+from typing import Any
+
+import pytest
+
+from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
+from app.identity.sources.cookie_session import CookieSessionSource, build
+from app.settings import CookieSessionSettings, IdentitySettings
+from app.settings.credentials import CredentialLocation
+from tests.support.in_process import Clock, Network, configured_session, credential, messages
+
+URL = "https://app.example/me"
+COOKIE = CredentialLocation("cookie", "sid")
+UNUSABLE_SUBJECTS: list[Any] = ["", None, True, 1.5, []]
+
+
+def source(network: Network, clock: Clock | None = None, **more: Any) -> CookieSessionSource:
+    """Return an application on this network."""
+    settings = CookieSessionSettings.model_validate({"cookie": "sid", "whoami_url": URL, **more})
+    return CookieSessionSource(
+        configured_session(settings), network.fetcher, clock=clock or Clock()
+    )
+
+
+@pytest.mark.parametrize(("subject", "returned"), [("ada", "ada"), (42, "42"), (0, "0")])
+async def test_the_application_receives_the_cookie_and_no_other_credential(
+    subject: Any, returned: str
+) -> None:
+    """It responds with claims; an integer subject stands for its digits."""
+    network = Network({URL: {"sub": subject, "name": "Ada"}})
+
+    assert await source(network).verify("a=b") == {"sub": returned, "name": "Ada"}
+    [request] = network.requests
+    assert (request.method, str(request.url)) == ("GET", URL)
+    assert request.headers["cookie"] == "sid=a=b"
+    assert "authorization" not in request.headers
+
+
+async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
+    """The caller has the operator's name for the application, and its mapping of claims."""
+    network = Network({URL: {"sub": 7, "name": "Ada"}})
+
+    caller = await source(network, consumer_prefix="app-").caller(credential("abc", COOKIE))
+
+    assert (caller.kind, caller.issuer, caller.subject) == ("user", "app", "7")
+    assert caller.consumer_id == "app-7"
+    assert caller.consumer_metadata == {"user_name": "Ada"}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_rejected_cookie_is_not_cached(status: int) -> None:
+    """The person may sign in the next moment."""
+    network = Network({URL: status})
+    asked = source(network)
+    with pytest.raises(UnauthenticatedError) as error:
+        await asked.verify("abc")
+    network.responses[URL] = {"sub": "ada"}
+
+    assert messages(error.value) == ("You are not signed in.", f"{URL}: responded with {status}")
+    assert error.value.presented is True
+    assert await asked.verify("abc") == {"sub": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("response", "what"),
+    [
+        (404, "responded with 404"),
+        (302, "responded with 302"),
+        (500, "responded with 500"),
+        (
+            b"<h1>",
+            "responded with text that is not valid JSON: Expecting value at character 0",
+        ),
+        ([], "responded with JSON that is not an object"),
+        (None, "responded with JSON that is not an object"),
+        ({}, "responded without a usable sub"),
+        *(({"sub": subject}, "responded without a usable sub") for subject in UNUSABLE_SUBJECTS),
+    ],
+)
+async def test_an_application_without_a_usable_response_is_unavailable(
+    response: Any, what: str
+) -> None:
+    """The person is not called signed out; the operator reads what the response was."""
+    with pytest.raises(IdentityProviderUnavailableError) as error:
+        await source(Network({URL: response})).verify("abc")
+
+    assert messages(error.value) == (
+        "The identity provider cannot be reached right now. Try again shortly.",
+        f"{URL}: {what}",
+    )
+    assert error.value.retry_after == 5
+
+
+async def test_a_response_is_cached_for_the_configured_time() -> None:
+    """Each cookie has its own response."""
+    network, clock = Network({URL: {"sub": "ada"}}), Clock()
+    asked = source(network, clock, cache_seconds=10)
+    for cookie, later in (("a", 0), ("b", 0), ("a", 9.9), ("a", 0.1)):
+        clock.now += later
+        await asked.verify(cookie)
+
+    sent = [request.headers["cookie"] for request in network.requests]
+    assert sent == ["sid=a", "sid=b", "sid=a"]
+
+
+@pytest.mark.parametrize(
+    ("response", "problem"),
+    [
+        (401, None),
+        ({"sub": "ada"}, "accepts a made-up credential"),
+        (500, f"{URL}: responded with 500"),
+    ],
+)
+async def test_the_probe_sends_a_made_up_cookie(response: Any, problem: str | None) -> None:
+    """The application has to say that no one is signed in."""
+    asked = source(Network({URL: response}))
+    if problem is None:
+        assert await asked.probe() == "responds"
+        return
+    with pytest.raises(IdentityProviderUnavailableError) as error:
+        await asked.probe()
+    assert error.value.reason == problem
+
+
+def test_every_configured_application_is_a_source() -> None:
+    """It needs no keys, and reads its own cookie."""
+    sessions = {
+        name: {"cookie": name, "whoami_url": URL, "consumer_prefix": f"{name}-"}
+        for name in ("one", "two")
+    }
+    settings = IdentitySettings.model_validate({"cookie_sessions": sessions})
+
+    made = list(build(settings, Network().fetcher))
+
+    assert [(one.name, one.locations[0].name) for one in made] == [("one", "one"), ("two", "two")]
+    assert all(one.ready and one.key_state() is None for one in made)
+    assert made[0].setting == "IDENTITY__COOKIE_SESSIONS__ONE"

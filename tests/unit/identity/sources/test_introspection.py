@@ -1,0 +1,218 @@
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
+from app.identity.sources.introspection import IntrospectionSource, build
+from app.settings import IssuerSettings
+from emulators.issuer import DevelopmentIssuer
+from tests.support.in_process import (
+    Clock,
+    Network,
+    configured_issuer,
+    credential,
+    identity_with,
+    messages,
+)
+
+ISSUER = "https://id.example"
+URL = f"{ISSUER}/introspect"
+VALID = {"active": True, "iss": ISSUER, "aud": "vault-bff", "sub": "ada", "exp": 2000}
+
+
+def source(
+    network: Network,
+    clock: Clock | None = None,
+    issuer: dict[str, Any] | None = None,
+    **more: Any,
+) -> IntrospectionSource:
+    """Return an issuer with introspection on this network, at second 1000."""
+    own = {"client_id": "vault", "client_secret": "s3cret", "endpoint": URL, **more}
+    settings = IssuerSettings.model_validate(
+        {"issuer": ISSUER, "audience": "vault-bff", "introspection": own, **(issuer or {})}
+    )
+    assert settings.introspection is not None
+    return IntrospectionSource(
+        configured_issuer(settings),
+        settings.introspection,
+        network.fetcher,
+        clock=clock or Clock(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "header", "in_form"),
+    [
+        ("client_secret_basic", "Basic dmF1bHQ6czNjcmV0", {}),
+        ("client_secret_post", None, {"client_id": "vault", "client_secret": "s3cret"}),
+    ],
+)
+async def test_a_token_is_introspected(
+    how: str, header: str | None, in_form: dict[str, str]
+) -> None:
+    """This service's own credentials are in the header or in the form, and never in both."""
+    network = Network({URL: VALID})
+
+    assert await source(network, authentication=how).verify("t0ken") == VALID
+    [request] = network.requests
+    assert (request.method, str(request.url)) == ("POST", URL)
+    assert request.headers.get("authorization") == header
+    assert dict(parse_qsl(request.content.decode())) == {
+        "token": "t0ken",
+        "token_type_hint": "access_token",
+        **in_form,
+    }
+
+
+async def test_the_endpoint_is_found_by_discovery_by_default() -> None:
+    """The issuer's metadata contains it."""
+    document = {"issuer": ISSUER, "introspection_endpoint": URL}
+    network = Network({f"{ISSUER}/.well-known/openid-configuration": document, URL: VALID})
+
+    assert await source(network, endpoint=None).verify("t0ken") == VALID
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        *(
+            (response, "the issuer says that the token is not active")
+            for response in (
+                {"active": False},
+                {**VALID, "active": "true"},
+                {**VALID, "active": 1},
+                {**VALID, "active": None},
+                {"sub": "ada"},
+                [True],
+                None,
+            )
+        ),
+        ({**VALID, "iss": "https://other.example"}, "iss is another issuer"),
+        ({**VALID, "aud": "other"}, "aud does not name this service"),
+        ({**VALID, "exp": 900}, "the token has expired"),
+        ({**VALID, "nonce": "n"}, "an ID token: it has the claim nonce"),
+        ({"active": True, **{k: VALID[k] for k in ("iss", "aud", "sub")}}, "exp is missing"),
+    ],
+)
+async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) -> None:
+    """Only the JSON value true makes a token active; a rejection is not cached."""
+    network = Network({URL: response})
+    asked = source(network)
+    with pytest.raises(UnauthenticatedError) as error:
+        await asked.verify("t0ken")
+    network.responses[URL] = VALID
+
+    assert messages(error.value) == ("The access token is not valid.", reason)
+    assert await asked.verify("t0ken") == VALID
+
+
+@pytest.mark.parametrize("status", [201, 401, 403, 500])
+async def test_an_issuer_without_a_usable_response_is_unavailable(status: int) -> None:
+    """If the issuer rejects this service's credentials, the caller's token is not invalid."""
+    with pytest.raises(IdentityProviderUnavailableError) as error:
+        await source(Network({URL: status})).verify("t0ken")
+
+    assert error.value.reason == f"{URL}: responded with {status}"
+
+
+async def test_a_response_is_cached_for_the_configured_time() -> None:
+    """Each token has its own response."""
+    network, clock = Network({URL: VALID}), Clock()
+    asked = source(network, clock, cache_seconds=30)
+    counts = []
+    for token, later in (("a", 0), ("b", 0), ("a", 29.9), ("a", 0.1)):
+        clock.now += later
+        await asked.verify(token)
+        counts.append(len(network.requests))
+
+    assert counts == [1, 2, 2, 3]
+
+
+async def test_a_response_is_not_cached_beyond_the_tokens_end() -> None:
+    """The token's end precedes the configured time."""
+    network, clock = Network({URL: {**VALID, "exp": 1010}}), Clock()
+    asked = source(network, clock, cache_seconds=30)
+    await asked.verify("t0ken")
+    clock.now += 9.9
+    await asked.verify("t0ken")
+    assert len(network.requests) == 1
+    clock.now += 0.1
+    await asked.verify("t0ken")
+
+    assert len(network.requests) == 2
+
+
+async def test_a_cached_response_is_checked_at_each_use() -> None:
+    """A token can become too old while the response is cached."""
+    network, clock = Network({URL: {**VALID, "iat": 950}}), Clock()
+    asked = source(network, clock, {"max_token_age_seconds": 60, "leeway_seconds": 0})
+    await asked.verify("t0ken")
+    clock.now += 11
+
+    with pytest.raises(UnauthenticatedError) as error:
+        await asked.verify("t0ken")
+    assert error.value.reason == "the token is older than max_token_age_seconds"
+    assert len(network.requests) == 1
+
+
+async def test_a_caller_is_what_the_issuer_reports() -> None:
+    """A signed token is introspected, too: its issuer knows whether it is revoked."""
+    network = Network({URL: {**VALID, "name": "Ada"}})
+
+    caller = await source(network).caller(credential("t0ken"))
+
+    assert (caller.kind, caller.issuer, caller.subject) == ("user", "main", "ada")
+    assert caller.consumer_metadata == {"user_name": "Ada"}
+    assert network.urls() == [URL]
+
+
+def test_opaque_tokens_and_the_issuers_own_signed_tokens_are_recognized() -> None:
+    """A signed token of another issuer or for another audience is not."""
+    asked = source(Network())
+    own = DevelopmentIssuer()
+
+    assert asked.recognizes(credential("opaque"))
+    assert asked.recognizes(credential(own.token(iss=ISSUER)))
+    assert not asked.recognizes(credential(own.token(iss=ISSUER, aud="other")))
+    assert not asked.recognizes(credential(own.token()))
+
+
+def test_a_source_with_introspection_needs_no_keys() -> None:
+    """It is always ready, has no background work, and its callers are not in the token cache."""
+    asked = source(Network())
+
+    assert asked.ready
+    assert asked.key_state() is None
+    assert asked.refresh is None
+    assert asked.proof(credential(DevelopmentIssuer().token())) is None
+
+
+@pytest.mark.parametrize(
+    ("response", "problem"),
+    [
+        ({"active": False}, None),
+        (VALID, "accepts a made-up credential"),
+        (401, f"{URL}: responded with 401"),
+    ],
+)
+async def test_the_probe_introspects_a_made_up_token(response: Any, problem: str | None) -> None:
+    """The issuer has to say that it is not active."""
+    asked = source(Network({URL: response}))
+    assert asked.setting == "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
+    if problem is None:
+        assert await asked.probe() == "responds"
+        return
+    with pytest.raises(IdentityProviderUnavailableError) as error:
+        await asked.probe()
+    assert error.value.reason == problem
+
+
+def test_only_issuers_with_introspection_are_built() -> None:
+    """Each entry in the settings becomes exactly one source."""
+    own = {"client_id": "vault", "client_secret": "s3cret"}
+    issuer = {"issuer": ISSUER, "audience": "a", "consumer_prefix": "a-"}
+    other = {"issuer": ISSUER, "audience": "b", "consumer_prefix": "b-", "introspection": own}
+
+    made = build(identity_with(one=issuer, two=other), Network().fetcher)
+    assert [one.name for one in made] == ["two"]

@@ -1,0 +1,58 @@
+from app.identity.security_schemes import security_schemes
+from app.settings import IdentitySettings
+
+SETTINGS = IdentitySettings.model_validate(
+    {
+        "issuers": {
+            "main": {"issuer": "https://id.example", "audience": "a", "consumer_prefix": "a-"},
+            "jobs": {
+                "issuer": "https://id.example",
+                "audience": "b",
+                "kind": "services",
+                "grants": {"job": ["*"]},
+            },
+            "gateway": {
+                "issuer": "https://gateway.example",
+                "audience": "a",
+                "consumer_prefix": "g-",
+                "credential": {"header": "X-Assertion"},
+            },
+        },
+        "cookie_sessions": {
+            "web": {
+                "cookie": "__Host-s|d",
+                "whoami_url": "https://app.example/me",
+                "consumer_prefix": "c-",
+            }
+        },
+        "csrf_header": "x-mark",
+    }
+)
+
+
+def test_each_location_of_credentials_is_one_security_scheme() -> None:
+    """Two issuers of bearer tokens share a scheme; a cookie needs a header beside it."""
+    schemes, requirements = security_schemes(SETTINGS)
+
+    assert {name: (one["type"], one.get("name")) for name, one in schemes.items()} == {
+        "bearer": ("http", None),
+        "header-x-assertion": ("apiKey", "x-assertion"),
+        "cookie-__Host-s-d": ("apiKey", "__Host-s|d"),
+        "csrfHeader": ("apiKey", "x-mark"),
+    }
+    assert requirements == [
+        {"bearer": []},
+        {"header-x-assertion": []},
+        {"cookie-__Host-s-d": [], "csrfHeader": []},
+    ]
+
+
+def test_without_cookies_no_header_against_forgery_is_needed() -> None:
+    """Bearer tokens need no protection against request forgery."""
+    issuer = {"issuer": "https://id.example", "audience": "a"}
+    schemes, requirements = security_schemes(
+        IdentitySettings.model_validate({"issuers": {"main": issuer}})
+    )
+
+    assert list(schemes) == ["bearer"]
+    assert requirements == [{"bearer": []}]

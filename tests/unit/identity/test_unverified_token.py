@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from app.errors import UnauthenticatedError
+from app.identity.unverified_token import UnverifiedToken, parse
+from tests.support.in_process import messages
+from tests.support.signing import encoded
+
+
+@pytest.mark.parametrize(
+    "text", ["", "abc", "a.b", "a.b.c.d", "a..c", ".b.c", "a.b.", "a.b.c=", "ä.b.c"]
+)
+def test_text_of_another_form_is_not_parsed(text: str) -> None:
+    """It may be an opaque token."""
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "claims", "why"),
+    [
+        ("e30", encoded(b"[]"), "the payload is not a JSON object"),
+        (encoded(b"5"), "e30", "the header is not a JSON object"),
+        ("a", "e30", "the header is not JSON"),
+        ("e30", "a", "the payload is not JSON"),
+        (encoded(b"{"), "e30", "the header is not JSON"),
+        ("e30", encoded(b'{"a":1,"a":2}'), "the payload is not JSON"),
+        ("e30", encoded(b"\xff"), "the payload is not JSON"),
+    ],
+)
+def test_a_token_without_json_objects_is_rejected(header: str, claims: str, why: str) -> None:
+    """The operator's message says whether the header or the payload is malformed."""
+    with pytest.raises(UnauthenticatedError) as error:
+        parse(f"{header}.{claims}.c2ln")
+
+    assert messages(error.value) == ("The access token is not valid.", why)
+
+
+@pytest.mark.parametrize("name", ["a", "ab", "abc", "abcd", "\xff\xfe?>"])
+def test_segments_of_every_length_are_decoded(name: str) -> None:
+    """Segments have no padding (RFC 7515 section 2)."""
+    header = {"typ": name}
+    text = f"{encoded(json.dumps(header, ensure_ascii=False).encode())}.{encoded(b'{}')}.c2ln"
+
+    assert parse(text) == UnverifiedToken(text, header, {})
+
+
+def test_the_repr_of_a_parsed_token_contains_nothing() -> None:
+    """A log line with it contains no credential and no claims."""
+    token = parse(f"{encoded(b'{}')}.{encoded(b'{}')}.c2ln")
+
+    assert repr(token) == "UnverifiedToken()"

@@ -1,0 +1,191 @@
+"""Which requests run, which wait and which are rejected; the loop's time is the test's."""
+
+from unittest.mock import patch
+
+from app.limits.admission import Admission, AdmissionQueue, Ticket
+from app.observability.metrics import Metrics
+from app.settings import LimitSettings
+from tests.support.clock import ControlledLoop, controlled
+
+RUNS, FULL, EXPIRED = Admission.ADMITTED, Admission.QUEUE_FULL, Admission.EXPIRED
+WAITS = None
+
+
+class Queue(AdmissionQueue):
+    """Two slots, for which two requests may wait for two seconds, unless a test says otherwise."""
+
+    def __init__(self, max_in_flight: int = 2, max_waiting: int = 2) -> None:
+        self.metrics = Metrics()
+        limits = LimitSettings(
+            max_in_flight=max_in_flight, max_waiting=max_waiting, max_wait_seconds=2
+        )
+        super().__init__(limits, self.metrics)
+
+    def join_many(self, number: int) -> list[Ticket]:
+        """Let this many requests join."""
+        return [self.join() for _ in range(number)]
+
+    def metric(self, name: str) -> float | None:
+        """Return the value of a metric."""
+        return self.metrics.registry.get_sample_value(f"vault_bff_requests_{name}")
+
+
+def decisions(tickets: list[Ticket]) -> list[Admission | None]:
+    """Return what was decided about each request; None while it waits."""
+    return [ticket.result() if ticket.done() else WAITS for ticket in tickets]
+
+
+async def test_two_run_two_wait_and_the_rest_is_rejected() -> None:
+    """A request that finishes makes way for the one that has waited longest."""
+    queue = Queue()
+    tickets = queue.join_many(5)
+    assert decisions(tickets) == [RUNS, RUNS, WAITS, WAITS, FULL]
+    assert queue.metric("waiting") == 2
+    queue.leave(tickets[0])
+    assert decisions(tickets)[2:4] == [RUNS, WAITS]
+    queue.leave(tickets[1])
+    assert decisions(tickets)[2:4] == [RUNS, RUNS]
+    assert queue.metric("waiting") == 0
+    assert queue.metric("shed_total") == 1
+
+
+async def test_a_rejection_says_when_to_try_again() -> None:
+    """The client reads the same for each kind of rejection; the operator reads which it was."""
+    errors = Queue().errors()
+
+    assert errors.keys() == {FULL, EXPIRED}
+    assert {(error.detail, error.retry_after) for error in errors.values()} == {
+        ("There are too many requests just now; try again shortly.", 1)
+    }
+    assert errors[FULL].reason == "the queue is full"
+    assert errors[EXPIRED].reason == "no slot became free within 2 s"
+
+
+@controlled
+async def test_a_request_expires_when_it_has_waited_for_the_configured_time(
+    loop: ControlledLoop,
+) -> None:
+    """Each waits that long from its own arrival, and no longer."""
+    queue = Queue()
+    queue.join_many(2)
+    first = queue.join()
+    await loop.advance(1.5)
+    second = queue.join()
+    await loop.advance(0.4)
+    assert decisions([first, second]) == [WAITS, WAITS]
+    await loop.advance(0.2)
+    assert decisions([first, second]) == [EXPIRED, WAITS]
+    await loop.advance(1.3)
+    assert decisions([second]) == [WAITS]
+    await loop.advance(0.2)
+    assert decisions([second]) == [EXPIRED]
+    third = queue.join()
+    await loop.advance(2.1)
+    assert decisions([third]) == [EXPIRED]
+    assert queue.metric("shed_total") == 3
+
+
+@controlled
+async def test_one_timer_serves_the_whole_queue(loop: ControlledLoop) -> None:
+    """It is started once, and goes off when the first request expires."""
+    queue = Queue()
+    with patch.object(loop, "call_at", wraps=loop.call_at) as timers:
+        queue.join_many(2)
+        waiting = queue.join_many(2)
+        for _ in range(3):
+            await loop.advance(0.5)
+        assert decisions(waiting) == [WAITS, WAITS]
+        await loop.advance(0.5)
+    assert decisions(waiting) == [EXPIRED, EXPIRED]
+    assert timers.call_count == 1
+
+
+async def test_every_free_slot_is_given_out() -> None:
+    """Slots that nobody waited for are there for the requests that follow."""
+    queue = Queue()
+    for ticket in queue.join_many(2):
+        queue.leave(ticket)
+    assert decisions(queue.join_many(3)) == [RUNS, RUNS, WAITS]
+
+
+async def test_a_request_leaves_once_however_often_it_says_so() -> None:
+    """A slot that was freed twice would admit more requests than are configured."""
+    queue = Queue()
+    first, _second, *waiting = queue.join_many(4)
+    queue.leave(first)
+    queue.leave(first)
+    assert decisions(waiting) == [RUNS, WAITS]
+
+
+@controlled
+async def test_a_rejected_request_frees_no_slot(loop: ControlledLoop) -> None:
+    """Whether it was rejected at once or has expired: it had none."""
+    queue = Queue()
+    *_running, expired, _expired, full = queue.join_many(5)
+    await loop.advance(2.1)
+    waiting = queue.join()
+    queue.leave(full)
+    queue.leave(expired)
+    assert decisions([full, expired, waiting]) == [FULL, EXPIRED, WAITS]
+
+
+@controlled
+async def test_a_disconnected_client_makes_way_for_another(loop: ControlledLoop) -> None:
+    """Its request leaves the queue at once, and counts as neither waiting nor shed."""
+    queue = Queue()
+    running, _, gone, second = queue.join_many(4)
+    queue.disconnect(gone)
+    third, fourth = queue.join_many(2)
+    assert decisions([gone, second, third, fourth]) == [
+        Admission.DISCONNECTED,
+        WAITS,
+        WAITS,
+        FULL,
+    ]
+    queue.leave(gone)
+    queue.leave(running)
+    await loop.advance(2.1)
+    assert decisions([second, third]) == [RUNS, EXPIRED]
+    assert queue.metric("waiting") == 0
+    assert queue.metric("shed_total") == 2
+
+
+@controlled
+async def test_a_client_that_disconnects_later_changes_no_decision(loop: ControlledLoop) -> None:
+    """A request that runs, or was rejected, finds out by itself."""
+    queue = Queue()
+    tickets = queue.join_many(5)
+    queue.disconnect(tickets[0])
+    queue.disconnect(tickets[4])
+    await loop.advance(2.1)
+    queue.disconnect(tickets[2])
+    queue.disconnect(tickets[2])
+    assert decisions(tickets) == [RUNS, RUNS, EXPIRED, EXPIRED, FULL]
+
+
+@controlled
+async def test_a_cancelled_request_gets_no_slot(loop: ControlledLoop) -> None:
+    """The server may cancel a request's task before the request can leave the queue."""
+    queue = Queue(max_in_flight=1, max_waiting=3)
+    running, cancelled, second, third = queue.join_many(4)
+    cancelled.cancel()
+    queue.leave(running)
+    assert decisions([second, third]) == [RUNS, WAITS]
+    third.cancel()
+    queue.leave(cancelled)
+    await loop.advance(2.1)
+    assert queue.metric("waiting") == 0
+    assert queue.metric("shed_total") == 0
+
+
+@controlled
+async def test_thousands_do_not_expire_in_one_turn_of_the_loop(loop: ControlledLoop) -> None:
+    """Other requests get their turn in between; and all of them expire."""
+    queue = Queue(max_in_flight=1, max_waiting=3000)
+    tickets = queue.join_many(3000)
+    await loop.advance(2.1)
+    at_first = decisions(tickets).count(EXPIRED)
+    for _ in range(5):
+        await loop.advance(0)
+    assert 0 < at_first < 2999
+    assert decisions(tickets).count(EXPIRED) == 2999

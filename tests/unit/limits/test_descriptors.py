@@ -1,0 +1,24 @@
+import pytest
+
+from app.limits.descriptors import RESERVED, descriptor_budget
+
+
+@pytest.mark.parametrize(
+    ("open_files_limit", "max_in_flight", "in_flight", "connections"),
+    [
+        (64, 1000, 16, 16),
+        (1024, 1000, 496, 496),
+        (RESERVED + 2000, 1000, 1000, 1000),
+        (RESERVED + 2001, 1000, 1000, 1001),
+        (1_048_576, 1000, 1000, 1_047_544),
+        (1_048_576, 1, 1, 1_048_543),
+        (10, 1000, 1, 1),
+    ],
+)
+def test_every_admitted_request_has_two_descriptors(
+    open_files_limit: int, max_in_flight: int, in_flight: int, connections: int
+) -> None:
+    """One for the connection of its client, one for the connection to Apideck."""
+    budget = descriptor_budget(open_files_limit, max_in_flight)
+
+    assert (budget.in_flight, budget.connections) == (in_flight, connections)

@@ -1,0 +1,316 @@
+"""What becomes of a request that has to wait; server and application are the test's."""
+
+import asyncio
+from http import HTTPStatus
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from app.errors import OverloadedError
+from app.limits.admission import AdmissionQueue
+from app.middleware.admission import AdmissionMiddleware
+from app.observability.metrics import Metrics
+from app.settings import LimitSettings
+from app.state import RequestContext, request_context, set_request_context
+
+MAX_BODY_BYTES = 10
+DISCONNECT: Message = {"type": "http.disconnect"}
+
+
+def part(body: bytes, *, more: bool = False) -> Message:
+    """Return a part of a request's body, as a server hands it over."""
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def respond(error: Exception, scope: Scope) -> Response:
+    """Return the response to an error."""
+    assert isinstance(error, OverloadedError)
+    return Response(f"{request_context(scope).request_id}: {error.reason}", 503)
+
+
+async def endpoint(_: Request) -> Response:
+    """Take the place of the endpoint that the limited route leads to."""
+    return Response()
+
+
+class Client:
+    """One request, as a server presents it."""
+
+    def __init__(self, method: str = "POST", path: str = "/limited") -> None:
+        self.scope: Scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+        }
+        set_request_context(self.scope, RequestContext("an-id", 0.0))
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._disconnected = False
+        self.received: list[Message] = []
+
+    async def sends(self, *messages: Message) -> None:
+        """Send parts of the request, or disconnect, and give the service time to notice."""
+        for message in messages:
+            self._messages.put_nowait(message)
+        await turns()
+
+    async def receive(self) -> Message:
+        """Return the next message; after a disconnect that one, again and again."""
+        if not self._disconnected:
+            message = await self._messages.get()
+            self._disconnected = message == DISCONNECT
+            return message
+        return DISCONNECT
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the response."""
+        self.received.append(message)
+
+    @property
+    def leaves_an_audit_event(self) -> bool:
+        """Whether the request has an audit record, which the access log writes at its end."""
+        return request_context(self.scope).audit is not None
+
+    @property
+    def response(self) -> tuple[int, bytes]:
+        """The status and the body of the response."""
+        start, body = self.received
+        assert dict(start["headers"])[b"content-length"] == str(len(body["body"])).encode()
+        return start["status"], body["body"]
+
+
+class Service:
+    """An application with one slot, behind the middleware."""
+
+    def __init__(self, max_waiting: int = 1, max_wait_seconds: float = 30) -> None:
+        limits = LimitSettings(
+            max_in_flight=1, max_waiting=max_waiting, max_wait_seconds=max_wait_seconds
+        )
+        self.bodies: list[bytes] = []
+        self.may_finish = asyncio.Event()
+        self.running = 0
+        self.limited = Route("/limited", endpoint, methods=["POST"])
+        self.metrics = Metrics()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._middleware = AdmissionMiddleware(
+            self._application,
+            queue=AdmissionQueue(limits, self.metrics),
+            routes=[self.limited],
+            max_body_bytes=MAX_BODY_BYTES,
+            respond=respond,
+        )
+
+    async def accept(self, client: Client) -> asyncio.Task[None]:
+        """Begin to process a request."""
+        task = asyncio.create_task(self._middleware(client.scope, client.receive, client.send))
+        self._tasks.append(task)
+        await turns()
+        return task
+
+    async def finish(self) -> None:
+        """Let the application respond to everything that it has."""
+        self.may_finish.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.running += 1
+        await self.may_finish.wait()
+        if scope["type"] == "http":
+            self.bodies.append(await Request(scope, receive).body())
+            await Response("done")(scope, receive, send)
+
+
+async def turns(number: int = 10) -> None:
+    """Let other tasks run."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def service() -> Service:
+    """Return a service whose only slot is taken, and for which one request may wait."""
+    service = Service()
+    first = Client()
+    await first.sends(part(b""))
+    await service.accept(first)
+    return service
+
+
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        ([part(b"all of it")], b"all of it"),
+        ([part(b"in ", more=True), part(b"parts")], b"in parts"),
+        ([part(b"more than is accepted", more=False)], b"more than i"),
+        ([part(b"more than ", more=True), part(b"x" * 100, more=True), part(b"")], b"more than x"),
+    ],
+    ids=["whole", "parts", "too long", "too long, in parts"],
+)
+async def test_a_body_that_arrives_in_the_queue_is_given_to_the_application(
+    service: Service, sent: list[Message], body: bytes
+) -> None:
+    """One byte more than is accepted is kept, which is enough to see that it is too long."""
+    client = Client()
+    await service.accept(client)
+    await client.sends(*sent)
+    await service.finish()
+
+    assert service.bodies == [b"", body]
+    assert client.response == (200, b"done")
+
+
+async def test_the_rest_of_a_body_is_read_from_the_server(service: Service) -> None:
+    """What arrives after the queue follows what arrived in it."""
+    client = Client()
+    await service.accept(client)
+    await client.sends(part(b"ab", more=True))
+    service.may_finish.set()
+    await turns()
+    await client.sends(part(b"cd"))
+    await service.finish()
+
+    assert service.bodies == [b"", b"abcd"]
+
+
+async def test_nothing_is_read_of_a_request_that_does_not_wait() -> None:
+    """The application decides when to read the body: after it knows the caller."""
+    service, client = Service(), Client()
+    await service.accept(client)
+
+    assert service.running == 1
+    assert client._messages.empty()
+
+
+async def test_a_full_queue_rejects_at_once(service: Service) -> None:
+    """The response says so, and the request leaves an audit event."""
+    await service.accept(Client())
+    rejected = Client()
+    await service.accept(rejected)
+
+    assert rejected.response == (503, b"an-id: the queue is full")
+    assert rejected.leaves_an_audit_event
+    assert rejected.scope["route"] is service.limited
+    assert service.running == 1
+
+
+async def test_a_request_that_waited_too_long_is_rejected() -> None:
+    """And its slot goes to nobody."""
+    service = Service(max_wait_seconds=0.001)
+    await service.accept(Client())
+    late = Client()
+    await (await service.accept(late))
+
+    assert late.response == (503, b"an-id: no slot became free within 0.001 s")
+    assert late.leaves_an_audit_event
+
+
+@pytest.mark.parametrize("before", [[], [part(b"ab", more=True)], [part(b"")]])
+async def test_a_client_that_disconnects_in_the_queue_leaves_it(
+    service: Service, before: list[Message]
+) -> None:
+    """The application never sees the request, one audit event does, and the next one may wait."""
+    client, after = Client(), Client()
+    task = await service.accept(client)
+    await client.sends(*before, DISCONNECT)
+    assert task.done()
+    await service.accept(after)
+    await after.sends(part(b""))
+    await service.finish()
+
+    assert client.received == []
+    assert client.leaves_an_audit_event
+    assert not after.leaves_an_audit_event
+    assert service.bodies == [b"", b""]
+
+
+async def test_a_disconnect_at_the_last_moment_reaches_the_application(service: Service) -> None:
+    """The slot came first; the application reads what was sent, and then that nobody is there."""
+    client = Client()
+    task = await service.accept(client)
+    await client.sends(part(b"ab", more=True))
+    service.may_finish.set()
+    client._messages.put_nowait(DISCONNECT)
+    with pytest.raises(ClientDisconnect):
+        await task
+
+
+async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Service) -> None:
+    """As at the end of the grace period; it leaves an audit event, and another one may wait."""
+    client, after = Client(), Client()
+    task = await service.accept(client)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await service.accept(after)
+    await after.sends(part(b""))
+    await service.finish()
+
+    assert client.leaves_an_audit_event
+    assert service.bodies == [b"", b""]
+
+
+async def test_an_error_of_the_application_frees_the_slot() -> None:
+    """However a request ends, the next one gets its turn."""
+    service, broken = Service(), Client()
+    await service.accept(broken)
+    await broken.sends(DISCONNECT)
+    client = Client()
+    await service.accept(client)
+    await client.sends(part(b""))
+    await service.finish()
+
+    assert broken.received == []
+    assert client.response == (200, b"done")
+
+
+@pytest.mark.parametrize("path", ["/limited", "/limited\n"])
+async def test_a_path_is_limited_if_the_route_matches_it(service: Service, path: str) -> None:
+    """Starlette's patterns also match a path that ends in a line feed."""
+    await service.accept(Client())
+    client = Client(path=path)
+    await service.accept(client)
+
+    assert client.received[0]["status"] == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "client",
+    [Client("GET"), Client(path="/limited/"), Client(path="/livez"), Client("OPTIONS")],
+    ids=["method", "slash", "path", "preflight"],
+)
+async def test_other_requests_need_no_slot(service: Service, client: Client) -> None:
+    """Probes, preflights and mistakes are responded to while everything is taken."""
+    await service.accept(Client())
+    await service.accept(client)
+
+    assert service.running == 2
+
+
+async def test_scopes_other_than_http_pass(service: Service) -> None:
+    """The lifespan, and whatever else a server may offer."""
+    client = Client()
+    client.scope["type"] = "lifespan"
+    await service.accept(client)
+
+    assert service.running == 2
+
+
+def waiting(service: Service) -> float | None:
+    """Return how many requests the metric says are waiting."""
+    return service.metrics.registry.get_sample_value("vault_bff_requests_waiting")
+
+
+async def test_the_order_of_arrival_is_kept() -> None:
+    """Of many that wait, the first is the next."""
+    service, clients = Service(max_waiting=9), [Client() for _ in range(5)]
+    for number, client in enumerate(clients):
+        await client.sends(part(str(number).encode()))
+        await service.accept(client)
+    assert waiting(service) == 4
+    await service.finish()
+
+    assert service.bodies == [b"0", b"1", b"2", b"3", b"4"]
+    assert waiting(service) == 0

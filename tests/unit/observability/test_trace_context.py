@@ -1,0 +1,123 @@
+import logging
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from opentelemetry.trace import SpanContext, get_current_span
+
+from app.observability.trace_context import parent_context
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+
+def parent(*traceparents: str, states: tuple[str, ...] = ()) -> SpanContext:
+    """Return the span that headers name."""
+    return get_current_span(parent_context(traceparents, states)).get_span_context()
+
+
+def state(*headers: str) -> list[tuple[str, str]]:
+    """Return the members of the trace state in these headers."""
+    return list(parent(TRACEPARENT, states=headers).trace_state.items())
+
+
+def test_a_request_continues_the_trace_of_its_caller() -> None:
+    """Trace, parent and sampled flag are those of the header."""
+    span = parent(TRACEPARENT)
+
+    assert f"{span.trace_id:032x}" == TRACE
+    assert f"{span.span_id:016x}" == PARENT
+    assert span.trace_flags.sampled
+    assert span.is_remote
+
+
+@pytest.mark.parametrize(("flags", "sampled"), [("00", 0), ("01", 1), ("fe", 0), ("ff", 1)])
+def test_only_the_sampled_flag_is_taken(flags: str, sampled: int) -> None:
+    """Flags that the specification does not define are not passed on."""
+    assert parent(f"00-{TRACE}-{PARENT}-{flags}").trace_flags == sampled
+
+
+@pytest.mark.parametrize("more", ["", "-", "-what-comes-later"])
+def test_a_later_version_is_read_as_far_as_it_is_known(more: str) -> None:
+    """Its first four fields mean the same; further ones may follow."""
+    assert parent(f"cc-{TRACE}-{PARENT}-01{more}").is_valid
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("",),
+        (TRACEPARENT, TRACEPARENT),
+        (f"{TRACEPARENT},{TRACEPARENT}",),
+        (f"{TRACEPARENT}-more",),
+        (f"ff-{TRACE}-{PARENT}-01",),
+        (f"cc-{TRACE}-{PARENT}-01more",),
+        (f"00-{TRACE.upper()}-{PARENT}-01",),
+        (f"00-{'0' * 32}-{PARENT}-01",),
+        (f"00-{TRACE}-{'0' * 16}-01",),
+        (f"00-{TRACE}-{PARENT}",),
+        (f"{TRACEPARENT}\n",),
+    ],
+)
+def test_an_invalid_or_repeated_traceparent_begins_a_new_trace(headers: tuple[str, ...]) -> None:
+    """W3C Trace Context, section 3.2.2: the vendor creates a new traceparent."""
+    assert not parent(*headers, states=("a=1",)).is_valid
+
+
+def test_several_tracestate_headers_are_one_list() -> None:
+    """Their members keep their order (RFC 9110 section 5.3); empty ones are allowed."""
+    assert state("a=1, b=2", "", " t@v=3 ,, c=x y") == [
+        ("a", "1"),
+        ("b", "2"),
+        ("t@v", "3"),
+        ("c", "x y"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("foo@=anything",),
+        ("a=1", "A=2"),
+        ("a=1,a=2",),
+        ("a=1", "a=2"),
+        ("a",),
+        ("a=",),
+        ("=1",),
+        ("a=b=c",),
+        ("a=\x9b",),
+        ("a=1\x0b",),
+        (f"{'a' * 257}=1",),
+        (f"a={'1' * 257}",),
+        tuple(f"k{number}=1" for number in range(33)),
+    ],
+)
+def test_an_invalid_tracestate_is_discarded(headers: tuple[str, ...]) -> None:
+    """Nothing of it is passed on, and the trace is continued all the same."""
+    assert state(*headers) == []
+
+
+@given(
+    st.lists(st.text(st.characters(max_codepoint=255)), max_size=2),
+    st.lists(st.text(st.characters(max_codepoint=255)) | st.text("ab1@=,/ \t\x9b"), max_size=3),
+)
+@example([TRACEPARENT], ["foo@=anything"])
+@example([TRACEPARENT], [",".join(f"k{number}=1" for number in range(40))])
+@example(["0" * 600], ["a=1"])
+def test_no_library_logs_what_a_caller_sends(
+    traceparents: list[str], tracestates: list[str]
+) -> None:
+    """OpenTelemetry is given only what it accepts, so it has nothing to complain about."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.handle = records.append  # type: ignore[assignment,method-assign]
+    library = logging.getLogger("opentelemetry")
+    library.addHandler(handler)
+    try:
+        for given_traceparents in (traceparents, [TRACEPARENT]):
+            context = get_current_span(parent_context(given_traceparents, tracestates))
+            context.get_span_context().trace_state.to_header()
+    finally:
+        library.removeHandler(handler)
+    assert records == []

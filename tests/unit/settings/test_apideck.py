@@ -1,0 +1,58 @@
+"""Tests of the settings of Apideck."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import ApideckSettings
+
+_SMALLEST = {"api_key": "sk_0123456789", "app_id": "app"}
+
+
+def faults(**settings: Any) -> list[str]:
+    """Return the message of each fault in these settings."""
+    with pytest.raises(ValidationError) as raised:
+        ApideckSettings.model_validate(_SMALLEST | settings)
+    return [fault["msg"].removeprefix("Value error, ") for fault in raised.value.errors()]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (
+            "https://unify.apideck.com/?region=eu",
+            "must have no query, because paths are appended to it",
+        ),
+        ("https://xn--0.example", "must have a valid host name after `xn--`"),
+        ("http://unify.apideck.com", "must use https; http is for loopback hosts only"),
+    ],
+)
+def test_a_base_url_that_cannot_be_called_stops_the_start(url: str, message: str) -> None:
+    """Otherwise every request would go to another path, or fail."""
+    assert faults(base_url=url) == [message]
+    assert faults(unify_apps={"eu": _SMALLEST | {"base_url": url}}) == [message]
+
+
+def test_the_default_unify_app_cannot_be_described_twice() -> None:
+    """The name default means the Unify app outside the table."""
+    assert faults(unify_apps={"default": _SMALLEST}) == [
+        "unify_apps must not contain the name default"
+    ]
+
+
+def test_further_unify_apps_inherit_urls_from_the_first() -> None:
+    """They have their own key and app ID."""
+    settings = ApideckSettings.model_validate(
+        _SMALLEST
+        | {
+            "base_url": "https://proxy.example/apideck",
+            "unify_apps": {"eu": {"api_key": "sk_eu_0123456789", "app_id": "app-eu"}},
+        }
+    )
+
+    apps = settings.all_unify_apps()
+    assert list(apps) == ["default", "eu"]
+    assert apps["eu"].base_url == "https://proxy.example/apideck"
+    assert apps["eu"].vault_origins == ("https://vault.apideck.com",)
+    assert apps["eu"].app_id == "app-eu"

@@ -1,0 +1,59 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from app.settings import Settings
+from app.settings.faults import FORMS, RENAMED, faults_of
+from app.settings.schema import ANY, known
+
+
+def patterns(schema: Any) -> Iterator[str]:
+    """Yield every pattern in a JSON schema."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from patterns(item)
+    if isinstance(schema, dict):
+        yield from schema.get("patternProperties", ())
+        for name, item in schema.items():
+            if name == "pattern" and isinstance(item, str):
+                yield item
+            yield from patterns(item)
+
+
+def test_every_pattern_has_words() -> None:
+    """No operator reads a regular expression, and no words are left over."""
+    assert set(patterns(Settings.model_json_schema())) == set(FORMS)
+
+
+def test_old_names_do_not_exist_any_more() -> None:
+    """Each leads to a setting that does."""
+    for old, name in RENAMED.items():
+        path = tuple("x" if part == ANY else part for part in old)
+        assert not known(path, Settings)
+        assert known((*path[:-1], name), Settings)
+
+
+class Bare:
+    """Places that are paths."""
+
+    def place(self, path: tuple[str, ...]) -> str:
+        """Return the path."""
+        return ".".join(path)
+
+    def spelling(self, path: tuple[str, ...], like: tuple[str, ...]) -> str:
+        """Return the path."""
+        return f"{self.place(path)} ({self.place(like)})"
+
+
+def test_a_fault_that_has_no_words_is_still_named() -> None:
+    """A library may come to know new kinds of faults; its own words could quote a value."""
+
+    class Other(BaseModel):
+        limits: complex
+
+    with pytest.raises(ValidationError) as error:
+        Other.model_validate({"limits": "secret"})
+
+    assert list(faults_of(error.value, Bare())) == ["limits: is not valid"]
