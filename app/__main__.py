@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import Iterable
 
-from app.apideck.api_key import read_api_key
+from app.apideck.api_key import read_api_key, read_previous_api_key
 from app.check import CONSUMER, check_dependencies
 from app.errors import ConfigurationError
 from app.observability.logging import silence_logging
@@ -13,6 +13,7 @@ from app.server.run import serve
 from app.settings import Settings
 from app.settings.effective import effective, given
 from app.settings.sources import Sources, misspelt
+from app.webhooks.build import build_targets
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
@@ -62,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _read_secrets(settings: Settings) -> None:
     for name, app in settings.apideck.all_unify_apps().items():
         read_api_key(name, app)
+        read_previous_api_key(name, app)
+    build_targets(settings.webhooks, settings.apideck, lambda _: None)
 
 
 async def _check_live(settings: Settings) -> int:

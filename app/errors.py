@@ -27,6 +27,7 @@
     + ApideckUnavailableError           it is unreachable, or responds with a 5xx
     + ApideckTimeoutError               it did not respond within the deadline
     + ApideckInvalidResponseError       its response does not match its documentation
+  x WebhookError                      an event of Apideck was not forwarded: `app.webhooks.errors`
   x ShuttingDownError                 the process ends before there is a response
 
 Each has two messages for two readers: `detail` tells the caller what to do and can be shown to a
@@ -111,7 +112,7 @@ class OverloadedError(LimitError):
 
 
 class OutOfDescriptorsError(LimitError):
-    """The process has no file descriptor left for a connection to Apideck."""
+    """The process has no file descriptor left for a connection."""
 
 
 class IdentityError(VaultBffError):

@@ -6,7 +6,7 @@ a service whose issuer is down starts, reports on /readyz that it is not ready, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -33,6 +33,8 @@ from app.sessions.service import SessionService
 from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
 from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
+from app.webhooks.build import build_webhooks
+from app.webhooks.service import WebhookService
 
 logger = structlog.get_logger(__name__)
 
@@ -57,7 +59,9 @@ def lifespan_of(
         async with _flushed_log(), _sanitized_errors(), AsyncExitStack() as stack:
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
-            apideck = await _open_apideck(settings.apideck, telemetry, stack)
+            keys = await _open_keys(settings.apideck, redactor, stack)
+            apideck = _open_apideck(settings.apideck, keys, telemetry, stack)
+            webhooks = _open_webhooks(settings, keys, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(identity.sources))
@@ -66,6 +70,7 @@ def lifespan_of(
                 "authenticator": identity.authenticator,
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
+                "webhooks": webhooks,
                 "metrics": metrics,
                 "tracing": telemetry.tracing,
                 "sources": identity.sources,
@@ -107,19 +112,40 @@ async def _open_identity(
     return identity
 
 
-async def _open_apideck(
-    settings: ApideckSettings, telemetry: Telemetry, stack: AsyncExitStack
+async def _open_keys(
+    settings: ApideckSettings, redactor: Redactor, stack: AsyncExitStack
+) -> dict[str, ApiKey]:
+    keys = {}
+    for name, app in settings.all_unify_apps().items():
+        keys[name] = ApiKey(name, app, redactor.add_secret)
+        # Each in a task of its own: a file that blocks must not delay the other keys.
+        await stack.enter_async_context(_in_background(keys[name].refresh))
+    return keys
+
+
+def _open_apideck(
+    settings: ApideckSettings,
+    keys: Mapping[str, ApiKey],
+    telemetry: Telemetry,
+    stack: AsyncExitStack,
 ) -> dict[str, ApideckClient]:
     clients = {}
-    for name, app in settings.all_unify_apps().items():
-        key = ApiKey(name, app, telemetry.redactor.add_secret)
+    for name, key in keys.items():
         # Each has its own connections, so that the failures of one do not affect another.
         transport = AiohttpTransport()
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings, key, transport, telemetry)
-        # Each in a task of its own: a file that blocks must not delay the other keys.
-        await stack.enter_async_context(_in_background(key.refresh))
     return clients
+
+
+def _open_webhooks(
+    settings: Settings, keys: Mapping[str, ApiKey], telemetry: Telemetry, stack: AsyncExitStack
+) -> WebhookService | None:
+    if not settings.webhooks.enabled:
+        return None
+    transport = AiohttpTransport()
+    stack.push_async_callback(transport.aclose)
+    return build_webhooks(settings.webhooks, settings.apideck, keys, transport, telemetry)
 
 
 async def _open_limits(

@@ -11,7 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from app import __version__
-from app.api import health, metrics_page, openapi, problem_pages, vault_session
+from app.api import health, metrics_page, openapi, problem_pages, vault_session, webhooks
 from app.api.body import MAX_BODY_BYTES
 from app.api.problem_types import ALL
 from app.api.problems import Problems
@@ -85,9 +85,10 @@ def create_app(
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    for router in (*_API, *_PROBLEMS, *(_OPERATION if internal else ())):
+    received = (webhooks.router,) if settings.webhooks.enabled else ()
+    for router in (*_API, *received, *_PROBLEMS, *(_OPERATION if internal else ())):
         app.include_router(router)
-    _start_at_zero(telemetry.metrics)
+    _start_at_zero(telemetry.metrics, (*_API, *received))
     openapi.extend(app, *security_schemes(settings.identity))
     return app
 
@@ -189,8 +190,8 @@ def _endpoints(routers: Iterable[APIRouter]) -> list[tuple[str, APIRoute]]:
     return [(method, route) for route in routes for method in sorted(route.methods or ())]
 
 
-def _start_at_zero(metrics: Metrics) -> None:
+def _start_at_zero(metrics: Metrics, routers: Iterable[APIRouter]) -> None:
     failures = [one.status for one in ALL if one.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
-    for method, route in _endpoints(_API):
+    for method, route in _endpoints(routers):
         statuses = [route.status_code or HTTPStatus.OK, *failures]
         metrics.start_at_zero(method, route.path, statuses)

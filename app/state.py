@@ -11,7 +11,9 @@ from app.limits.rates import RateLimits
 from app.observability.audit import AuditRecord
 from app.observability.metrics import Metrics
 from app.observability.tracing import Tracing
+from app.observability.webhook_audit import DeliveryRecord
 from app.sessions.service import SessionService
+from app.webhooks.service import WebhookService
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """The status in logs and metrics of a request whose client disconnected before the response; nginx
@@ -31,6 +33,7 @@ class AppState(TypedDict):
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService
+    webhooks: WebhookService | None
     sources: tuple[Source, ...]
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
@@ -47,6 +50,7 @@ class RequestContext:
         received_at: when the request was received, by `time.perf_counter`; the time that it was
             queued counts.
         audit: the request's audit record; None on routes that leave no audit event.
+        delivery: the record of a delivery of Apideck's; None on routes that receive none.
         rate_limit_headers: response headers that tell the caller how much of each limit is left;
             empty until the caller is known.
     """
@@ -54,6 +58,7 @@ class RequestContext:
     request_id: str
     received_at: float
     audit: AuditRecord | None = None
+    delivery: DeliveryRecord | None = None
     rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
 
 

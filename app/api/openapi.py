@@ -47,7 +47,7 @@ def extend(
             document = generate()
             components = document["components"]
             components["schemas"].update(_take_definitions(document["paths"]))
-            components["securitySchemes"] = schemes
+            components.setdefault("securitySchemes", {}).update(schemes)
             document["security"] = requirements
         assert app.openapi_schema is not None  # noqa: S101 - FastAPI has set it
         return app.openapi_schema

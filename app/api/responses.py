@@ -1,11 +1,13 @@
 """`responses=` of a route, from the table of problem types."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from app.api.openapi import json_schema, ref
-from app.api.problem_types import ALL, ProblemType
+from app.api.problem_type import ProblemType
+from app.api.problem_types import ALL, OF_CALLERS
 from app.api.problems import MEDIA_TYPE
 from app.api.schemas import Problem
 
@@ -28,19 +30,22 @@ _HEADERS = {
 }
 
 
-def responses(status: int) -> dict[int | str, dict[str, Any]]:
+def responses(
+    status: int, types: Iterable[ProblemType] = OF_CALLERS
+) -> dict[int | str, dict[str, Any]]:
     """Return `responses=` of a route: its success, and every problem that it can respond with.
 
     Args:
         status: the status of a success.
+        types: the types of these problems.
     """
     by_status = defaultdict[int, list[ProblemType]](list)
-    for one in ALL:
+    for one in types:
         if one.status not in _NOT_OF_A_ROUTE:
             by_status[one.status].append(one)
     described: dict[int | str, dict[str, Any]] = {status: {"headers": _headers(status)}}
-    for code, types in sorted(by_status.items()):
-        described[code] = _problem_response(code, types)
+    for code, alike in sorted(by_status.items()):
+        described[code] = _problem_response(code, alike)
     return described
 
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability.audit import AuditRecord, Outcome
 from app.observability.metrics import Metrics
+from app.observability.webhook_audit import DeliveryRecord
 from app.state import CLIENT_CLOSED_REQUEST, request_context
 
 logger = structlog.get_logger("access")
@@ -49,6 +50,8 @@ class AccessLogMiddleware:
         context = request_context(scope)
         if context.audit is not None:
             self._write_audit_event(context.audit, status)
+        if context.delivery is not None:
+            self._write_delivery(context.delivery, status)
         seconds = time.perf_counter() - context.received_at
         route = route_of(scope)
         self._metrics.requests.labels(known_method(scope), route, status).inc()
@@ -68,6 +71,12 @@ class AccessLogMiddleware:
         record.write(outcome)
         kind, problem = record.caller_kind or "unknown", record.problem or "none"
         self._metrics.sessions.labels(outcome, kind, problem).inc()
+
+    def _write_delivery(self, record: DeliveryRecord, status: int) -> None:
+        outcome = record.outcome(status)
+        record.write(outcome)
+        application, problem = record.unify_app or "none", record.problem or "none"
+        self._metrics.webhook_events.labels(application, outcome, problem).inc()
 
 
 def _outcome(status: int) -> Outcome:

@@ -59,6 +59,7 @@ class Metrics:
         self._count_limits()
         self._count_identity()
         self._count_apideck()
+        self._count_events()
         self._begin_at_zero()
 
     def _count_limits(self) -> None:
@@ -125,6 +126,26 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _count_events(self) -> None:
+        self.webhook_events = Counter(
+            "vault_bff_webhook_events",
+            "Deliveries of events by Apideck, by outcome",
+            ("application", "outcome", "problem"),
+            registry=self.registry,
+        )
+        self.webhook_target_seconds = Histogram(
+            "vault_bff_webhook_target_duration_seconds",
+            "Seconds that the target of events took to respond",
+            ("application",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.webhook_in_flight = Gauge(
+            "vault_bff_webhook_events_in_flight",
+            "Events being forwarded",
+            registry=self.registry,
+        )
+
     def _begin_at_zero(self) -> None:
         """Create the labeled series that alerts use, before anything is counted.
 
@@ -133,8 +154,19 @@ class Metrics:
         """
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
-        for connection in ("client", "apideck", "identity"):
+        for connection in ("client", "apideck", "identity", "webhook-target"):
             self.out_of_descriptors.labels(connection)
+
+    def begin_webhooks_at_zero(self, unify_apps: Iterable[str]) -> None:
+        """Create the series of events that alerts use, for the same reason.
+
+        Args:
+            unify_apps: the Unify apps whose events are received.
+        """
+        for name in unify_apps:
+            self.webhook_events.labels(name, "forwarded", "none")
+            for problem in ("webhook-target-failed", "webhook-target-timeout", "overloaded"):
+                self.webhook_events.labels(name, "failed", problem)
 
     def start_at_zero(self, method: str, route: str, statuses: Iterable[int]) -> None:
         """Create the series of a route that alerts use, for the same reason.

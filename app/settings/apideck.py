@@ -61,6 +61,11 @@ class _Keyed(Group):
     """A file that contains only the API key, such as a mounted secret. A new key in it is used
     within seconds, without a restart."""
 
+    previous_api_key_file: Path | None = None
+    """A file that contains only the API key that was in use before. Events that Apideck signed with
+    it are accepted for `WEBHOOKS__PREVIOUS_KEY_SECONDS` after a start. Only a key that is changed
+    together with a restart needs it; remove it afterwards."""
+
     app_id: AppId
     """The ID of your Unify app in Apideck."""
 
@@ -170,6 +175,7 @@ class ApideckSettings(UnifyApp):
             every[name] = UnifyApp(
                 api_key=further.api_key,
                 api_key_file=further.api_key_file,
+                previous_api_key_file=further.previous_api_key_file,
                 app_id=further.app_id,
                 base_url=further.base_url or self.base_url,
                 vault_origins=further.vault_origins or self.vault_origins,

@@ -32,6 +32,8 @@ FORMS: Final = {
     r"^[^\x00-\x1f\x7f-\x9f]*$": "text without control characters",
     r"^[a-z0-9-]{1,64}$": "1 to 64 lower-case letters, digits or hyphens",
     r"^[a-z0-9.-]{1,253}$": "a host name in lower case, without a port",
+    r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.?\*)?)$": "an event type, or the beginning of one "
+    "and an asterisk, such as vault.connection.*",
     r"^[a-z0-9][a-z0-9_-]{0,63}$": "1 to 64 lower-case letters, digits, underscores or hyphens, "
     "and begin with a letter or digit",
 }

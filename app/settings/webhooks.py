@@ -120,6 +120,11 @@ class WebhookSettings(WebhookTarget):
         """The age at which an event is rejected."""
         return timedelta(hours=self.max_age_hours)
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the events of any Unify app are forwarded."""
+        return any(one.target_url for one in (self, *self.unify_apps.values()))
+
     def target_of(self, unify_app: str) -> WebhookTarget | None:
         """Return where the events of a Unify app go, or None if they go nowhere."""
         own = self.unify_apps.get(unify_app, WebhookTarget())

@@ -1,29 +1,25 @@
 """Why an event is not forwarded.
 
-* WebhookError
+* WebhookError                a VaultBffError
   + InvalidSignatureError   no valid signature, so not known to be from Apideck
   + InvalidEventError       signed by Apideck, but without a usable id, type or time
   + StaleEventError         signed by Apideck, but too long ago
-  + RelayOverloadedError    as many events as allowed are being forwarded
+  + RelayOverloadedError    as many events as allowed are being received or forwarded
   + TargetFailedError       the target cannot be reached, or did not answer with a 2xx
   + TargetTimeoutError      the target did not respond in time
 
 Apideck delivers an event again unless it gets a 2xx.
 """
 
+from app.errors import VaultBffError
 
-class WebhookError(Exception):
-    """Base of these errors.
 
-    Attributes:
-        detail: for Apideck, whose dashboard shows it to the operator.
-        reason: for the log; never holds a part of the event.
+class WebhookError(VaultBffError):
+    """Apideck's event was not forwarded.
+
+    `detail` is for Apideck, whose dashboard shows it to the operator; `reason` never holds a part
+    of the event.
     """
-
-    def __init__(self, detail: str, *, reason: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.reason = reason
 
 
 class InvalidSignatureError(WebhookError):
@@ -39,7 +35,7 @@ class StaleEventError(WebhookError):
 
 
 class RelayOverloadedError(WebhookError):
-    """As many events as allowed are being forwarded."""
+    """As many events as allowed are being received or forwarded."""
 
 
 class TargetFailedError(WebhookError):

@@ -16,7 +16,10 @@ from typing import Final
 import httpx
 from standardwebhooks import Webhook
 
-from app.webhooks.errors import RelayOverloadedError, TargetFailedError, TargetTimeoutError
+from app.common.transport import NoDescriptorError
+from app.errors import OutOfDescriptorsError
+from app.webhooks.errors import TargetFailedError, TargetTimeoutError
+from app.webhooks.slots import Slots
 
 _FAILED: Final = "The endpoint that events are forwarded to failed."
 
@@ -58,11 +61,7 @@ class Target:
 
 
 class Relay:
-    """Forwards events, so many at a time.
-
-    Attributes:
-        in_flight: events that are being forwarded now.
-    """
+    """Forwards events, so many at a time."""
 
     def __init__(
         self,
@@ -82,9 +81,13 @@ class Relay:
         """
         self._transport = transport
         self._timeout_seconds = timeout_seconds
-        self._max_in_flight = max_in_flight
+        self._slots = Slots(max_in_flight, "being forwarded")
         self._clock = clock
-        self.in_flight = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many events are being forwarded now."""
+        return self._slots.used
 
     async def forward(self, target: Target, event_id: str, content: bytes) -> None:
         """Deliver an event; return once the target has acknowledged it with a 2xx.
@@ -96,19 +99,12 @@ class Relay:
 
         Raises:
             RelayOverloadedError: as many events as allowed are being forwarded.
+            OutOfDescriptorsError: this process has no file descriptor for a connection.
             TargetFailedError: the target did not respond with a 2xx, or not at all.
             TargetTimeoutError: it did not respond in time.
         """
-        if self.in_flight >= self._max_in_flight:
-            raise RelayOverloadedError(
-                "Too many events are being forwarded.",
-                reason=f"{self._max_in_flight} events are being forwarded",
-            )
-        self.in_flight += 1
-        try:
+        with self._slots:
             status = await self._send(target.request(event_id, content, self._clock()))
-        finally:
-            self.in_flight -= 1
         if not httpx.codes.is_success(status):
             raise TargetFailedError(_FAILED, reason=f"the target responded with {status}")
 
@@ -122,6 +118,10 @@ class Relay:
             raise TargetTimeoutError(
                 "The endpoint that events are forwarded to did not respond in time.",
                 reason=f"no response within {self._timeout_seconds:g} s",
+            ) from None
+        except NoDescriptorError:
+            raise OutOfDescriptorsError(
+                "Too many events are being received.", reason="too many open files", retry_after=1
             ) from None
         except httpx.HTTPError as error:
             raise TargetFailedError(_FAILED, reason=type(error).__name__) from None

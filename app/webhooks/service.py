@@ -4,13 +4,21 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
+from app.errors import OutOfDescriptorsError
+from app.observability.metrics import Metrics
+from app.observability.webhook_audit import DeliveryRecord
 from app.settings.webhooks import WebhookSettings
 from app.webhooks.errors import InvalidEventError, InvalidSignatureError
 from app.webhooks.event import Event, IgnoredEvent, check_age, read_event
 from app.webhooks.relay import Relay, Target
 from app.webhooks.signature import SignedContent, verify_signature
+from app.webhooks.slots import Slots
+
+_MAX_UNVERIFIED: Final = 128
+"""Requests whose signature is not verified yet. Anyone can send one, and each may hold a body of
+the greatest size in memory, so together they hold at most 32 MiB."""
 
 _LARGE_BODY_BYTES: Final = 8192
 """Bodies of this size and more are verified in a thread, one at a time. Sorting a forged body of
@@ -33,30 +41,13 @@ class WebhookSource:
     target: Target
 
 
-@dataclass(slots=True)
-class DeliveryRecord:
-    """What is known of one delivery so far, for the audit event.
-
-    Attributes:
-        unify_app: the operator's name of the Unify app.
-        key: which API key verified the signature.
-        event_id: Apideck's id of the event.
-        event_type: its type.
-        consumer_id: the consumer whose connection it is about.
-    """
-
-    unify_app: str
-    key: Literal["current", "previous"] | None = None
-    event_id: str | None = None
-    event_type: str | None = None
-    consumer_id: str | None = None
-
-
 class WebhookService:
     """Receives events from Apideck and forwards them.
 
     Attributes:
         sources: the Unify apps whose events are received, by the operator's name.
+        unverified: the context in which to read and verify a request; raises
+            `RelayOverloadedError` while too many others are in it.
     """
 
     def __init__(
@@ -64,45 +55,64 @@ class WebhookService:
         settings: WebhookSettings,
         sources: Mapping[str, WebhookSource],
         relay: Relay,
+        metrics: Metrics,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
         self._relay = relay
         self._clock = clock
+        self._metrics = metrics
         self._verifying_large_body = asyncio.Lock()
         self.sources = sources
+        self.unverified = Slots(_MAX_UNVERIFIED, "being received")
 
-    async def receive(
-        self, record: DeliveryRecord, signature: str, body: bytes
-    ) -> Literal["forwarded", "validation-request", "unwanted-type"]:
-        """Forward the event that a request holds, and return what became of it.
+    async def verify(self, record: DeliveryRecord, signature: str, body: bytes) -> SignedContent:
+        """Return what the signature of a request covers.
 
         Args:
-            record: is completed as more becomes known; names one of `sources`.
+            record: names one of `sources`; gets the key that verified the signature.
             signature: the header `x-apideck-signature`.
             body: the body of the request, as received.
 
         Raises:
             InvalidSignatureError: no key verifies the signature.
+        """
+        source = self.sources[str(record.unify_app)]
+        signed = await self._verified(body, signature, source.keys())
+        record.key = "previous" if signed.key_index else "current"
+        return signed
+
+    async def forward(self, record: DeliveryRecord, signed: SignedContent) -> None:
+        """Forward the event that is in signed content, unless it is one to ignore.
+
+        Args:
+            record: names one of `sources`; gets what is known of the event.
+            signed: what `verify` returned.
+
+        Raises:
             InvalidEventError: the event has no usable id, type or time, or belongs to another of
                 the operator's Unify apps.
             StaleEventError: the event is too old.
             RelayOverloadedError: too many events are being forwarded.
+            OutOfDescriptorsError: this process has no file descriptor for a connection.
             TargetFailedError: the target did not acknowledge the event.
             TargetTimeoutError: the target did not respond in time.
         """
-        source = self.sources[record.unify_app]
-        signed = await self._verified(body, signature, source.keys())
-        record.key = "previous" if signed.key_index else "current"
+        source = self.sources[str(record.unify_app)]
         event = read_event(signed.content, self._settings.event_types)
         record.event_type = event.type
         if isinstance(event, IgnoredEvent):
-            return event.reason
+            record.ignored = event.reason
+            return
         record.event_id, record.consumer_id = event.id, event.consumer_id
         self._check_unify_app(event, source)
         check_age(event, self._clock(), self._settings.max_age)
-        await self._relay.forward(source.target, event.id, signed.content)
-        return "forwarded"
+        try:
+            with self._metrics.webhook_target_seconds.labels(record.unify_app).time():
+                await self._relay.forward(source.target, event.id, signed.content)
+        except OutOfDescriptorsError:
+            self._metrics.out_of_descriptors.labels("webhook-target").inc()
+            raise
 
     async def _verified(self, body: bytes, signature: str, keys: Sequence[str]) -> SignedContent:
         if len(body) < _LARGE_BODY_BYTES:

@@ -122,7 +122,7 @@ class Connection:
             server_state=ServerState(),
             app_state={},
             seconds=SECONDS,
-            max_body_bytes=MAX_BODY_BYTES,
+            max_body_bytes=lambda _: MAX_BODY_BYTES,
             rejections={400: rejection, 408: rejection, 431: rejection},
             shutdown=self.shutdown,
         )

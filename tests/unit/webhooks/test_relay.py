@@ -199,7 +199,7 @@ async def test_only_so_many_events_are_forwarded_at_a_time() -> None:
     with pytest.raises(RelayOverloadedError) as error:
         await relay.forward(target, "b", CONTENT)
     assert error.value.reason == "2 events are being forwarded"
-    assert error.value.detail == "Too many events are being forwarded."
+    assert error.value.detail == "Too many events are being received."
     assert gate.arrived.locked()
 
     gate.opened.set()

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.observability.metrics import Metrics
+from app.observability.webhook_audit import DeliveryRecord
 from app.settings.webhooks import WebhookSettings
 from app.webhooks import service as service_module
 from app.webhooks.errors import (
@@ -19,7 +21,7 @@ from app.webhooks.errors import (
     WebhookError,
 )
 from app.webhooks.relay import Relay, Target
-from app.webhooks.service import DeliveryRecord, WebhookService, WebhookSource
+from app.webhooks.service import WebhookService, WebhookSource
 from app.webhooks.signature import MAX_BODY_BYTES, verify_signature
 from tests.support.apideck_events import (
     API_KEY,
@@ -54,14 +56,21 @@ class Backends:
             "brand": WebhookSource("app-2", lambda: [BRAND_KEY, API_KEY], self._target("two")),
         }
         relay = Relay(httpx.MockTransport(self._respond), 5, 32, lambda: NOW)
-        self.service = WebhookService(WebhookSettings(**settings), sources, relay, lambda: NOW)
+        self.service = WebhookService(
+            WebhookSettings(**settings), sources, relay, Metrics(), lambda: NOW
+        )
 
     async def receive(
         self, body: bytes, signature: str, unify_app: str = "default"
-    ) -> tuple[str, DeliveryRecord]:
-        """Deliver a request, and return what became of it and what the audit event will say."""
+    ) -> DeliveryRecord:
+        """Deliver a request, and return what its audit event will say."""
         record = DeliveryRecord(unify_app)
-        return await self.service.receive(record, signature, body), record
+        await self.deliver(record, body, signature)
+        return record
+
+    async def deliver(self, record: DeliveryRecord, body: bytes, signature: str) -> None:
+        """Deliver a request as the endpoint does."""
+        await self.service.forward(record, await self.service.verify(record, signature, body))
 
     async def error(self, body: bytes, signature: str, unify_app: str = "default") -> WebhookError:
         """Return why a request is rejected, having checked that nothing was forwarded."""
@@ -83,9 +92,9 @@ async def test_a_signed_event_is_forwarded() -> None:
     backends = Backends()
     body = raw(event())
 
-    outcome, record = await backends.receive(body, sign(body))
+    record = await backends.receive(body, sign(body))
 
-    assert outcome == "forwarded"
+    assert record.outcome(204) == "forwarded"
     assert record == DeliveryRecord(
         "default", "current", EVENT_ID, "vault.connection.callable", "acme"
     )
@@ -125,8 +134,8 @@ async def test_keys_are_read_for_each_event() -> None:
     body = raw(event())
 
     backends.keys = ["sk_live_new", API_KEY]
-    assert (await backends.receive(body, sign(body)))[1].key == "previous"
-    assert (await backends.receive(body, sign(body, "sk_live_new")))[1].key == "current"
+    assert (await backends.receive(body, sign(body))).key == "previous"
+    assert (await backends.receive(body, sign(body, "sk_live_new"))).key == "current"
     backends.received.clear()
     backends.keys = ["sk_live_new"]
     assert isinstance(await backends.error(body, sign(body)), InvalidSignatureError)
@@ -144,7 +153,7 @@ async def test_a_rejected_event_leaves_nothing_in_the_audit_event() -> None:
     """Fields that nobody signed are not used, not even for the log."""
     record = DeliveryRecord("default")
     with pytest.raises(InvalidSignatureError):
-        await Backends().service.receive(record, "0" * 64, raw(event()))
+        await Backends().deliver(record, raw(event()), "0" * 64)
     assert record == DeliveryRecord("default")
 
 
@@ -162,7 +171,7 @@ async def test_a_recorded_event_is_rejected_after_the_age_limit(hours: int) -> N
     old = raw(event(occurred_at=(limit - timedelta(seconds=1)).isoformat()))
     assert isinstance(await backends.error(old, sign(old)), StaleEventError)
     young = raw(event(occurred_at=limit.isoformat()))
-    assert (await backends.receive(young, sign(young)))[0] == "forwarded"
+    assert (await backends.receive(young, sign(young))).outcome(204) == "forwarded"
 
 
 async def test_the_same_event_twice_has_the_same_id() -> None:
@@ -193,7 +202,7 @@ async def test_an_application_id_that_is_not_anothers_is_accepted(
     body = event()
     body["payload"]["entity"]["application_id"] = application_id
     content = raw(body)
-    assert (await Backends().receive(content, sign(content)))[0] == "forwarded"
+    assert (await Backends().receive(content, sign(content))).outcome(204) == "forwarded"
 
 
 @pytest.mark.parametrize(
@@ -209,9 +218,9 @@ async def test_what_is_no_wanted_event_is_acknowledged_and_not_forwarded(
 ) -> None:
     """Apideck is to deliver it no more."""
     backends = Backends()
-    outcome, record = await backends.receive(content, sign(content))
-    assert outcome == expected
-    assert record == DeliveryRecord("default", "current", event_type=event_type)
+    record = await backends.receive(content, sign(content))
+    assert (record.outcome(204), record.ignored) == ("ignored", expected)
+    assert (record.key, record.event_type) == ("current", event_type)
     assert backends.received == []
 
 
@@ -227,7 +236,7 @@ async def test_a_failing_target_is_not_hidden_from_apideck() -> None:
     record = DeliveryRecord("default")
     body = raw(event())
     with pytest.raises(TargetFailedError):
-        await backends.service.receive(record, sign(body), body)
+        await backends.deliver(record, body, sign(body))
     assert record.event_id == EVENT_ID
 
 
