@@ -164,6 +164,7 @@ class Metrics:
             unify_apps: the Unify apps whose events are received.
         """
         for name in unify_apps:
+            self.webhook_target_seconds.labels(name)
             self.webhook_events.labels(name, "forwarded", "none")
             for problem in ("webhook-target-failed", "webhook-target-timeout", "overloaded"):
                 self.webhook_events.labels(name, "failed", problem)

@@ -38,6 +38,14 @@ class WebhookTarget:
     url: str = ""
     received: list[Received] = field(default_factory=list)
     connections: int = 0
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, count: int) -> None:
+        """Wait until there are so many requests."""
+        async with asyncio.timeout(10):
+            while len(self.received) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until the other side closes it."""
@@ -49,6 +57,7 @@ class WebhookTarget:
                 headers = {name.lower(): value.strip() for name, _, value in fields}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 self.received.append(Received(head[0], headers, body))
+                self._arrived.set()
                 await self.respond(writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass

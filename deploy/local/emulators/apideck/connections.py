@@ -1,5 +1,7 @@
 """`GET /vault/connections`, the connections of a consumer."""
 
+from typing import Any
+
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -13,6 +15,17 @@ from emulators.apideck.tokens import Tokens
 
 _LOOPBACK = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?"
 _CREDENTIALS = ["authorization", "x-apideck-app-id", "x-apideck-consumer-id"]
+
+
+def connection(consumer: Consumer, api: str, service: str) -> dict[str, Any]:
+    """Return the Connection object of a consumer and a connector."""
+    enabled = consumer.connections.get((api, service))
+    return {
+        "unified_api": api,
+        "service_id": service,
+        "state": "available" if enabled is None else "callable",
+        **({"enabled": False} if enabled is False else {}),
+    }
 
 
 class Connections:
@@ -34,15 +47,7 @@ class Connections:
         consumer = self._consumer(request)
         if consumer is None:
             return to_response(error(401))
-        listed = [
-            {
-                "unified_api": api,
-                "service_id": service,
-                "state": "callable",
-                **({} if enabled else {"enabled": False}),
-            }
-            for (api, service), enabled in sorted(consumer.connections.items())
-        ]
+        listed = [connection(consumer, *one) for one in sorted(consumer.connections)]
         return JSONResponse({"data": listed})
 
     def _consumer(self, request: Request) -> Consumer | None:

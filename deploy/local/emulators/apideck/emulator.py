@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from emulators.apideck.connections import Connections
 from emulators.apideck.control import Control
+from emulators.apideck.deliveries import Deliveries
 from emulators.apideck.faults import Fault
 from emulators.apideck.protocol import Transports, protocol_with
 from emulators.apideck.request_id import RequestIdMiddleware
@@ -37,6 +38,7 @@ class ApideckEmulator:
     Attributes:
         accepted: the accepted Authorization headers.
         vault_origin: the origin of the Vault's pages.
+        deliveries: the webhook and its deliveries; the first of the API keys signs them.
         state: recorded requests, created sessions and consumers.
     """
 
@@ -48,7 +50,9 @@ class ApideckEmulator:
         token_secret: bytes | None = None,
         vault_origin: str | None = None,
     ) -> None:
-        self.accepted = {f"Bearer {key}" for key in api_keys}
+        keys = tuple(api_keys)
+        self.accepted = {f"Bearer {key}" for key in keys}
+        self.deliveries = Deliveries(keys[0], clock)
         self._fixed_origin = vault_origin
         self.vault_origin = vault_origin or "http://127.0.0.1:8001"
         self.state = State()
@@ -58,7 +62,8 @@ class ApideckEmulator:
             routes=[
                 Route("/vault/sessions", self._recorded(Sessions(self).create), methods=["POST"]),
                 *Connections(self.state, self.tokens, self.accepted).routes(),
-                *Vault(self.state, self.tokens).routes(),
+                *Vault(self.state, self.tokens, self.deliveries).routes(),
+                *self.deliveries.routes(),
                 *Control(self.state).routes(),
                 # Requests to unknown paths are recorded, too.
                 Route("/{path:path}", self._recorded(not_found), methods=_METHODS),
@@ -103,8 +108,9 @@ class ApideckEmulator:
         self.state.registered_redirects = None
 
     def reset(self) -> None:
-        """Remove all requests, sessions, consumers and faults."""
+        """Remove all requests, sessions, consumers, faults and the webhook."""
         self.state.reset()
+        self.deliveries.reset()
 
     @contextlib.contextmanager
     def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
