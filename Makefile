@@ -61,6 +61,7 @@ node-modules: ## Install what the tests need from npm
 	$(NPM) --prefix tests/support/oidc_provider
 	$(NPM) --prefix tests/support/browser
 	$(NPM) --prefix tests/support/compose_lint
+	$(NPM) --prefix tests/support/webhook_receiver
 
 .PHONY: bench
 bench: $(VENV)/bench/.installed ## Compare the service with alternatives (about 45 minutes)

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from demo.connections import Connections
+from demo.events import Events
 from demo.headers import PageHeadersMiddleware
 from emulators.running import run
 from emulators.serving import serve
@@ -34,6 +35,7 @@ class Demo:
             routes=[
                 Route("/config.json", self._config),
                 Route("/connections", connections.respond),
+                *Events().routes(),
                 Mount("/", StaticFiles(directory=PAGES, html=True)),
             ],
             middleware=[Middleware(PageHeadersMiddleware, connect_to=tuple(self._urls.values()))],
