@@ -96,12 +96,8 @@ def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
     The setting `allow_actions` is ignored here: it decides which actions the pages offer, and does
     not authorize them.
     """
-    connections = visit.consumer.connections
-    if action in {"disconnect", "delete"}:
-        connections.pop(connection, None)
-    elif action in _DONE:
-        connections[connection] = action != "disable"
     if action in _DONE:
+        visit.consumer.change(*connection, action)
         event = f"{time.strftime('%H:%M:%S')} {service_name(*connection)}: {_DONE[action]}"
         visit.consumer.events.append((connection[1], event))
 
