@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 from app.apideck.client import ApideckClient
+from app.connections.service import ConnectionService
 from app.identity.authenticator import Authenticator
 from app.identity.source import Source
 from app.limits.rates import RateLimits
@@ -31,6 +32,7 @@ class AppState(TypedDict):
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService
+    connections: ConnectionService
     sources: tuple[Source, ...]
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
@@ -54,7 +56,7 @@ class RequestContext:
     request_id: str
     received_at: float
     audit: AuditRecord | None = None
-    rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
+    rate_limit_headers: dict[str, str] = field(default_factory=dict)
 
 
 _CONTEXT = "vault_bff.context"

@@ -223,6 +223,14 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
     errors.ApideckInvalidResponseError: ProblemType(
         "apideck-invalid-response", HTTPStatus.BAD_GATEWAY, "Invalid response from Apideck", _RETRY
     ),
+    errors.ConnectionNotFoundError: ProblemType(
+        "connection-not-found",
+        HTTPStatus.NOT_FOUND,
+        "Connection not found",
+        "Use the `unified_api` and `service_id` of a connector that the list has. The operator "
+        "decides which unified APIs are on offer (`SESSION__DEFAULTS__SETTINGS`).",
+        example=FieldError("/path/unified_api", "This unified API is not available."),
+    ),
     errors.ShuttingDownError: ProblemType(
         "shutting-down", HTTPStatus.SERVICE_UNAVAILABLE, "Shutting down", _RETRY
     ),
