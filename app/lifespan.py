@@ -18,8 +18,11 @@ from prometheus_client.registry import Collector
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
 from app.apideck.collector import ApideckCollector
+from app.apideck.connection_calls import GET_CONNECTION, LIST_CONNECTIONS
+from app.apideck.sessions import CREATE_SESSION
 from app.common.transport import AiohttpTransport
 from app.common.urls import origin_of
+from app.connections.service import ConnectionService
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity
 from app.identity.collector import JwksCollector
@@ -70,6 +73,7 @@ def lifespan_of(
                 "authenticator": identity.authenticator,
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
+                "connections": ConnectionService(settings.session, apideck),
                 "webhooks": webhooks,
                 "metrics": metrics,
                 "tracing": telemetry.tracing,
@@ -135,6 +139,7 @@ def _open_apideck(
         transport = AiohttpTransport()
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings, key, transport, telemetry)
+        clients[name].prepare(CREATE_SESSION, LIST_CONNECTIONS, GET_CONNECTION)
     return clients
 
 

@@ -11,15 +11,23 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from app import __version__
-from app.api import health, metrics_page, openapi, problem_pages, vault_session, webhooks
+from app.api import (
+    health,
+    metrics_page,
+    openapi,
+    problem_pages,
+    vault_connections,
+    vault_session,
+    webhooks,
+)
 from app.api.body import MAX_BODY_BYTES
 from app.api.problem_types import ALL
 from app.api.problems import Problems
-from app.identity.security_schemes import security_schemes
+from app.identity.security_schemes import for_reading, security_schemes
 from app.lifespan import lifespan_of
 from app.limits.admission import AdmissionQueue
 from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.admission import AdmissionMiddleware
+from app.middleware.admission import AdmissionMiddleware, LimitedRoutes
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
@@ -31,11 +39,11 @@ from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
 from app.observability.tracing import Tracing
-from app.settings import Settings
+from app.settings import LimitSettings, Settings
 from app.settings.sources import load_settings
 from app.state import Shutdown
 
-_API = (vault_session.router,)
+_API = (vault_session.router, vault_connections.router)
 _PROBLEMS = (problem_pages.router,)
 _OPERATION = (health.router, metrics_page.router)
 # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
@@ -72,7 +80,7 @@ def create_app(
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        summary="Creates Apideck Hosted Vault sessions for the people who are signed in.",
+        summary="Apideck Hosted Vault sessions, and connections, for the people who are signed in.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": settings.server.public_url}] if settings.server.public_url else None,
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
@@ -89,7 +97,8 @@ def create_app(
     for router in (*_API, *received, *_PROBLEMS, *(_OPERATION if internal else ())):
         app.include_router(router)
     _start_at_zero(telemetry.metrics, (*_API, *received))
-    openapi.extend(app, *security_schemes(settings.identity))
+    schemes, requirements = security_schemes(settings.identity)
+    openapi.extend(app, schemes, requirements, for_reading(requirements))
     return app
 
 
@@ -156,13 +165,22 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
         # Last: what it cancels or rejects is responded to like everything else.
         Middleware(
             AdmissionMiddleware,
-            queue=AdmissionQueue(settings.limits, telemetry.metrics),
-            routes=vault_session.router.routes,
+            limited=_limited_routes(settings.limits, telemetry.metrics),
             max_body_bytes=MAX_BODY_BYTES,
             respond=problems.respond,
         ),
     ]
     return [one for one in stack if one is not None]
+
+
+def _limited_routes(settings: LimitSettings, metrics: Metrics) -> list[LimitedRoutes]:
+    """Return the routes with their queues: slow lists take no slot from sessions."""
+    sessions = AdmissionQueue(settings, metrics)
+    connections = AdmissionQueue(settings.connections, metrics)
+    return [
+        LimitedRoutes(sessions, vault_session.router.routes, "vault_session"),
+        LimitedRoutes(connections, vault_connections.router.routes, "vault_connections"),
+    ]
 
 
 def _observing(telemetry: Telemetry) -> list[Middleware]:

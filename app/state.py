@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 from app.apideck.client import ApideckClient
+from app.connections.service import ConnectionService
 from app.identity.authenticator import Authenticator
 from app.identity.source import Source
 from app.limits.rates import RateLimits
@@ -33,6 +34,7 @@ class AppState(TypedDict):
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService
+    connections: ConnectionService
     webhooks: WebhookService | None
     sources: tuple[Source, ...]
     apideck: Mapping[str, ApideckClient]
@@ -59,7 +61,7 @@ class RequestContext:
     received_at: float
     audit: AuditRecord | None = None
     delivery: DeliveryRecord | None = None
-    rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
+    rate_limit_headers: dict[str, str] = field(default_factory=dict)
 
 
 _CONTEXT = "vault_bff.context"

@@ -10,9 +10,8 @@ from http import HTTPStatus
 from app import errors
 from app.api.problem_type import OPERATOR, RETRY, ProblemType
 from app.api.status_problems import BY_STATUS
-from app.errors import FieldError, ShuttingDownError, VaultBffError
+from app.errors import FieldError, VaultBffError
 from app.webhooks import errors as webhook_errors
-from app.webhooks.errors import WebhookError
 
 INTERNAL_ERROR = ProblemType(
     "internal-error",
@@ -171,6 +170,14 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "Have the endpoint at `WEBHOOKS__TARGET_URL` respond before it processes the event. "
         "Apideck delivers the event again.",
     ),
+    errors.ConnectionNotFoundError: ProblemType(
+        "connection-not-found",
+        HTTPStatus.NOT_FOUND,
+        "Connection not found",
+        "Use the `unified_api` and `service_id` of a connector that the list has. The operator "
+        "decides which unified APIs are on offer (`SESSION__DEFAULTS__SETTINGS`).",
+        example=FieldError("/path/unified_api", "This unified API is not available."),
+    ),
     errors.ShuttingDownError: ProblemType(
         "shutting-down", HTTPStatus.SERVICE_UNAVAILABLE, "Shutting down", RETRY
     ),
@@ -180,23 +187,3 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
 ALL: tuple[ProblemType, ...] = tuple(
     dict.fromkeys([*BY_ERROR.values(), *BY_STATUS.values(), INTERNAL_ERROR])
 )
-
-_EVERYWHERE = (*BY_STATUS.values(), INTERNAL_ERROR)
-_AT_WEBHOOKS = (WebhookError, ShuttingDownError)
-
-OF_WEBHOOKS: tuple[ProblemType, ...] = tuple(
-    dict.fromkeys(
-        [*(one for error, one in BY_ERROR.items() if issubclass(error, _AT_WEBHOOKS)), *_EVERYWHERE]
-    )
-)
-"""What a delivery by Apideck can end in."""
-
-OF_CALLERS: tuple[ProblemType, ...] = tuple(
-    dict.fromkeys(
-        [
-            *(one for error, one in BY_ERROR.items() if not issubclass(error, WebhookError)),
-            *_EVERYWHERE,
-        ]
-    )
-)
-"""What the request of a caller can end in."""

@@ -7,12 +7,13 @@ from typing import Any
 
 from app.api.openapi import json_schema, ref
 from app.api.problem_type import ProblemType
-from app.api.problem_types import ALL, OF_CALLERS
+from app.api.problem_types import ALL
 from app.api.problems import MEDIA_TYPE
+from app.api.route_problems import OF_SESSIONS
 from app.api.schemas import Problem
 
-_NOT_OF_A_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-"""Statuses that mean that no route was called."""
+_NOT_OF_A_ROUTE = frozenset({"not-found", "method-not-allowed"})
+"""Problems that mean that no route was called."""
 
 _ON_EVERY_RESPONSE = ("RateLimit-Policy", "RateLimit", "X-Request-ID")
 _HEADERS = {
@@ -31,7 +32,7 @@ _HEADERS = {
 
 
 def responses(
-    status: int, types: Iterable[ProblemType] = OF_CALLERS
+    status: int, types: Iterable[ProblemType] = OF_SESSIONS
 ) -> dict[int | str, dict[str, Any]]:
     """Return `responses=` of a route: its success, and every problem that it can respond with.
 
@@ -41,11 +42,11 @@ def responses(
     """
     by_status = defaultdict[int, list[ProblemType]](list)
     for one in types:
-        if one.status not in _NOT_OF_A_ROUTE:
+        if one.slug not in _NOT_OF_A_ROUTE:
             by_status[one.status].append(one)
     described: dict[int | str, dict[str, Any]] = {status: {"headers": _headers(status)}}
-    for code, alike in sorted(by_status.items()):
-        described[code] = _problem_response(code, alike)
+    for code, problems in sorted(by_status.items()):
+        described[code] = _problem_response(code, problems)
     return described
 
 

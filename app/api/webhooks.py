@@ -12,8 +12,8 @@ from fastapi.security import APIKeyHeader
 
 from app.api.body import MAX_BODY_BYTES, read_body
 from app.api.disconnects import cancel_on_disconnect
-from app.api.problem_types import OF_WEBHOOKS
 from app.api.responses import responses
+from app.api.route_problems import OF_WEBHOOKS
 from app.observability.webhook_audit import DeliveryRecord
 from app.settings.apideck import UnifyApp
 from app.state import app_state, request_context

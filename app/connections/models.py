@@ -15,12 +15,10 @@ class ConnectionQuery:
     Attributes:
         unified_api: the only unified API to list; None lists all that the operator offers.
         configured: whether to list what is connected, or what is not; None lists both.
-        consumer_id: for whom; services only.
     """
 
     unified_api: str | None = None
     configured: bool | None = None
-    consumer_id: str | None = None
 
 
 @with_config(ConfigDict(use_attribute_docstrings=True))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 from app.errors import InsufficientScopeError, MissingClaimError
 from app.identity.credentials import Credential, CredentialFinder, Headers
-from app.identity.csrf import check_page
+from app.identity.csrf import check_page, check_reading_page
 from app.identity.models import Caller
 from app.identity.source import Source
 from app.identity.token_cache import VerifiedTokenCache
@@ -39,11 +39,13 @@ class Authenticator:
         self._origins = frozenset(origins)
         self._csrf_header = settings.csrf_header
 
-    async def authenticate(self, headers: Headers) -> Caller:
+    async def authenticate(self, headers: Headers, *, reads_only: bool = False) -> Caller:
         """Return the caller that the credential of a request proves.
 
         Args:
             headers: the headers of the request as ASGI provides them.
+            reads_only: whether the request changes nothing, so that it needs no header against
+                forged requests.
 
         Raises:
             IdentityError: there is no such caller, or that cannot be checked right now.
@@ -53,7 +55,10 @@ class Authenticator:
         if sources is None:
             raise invalid("no issuer accepts tokens in the Authorization header")
         if credential.location.kind == "cookie":
-            check_page(headers, self._origins, self._csrf_header)
+            if reads_only:
+                check_reading_page(headers, self._origins)
+            else:
+                check_page(headers, self._origins, self._csrf_header)
         return await sources.caller(credential)
 
 

@@ -67,10 +67,12 @@ class AccessLogMiddleware:
         )
 
     def _write_audit_event(self, record: AuditRecord, status: int) -> None:
-        outcome = _outcome(status)
+        outcome = _outcome(record, status)
         record.write(outcome)
         kind, problem = record.caller_kind or "unknown", record.problem or "none"
-        self._metrics.sessions.labels(outcome, kind, problem).inc()
+        is_session = record.of == "vault_session"
+        counter = self._metrics.sessions if is_session else self._metrics.connection_reads
+        counter.labels(outcome, kind, problem).inc()
 
     def _write_delivery(self, record: DeliveryRecord, status: int) -> None:
         outcome = record.outcome(status)
@@ -79,11 +81,11 @@ class AccessLogMiddleware:
         self._metrics.webhook_events.labels(application, outcome, problem).inc()
 
 
-def _outcome(status: int) -> Outcome:
+def _outcome(record: AuditRecord, status: int) -> Outcome:
     if status == CLIENT_CLOSED_REQUEST:
         return "abandoned"
     if status < HTTPStatus.BAD_REQUEST:
-        return "minted"
+        return record.success
     return "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
 
 

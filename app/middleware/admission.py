@@ -6,15 +6,33 @@ ASGI server reports that the client has disconnected.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import OverloadedError
 from app.limits.admission import Admission, AdmissionQueue, Ticket
-from app.observability.audit import AuditRecord
+from app.observability.audit import AuditRecord, Subject
 from app.state import request_context
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitedRoutes:
+    """Routes whose requests share the slots of one queue.
+
+    Attributes:
+        queue: gives out the slots.
+        routes: the routes. They are matched as the router matches them, so no spelling of a path
+            reaches one of them without a slot.
+        of: what their requests are for, as audit events name it.
+    """
+
+    queue: AdmissionQueue
+    routes: Sequence[BaseRoute]
+    of: Subject
 
 
 class AdmissionMiddleware:
@@ -24,8 +42,7 @@ class AdmissionMiddleware:
         self,
         app: ASGIApp,
         *,
-        queue: AdmissionQueue,
-        routes: Sequence[BaseRoute],
+        limited: Sequence[LimitedRoutes],
         max_body_bytes: int,
         respond: Callable[[Exception, Scope], Response],
     ) -> None:
@@ -33,63 +50,67 @@ class AdmissionMiddleware:
 
         Args:
             app: the rest of the application.
-            queue: gives out the slots.
-            routes: the limited routes, whose requests leave audit events. They are matched as the
-                router matches them, so no spelling of a path reaches one of them without a slot.
+            limited: the limited routes, whose requests leave audit events.
             max_body_bytes: the longest body that these routes accept.
             respond: makes the response to an error.
         """
         self.app = app
-        self._queue = queue
-        self._routes = routes
+        self._limited = [(one, one.queue.errors()) for one in limited]
         self._max_body_bytes = max_body_bytes
         self._respond = respond
-        self._errors = queue.errors()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, now or when it is its turn, or reject it."""
-        if scope["type"] != "http" or not self._is_limited(scope):
+        found = self._limited_routes(scope) if scope["type"] == "http" else None
+        if found is None:
             await self.app(scope, receive, send)
             return
-        ticket = self._queue.join()
+        limited, errors = found
+        ticket = limited.queue.join()
         try:
             if not ticket.done():
                 receive = _BufferedReceive(receive, self._max_body_bytes)
-                await self._wait(ticket, receive, scope)
+                await _wait(limited, ticket, receive, scope)
             if ticket.result() is Admission.ADMITTED:
                 await self.app(scope, receive, send)
                 return
         finally:
-            self._queue.leave(ticket)
-        _audit(scope)
-        if error := self._errors.get(ticket.result()):
+            limited.queue.leave(ticket)
+        _audit(scope, limited.of)
+        if error := errors.get(ticket.result()):
             await self._respond(error, scope)(scope, receive, send)
 
-    def _is_limited(self, scope: Scope) -> bool:
-        for route in self._routes:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                # The access log and the metrics name the route of a rejected request, too.
-                scope["route"] = child_scope.get("route", route)
-                return True
-        return False
-
-    async def _wait(self, ticket: Ticket, receive: "_BufferedReceive", scope: Scope) -> None:
-        watcher = asyncio.create_task(receive.until_disconnect())
-        watcher.add_done_callback(lambda _: self._queue.disconnect(ticket))
-        try:
-            await ticket
-        except asyncio.CancelledError:
-            _audit(scope)  # The server cancels what is left when the grace period ends.
-            raise
-        finally:
-            watcher.cancel()
+    def _limited_routes(
+        self, scope: Scope
+    ) -> tuple[LimitedRoutes, Mapping[Admission, OverloadedError]] | None:
+        for limited, errors in self._limited:
+            for route in limited.routes:
+                match, child_scope = route.matches(scope)
+                if match is Match.FULL:
+                    # The access log and the metrics name the route of a rejected request, too.
+                    scope["route"] = child_scope.get("route", route)
+                    return limited, errors
+        return None
 
 
-def _audit(scope: Scope) -> None:
+async def _wait(
+    limited: LimitedRoutes, ticket: Ticket, receive: "_BufferedReceive", scope: Scope
+) -> None:
+    watcher = asyncio.create_task(receive.until_disconnect())
+    watcher.add_done_callback(lambda _: limited.queue.disconnect(ticket))
+    try:
+        await ticket
+    except asyncio.CancelledError:
+        _audit(scope, limited.of)  # The server cancels what is left when the grace period ends.
+        raise
+    finally:
+        watcher.cancel()
+
+
+def _audit(scope: Scope, of: Subject) -> None:
     """Have a request leave an audit event that has not reached its endpoint."""
     context = request_context(scope)
-    context.audit = AuditRecord(started=context.received_at)
+    context.audit = AuditRecord(of, started=context.received_at)
 
 
 class _BufferedReceive:

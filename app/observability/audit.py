@@ -1,6 +1,6 @@
-"""The audit event: one for every request for a session, however it ended.
+"""The audit event: one for every request for a session or for connections, however it ended.
 
-It says who asked for which consumer and redirect target, how that ended, and Apideck's id of the
+It says who asked for which consumer and what, how that ended, and Apideck's id of the
 call. The record is filled in while the request is processed, and written once, at its end.
 """
 
@@ -18,7 +18,11 @@ _MAX_TARGET = 255
 _QUERY = re.compile(r"[?#]")
 _USER_INFO = re.compile(r"//[^/]*@")
 
-Outcome = Literal["minted", "refused", "failed", "abandoned"]
+Outcome = Literal["minted", "read", "refused", "failed", "abandoned"]
+Subject = Literal["vault_session", "vault_connections"]
+"""What a request is for; the name of its audit event begins with it."""
+
+_SUCCESS: Mapping[Subject, Outcome] = {"vault_session": "minted", "vault_connections": "read"}
 
 
 @dataclass(slots=True)
@@ -26,13 +30,15 @@ class AuditRecord:
     """What is known of one request so far.
 
     Attributes:
+        of: what the request is for.
         caller_kind: user or service, once the caller is authenticated.
         issuer: the operator's name of the issuer that vouches for the caller.
         subject: the issuer's identifier of the caller.
         actor: who acts for the subject, if the token was delegated.
-        consumer_id: the consumer that the session is for, or would have been for.
+        consumer_id: the consumer that the request is for, or would have been for.
         target: name of the redirect target.
-        connection: the connector that the session opens directly, as `unified_api/service_id`.
+        connection: the connector that the session opens directly, or that was read, as
+            `unified_api/service_id`.
         apideck_request_id: Apideck's own id of the call.
         requested_target: what a rejected request named as its redirect target: a name, or a URI
             without its query.
@@ -42,6 +48,7 @@ class AuditRecord:
         started: when the request was received, by `time.perf_counter`.
     """
 
+    of: Subject = "vault_session"
     caller_kind: str | None = None
     issuer: str | None = None
     subject: str | None = None
@@ -69,9 +76,21 @@ class AuditRecord:
             # What follows may be a secret, as in a link that signs a person in.
             target = _QUERY.split(target, maxsplit=1)[0]
             self.requested_target = _USER_INFO.sub("//", target)[:_MAX_TARGET]
-        consumer_id = body.get("consumer_id")
+        self.note_rejected_consumer(body.get("consumer_id"))
+
+    def note_rejected_consumer(self, consumer_id: object) -> None:
+        """Keep which consumer a service named; a user names none that means anything.
+
+        Args:
+            consumer_id: what the request named, validated or not.
+        """
         if self.caller_kind == "service" and isinstance(consumer_id, str):
             self.consumer_id = consumer_id[:_MAX_TARGET]
+
+    @property
+    def success(self) -> Outcome:
+        """The outcome of a request that succeeded."""
+        return _SUCCESS[self.of]
 
     def write(self, outcome: Outcome) -> None:
         """Write the event.
@@ -79,9 +98,9 @@ class AuditRecord:
         Args:
             outcome: how the request ended.
         """
-        log = logger.info if outcome == "minted" else logger.warning
+        log = logger.info if outcome == self.success else logger.warning
         log(
-            f"vault_session_{outcome}",
+            f"{self.of}_{outcome}",
             caller_kind=self.caller_kind,
             issuer=self.issuer,
             subject=self.subject,

@@ -4,7 +4,7 @@ No label contains an identity, a consumer or anything else that a caller can cho
 of time series is known in advance.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -49,6 +49,12 @@ class Metrics:
             ("outcome", "caller_kind", "problem"),
             registry=self.registry,
         )
+        self.connection_reads = Counter(
+            "vault_bff_connection_reads",
+            "Requests for connections, by outcome",
+            ("outcome", "caller_kind", "problem"),
+            registry=self.registry,
+        )
         self.unexpected_errors = Counter(
             "vault_bff_unexpected_errors",
             "Requests on any route that ended in an unexpected error",
@@ -73,6 +79,8 @@ class Metrics:
             "Requests that wait for admission",
             registry=self.registry,
         )
+        self._waiting: list[Callable[[], int]] = []
+        self.waiting.set_function(lambda: sum(count() for count in self._waiting))
         self.out_of_descriptors = Counter(
             "vault_bff_out_of_file_descriptors",
             "Connections that failed because the process has too many files open",
@@ -102,14 +110,14 @@ class Metrics:
     def _count_apideck(self) -> None:
         self.apideck_requests = Counter(
             "vault_bff_apideck_requests",
-            "Requests to Apideck, by outcome",
-            ("application", "outcome"),
+            "Requests to Apideck, by operation and outcome",
+            ("application", "operation", "outcome"),
             registry=self.registry,
         )
         self.apideck_seconds = Histogram(
             "vault_bff_apideck_request_duration_seconds",
-            "Seconds that one request to Apideck took",
-            ("application",),
+            "Seconds that one request to Apideck took, by operation",
+            ("application", "operation"),
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -154,6 +162,8 @@ class Metrics:
         """
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
+            self.rate_limited.labels(f"connections-{policy}")
+        self.rate_limited.labels("connections-consumer")
         for connection in ("client", "apideck", "identity", "webhook-target"):
             self.out_of_descriptors.labels(connection)
 
@@ -168,6 +178,10 @@ class Metrics:
             self.webhook_events.labels(name, "forwarded", "none")
             for problem in ("webhook-target-failed", "webhook-target-timeout", "overloaded"):
                 self.webhook_events.labels(name, "failed", problem)
+
+    def count_waiting(self, count: Callable[[], int]) -> None:
+        """Add the length of a queue to the number of requests that wait for admission."""
+        self._waiting.append(count)
 
     def start_at_zero(self, method: str, route: str, statuses: Iterable[int]) -> None:
         """Create the series of a route that alerts use, for the same reason.

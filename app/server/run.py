@@ -155,16 +155,21 @@ def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Sett
         The settings, and how many connections of clients the process may have.
     """
     limits = settings.limits
+    wanted = (limits.max_in_flight, limits.connections.max_in_flight)
     # Each event that is being forwarded has a connection to its target.
     forwarded = settings.webhooks.max_in_flight if settings.webhooks.enabled else 0
-    budget = descriptor_budget(open_files_limit - forwarded, limits.max_in_flight)
-    if budget.in_flight < limits.max_in_flight:
+    budget = descriptor_budget(open_files_limit - forwarded, *wanted)
+    if budget.in_flight != wanted:
+        sessions, connections = budget.in_flight
         logger.warning(
             "max_in_flight_reduced",
             setting=limits.max_in_flight,
-            effective=budget.in_flight,
+            effective=sessions,
+            connections_setting=limits.connections.max_in_flight,
+            connections_effective=connections,
             open_files_limit=open_files_limit,
         )
-        limits = limits.model_copy(update={"max_in_flight": budget.in_flight})
+        reads = limits.connections.model_copy(update={"max_in_flight": connections})
+        limits = limits.model_copy(update={"max_in_flight": sessions, "connections": reads})
         settings = settings.model_copy(update={"limits": limits})
     return settings, budget.connections

@@ -162,6 +162,10 @@ class ApideckSettings(UnifyApp):
     max_response_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
     """Largest response body in bytes; a larger one is rejected."""
 
+    max_connections_bytes: Annotated[int, Field(ge=65_536, le=67_108_864)] = 4_194_304
+    """Largest response body in bytes to a request for connections: it has every connector, with all
+    its settings."""
+
     retries: RetrySettings = RetrySettings()
     """Retries after a temporary failure."""
 

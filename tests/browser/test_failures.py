@@ -106,7 +106,7 @@ def test_a_rate_limit_of_the_service_is_shown(page: Page) -> None:
         page.get_by_role("button", name="Connect Xero").click()
 
         alert = page.get_by_role("alert")
-        expect(alert).to_contain_text("Too many sessions were requested. Try again later.")
+        expect(alert).to_contain_text("Too many requests were sent. Try again later.")
         expect(alert.get_by_role("button", name="Try again")).to_be_visible()
         assert len(stack.minted()) == 1
 

@@ -164,6 +164,8 @@ def test_prometheus_has_data_for_every_query(
         server.base_url = httpx.URL(address)
         created = server.post(url(environment, "/vault-session"), headers=bearer(issuer.token()))
         assert (created.status_code, len(apideck.minted)) == (201, 1)
+        read = server.get(url(environment, "/vault-connections"), headers=bearer(issuer.token()))
+        assert read.status_code == 200
         until_collected(server)
 
         empty = {

@@ -60,6 +60,11 @@ def local(sample: Sample, issuer: DevelopmentIssuer) -> str:
     return sample.code.replace("http://127.0.0.1:8002", issuer.issuer)
 
 
+def at(sample: Sample, base: str) -> str:
+    """Return a sample that calls the service at this URL."""
+    return sample.code.replace("https://vault.example.com", base)
+
+
 def run(command: list[str], environment: dict[str, str] | None = None) -> str:
     """Run a command, and return its output."""
     ended = subprocess.run(
@@ -72,18 +77,21 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> str:
 def test_the_curl_sample_creates_a_session(service: tuple[str, dict[str, str]]) -> None:
     """It prints the response."""
     base, environment = service
-    code = backend_sample("Call the service", "sh", 1).code.replace(
-        "https://vault.example.com", base
-    )
+    code = at(backend_sample("Call the service", "sh", 1), base)
     assert '"redirect_url":' in run(["sh", "-c", code], environment)
+
+
+def test_the_curl_sample_lists_connections(service: tuple[str, dict[str, str]]) -> None:
+    """A consumer that Apideck has not seen has none."""
+    base, environment = service
+    code = at(backend_sample("Call the service", "sh", 2), base)
+    assert run(["sh", "-c", code], environment) == '{"connections":[]}'
 
 
 def test_the_python_sample_creates_a_session(service: tuple[str, dict[str, str]]) -> None:
     """It returns where to send the browser, and its error is a sentence with the request's id."""
     base, environment = service
-    code = backend_sample("Call the service", "python").code.replace(
-        "https://vault.example.com", base
-    )
+    code = at(backend_sample("Call the service", "python"), base)
     call = f"{code}\nprint(create_session('acme'))"
     assert "/session/" in run([sys.executable, "-c", call], environment)
     failed = subprocess.run(
@@ -103,7 +111,7 @@ def test_the_node_sample_creates_a_session(
 ) -> None:
     """It returns where to send the browser."""
     base, environment = service
-    code = backend_sample("Call the service", "js").code.replace("https://vault.example.com", base)
+    code = at(backend_sample("Call the service", "js"), base)
     file = tmp_path / "sample.mjs"
     file.write_text(f'{code}\nconsole.log(await createSession("acme"));')
     assert "/session/" in run(["node", str(file)], environment)

@@ -28,10 +28,9 @@ def demo(
 ) -> httpx.AsyncClient:
     """Return a client of a demo with two organisations that have connections."""
     monkeypatch.setenv("APIDECK_URL", apideck_url)
-    apideck.consumer(ACCOUNT, "acme").connections.update(
-        {("accounting", "xero"): True, ("crm", "hubspot"): False}
-    )
-    apideck.consumer(ACCOUNT, "globex").connections[("hris", "bamboohr")] = True
+    apideck.connect(ACCOUNT, "acme", "accounting", "xero")
+    apideck.connect(ACCOUNT, "acme", "crm", "hubspot").enabled = False
+    apideck.connect(ACCOUNT, "globex", "hris", "bamboohr")
     return client_of_demo(issuer, monkeypatch)
 
 

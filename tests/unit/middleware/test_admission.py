@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import OverloadedError
 from app.limits.admission import AdmissionQueue
-from app.middleware.admission import AdmissionMiddleware
+from app.middleware.admission import AdmissionMiddleware, LimitedRoutes
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 from app.state import RequestContext, request_context, set_request_context
@@ -97,8 +97,9 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._middleware = AdmissionMiddleware(
             self._application,
-            queue=AdmissionQueue(limits, self.metrics),
-            routes=[self.limited],
+            limited=[
+                LimitedRoutes(AdmissionQueue(limits, self.metrics), [self.limited], "vault_session")
+            ],
             max_body_bytes=MAX_BODY_BYTES,
             respond=respond,
         )

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from emulators.apideck import rendering
 from emulators.apideck.catalogue import service_name
-from emulators.apideck.connections import connection
+from emulators.apideck.connected import described
 from emulators.apideck.deliveries import Deliveries
 from emulators.apideck.markup import PAGES, Markup, origin, render
 from emulators.apideck.state import State
@@ -82,7 +82,9 @@ class Vault:
         self._deliveries.connection_changed(
             visit.claims["application_id"],
             visit.claims["consumer_id"],
-            connection(visit.consumer, api, service),
+            described(
+                api, service, visit.consumer.connections.get((api, service)), self._state.planted
+            ),
             action,
         )
         succeeded = action in {"connect", "reauthorize"}
@@ -105,12 +107,8 @@ def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
     The setting `allow_actions` is ignored here: it decides which actions the pages offer, and does
     not authorize them.
     """
-    connections = visit.consumer.connections
-    if action in {"disconnect", "delete"}:
-        connections.pop(connection, None)
-    elif action in _DONE:
-        connections[connection] = action != "disable"
     if action in _DONE:
+        visit.consumer.change(*connection, action)
         event = f"{time.strftime('%H:%M:%S')} {service_name(*connection)}: {_DONE[action]}"
         visit.consumer.events.append((connection[1], event))
 
