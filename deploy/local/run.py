@@ -108,6 +108,7 @@ class Stack:
             "APIDECK__BASE_URL": self.urls["apideck"],
             "APIDECK__VAULT_ORIGINS": json.dumps([self.urls["apideck"]]),
             "IDENTITY__ISSUERS__DEMO__ISSUER": self.urls["issuer"],
+            "IDENTITY__ISSUERS__SERVICES__ISSUER": self.urls["issuer"],
             "SESSION__RETURN_TO__SETTINGS": f"{self.urls['demo']}/return.html",
             "SESSION__DEFAULTS__THEME__LOGO": f"{self.urls['demo']}/icon.svg",
             "CORS__ALLOW_ORIGINS": json.dumps([self.urls["demo"]]),

@@ -108,7 +108,10 @@ class Pages:
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
-        return _token_response(self._issuer.service_token(form.get("client_id", "onboarding")))
+        # Auth0 and others select the audience by this parameter.
+        audience = {"aud": form["audience"]} if "audience" in form else {}
+        client = form.get("client_id", "onboarding")
+        return _token_response(self._issuer.service_token(client, **audience))
 
     async def introspect(self, request: Request) -> Response:
         """Return the state of an opaque token (RFC 7662) to an authenticated client."""
