@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.demo_stack import demo_stack
-from tests.support.http import bearer
+from tests.support.http import bearer, problem
 from tests.support.ports import free_ports, is_free
 from tests.support.waiting import http_client
 
@@ -115,3 +115,28 @@ def test_a_port_in_use_is_reported(base: int) -> None:
     assert f"Port {base + 2} is in use" in ended.stderr
     assert "DEMO_PORT_BASE" in ended.stderr
     assert all(is_free(base + i) for i in range(PORTS))
+
+
+def test_a_service_account_works_at_once(demo: subprocess.Popen[str], base: int) -> None:
+    """It may act for the demo's customers, and reads what each of them has connected."""
+    until_ready(demo)
+    service, issuer = (f"http://127.0.0.1:{base + i}" for i in (0, 2))
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "onboarding",
+        "audience": "vault-bff-services",
+    }
+    token = httpx.post(f"{issuer}/token", data=form).json()["access_token"]
+    headers = bearer(token)
+
+    created = httpx.post(f"{service}/vault-session", json={"consumer_id": "acme"}, headers=headers)
+    listed = httpx.get(
+        f"{service}/vault-connections", params={"consumer_id": "acme"}, headers=headers
+    )
+    foreign = httpx.get(
+        f"{service}/vault-connections", params={"consumer_id": "other"}, headers=headers
+    )
+
+    assert created.status_code == 201
+    assert {one["state"] for one in listed.json()["connections"]} == {"available"}
+    assert problem(foreign) == (403, "consumer-not-granted")

@@ -111,6 +111,7 @@ class Pages:
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
+        # Auth0 and others select the audience by this parameter.
         audience = {"aud": form["audience"]} if "audience" in form else {}
         client = form.get("client_id", "onboarding")
         return _token_response(self._issuer.service_token(client, **audience))
