@@ -62,6 +62,7 @@ node-modules: ## Install what the tests need from npm
 	$(NPM) --prefix tests/support/oidc_provider
 	$(NPM) --prefix tests/support/browser
 	$(NPM) --prefix tests/support/compose_lint
+	$(NPM) --prefix tests/support/webhook_receiver
 
 .PHONY: canaille
 canaille: $(VENV)/canaille/.installed ## Install the identity provider Canaille, which some tests need

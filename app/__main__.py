@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import Iterable
 
-from app.apideck.api_key import read_api_key
+from app.apideck.api_key import read_api_key, read_previous_api_key
 from app.check.dependencies import CONSUMER, check_dependencies
 from app.check.token import check_token
 from app.check.token_file import not_a_token, read_token
@@ -15,6 +15,7 @@ from app.server.run import serve
 from app.settings import Settings
 from app.settings.effective import effective, given
 from app.settings.sources import Sources, misspelt
+from app.webhooks.build import build_targets
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
@@ -85,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
 def _read_secrets(settings: Settings) -> None:
     for name, app in settings.apideck.all_unify_apps().items():
         read_api_key(name, app)
+        read_previous_api_key(name, app)
+    build_targets(settings.webhooks, settings.apideck, lambda _: None)
 
 
 async def _check_live(settings: Settings) -> int:

@@ -19,7 +19,7 @@
     + MissingClaimError                 an identity without a claim that the mapping needs
     + ForbiddenOriginError              a browser request from a page that is not allowed
     + IdentityProviderUnavailableError  the credential could not be checked right now
-  x ApideckError                      Apideck did not create the session
+  x ApideckError                      Apideck did not do what it was asked to do
     + ApideckRejectedFieldsError        it rejected fields that the caller supplied
     + ApideckRejectedRequestError       it rejected the request for another reason
     + ApideckMisconfiguredError         the API key, app ID or base URL is wrong
@@ -28,6 +28,8 @@
     + ApideckUnavailableError           it is unreachable, or responds with a 5xx
     + ApideckTimeoutError               it did not respond within the deadline
     + ApideckInvalidResponseError       its response does not match its documentation
+    + ConnectionNotFoundError           it does not know the connection, or the operator hides it
+  x WebhookError                      an event of Apideck was not forwarded: `app.webhooks.errors`
   x ShuttingDownError                 the process ends before there is a response
 
 Each has two messages for two readers: `detail` tells the caller what to do and can be shown to a
@@ -112,7 +114,7 @@ class OverloadedError(LimitError):
 
 
 class OutOfDescriptorsError(LimitError):
-    """The process has no file descriptor left for a connection to Apideck."""
+    """The process has no file descriptor left for a connection."""
 
 
 class IdentityError(VaultBffError):
@@ -164,7 +166,7 @@ class IdentityProviderUnavailableError(IdentityError):
 
 
 class ApideckError(VaultBffError):
-    """Apideck did not create the session."""
+    """Apideck did not do what it was asked to do."""
 
     request_id: str | None = None
     """Apideck's ID of the failed request; Apideck's support asks for it."""
@@ -206,6 +208,10 @@ class ApideckTimeoutError(ApideckError):
 
 class ApideckInvalidResponseError(ApideckError):
     """Apideck's response does not match its documentation."""
+
+
+class ConnectionNotFoundError(ApideckError):
+    """Apideck does not know the connection, or the operator does not offer its unified API."""
 
 
 class ShuttingDownError(VaultBffError):

@@ -6,7 +6,7 @@ a service whose issuer is down starts, reports on /readyz that it is not ready, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -18,8 +18,11 @@ from prometheus_client.registry import Collector
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
 from app.apideck.collector import ApideckCollector
+from app.apideck.connection_calls import GET_CONNECTION, LIST_CONNECTIONS
+from app.apideck.sessions import CREATE_SESSION
 from app.common.transport import AiohttpTransport
 from app.common.urls import origin_of
+from app.connections.service import ConnectionService
 from app.errors import ConfigurationError
 from app.identity.build import Identity, build_identity
 from app.identity.collector import JwksCollector
@@ -30,9 +33,11 @@ from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
 from app.sessions.service import SessionService
-from app.settings import LimitSettings, Settings, TracingSettings
+from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
 from app.settings.limits import MEMORY
 from app.state import AppState, Shutdown
+from app.webhooks.build import build_webhooks
+from app.webhooks.service import WebhookService
 
 logger = structlog.get_logger(__name__)
 
@@ -59,7 +64,9 @@ def lifespan_of(
                 redactor.add_secret(secret)
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
-            apideck = await _open_apideck(settings, telemetry, stack)
+            keys = await _open_keys(settings.apideck, redactor, stack)
+            apideck = _open_apideck(settings, keys, telemetry, stack)
+            webhooks = _open_webhooks(settings, keys, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(identity.sources))
@@ -68,6 +75,8 @@ def lifespan_of(
                 "authenticator": identity.authenticator,
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
+                "connections": ConnectionService(settings.session, apideck),
+                "webhooks": webhooks,
                 "metrics": metrics,
                 "tracing": telemetry.tracing,
                 "sources": identity.sources,
@@ -109,19 +118,41 @@ async def _open_identity(
     return identity
 
 
-async def _open_apideck(
-    settings: Settings, telemetry: Telemetry, stack: AsyncExitStack
+async def _open_keys(
+    settings: ApideckSettings, redactor: Redactor, stack: AsyncExitStack
+) -> dict[str, ApiKey]:
+    keys = {}
+    for name, app in settings.all_unify_apps().items():
+        keys[name] = ApiKey(name, app, redactor.add_secret)
+        # Each in a task of its own: a file that blocks must not delay the other keys.
+        await stack.enter_async_context(_in_background(keys[name].refresh))
+    return keys
+
+
+def _open_apideck(
+    settings: Settings,
+    keys: Mapping[str, ApiKey],
+    telemetry: Telemetry,
+    stack: AsyncExitStack,
 ) -> dict[str, ApideckClient]:
     clients = {}
-    for name, app in settings.apideck.all_unify_apps().items():
-        key = ApiKey(name, app, telemetry.redactor.add_secret)
+    for name, key in keys.items():
         # Each has its own connections, so that the failures of one do not affect another.
         transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings.apideck, key, transport, telemetry)
-        # Each in a task of its own: a file that blocks must not delay the other keys.
-        await stack.enter_async_context(_in_background(key.refresh))
+        clients[name].prepare(CREATE_SESSION, LIST_CONNECTIONS, GET_CONNECTION)
     return clients
+
+
+def _open_webhooks(
+    settings: Settings, keys: Mapping[str, ApiKey], telemetry: Telemetry, stack: AsyncExitStack
+) -> WebhookService | None:
+    if not settings.webhooks.enabled:
+        return None
+    transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
+    stack.push_async_callback(transport.aclose)
+    return build_webhooks(settings.webhooks, settings.apideck, keys, transport, telemetry)
 
 
 async def _open_limits(

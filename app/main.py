@@ -11,30 +11,40 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from app import __version__
-from app.api import health, metrics_page, openapi, problem_pages, vault_session
+from app.api import (
+    health,
+    metrics_page,
+    openapi,
+    problem_pages,
+    vault_connections,
+    vault_session,
+    webhooks,
+)
 from app.api.problem_types import ALL
 from app.api.problems import Problems
-from app.identity.security_schemes import security_schemes
+from app.identity.security_schemes import for_reading, security_schemes
 from app.lifespan import lifespan_of
 from app.limits.admission import AdmissionQueue, rejection_errors
 from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.admission import AdmissionMiddleware, RejectionMiddleware
+from app.middleware.admission import AdmissionMiddleware, LimitedRoutes, RejectionMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
 from app.middleware.security_headers import SecurityHeadersMiddleware
 from app.middleware.tracing import TracingMiddleware
 from app.middleware.unhandled_errors import UnhandledErrorMiddleware
+from app.observability.audit import Subject
 from app.observability.logging import configure_logging
 from app.observability.metrics import Metrics
 from app.observability.redaction import Redactor
 from app.observability.telemetry import Telemetry
 from app.observability.tracing import Tracing
-from app.settings import Settings
+from app.settings import LimitSettings, Settings
+from app.settings.limits import AdmissionSettings
 from app.settings.sources import load_settings
 from app.state import Shutdown
 
-_API = (vault_session.router,)
+_API = (vault_session.router, vault_connections.router)
 _PROBLEMS = (problem_pages.router,)
 _OPERATION = (health.router, metrics_page.router)
 # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
@@ -72,7 +82,7 @@ def create_app(
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        summary="Creates Apideck Hosted Vault sessions for the people who are signed in.",
+        summary="Apideck Hosted Vault sessions, and connections, for the people who are signed in.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": settings.server.public_url}] if settings.server.public_url else None,
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
@@ -85,10 +95,12 @@ def create_app(
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    for router in (*_API, *_PROBLEMS, *(_OPERATION if internal else ())):
+    received = (webhooks.router,) if settings.webhooks.enabled else ()
+    for router in (*_API, *received, *_PROBLEMS, *(_OPERATION if internal else ())):
         app.include_router(router)
-    _start_at_zero(telemetry.metrics)
-    openapi.extend(app, *security_schemes(settings.identity))
+    _start_at_zero(telemetry.metrics, (*_API, *received))
+    schemes, requirements = security_schemes(settings.identity)
+    openapi.extend(app, schemes, requirements, for_reading(requirements))
     return app
 
 
@@ -144,8 +156,7 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
         # Before all that costs time and memory, which a request that waits should not.
         Middleware(
             AdmissionMiddleware,
-            queue=AdmissionQueue(settings.limits, telemetry.metrics),
-            routes=vault_session.router.routes,
+            limited=_limited_routes(settings.limits, telemetry.metrics),
         ),
         *_recording(telemetry),
         Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
@@ -166,11 +177,23 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
         # Last: what it rejects is responded to like everything else.
         Middleware(
             RejectionMiddleware,
-            errors=rejection_errors(settings.limits),
             respond=problems.respond,
         ),
     ]
     return [one for one in stack if one is not None]
+
+
+def _limited_routes(settings: LimitSettings, metrics: Metrics) -> list[LimitedRoutes]:
+    """Return the routes with their queues: slow lists take no slot from sessions."""
+
+    def limited(one: AdmissionSettings, router: APIRouter, of: Subject) -> LimitedRoutes:
+        queue = AdmissionQueue(one, metrics)
+        return LimitedRoutes(queue, router.routes, of, rejection_errors(one))
+
+    return [
+        limited(settings, vault_session.router, "vault_session"),
+        limited(settings.connections, vault_connections.router, "vault_connections"),
+    ]
 
 
 def _identifying(telemetry: Telemetry) -> list[Middleware]:
@@ -202,8 +225,8 @@ def _endpoints(routers: Iterable[APIRouter]) -> list[tuple[str, APIRoute]]:
     return [(method, route) for route in routes for method in sorted(route.methods or ())]
 
 
-def _start_at_zero(metrics: Metrics) -> None:
+def _start_at_zero(metrics: Metrics, routers: Iterable[APIRouter]) -> None:
     failures = [one.status for one in ALL if one.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
-    for method, route in _endpoints(_API):
+    for method, route in _endpoints(routers):
         statuses = [route.status_code or HTTPStatus.OK, *failures]
         metrics.start_at_zero(method, route.path, statuses)

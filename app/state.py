@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 from app.apideck.client import ApideckClient
+from app.connections.service import ConnectionService
 from app.identity.authenticator import Authenticator
 from app.identity.source import Source
 from app.limits.rates import RateLimits
 from app.observability.audit import AuditRecord
 from app.observability.metrics import Metrics
 from app.observability.tracing import Tracing
+from app.observability.webhook_audit import DeliveryRecord
 from app.sessions.service import SessionService
+from app.webhooks.service import WebhookService
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """The status in logs and metrics of a request whose client disconnected before the response; nginx
@@ -34,6 +37,8 @@ class AppState(TypedDict):
     authenticator: Authenticator
     limits: RateLimits
     sessions: SessionService
+    connections: ConnectionService
+    webhooks: WebhookService | None
     sources: tuple[Source, ...]
     apideck: Mapping[str, ApideckClient]
     shutdown: Shutdown
@@ -52,6 +57,7 @@ class RequestContext:
         audit: the request's audit record; None on routes that leave no audit event.
         admitted: False once admission has rejected the request; the log then counts it instead of
             giving it events of its own.
+        delivery: the record of a delivery of Apideck's; None on routes that receive none.
         rate_limit_headers: response headers that tell the caller how much of each limit is left;
             empty until the caller is known.
     """
@@ -60,7 +66,8 @@ class RequestContext:
     received_at: float
     audit: AuditRecord | None = None
     admitted: bool = True
-    rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
+    delivery: DeliveryRecord | None = None
+    rate_limit_headers: dict[str, str] = field(default_factory=dict)
 
 
 _CONTEXT = "vault_bff.context"

@@ -99,12 +99,16 @@ def prose(text: str | None) -> str:
 
 
 def openapi() -> str:
-    """Return the OpenAPI document of a service with a minimal configuration."""
+    """Return the OpenAPI document of a minimal service that also receives events."""
     issuer = {"issuer": "https://login.example.com", "audience": "vault-bff"}
     settings = Settings.model_validate(
         {
             "apideck": {"api_key": "sk_live_0123456789", "app_id": "app"},
             "identity": {"issuers": {"main": issuer}},
+            "webhooks": {
+                "target_url": "https://app.example.com/webhooks/apideck",
+                "signing_secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+            },
         }
     )
     return json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False) + "\n"

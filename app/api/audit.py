@@ -5,34 +5,50 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.errors import IdentityError, VaultBffError
-from app.observability.audit import AuditRecord
+from app.observability.audit import AuditRecord, Subject
+from app.observability.webhook_audit import DeliveryRecord
 from app.state import request_context
 
 
-async def audit_record(request: Request) -> AuditRecord:
-    """Start the request's audit record; `AccessLogMiddleware` writes it when the request ends.
+class StartAuditRecord:
+    """A dependency that starts the request's audit record.
 
-    Declare it before the other dependencies, so that requests which those reject are in it, too.
+    `AccessLogMiddleware` writes it when the request ends. Declare it before the other dependencies,
+    so that requests which those reject are in it, too.
     """
-    context = request_context(request.scope)
-    context.audit = AuditRecord(started=context.received_at)
-    return context.audit
+
+    def __init__(self, of: Subject) -> None:
+        """Take what the requests of the endpoint are for."""
+        self._of = of
+
+    async def __call__(self, request: Request) -> AuditRecord:
+        """Return the record."""
+        context = request_context(request.scope)
+        context.audit = AuditRecord(self._of, started=context.received_at)
+        return context.audit
 
 
-def note_error(record: AuditRecord, error: Exception, problem: str) -> None:
+def note_error(record: AuditRecord | DeliveryRecord, error: Exception, problem: str) -> None:
     """Add to a record what is known of the request from its error.
 
     Args:
-        record: the request's audit record.
+        record: the record of the request.
         error: what the request ended in.
         problem: the slug of its problem type.
     """
     record.problem = problem
     if isinstance(error, VaultBffError):
         record.reason = error.reason
+    if isinstance(record, DeliveryRecord):
+        return
+    if isinstance(error, VaultBffError):
         record.fields = tuple(one.pointer for one in error.errors)
     if isinstance(error, IdentityError):
         record.issuer, record.subject = error.issuer, error.subject
 
 
-AuditRecordDep = Annotated[AuditRecord, Depends(audit_record)]
+AuditRecordDep = Annotated[AuditRecord, Depends(StartAuditRecord("vault_session"))]
+"""The audit record of a request for a session."""
+
+ConnectionsAuditDep = Annotated[AuditRecord, Depends(StartAuditRecord("vault_connections"))]
+"""The audit record of a request for connections."""

@@ -7,33 +7,56 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.identity.models import Caller
-from app.limits.models import QuotaStatus
-from app.limits.rates import refusal
-from app.state import app_state, request_context
+from app.limits.models import QuotaStatus, RateLimitDecision
+from app.limits.rates import Use, refusal
+from app.state import RequestContext, app_state, request_context
 
 
-async def authenticated_caller(request: Request) -> Caller:
-    """Return who is calling, after counting the request against their rate limits.
+class AuthenticatedCaller:
+    """A dependency whose value is who is calling, counted against the limits of one use."""
+
+    def __init__(self, use: Use) -> None:
+        """Take what callers of the endpoint request."""
+        self._use = use
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return who is calling, after counting the request against their rate limits.
+
+        Raises:
+            IdentityError: the caller could not be authenticated.
+            LimitError: the caller has reached a rate limit.
+        """
+        state, context = app_state(request.scope), request_context(request.scope)
+        with state["tracing"].span("verify credential"):
+            caller = await state["authenticator"].authenticate(
+                request.scope["headers"], reads_only=request.scope["method"] == "GET"
+            )
+        if context.audit is not None:
+            context.audit.caller_kind, context.audit.issuer = caller.kind, caller.issuer
+            context.audit.subject, context.audit.actor = caller.subject, caller.actor
+            context.audit.consumer_id = caller.consumer_id
+        enforce(await state["limits"].admit(caller, self._use), context)
+        return caller
+
+
+CallerDep = Annotated[Caller, Depends(AuthenticatedCaller("sessions"))]
+"""The caller of a request for a session."""
+
+ConnectionsCallerDep = Annotated[Caller, Depends(AuthenticatedCaller("connections"))]
+"""The caller of a request for connections."""
+
+
+def enforce(decision: RateLimitDecision, context: RequestContext) -> None:
+    """Add the state of some limits to the response, and reject the request if they say so.
 
     Raises:
-        IdentityError: the caller could not be authenticated.
-        LimitError: the caller has reached a rate limit.
+        RateLimitedError: the request was not admitted.
     """
-    state, context = app_state(request.scope), request_context(request.scope)
-    with state["tracing"].span("verify credential"):
-        caller = await state["authenticator"].authenticate(request.scope["headers"])
-    if context.audit is not None:
-        context.audit.caller_kind, context.audit.issuer = caller.kind, caller.issuer
-        context.audit.subject, context.audit.actor = caller.subject, caller.actor
-        context.audit.consumer_id = caller.consumer_id
-    decision = await state["limits"].admit(caller)
-    context.rate_limit_headers = rate_limit_headers(decision.statuses)
+    for name, value in rate_limit_headers(decision.statuses).items():
+        before = context.rate_limit_headers.get(name)
+        context.rate_limit_headers[name] = f"{before}, {value}" if before else value
     if not decision.admitted:
         raise refusal(decision)
-    return caller
-
-
-CallerDep = Annotated[Caller, Depends(authenticated_caller)]
 
 
 def rate_limit_headers(statuses: Sequence[QuotaStatus]) -> dict[str, str]:

@@ -32,6 +32,7 @@ def extend(
     app: FastAPI,
     schemes: Mapping[str, Mapping[str, Any]],
     requirements: Sequence[Mapping[str, Sequence[str]]],
+    reading: Sequence[Mapping[str, Sequence[str]]],
 ) -> None:
     """Add to the application's document what FastAPI leaves out.
 
@@ -39,6 +40,7 @@ def extend(
         app: the application, with all its routes.
         schemes: the security schemes by name: the credentials that are accepted.
         requirements: which of them are enough, alone or together.
+        reading: which of them are enough for a request that changes nothing.
     """
     generate = app.openapi
 
@@ -47,8 +49,11 @@ def extend(
             document = generate()
             components = document["components"]
             components["schemas"].update(_take_definitions(document["paths"]))
-            components["securitySchemes"] = schemes
+            components.setdefault("securitySchemes", {}).update(schemes)
             document["security"] = requirements
+            for path in document["paths"].values():
+                if "get" in path:
+                    path["get"]["security"] = reading
         assert app.openapi_schema is not None  # noqa: S101 - FastAPI has set it
         return app.openapi_schema
 

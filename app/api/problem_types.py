@@ -5,40 +5,13 @@ page and in the OpenAPI document.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from app import errors
-from app.common.http_limits import MAX_HEAD_BYTES
+from app.api.problem_type import OPERATOR, RETRY, ProblemType
+from app.api.status_problems import BY_STATUS, HEADERS_TOO_LARGE
 from app.errors import FieldError, VaultBffError
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemType:
-    """One type of problem.
-
-    Attributes:
-        slug: the last segment of the type's URI. It never changes once published.
-        status: the HTTP status of the response.
-        title: a short name; the same for every occurrence.
-        advice: what a developer can do about it.
-        detail: a sentence for a person, for errors that have none of their own.
-        example: a fault of one field, for the OpenAPI document.
-    """
-
-    slug: str
-    status: int
-    title: str
-    advice: str
-    detail: str = ""
-    example: FieldError | None = None
-
-
-_RETRY = "Try again later; if the response has Retry-After, wait for that many seconds."
-_OPERATOR = "The caller cannot fix this; the operator of the service has to."
-
-BLANK = "about:blank"
-"""The type of a problem that means no more than its HTTP status (RFC 9457 section 4.2.1)."""
+from app.webhooks import errors as webhook_errors
 
 INTERNAL_ERROR = ProblemType(
     "internal-error",
@@ -47,7 +20,7 @@ INTERNAL_ERROR = ProblemType(
     "This is a bug in the service. The operator finds it in the log by `request_id`.",
     "Something went wrong. Please try again later.",
 )
-OVERLOADED = ProblemType("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, "Service overloaded", _RETRY)
+OVERLOADED = ProblemType("overloaded", HTTPStatus.SERVICE_UNAVAILABLE, "Service overloaded", RETRY)
 INVALID_REQUEST = ProblemType(
     "invalid-request",
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -56,72 +29,6 @@ INVALID_REQUEST = ProblemType(
     "The request is not valid.",
     example=FieldError("/connection/service_id", "This field is required."),
 )
-
-HEADERS_TOO_LARGE = ProblemType(
-    "headers-too-large",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "Headers too large",
-    f"Send fewer or smaller headers and cookies; together they have at most {MAX_HEAD_BYTES} bytes "
-    "(32 KiB). An access token becomes this large if the identity provider adds every group or "
-    "role of the person to it; have it add fewer.",
-    "The sign-in data or cookies sent with the request are too large: at most "
-    f"{MAX_HEAD_BYTES} bytes (32 KiB) are allowed.",
-)
-
-_BY_STATUS = (
-    ProblemType(
-        "bad-request",
-        HTTPStatus.BAD_REQUEST,
-        "Bad request",
-        "The request is not well-formed HTTP. Check the client library and any proxy in between.",
-        "The request could not be understood.",
-    ),
-    ProblemType(
-        "not-found",
-        HTTPStatus.NOT_FOUND,
-        "Not found",
-        "Check the path: it is case-sensitive, and has no slash at the end.",
-        "There is nothing at this address.",
-    ),
-    ProblemType(
-        "method-not-allowed",
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "Method not allowed",
-        "Use a method that the Allow header lists.",
-        "This address does not support this action.",
-    ),
-    ProblemType(
-        "request-timeout",
-        HTTPStatus.REQUEST_TIMEOUT,
-        "Request timeout",
-        "Send the request faster; the limit is the operator's `SERVER__RECEIVE_TIMEOUT_SECONDS`.",
-        "The request took too long to arrive. Please try again.",
-    ),
-    ProblemType(
-        "body-too-large",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "Body too large",
-        "Send a smaller body; a request for a session has at most 16 KiB.",
-        "The request is too large.",
-    ),
-    ProblemType(
-        "unsupported-media-type",
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "Unsupported media type",
-        "Send JSON with `Content-Type: application/json`.",
-        "The request is in a format that is not supported.",
-    ),
-    ProblemType(
-        "misdirected-request",
-        HTTPStatus.MISDIRECTED_REQUEST,
-        "Misdirected request",
-        "Use a host name that the operator has listed (`SERVER__ALLOWED_HOSTS`).",
-        "This address is not served here.",
-    ),
-    HEADERS_TOO_LARGE,
-)
-BY_STATUS: Mapping[int, ProblemType] = {one.status: one for one in _BY_STATUS}
-"""Problems that HTTP itself raises, by status."""
 
 BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
     errors.InvalidRequestError: INVALID_REQUEST,
@@ -186,7 +93,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "rate-limited",
         HTTPStatus.TOO_MANY_REQUESTS,
         "Rate limit reached",
-        f"{_RETRY} RateLimit and RateLimit-Policy say how much of each limit is left.",
+        f"{RETRY} RateLimit and RateLimit-Policy say how much of each limit is left.",
     ),
     errors.OverloadedError: OVERLOADED,
     errors.OutOfDescriptorsError: OVERLOADED,
@@ -194,7 +101,7 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "identity-provider-unavailable",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Identity provider unavailable",
-        _RETRY,
+        RETRY,
     ),
     errors.ApideckRejectedFieldsError: ProblemType(
         "apideck-rejected-request",
@@ -207,31 +114,73 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "apideck-rejected-request",
         HTTPStatus.BAD_GATEWAY,
         "Apideck rejected the request",
-        _OPERATOR,
+        OPERATOR,
     ),
     errors.ApideckMisconfiguredError: ProblemType(
-        "apideck-misconfigured", HTTPStatus.BAD_GATEWAY, "Apideck is misconfigured", _OPERATOR
+        "apideck-misconfigured", HTTPStatus.BAD_GATEWAY, "Apideck is misconfigured", OPERATOR
     ),
     errors.ApideckQuotaExhaustedError: ProblemType(
         "apideck-quota-exhausted",
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Apideck quota exhausted",
-        _OPERATOR,
+        OPERATOR,
     ),
     errors.ApideckRateLimitedError: ProblemType(
-        "apideck-rate-limited", HTTPStatus.SERVICE_UNAVAILABLE, "Apideck rate limit reached", _RETRY
+        "apideck-rate-limited", HTTPStatus.SERVICE_UNAVAILABLE, "Apideck rate limit reached", RETRY
     ),
     errors.ApideckUnavailableError: ProblemType(
-        "apideck-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Apideck unavailable", _RETRY
+        "apideck-unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Apideck unavailable", RETRY
     ),
     errors.ApideckTimeoutError: ProblemType(
-        "apideck-timeout", HTTPStatus.GATEWAY_TIMEOUT, "Apideck timed out", _RETRY
+        "apideck-timeout", HTTPStatus.GATEWAY_TIMEOUT, "Apideck timed out", RETRY
     ),
     errors.ApideckInvalidResponseError: ProblemType(
-        "apideck-invalid-response", HTTPStatus.BAD_GATEWAY, "Invalid response from Apideck", _RETRY
+        "apideck-invalid-response", HTTPStatus.BAD_GATEWAY, "Invalid response from Apideck", RETRY
+    ),
+    webhook_errors.InvalidSignatureError: ProblemType(
+        "invalid-signature",
+        HTTPStatus.UNAUTHORIZED,
+        "Invalid signature",
+        "Only Apideck can call this endpoint. If it was Apideck, the API key that signed the event "
+        "belongs to another Unify app, or was replaced too long ago.",
+    ),
+    webhook_errors.InvalidEventError: ProblemType(
+        "invalid-event",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Invalid event",
+        "The event has no usable id, type or time, or belongs to another Unify app.",
+    ),
+    webhook_errors.StaleEventError: ProblemType(
+        "stale-event",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Stale event",
+        "The event is older than `WEBHOOKS__MAX_AGE_HOURS`, or is dated in the future.",
+    ),
+    webhook_errors.RelayOverloadedError: OVERLOADED,
+    webhook_errors.TargetFailedError: ProblemType(
+        "webhook-target-failed",
+        HTTPStatus.BAD_GATEWAY,
+        "Webhook target failed",
+        "Have the endpoint at `WEBHOOKS__TARGET_URL` respond with a 2xx. Apideck delivers the "
+        "event again.",
+    ),
+    webhook_errors.TargetTimeoutError: ProblemType(
+        "webhook-target-timeout",
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "Webhook target timed out",
+        "Have the endpoint at `WEBHOOKS__TARGET_URL` respond before it processes the event. "
+        "Apideck delivers the event again.",
+    ),
+    errors.ConnectionNotFoundError: ProblemType(
+        "connection-not-found",
+        HTTPStatus.NOT_FOUND,
+        "Connection not found",
+        "Use the `unified_api` and `service_id` of a connector that the list has. The operator "
+        "decides which unified APIs are on offer (`SESSION__DEFAULTS__SETTINGS`).",
+        example=FieldError("/path/unified_api", "This unified API is not available."),
     ),
     errors.ShuttingDownError: ProblemType(
-        "shutting-down", HTTPStatus.SERVICE_UNAVAILABLE, "Shutting down", _RETRY
+        "shutting-down", HTTPStatus.SERVICE_UNAVAILABLE, "Shutting down", RETRY
     ),
 }
 """One row for each error that a request can end in; a test checks that none is missing."""

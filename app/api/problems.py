@@ -14,16 +14,12 @@ from starlette.types import Scope
 
 from app.api.audit import note_error
 from app.api.field_errors import field_errors
-from app.api.problem_types import (
-    BLANK,
-    BY_ERROR,
-    BY_STATUS,
-    INTERNAL_ERROR,
-    INVALID_REQUEST,
-    ProblemType,
-)
+from app.api.problem_type import BLANK, ProblemType
+from app.api.problem_types import BY_ERROR, INTERNAL_ERROR, INVALID_REQUEST
+from app.api.status_problems import BY_STATUS
 from app.errors import FieldError, InsufficientScopeError, UnauthenticatedError, VaultBffError
 from app.state import CLIENT_CLOSED_REQUEST, request_context
+from app.webhooks.errors import InvalidSignatureError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -49,15 +45,16 @@ class Problems:
             scope: the ASGI scope of the request.
         """
         context = request_context(scope)
-        if context.audit is not None:
-            note_error(context.audit, error, problem_type_of(error).slug)
+        for record in (context.audit, context.delivery):
+            if record is not None:
+                note_error(record, error, problem_type_of(error).slug)
         return self.of(error, context.request_id)
 
     def unreadable(self, status: int) -> Response:
         """Return the response to bytes that are not a request yet, and so have no id.
 
         Args:
-            status: one of those in `problem_types.BY_STATUS`.
+            status: one of those in `BY_STATUS`.
         """
         return self.of(HTTPException(status), None)
 
@@ -143,6 +140,9 @@ def _headers(error: VaultBffError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if isinstance(error, UnauthenticatedError | InsufficientScopeError):
         headers["WWW-Authenticate"] = _challenge(error)
+    if isinstance(error, InvalidSignatureError):
+        # RFC 9110 section 15.5.2 requires one. Apideck's way to sign has no registered name.
+        headers["WWW-Authenticate"] = "ApideckSignature"
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return headers

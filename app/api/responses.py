@@ -1,16 +1,19 @@
 """`responses=` of a route, from the table of problem types."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from app.api.openapi import json_schema, ref
-from app.api.problem_types import ALL, ProblemType
+from app.api.problem_type import ProblemType
+from app.api.problem_types import ALL
 from app.api.problems import MEDIA_TYPE
+from app.api.route_problems import OF_SESSIONS
 from app.api.schemas import Problem
 
-_NOT_OF_A_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-"""Statuses that mean that no route was called."""
+_NOT_OF_A_ROUTE = frozenset({"not-found", "method-not-allowed"})
+"""Problems that mean that no route was called."""
 
 _ON_EVERY_RESPONSE = ("RateLimit-Policy", "RateLimit", "X-Request-ID")
 _HEADERS = {
@@ -28,19 +31,22 @@ _HEADERS = {
 }
 
 
-def responses(status: int) -> dict[int | str, dict[str, Any]]:
+def responses(
+    status: int, types: Iterable[ProblemType] = OF_SESSIONS
+) -> dict[int | str, dict[str, Any]]:
     """Return `responses=` of a route: its success, and every problem that it can respond with.
 
     Args:
         status: the status of a success.
+        types: the types of these problems.
     """
     by_status = defaultdict[int, list[ProblemType]](list)
-    for one in ALL:
-        if one.status not in _NOT_OF_A_ROUTE:
+    for one in types:
+        if one.slug not in _NOT_OF_A_ROUTE:
             by_status[one.status].append(one)
     described: dict[int | str, dict[str, Any]] = {status: {"headers": _headers(status)}}
-    for code, types in sorted(by_status.items()):
-        described[code] = _problem_response(code, types)
+    for code, problems in sorted(by_status.items()):
+        described[code] = _problem_response(code, problems)
     return described
 
 

@@ -24,6 +24,7 @@ class ApiKey:
 
     Attributes:
         current: the key to use now.
+        previous: the key that was used before; None if there was none.
         fault: why the file cannot be used now; None if it can.
     """
 
@@ -51,12 +52,26 @@ class ApiKey:
         self._clock = clock
         self._reading: asyncio.Future[str] | None = None
         self.fault: str | None = None
+        self.previous = read_previous_api_key(name, app)
+        if self.previous is not None:
+            add_secret(self.previous.get_secret_value())
         self._set(read_api_key(name, app))
 
     @property
     def age_seconds(self) -> float:
         """How long this process has used the key."""
         return self._clock() - self._since
+
+    def accepted(self, previous_seconds: float) -> tuple[str, ...]:
+        """Return the keys with which Apideck may have signed something: the current one first.
+
+        Args:
+            previous_seconds: how long after a change the key before is accepted.
+        """
+        current = self.current.get_secret_value()
+        if self.previous is None or self.age_seconds >= previous_seconds:
+            return (current,)
+        return (current, self.previous.get_secret_value())
 
     async def refresh(self) -> None:
         """Read the file again; while it holds no usable key, the last one stays in use."""
@@ -73,6 +88,7 @@ class ApiKey:
             return
         self.fault = None
         if key != self.current.get_secret_value():
+            self.previous = self.current
             self._set(SecretStr(key))
             logger.info("api_key_changed", application=self._name)
 
@@ -102,17 +118,29 @@ def read_api_key(name: str, app: UnifyApp) -> SecretStr:
     Raises:
         ConfigurationError: the file cannot be read, or does not hold a key.
     """
-    if app.api_key is not None:
-        return app.api_key
+    # The settings hold exactly one of key and file.
+    return app.api_key or _from_file(name, "API_KEY_FILE", app.api_key_file)
+
+
+def read_previous_api_key(name: str, app: UnifyApp) -> SecretStr | None:
+    """Return the API key that was in use before, if the settings name a file with it.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or does not hold a key.
+    """
+    file = app.previous_api_key_file
+    return None if file is None else _from_file(name, "PREVIOUS_API_KEY_FILE", file)
+
+
+def _from_file(name: str, setting: str, file: Path | None) -> SecretStr:
     try:
-        return SecretStr(valid_api_key(_text(app.api_key_file).strip()))
+        return SecretStr(valid_api_key(_text(file).strip()))
     except (OSError, ValueError) as error:
         table = "" if name == UnifyApp.DEFAULT else f"UNIFY_APPS__{name.upper()}__"
-        raise ConfigurationError([f"APIDECK__{table}API_KEY_FILE: {_describe(error)}"]) from None
+        raise ConfigurationError([f"APIDECK__{table}{setting}: {_describe(error)}"]) from None
 
 
 def _text(path: Path | None) -> str:
-    # The settings hold exactly one of key and file, so there is a file here.
     return "" if path is None else path.read_text(encoding="utf-8")
 
 

@@ -6,10 +6,11 @@ from typing import Any, Final, Literal, TypeVar
 
 import httpx
 import structlog
+from prometheus_client import Histogram
 
 from app.apideck import error_mapping as errors
 from app.apideck.api_key import ApiKey
-from app.apideck.exchange import ApideckResponse, Exchange, Operation
+from app.apideck.exchange import ApideckResponse, Call, Exchange, Operation
 from app.apideck.retries import Retries
 from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
 from app.errors import (
@@ -75,7 +76,6 @@ class ApideckClient:
         self._transport = transport
         self._tracing = telemetry.tracing
         self._metrics = telemetry.metrics
-        self._seconds = telemetry.metrics.apideck_seconds.labels(name)
         self._retried = telemetry.metrics.apideck_retries.labels(name)
         self._calls: dict[Operation, _Calls] = {}
         self.account: Account = "ok"
@@ -97,20 +97,23 @@ class ApideckClient:
         """Whether the file with the API key cannot be read, or holds no key."""
         return self._key.fault is not None
 
+    def prepare(self, *operations: Operation) -> None:
+        """Prepare operations before their first call, so that their metrics begin at zero."""
+        for operation in operations:
+            self._add(operation)
+
     async def call(
         self,
         operation: Operation,
-        consumer_id: str,
+        call: Call,
         read: Callable[[ApideckResponse], T],
-        content: bytes = b"",
     ) -> T:
         """Call an operation for one consumer, with retries where they may help.
 
         Args:
             operation: the operation.
-            consumer_id: printable ASCII without spaces; it becomes a header.
+            call: what to send.
             read: returns the result of a response with status 200, or raises an `ApideckError`.
-            content: the body of the request, as JSON.
 
         Raises:
             ApideckError: there is no result; each outcome has its own class.
@@ -126,7 +129,7 @@ class ApideckClient:
                 with calls.breaker.call(_is_failure):
                     self._retried.inc(number > 1)
                     return await self._measured(
-                        operation, calls.exchange.send(consumer_id, content, read, left)
+                        operation, calls, calls.exchange.send(call, read, left)
                     )
             except CircuitOpenError as error:
                 self._metrics.apideck_not_asked.labels(self._name).inc()
@@ -142,12 +145,20 @@ class ApideckClient:
             self._key,
             self._transport,
             self._tracing,
-            max_response_bytes=settings.max_response_bytes,
+            max_response_bytes=(
+                settings.max_connections_bytes
+                if operation.is_large
+                else settings.max_response_bytes
+            ),
         )
-        calls = self._calls[operation] = _Calls(exchange, settings)
+        calls = self._calls[operation] = _Calls(
+            exchange, settings, self._metrics.apideck_seconds.labels(self._name, operation.name)
+        )
         return calls
 
-    async def _measured(self, operation: Operation, sending: Coroutine[Any, Any, T]) -> T:
+    async def _measured(
+        self, operation: Operation, calls: "_Calls", sending: Coroutine[Any, Any, T]
+    ) -> T:
         started = time.perf_counter()
         outcome = "Abandoned"
         try:
@@ -164,8 +175,8 @@ class ApideckClient:
             self._metrics.out_of_descriptors.labels("apideck").inc()
             raise
         finally:
-            self._metrics.apideck_requests.labels(self._name, outcome).inc()
-            self._seconds.observe(time.perf_counter() - started)
+            self._metrics.apideck_requests.labels(self._name, operation.name, outcome).inc()
+            calls.seconds.observe(time.perf_counter() - started)
         return result
 
     def _set_account(self, account: Account) -> None:
@@ -178,8 +189,9 @@ class ApideckClient:
 class _Calls:
     """What one operation does not share with the others."""
 
-    def __init__(self, exchange: Exchange, settings: ApideckSettings) -> None:
+    def __init__(self, exchange: Exchange, settings: ApideckSettings, seconds: Histogram) -> None:
         self.exchange = exchange
+        self.seconds = seconds
         self.breaker = CircuitBreaker(_thresholds(settings.breaker))
         self.retries = Retries(settings.retries)
 

@@ -5,11 +5,11 @@ Apideck. `reason` is for the operator: the status, Apideck's name for the error 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 
 import httpx
 
@@ -23,6 +23,8 @@ from app.errors import (
     ApideckRejectedRequestError,
     ApideckTimeoutError,
     ApideckUnavailableError,
+    ConnectionNotFoundError,
+    FieldError,
     OutOfDescriptorsError,
 )
 
@@ -40,6 +42,11 @@ _ERRORS: Final = "https://developers.apideck.com/errors"
 _NOT_AVAILABLE: Final = "Integrations are not available right now. Contact support if this lasts."
 _TRY_AGAIN: Final = "Integrations are not available right now. Try again shortly."
 _MAX_RETRY_AFTER_SECONDS: Final = 3600.0
+_ENTITY_NOT_FOUND: Final = "EntityNotFoundError"
+
+NotFound = Literal["none", "named", "all"]
+"""Which 404 means that what was requested does not exist: none of them, one that Apideck names
+`EntityNotFoundError`, or all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +116,24 @@ def meaning_of(status: int) -> Meaning:
     return BY_STATUS.get(status) or by_class.get(status // 100, _UNEXPECTED)
 
 
-def error_of(status: int, headers: Mapping[str, str], body: bytes) -> ApideckError:
-    """Return the error for a response other than a 200."""
-    meaning = meaning_of(status)
+def error_of(
+    status: int, headers: Mapping[str, str], body: bytes, not_found: NotFound = "none"
+) -> ApideckError:
+    """Return the error for a response other than a 200.
+
+    Args:
+        status: its status.
+        headers: its headers.
+        body: its body; only Apideck's name for the error and the names of fields are used.
+        not_found: which 404 means that what was requested does not exist. Every other 404 means
+            that the base URL or the app ID is wrong.
+    """
     name, fields = wire.error_response(body)
+    if status == HTTPStatus.NOT_FOUND and (
+        not_found == "all" or (not_found == "named" and name == _ENTITY_NOT_FOUND)
+    ):
+        return connection_not_found("Apideck does not know it")
+    meaning = meaning_of(status)
     error = meaning.error(
         meaning.detail,
         reason=f"{status} {name or 'unnamed'}: {meaning.reason} ({meaning.page})",
@@ -122,6 +143,18 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> ApideckErr
     if isinstance(error, ApideckRejectedRequestError):
         error.fields = fields
     return error
+
+
+def connection_not_found(reason: str, errors: Iterable[FieldError] = ()) -> ConnectionNotFoundError:
+    """Return the error for a connection that does not exist.
+
+    Args:
+        reason: why, for the operator.
+        errors: the parameters that name it.
+    """
+    return ConnectionNotFoundError(
+        "There is no such integration.", reason=f"no such connection: {reason}", errors=errors
+    )
 
 
 def invalid_response(reason: str) -> ApideckInvalidResponseError:

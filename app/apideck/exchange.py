@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar, cast
 
@@ -24,14 +24,36 @@ class Operation:
     """An operation of Apideck's API.
 
     Attributes:
+        name: its name in the metrics.
         method: its HTTP method.
-        path: its path below the base URL.
+        path: its path below the base URL; a template where it depends on the request.
         success: the label of successful requests in the metrics.
+        is_large: whether its responses are limited by `max_connections_bytes`.
+        not_found: which 404 means that what was requested does not exist: none of them, one that
+            Apideck names `EntityNotFoundError`, or all. Any other 404 is a wrong base URL or app.
     """
 
+    name: str
     method: str
     path: str
     success: str
+    is_large: bool = False
+    not_found: errors.NotFound = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call of an operation sends.
+
+    Attributes:
+        consumer_id: printable ASCII without spaces; it becomes a header.
+        content: the body, as JSON.
+        target: path and query below the base URL, percent-encoded; None for the operation's path.
+    """
+
+    consumer_id: str
+    content: bytes = field(default=b"", repr=False)
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +97,15 @@ class Exchange:
         self._key = key
         self._transport = transport
         self._tracing = tracing
+        self._not_found = operation.not_found
         self._max_bytes = max_response_bytes
         # URL and headers are built once: that would be most of the cost of a request.
-        self._url = httpx.URL(app.base_url.rstrip("/") + operation.path)
+        self._base_url = app.base_url.rstrip("/")
+        self._url = httpx.URL(self._base_url + operation.path)
         self._attributes = {
             "http.request.method": operation.method,
             "server.address": self._url.host,
-            "url.template": self._url.path,
+            "url.template": httpx.URL(self._base_url).path.rstrip("/") + operation.path,
         }
         self._headers = httpx.Headers(
             {
@@ -95,17 +119,12 @@ class Exchange:
         )
 
     async def send(
-        self,
-        consumer_id: str,
-        content: bytes,
-        read: Callable[[ApideckResponse], T],
-        timeout_seconds: float,
+        self, call: Call, read: Callable[[ApideckResponse], T], timeout_seconds: float
     ) -> T:
         """Send one request for one consumer.
 
         Args:
-            consumer_id: printable ASCII without spaces; it becomes a header.
-            content: the body, as JSON.
+            call: what to send.
             read: returns the result of a response with status 200, or raises an `ApideckError`.
             timeout_seconds: time for the whole exchange, including connecting.
 
@@ -114,12 +133,11 @@ class Exchange:
             OutOfDescriptorsError: no request was sent.
         """
         with self._tracing.span(self._method, self._attributes, kind=SpanKind.CLIENT) as span:
-            return await self._send(consumer_id, content, read, timeout_seconds, span)
+            return await self._send(call, read, timeout_seconds, span)
 
     async def _send(
         self,
-        consumer_id: str,
-        content: bytes,
+        call: Call,
         read: Callable[[ApideckResponse], T],
         timeout_seconds: float,
         span: Span,
@@ -129,12 +147,14 @@ class Exchange:
         try:
             async with asyncio.timeout(timeout_seconds):
                 response = await self._transport.handle_async_request(
-                    self._request(key.get_secret_value(), consumer_id, content)
+                    self._request(key.get_secret_value(), call)
                 )
                 span.set_attribute("http.response.status_code", response.status_code)
                 if response.status_code != HTTPStatus.OK:
                     body = await self._error_body(response)
-                    raise errors.error_of(response.status_code, response.headers, body)
+                    raise errors.error_of(
+                        response.status_code, response.headers, body, self._not_found
+                    )
                 body = await self._body(response)
                 return read(ApideckResponse(body, response.headers.get("request-id")))
         except TimeoutError:
@@ -154,12 +174,13 @@ class Exchange:
             if response is not None:
                 await response.aclose()
 
-    def _request(self, api_key: str, consumer_id: str, content: bytes) -> httpx.Request:
+    def _request(self, api_key: str, call: Call) -> httpx.Request:
+        url = self._url if call.target is None else httpx.URL(self._base_url + call.target)
         # With a stream httpx adds no headers of its own; the transport adds host and length.
         request = httpx.Request(
-            self._method, self._url, headers=self._headers, stream=httpx.ByteStream(content)
+            self._method, url, headers=self._headers, stream=httpx.ByteStream(call.content)
         )
-        request.headers["x-apideck-consumer-id"] = consumer_id
+        request.headers["x-apideck-consumer-id"] = call.consumer_id
         request.headers["authorization"] = f"Bearer {api_key}"
         if trace := self._tracing.headers_to_apideck():
             request.headers.update(trace)

@@ -8,12 +8,12 @@ from typing import Final
 from app.apideck import wire
 from app.apideck.client import ApideckClient
 from app.apideck.error_mapping import invalid_response
-from app.apideck.exchange import ApideckResponse, Operation
+from app.apideck.exchange import ApideckResponse, Call, Operation
 from app.apideck.models import MintedSession
 from app.common.urls import origin_of
 from app.vault import Session
 
-CREATE_SESSION: Final = Operation("POST", "/vault/sessions", success="Minted")
+CREATE_SESSION: Final = Operation("create_session", "POST", "/vault/sessions", success="Minted")
 
 
 async def create_session(
@@ -51,4 +51,5 @@ async def create_session(
             created.session_uri, created.session_token, created.expires_at, response.request_id
         )
 
-    return await apideck.call(CREATE_SESSION, consumer_id, read, wire.session_body(session))
+    call = Call(consumer_id, wire.session_body(session))
+    return await apideck.call(CREATE_SESSION, call, read)

@@ -1,5 +1,6 @@
 """Contacts every configured dependency once, before anything relies on it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 
@@ -9,6 +10,7 @@ from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
 from app.apideck.sessions import create_session
 from app.check.results import CheckResult
+from app.common.egress import EgressProxy
 from app.common.transport import AiohttpTransport
 from app.errors import IdentityProviderUnavailableError, VaultBffError
 from app.identity.fetch import Fetcher
@@ -18,20 +20,24 @@ from app.limits.build import build_store
 from app.limits.models import Limit, Rate, StoreFailedError
 from app.observability.telemetry import Telemetry
 from app.settings import LimitSettings, Settings
+from app.settings.apideck import UnifyApp
 from app.settings.limits import MEMORY
 from app.vault import Session
+from app.webhooks.build import build_targets
 
 CONSUMER = "vault-bff-check"
 """The consumer of the sessions; Apideck creates it if it does not exist."""
 _SHORT = "1m"
+_CONNECT_SECONDS = 10.0
 
 
 async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
     """Contact every dependency, and yield a result for each.
 
     Issuers have to return their keys, or to reject a made-up token; applications have to reject a
-    made-up cookie; a shared store of rate limits has to count; and Apideck has to create a session
-    of one minute for each redirect target.
+    made-up cookie; a shared store of rate limits has to count; Apideck has to create a session of
+    one minute for each redirect target; and each target of events has to accept a connection, over
+    which nothing is sent.
     """
     async with AsyncExitStack() as stack:
         transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
@@ -44,6 +50,10 @@ async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
             yield await _probe(source)
         if settings.limits.store.get_secret_value() != MEMORY:
             yield await _count(settings.limits)
+        for name, webhook in build_targets(
+            settings.webhooks, settings.apideck, lambda _: None
+        ).items():
+            yield await _connect(name, webhook.url, settings.egress.egress_proxy())
         for name, unify in settings.apideck.all_unify_apps().items():
             key = ApiKey(name, unify, lambda _: None)
             client = ApideckClient(name, settings.apideck, key, transport, telemetry)
@@ -69,6 +79,24 @@ async def _count(settings: LimitSettings) -> CheckResult:
     finally:
         await store.aclose()
     return CheckResult("LIMITS__STORE", well=True, detail="counts")
+
+
+async def _connect(name: str, url: httpx.URL, proxy: EgressProxy | None) -> CheckResult:
+    """Open a connection as for an event, with TLS if the URL is https, and send nothing."""
+    table = "" if name == UnifyApp.DEFAULT else f"UNIFY_APPS__{name.upper()}__"
+    about = f"WEBHOOKS__{table}TARGET_URL"
+    if proxy is not None and proxy.is_for(url.host):
+        detail = "not tried: the egress proxy connects to it"
+        return CheckResult(about, well=True, detail=detail)
+    is_tls = url.scheme == "https"
+    port = url.port or (443 if is_tls else 80)
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(url.host, port, ssl=is_tls or None)
+    except (OSError, TimeoutError) as error:
+        return CheckResult(about, well=False, detail=f"cannot connect: {type(error).__name__}")
+    writer.transport.abort()
+    return CheckResult(about, well=True, detail="connects")
 
 
 async def _create_session(

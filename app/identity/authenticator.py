@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 from app.errors import InsufficientScopeError, MissingClaimError
 from app.identity.credentials import Credential, CredentialFinder, Headers
-from app.identity.csrf import check_page
+from app.identity.csrf import check_page, check_reading_page
 from app.identity.findings import invalid
 from app.identity.models import Caller
 from app.identity.source import Source
@@ -43,11 +43,13 @@ class Authenticator:
         self._origins = frozenset(origins)
         self._csrf_header = settings.csrf_header
 
-    async def authenticate(self, headers: Headers) -> Caller:
+    async def authenticate(self, headers: Headers, *, reads_only: bool = False) -> Caller:
         """Return the caller that the credential of a request proves.
 
         Args:
             headers: the headers of the request as ASGI provides them.
+            reads_only: whether the request changes nothing, so that it needs no header against
+                forged requests.
 
         Raises:
             IdentityError: there is no such caller, or that cannot be checked right now.
@@ -57,7 +59,10 @@ class Authenticator:
         if sources is None:
             raise invalid("no issuer accepts tokens in the Authorization header")
         if credential.location.in_cookies:
-            check_page(headers, self._origins, self._csrf_header)
+            if reads_only:
+                check_reading_page(headers, self._origins)
+            else:
+                check_page(headers, self._origins, self._csrf_header)
         return await sources.caller(credential)
 
 

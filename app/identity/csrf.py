@@ -41,6 +41,28 @@ def check_page(headers: Headers, origins: Collection[str], csrf_header: str) -> 
         raise _forbidden("its Content-Type is not application/json")
 
 
+def check_reading_page(headers: Headers, origins: Collection[str]) -> None:
+    """Check that a page of an allowed origin sent a request with a cookie that changes nothing.
+
+    Another site's page can cause such a request, but not read its response. It is rejected anyway:
+    each request costs a part of the operator's plan at Apideck. A page needs no header of its own
+    for it, because the response holds no session.
+
+    Args:
+        headers: the headers of the request.
+        origins: the exact allowed origins.
+
+    Raises:
+        ForbiddenOriginError: no page of an allowed origin sent the request.
+    """
+    present = _present(headers, b"")
+    if (origin := present.get("origin")) is not None:
+        if origin not in origins:
+            raise _forbidden("its Origin is not in CORS__ALLOW_ORIGINS")
+    elif present.get("sec-fetch-site") != "same-origin":
+        raise _forbidden("neither Origin nor Sec-Fetch-Site names an allowed page")
+
+
 def _present(headers: Headers, csrf_header: bytes) -> Mapping[str, str]:
     present: dict[str, str] = {}
     for name, value in headers:

@@ -1,6 +1,7 @@
 """How callers send credentials, as OpenAPI security schemes."""
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.settings import IdentitySettings
@@ -36,6 +37,11 @@ def security_schemes(
             requirement[_CSRF] = []
         requirements.append(requirement)
     return schemes, requirements
+
+
+def for_reading(requirements: Iterable[Mapping[str, list[str]]]) -> list[dict[str, list[str]]]:
+    """Return the requirements of a request that changes nothing: no header against forgery."""
+    return [{key: [] for key in one if key != _CSRF} for one in requirements]
 
 
 def _scheme(location: CredentialLocation) -> dict[str, Any]:

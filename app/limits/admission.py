@@ -12,7 +12,7 @@ from typing import Final
 
 from app.errors import OverloadedError, ShuttingDownError, VaultBffError
 from app.observability.metrics import Metrics
-from app.settings import LimitSettings
+from app.settings.limits import AdmissionSettings
 
 _EXPIRED_PER_TURN: Final = 200
 """Queued requests that expire in one turn of the event loop, which other requests wait for."""
@@ -36,18 +36,19 @@ Ticket = asyncio.Future[Admission]
 class AdmissionQueue:
     """First come, first served: a number of requests run, a number wait, the rest are rejected.
 
-    `LIMITS__MAX_IN_FLIGHT` requests run at the same time. `LIMITS__MAX_WAITING` others wait for at
-    most `LIMITS__MAX_WAIT_SECONDS`. Further requests are rejected at once.
+    `MAX_IN_FLIGHT` requests run at the same time. `MAX_WAITING` others wait for at most
+    `MAX_WAIT_SECONDS`. Further requests are rejected at once. Sessions and connections have a queue
+    each, so that slow lists take no slot from sessions.
     """
 
-    def __init__(self, settings: LimitSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: AdmissionSettings, metrics: Metrics) -> None:
         self._settings = settings
         self._shed = metrics.shed
         self._running: set[Ticket] = set()
         # When each began to wait. Not a dict: after many removals it finds its first entry slowly.
         self._waiting: OrderedDict[Ticket, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
-        metrics.waiting.set_function(lambda: len(self._waiting))
+        metrics.count_waiting(lambda: len(self._waiting))
 
     def join(self) -> Ticket:
         """Return a ticket for a request: resolved already, or once it is the request's turn.
@@ -104,7 +105,7 @@ class AdmissionQueue:
         self._schedule_expiry(loop)
 
 
-def rejection_errors(settings: LimitSettings) -> dict[Admission, VaultBffError]:
+def rejection_errors(settings: AdmissionSettings) -> dict[Admission, VaultBffError]:
     """Return the error that stands for each kind of rejection.
 
     A client that has disconnected needs none.
@@ -112,10 +113,8 @@ def rejection_errors(settings: LimitSettings) -> dict[Admission, VaultBffError]:
     Args:
         settings: the queue's settings.
     """
-    detail, seconds = (
-        "There are too many requests just now; try again shortly.",
-        _RETRY_AFTER_SECONDS,
-    )
+    detail = "There are too many requests just now; try again shortly."
+    seconds = _RETRY_AFTER_SECONDS
     return {
         Admission.QUEUE_FULL: OverloadedError(
             detail, reason="the queue is full", retry_after=seconds

@@ -1,6 +1,7 @@
-"""Limits on the sessions that a caller, and all callers together, may request over time."""
+"""Limits on what a caller, and all callers together, may request over time."""
 
 import hashlib
+from typing import Literal, NamedTuple, Self
 
 import structlog
 
@@ -11,10 +12,24 @@ from app.limits.memory import MemoryStore
 from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
+from app.settings.limits import ConnectionLimits
 
 logger = structlog.get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 1
+
+Use = Literal["sessions", "connections"]
+"""What is requested; each has limits of its own."""
+
+
+class _Rates(NamedTuple):
+    user: Rate | None
+    service: Rate | None
+    total: Rate | None
+
+    @classmethod
+    def of(cls, settings: LimitSettings | ConnectionLimits) -> Self:
+        return cls(*map(Rate.parse, (settings.per_user, settings.per_service, settings.total)))
 
 
 class RateLimits:
@@ -29,18 +44,23 @@ class RateLimits:
             metrics: counts rejections, and failures of the store.
         """
         self._rates = {
-            "user": Rate.parse(settings.per_user),
-            "service": Rate.parse(settings.per_service),
+            "sessions": _Rates.of(settings),
+            "connections": _Rates.of(settings.connections),
         }
-        self._total = Rate.parse(settings.total)
+        self._per_consumer = Rate.parse(settings.connections.per_consumer)
         self._fails_open = settings.when_store_fails == "open"
         self._store = store
         self._fallback = MemoryStore()
         self._metrics = metrics
         self._store_failing = False
 
-    async def admit(self, caller: Caller) -> RateLimitDecision:
+    async def admit(self, caller: Caller, use: Use = "sessions") -> RateLimitDecision:
         """Count one request of a caller.
+
+        Args:
+            caller: the caller.
+            use: what they request. Requests for connections have limits of their own, so that a
+                page that polls does not use up the quota for sessions.
 
         Returns:
             Whether it is admitted, and the caller's state within each limit. While the store fails
@@ -49,7 +69,27 @@ class RateLimits:
         Raises:
             OverloadedError: the store has failed, and the operator chose `closed`.
         """
-        limits = self._limits(caller)
+        return await self._count(self._limits(caller, use))
+
+    async def admit_consumer(self, unify_app: str, consumer_id: str) -> RateLimitDecision:
+        """Count one request for the connections of a consumer.
+
+        Args:
+            unify_app: the operator's name of the Unify app.
+            consumer_id: the consumer.
+
+        Returns:
+            Whether it is admitted, and the caller's state within each limit. While the store fails
+            and the operator chose `open`, this process counts by itself.
+
+        Raises:
+            OverloadedError: the store has failed, and the operator chose `closed`.
+        """
+        limit = self._per_consumer
+        key = f"connections:consumer:{_digest((unify_app, consumer_id))}"
+        return await self._count([Limit("connections-consumer", key, limit)] if limit else [])
+
+    async def _count(self, limits: list[Limit]) -> RateLimitDecision:
         if not limits:
             return RateLimitDecision(admitted=True, statuses=())
         try:
@@ -63,15 +103,15 @@ class RateLimits:
             self._metrics.rate_limited.labels(decision.strictest.limit.policy).inc()
         return decision
 
-    def _limits(self, caller: Caller) -> list[Limit]:
+    def _limits(self, caller: Caller, use: Use) -> list[Limit]:
         limits = []
-        own = self._rates[caller.kind]
+        rates = self._rates[use]
+        policy, key = ("", "") if use == "sessions" else (f"{use}-", f"{use}:")
+        own = rates.user if caller.kind == "user" else rates.service
         if own is not None:
-            # A digest, because others may read the store, and must not learn who the callers are.
-            digest = hashlib.sha256(repr(caller.identity).encode()).hexdigest()
-            limits.append(Limit(caller.kind, digest, own))
-        if self._total is not None:
-            limits.append(Limit("total", "all", self._total))
+            limits.append(Limit(policy + caller.kind, key + _digest(caller.identity), own))
+        if rates.total is not None:
+            limits.append(Limit(f"{policy}total", f"{key}all", rates.total))
         return limits
 
     def _on_success(self) -> None:
@@ -90,17 +130,22 @@ class RateLimits:
             )
         if not self._fails_open:
             raise OverloadedError(
-                "No sessions can be created at the moment. Try again shortly.",
+                "The service cannot respond at the moment. Try again shortly.",
                 reason=f"the rate limit store has failed: {error}",
                 retry_after=_RETRY_AFTER_SECONDS,
             ) from None
+
+
+def _digest(key: object) -> str:
+    """Return a digest: others may read the store, and must not learn who the callers are."""
+    return hashlib.sha256(repr(key).encode()).hexdigest()
 
 
 def refusal(decision: RateLimitDecision) -> RateLimitedError:
     """Return the error for a request that was not admitted."""
     strictest = decision.strictest
     return RateLimitedError(
-        "Too many sessions were requested. Try again later.",
+        "Too many requests were sent. Try again later.",
         reason=f"exceeds the {strictest.limit.policy} limit",
         retry_after=strictest.retry_after,
     )

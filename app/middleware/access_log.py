@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability.audit import AuditRecord, Outcome, RejectionSummary
 from app.observability.metrics import Metrics
+from app.observability.webhook_audit import DeliveryRecord
 from app.state import CLIENT_CLOSED_REQUEST, request_context
 
 logger = structlog.get_logger("access")
@@ -50,7 +51,9 @@ class AccessLogMiddleware:
     def _record(self, scope: Scope, status: int) -> None:
         context = request_context(scope)
         if context.audit is not None:
-            self._record_session(context.audit, status, admitted=context.admitted)
+            self._write_audit_event(context.audit, status, admitted=context.admitted)
+        if context.delivery is not None:
+            self._write_delivery(context.delivery, status)
         seconds = time.perf_counter() - context.received_at
         route = route_of(scope)
         self._metrics.requests.labels(known_method(scope), route, status).inc()
@@ -67,21 +70,29 @@ class AccessLogMiddleware:
             duration_ms=round(seconds * 1000, 2),
         )
 
-    def _record_session(self, record: AuditRecord, status: int, *, admitted: bool) -> None:
-        outcome = _outcome(status)
+    def _write_audit_event(self, record: AuditRecord, status: int, *, admitted: bool) -> None:
+        outcome = _outcome(record, status)
         if admitted:
             record.write(outcome)
         else:
             self._rejections.add(outcome, record)
         kind, problem = record.caller_kind or "unknown", record.problem or "none"
-        self._metrics.sessions.labels(outcome, kind, problem).inc()
+        is_session = record.of == "vault_session"
+        counter = self._metrics.sessions if is_session else self._metrics.connection_reads
+        counter.labels(outcome, kind, problem).inc()
+
+    def _write_delivery(self, record: DeliveryRecord, status: int) -> None:
+        outcome = record.outcome(status)
+        record.write(outcome)
+        application, problem = record.unify_app or "none", record.problem or "none"
+        self._metrics.webhook_events.labels(application, outcome, problem).inc()
 
 
-def _outcome(status: int) -> Outcome:
+def _outcome(record: AuditRecord, status: int) -> Outcome:
     if status == CLIENT_CLOSED_REQUEST:
         return "abandoned"
     if status < HTTPStatus.BAD_REQUEST:
-        return "minted"
+        return record.success
     return "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
 
 

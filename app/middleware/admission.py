@@ -13,6 +13,7 @@ others: they have CORS headers, and the access log and the metrics count them.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
@@ -21,107 +22,118 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import VaultBffError
 from app.limits.admission import Admission, AdmissionQueue, Ticket
-from app.observability.audit import AuditRecord
+from app.observability.audit import AuditRecord, Subject
 from app.state import DISCONNECTED, app_state, request_context
 
 _REJECTION: Final = "vault_bff.rejection"
 
 
-class AdmissionMiddleware:
-    """Holds a request back until the queue has decided about it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitedRoutes:
+    """Routes whose requests share the slots of one queue.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        queue: AdmissionQueue,
-        routes: Sequence[BaseRoute],
-    ) -> None:
+    Attributes:
+        queue: gives out the slots.
+        routes: the routes. They are matched as the router matches them, so no spelling of a path
+            reaches one of them without a slot.
+        of: what their requests are for, as audit events name it.
+        errors: the error for each decision; a decision without one needs no response, because the
+            client has disconnected.
+    """
+
+    queue: AdmissionQueue
+    routes: Sequence[BaseRoute]
+    of: Subject
+    errors: Mapping[Admission, VaultBffError]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejection:
+    of: Subject
+    error: VaultBffError | None
+
+
+class AdmissionMiddleware:
+    """Holds a request back until its queue has decided about it."""
+
+    def __init__(self, app: ASGIApp, *, limited: Sequence[LimitedRoutes]) -> None:
         """Limit the requests to some routes.
 
         Args:
             app: the rest of the application; `RejectionMiddleware` is its last middleware.
-            queue: gives out the slots.
-            routes: the limited routes, whose requests leave audit events. They are matched as the
-                router matches them, so no spelling of a path reaches one of them without a slot.
+            limited: the limited routes, whose requests leave audit events.
         """
         self.app = app
-        self._queue = queue
-        self._routes = routes
+        self._limited = limited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with the queue's decision unless it is admitted."""
-        route = self._limited_route(scope) if scope["type"] == "http" else None
-        if route is None:
+        """Pass the request on, as rejected unless it is admitted."""
+        found = self._find(scope) if scope["type"] == "http" else None
+        if found is None:
             await self.app(scope, receive, send)
             return
-        ticket = self._queue.join()
+        limited, route = found
+        queue = limited.queue
+        ticket = queue.join()
         try:
-            decision = ticket.result() if ticket.done() else await self._wait(ticket, scope)
+            decision = ticket.result() if ticket.done() else await _wait(queue, ticket, scope)
             if decision is not Admission.ADMITTED:
+                scope[_REJECTION] = _Rejection(limited.of, limited.errors.get(decision))
                 # The access log and the metrics name the route, which no router will find.
-                scope[_REJECTION], scope["route"] = decision, route
+                scope["route"] = route
             await self.app(scope, receive, send)
         finally:
-            self._queue.leave(ticket)
+            queue.leave(ticket)
 
-    def _limited_route(self, scope: Scope) -> BaseRoute | None:
-        for route in self._routes:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                found: BaseRoute = child_scope.get("route", route)
-                return found
+    def _find(self, scope: Scope) -> tuple[LimitedRoutes, BaseRoute] | None:
+        for limited in self._limited:
+            for route in limited.routes:
+                match, child_scope = route.matches(scope)
+                if match is Match.FULL:
+                    return limited, child_scope.get("route", route)
         return None
 
-    async def _wait(self, ticket: Ticket, scope: Scope) -> Admission:
-        def leave(_: asyncio.Future[None]) -> None:
-            self._queue.disconnect(ticket)
 
-        extension = scope.get("extensions", {}).get(DISCONNECTED, {})
-        disconnected = extension.get("future") or asyncio.Future()
-        disconnected.add_done_callback(leave)
-        try:
-            return await ticket
-        except asyncio.CancelledError:
-            # The server cancels the requests that are left when the grace period ends. They end
-            # with a response. Any other cancellation goes on.
-            if not app_state(scope)["shutdown"].begun:
-                raise
-            return Admission.SHUT_DOWN
-        finally:
-            disconnected.remove_done_callback(leave)
+async def _wait(queue: AdmissionQueue, ticket: Ticket, scope: Scope) -> Admission:
+    def leave(_: asyncio.Future[None]) -> None:
+        queue.disconnect(ticket)
+
+    extension = scope.get("extensions", {}).get(DISCONNECTED, {})
+    disconnected = extension.get("future") or asyncio.Future()
+    disconnected.add_done_callback(leave)
+    try:
+        return await ticket
+    except asyncio.CancelledError:
+        # The server cancels the requests that are left when the grace period ends. They end with a
+        # response. Any other cancellation goes on.
+        if not app_state(scope)["shutdown"].begun:
+            raise
+        return Admission.SHUT_DOWN
+    finally:
+        disconnected.remove_done_callback(leave)
 
 
 class RejectionMiddleware:
     """Responds to the requests that were not admitted."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        errors: Mapping[Admission, VaultBffError],
-        respond: Callable[[Exception, Scope], Response],
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, respond: Callable[[Exception, Scope], Response]) -> None:
         """Take how to respond.
 
         Args:
             app: the router.
-            errors: the error for each decision; a decision without one needs no response, because
-                the client has disconnected.
             respond: makes the response to an error.
         """
         self.app = app
-        self._errors = errors
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an admitted request on, and respond to any other."""
-        decision = scope.get(_REJECTION)
-        if decision is None:
+        rejection: _Rejection | None = scope.get(_REJECTION)
+        if rejection is None:
             await self.app(scope, receive, send)
             return
         context = request_context(scope)
-        context.audit = AuditRecord(started=context.received_at)
+        context.audit = AuditRecord(rejection.of, started=context.received_at)
         context.admitted = False
-        if error := self._errors.get(decision):
-            await self._respond(error, scope)(scope, receive, send)
+        if rejection.error is not None:
+            await self._respond(rejection.error, scope)(scope, receive, send)

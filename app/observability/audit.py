@@ -1,6 +1,6 @@
-"""The audit event: one for every request for a session, however it ended.
+"""The audit event: one for every request for a session or for connections, however it ended.
 
-It says who asked for which consumer and redirect target, how that ended, and Apideck's id of the
+It says who asked for which consumer and what, how that ended, and Apideck's id of the
 call. The record is filled in while the request is processed, and written once, at its end.
 
 Requests that admission rejects have one event for all that ended alike in the same second. Nothing
@@ -26,7 +26,15 @@ _SUMMARY_SECONDS = 1.0
 _QUERY = re.compile(r"[?#]")
 _USER_INFO = re.compile(r"//[^/]*@")
 
-Outcome = Literal["minted", "refused", "failed", "abandoned"]
+Outcome = Literal["minted", "read", "refused", "failed", "abandoned"]
+Subject = Literal["vault_session", "vault_connections"]
+"""What a request is for; the name of its audit event begins with it."""
+
+_TURNED_AWAY: Mapping[Subject, str] = {
+    "vault_session": "vault_sessions_turned_away",
+    "vault_connections": "vault_connections_turned_away",
+}
+_SUCCESS: Mapping[Subject, Outcome] = {"vault_session": "minted", "vault_connections": "read"}
 
 
 @dataclass(slots=True)
@@ -34,13 +42,15 @@ class AuditRecord:
     """What is known of one request so far.
 
     Attributes:
+        of: what the request is for.
         caller_kind: user or service, once the caller is authenticated.
         issuer: the operator's name of the issuer that vouches for the caller.
         subject: the issuer's identifier of the caller.
         actor: who acts for the subject, if the token was delegated.
-        consumer_id: the consumer that the session is for, or would have been for.
+        consumer_id: the consumer that the request is for, or would have been for.
         target: name of the redirect target.
-        connection: the connector that the session opens directly, as `unified_api/service_id`.
+        connection: the connector that the session opens directly, or that was read, as
+            `unified_api/service_id`.
         apideck_request_id: Apideck's own id of the call.
         requested_target: what a rejected request named as its redirect target: a name, or a URI
             without its query.
@@ -50,6 +60,7 @@ class AuditRecord:
         started: when the request was received, by `time.perf_counter`.
     """
 
+    of: Subject = "vault_session"
     caller_kind: str | None = None
     issuer: str | None = None
     subject: str | None = None
@@ -77,9 +88,21 @@ class AuditRecord:
             # What follows may be a secret, as in a link that signs a person in.
             target = _QUERY.split(target, maxsplit=1)[0]
             self.requested_target = _USER_INFO.sub("//", target)[:_MAX_TARGET]
-        consumer_id = body.get("consumer_id")
+        self.note_rejected_consumer(body.get("consumer_id"))
+
+    def note_rejected_consumer(self, consumer_id: object) -> None:
+        """Keep which consumer a service named; a user names none that means anything.
+
+        Args:
+            consumer_id: what the request named, validated or not.
+        """
         if self.caller_kind == "service" and isinstance(consumer_id, str):
             self.consumer_id = consumer_id[:_MAX_TARGET]
+
+    @property
+    def success(self) -> Outcome:
+        """The outcome of a request that succeeded."""
+        return _SUCCESS[self.of]
 
     def write(self, outcome: Outcome) -> None:
         """Write the event.
@@ -87,9 +110,9 @@ class AuditRecord:
         Args:
             outcome: how the request ended.
         """
-        log = logger.info if outcome == "minted" else logger.warning
+        log = logger.info if outcome == self.success else logger.warning
         log(
-            f"vault_session_{outcome}",
+            f"{self.of}_{outcome}",
             caller_kind=self.caller_kind,
             issuer=self.issuer,
             subject=self.subject,
@@ -110,7 +133,7 @@ class RejectionSummary:
     """Counts the requests that admission rejected, and writes the counts once a second."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[Outcome, str | None, str | None]] = Counter()
+        self._counts: Counter[tuple[Subject, Outcome, str | None, str | None]] = Counter()
 
     def add(self, outcome: Outcome, record: AuditRecord) -> None:
         """Count a request.
@@ -124,14 +147,14 @@ class RejectionSummary:
             # counted first.
             loop, context = asyncio.get_running_loop(), contextvars.Context()
             loop.call_later(_SUMMARY_SECONDS, self.write, context=context)
-        self._counts[outcome, record.problem, record.reason] += 1
+        self._counts[record.of, outcome, record.problem, record.reason] += 1
 
     def write(self) -> None:
         """Write an event for each way in which requests have ended since the last time."""
         counts, self._counts = self._counts, Counter()
-        for (outcome, problem, reason), count in counts.items():
+        for (subject, outcome, problem, reason), count in counts.items():
             logger.warning(
-                "vault_sessions_turned_away",
+                _TURNED_AWAY[subject],
                 count=count,
                 outcome=outcome,
                 problem=problem,

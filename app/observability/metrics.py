@@ -4,7 +4,7 @@ No label contains an identity, a consumer or anything else that a caller can cho
 of time series is known in advance.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -49,6 +49,12 @@ class Metrics:
             ("outcome", "caller_kind", "problem"),
             registry=self.registry,
         )
+        self.connection_reads = Counter(
+            "vault_bff_connection_reads",
+            "Requests for connections, by outcome",
+            ("outcome", "caller_kind", "problem"),
+            registry=self.registry,
+        )
         self.unexpected_errors = Counter(
             "vault_bff_unexpected_errors",
             "Requests on any route that ended in an unexpected error",
@@ -59,6 +65,7 @@ class Metrics:
         self._count_limits()
         self._count_identity()
         self._count_apideck()
+        self._count_events()
         self._begin_at_zero()
 
     def _count_limits(self) -> None:
@@ -72,6 +79,8 @@ class Metrics:
             "Requests that wait for admission",
             registry=self.registry,
         )
+        self._waiting: list[Callable[[], int]] = []
+        self.waiting.set_function(lambda: sum(count() for count in self._waiting))
         self.out_of_descriptors = Counter(
             "vault_bff_out_of_file_descriptors",
             "Connections that failed because the process has too many files open",
@@ -101,14 +110,14 @@ class Metrics:
     def _count_apideck(self) -> None:
         self.apideck_requests = Counter(
             "vault_bff_apideck_requests",
-            "Requests to Apideck, by outcome",
-            ("application", "outcome"),
+            "Requests to Apideck, by operation and outcome",
+            ("application", "operation", "outcome"),
             registry=self.registry,
         )
         self.apideck_seconds = Histogram(
             "vault_bff_apideck_request_duration_seconds",
-            "Seconds that one request to Apideck took",
-            ("application",),
+            "Seconds that one request to Apideck took, by operation",
+            ("application", "operation"),
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -125,6 +134,26 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _count_events(self) -> None:
+        self.webhook_events = Counter(
+            "vault_bff_webhook_events",
+            "Deliveries of events by Apideck, by outcome",
+            ("application", "outcome", "problem"),
+            registry=self.registry,
+        )
+        self.webhook_target_seconds = Histogram(
+            "vault_bff_webhook_target_duration_seconds",
+            "Seconds that the target of events took to respond",
+            ("application",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.webhook_in_flight = Gauge(
+            "vault_bff_webhook_events_in_flight",
+            "Events being forwarded",
+            registry=self.registry,
+        )
+
     def _begin_at_zero(self) -> None:
         """Create the labeled series that alerts use, before anything is counted.
 
@@ -133,8 +162,26 @@ class Metrics:
         """
         for policy in ("user", "service", "total"):
             self.rate_limited.labels(policy)
-        for connection in ("client", "apideck", "identity"):
+            self.rate_limited.labels(f"connections-{policy}")
+        self.rate_limited.labels("connections-consumer")
+        for connection in ("client", "apideck", "identity", "webhook-target"):
             self.out_of_descriptors.labels(connection)
+
+    def begin_webhooks_at_zero(self, unify_apps: Iterable[str]) -> None:
+        """Create the series of events that alerts use, for the same reason.
+
+        Args:
+            unify_apps: the Unify apps whose events are received.
+        """
+        for name in unify_apps:
+            self.webhook_target_seconds.labels(name)
+            self.webhook_events.labels(name, "forwarded", "none")
+            for problem in ("webhook-target-failed", "webhook-target-timeout", "overloaded"):
+                self.webhook_events.labels(name, "failed", problem)
+
+    def count_waiting(self, count: Callable[[], int]) -> None:
+        """Add the length of a queue to the number of requests that wait for admission."""
+        self._waiting.append(count)
 
     def start_at_zero(self, method: str, route: str, statuses: Iterable[int]) -> None:
         """Create the series of a route that alerts use, for the same reason.

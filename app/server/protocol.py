@@ -8,7 +8,7 @@ headers. docs/adr/0009-bounded-http.md has the alternatives.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -40,7 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self,
         *args: Any,
         seconds: float,
-        max_body_bytes: int,
+        max_body_bytes: Callable[[str], int],
         rejections: Mapping[int, bytes],
         shutdown: Shutdown,
         **kwargs: Any,
@@ -51,8 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
             args: what uvicorn passes.
             seconds: how long a request may take to arrive, from its first byte (or from the
                 connection's beginning) to its last; and how long a response may stay unread.
-            max_body_bytes: the longest body that any route accepts. Of a longer one, a byte more is
-                kept for the application, which is enough to see that it is too long.
+            max_body_bytes: returns the longest body that is accepted at a path. Of a longer one, a
+                byte more is kept for the application, which is enough to see that it is too long.
             rejections: by status, the headers and the body of the response to a request that
                 cannot be passed to the application: 400, 408 and 431.
             shutdown: whether the process has been asked to stop.
@@ -60,7 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         super().__init__(*args, **kwargs)
         self._seconds = seconds
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes_at = max_body_bytes
+        self._max_body_bytes = 0
         self._rejections = rejections
         self._shutdown = shutdown
         self._status: int = HTTPStatus.BAD_REQUEST
@@ -138,6 +139,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _UnacceptableError
         super().on_headers_complete()
+        self._max_body_bytes = self._max_body_bytes_at(self.scope["path"])
         self._receiving = "body"
         if self.expect_100_continue:
             # A client that gets the final response first may send the body or not, so what follows

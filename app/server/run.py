@@ -4,7 +4,7 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import structlog
 import uvicorn
 
+from app.api import webhooks
 from app.api.body import MAX_BODY_BYTES
 from app.api.problems import Problems
 from app.limits.descriptors import descriptor_budget
@@ -87,7 +88,7 @@ def _public(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> uvi
         proxy_headers=bool(server.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in server.trusted_proxies],
         timeout_graceful_shutdown=server.shutdown_grace_seconds,
-        **_common(server, shutdown),
+        **_common(server, shutdown, webhooks.max_body_bytes if settings.webhooks.enabled else None),
     )
 
 
@@ -107,11 +108,13 @@ def _internal(
     )
 
 
-def _common(server: ServerSettings, shutdown: Shutdown) -> dict[str, Any]:
+def _common(
+    server: ServerSettings, shutdown: Shutdown, max_body_bytes: Callable[[str], int] | None = None
+) -> dict[str, Any]:
     protocol = partial(
         BoundedProtocol,
         seconds=server.receive_timeout_seconds,
-        max_body_bytes=MAX_BODY_BYTES,
+        max_body_bytes=max_body_bytes or (lambda _: MAX_BODY_BYTES),
         rejections=_rejections(Problems(server.public_url)),
         shutdown=shutdown,
     )
@@ -152,14 +155,21 @@ def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Sett
         The settings, and how many connections of clients the process may have.
     """
     limits = settings.limits
-    budget = descriptor_budget(open_files_limit, limits.max_in_flight)
-    if budget.in_flight < limits.max_in_flight:
+    wanted = (limits.max_in_flight, limits.connections.max_in_flight)
+    # Each event that is being forwarded has a connection to its target.
+    forwarded = settings.webhooks.max_in_flight if settings.webhooks.enabled else 0
+    budget = descriptor_budget(open_files_limit - forwarded, *wanted)
+    if budget.in_flight != wanted:
+        sessions, connections = budget.in_flight
         logger.warning(
             "max_in_flight_reduced",
             setting=limits.max_in_flight,
-            effective=budget.in_flight,
+            effective=sessions,
+            connections_setting=limits.connections.max_in_flight,
+            connections_effective=connections,
             open_files_limit=open_files_limit,
         )
-        limits = limits.model_copy(update={"max_in_flight": budget.in_flight})
+        reads = limits.connections.model_copy(update={"max_in_flight": connections})
+        limits = limits.model_copy(update={"max_in_flight": sessions, "connections": reads})
         settings = settings.model_copy(update={"limits": limits})
     return settings, budget.connections

@@ -11,14 +11,15 @@ from typing import Any, Final, cast
 import orjson
 
 from app.errors import FieldError, FieldNotPermittedError, InvalidRequestError
+from app.identity.consumers import consumer_of
 from app.identity.models import Caller
-from app.sessions.consumers import consumer_of
 from app.sessions.models import SessionPlan, SessionRequest
 from app.sessions.redirects import redirect_target
 from app.settings import SessionSettings
 from app.vault import (
     KNOWN_UNIFIED_APIS,
     MAX_CUSTOM_SETTINGS_BYTES,
+    ConsumerMetadata,
     Session,
     Theme,
     VaultSettings,
@@ -42,9 +43,9 @@ def plan_session(caller: Caller, request: SessionRequest, settings: SessionSetti
     """
     _check_fields(caller, request, settings)
     target, redirect_uri = redirect_target(request, settings)
-    consumer_id, metadata = consumer_of(caller, request)
+    consumer_id = consumer_of(caller, request.get("consumer_id"), "/consumer_id")
     session = Session()
-    if metadata:
+    if metadata := _metadata(caller, request):
         session["consumer_metadata"] = metadata
     if redirect_uri is not None:
         session["redirect_uri"] = redirect_uri
@@ -57,6 +58,13 @@ def plan_session(caller: Caller, request: SessionRequest, settings: SessionSetti
     return SessionPlan(
         consumer_id, session, request.get("connection"), _caller_fields(request), target
     )
+
+
+def _metadata(caller: Caller, request: SessionRequest) -> ConsumerMetadata:
+    """Return the metadata of the consumer: a user's own, or what a service supplies."""
+    if caller.consumer_id is not None:
+        return caller.consumer_metadata
+    return request.get("consumer_metadata", ConsumerMetadata())
 
 
 def _check_fields(caller: Caller, request: SessionRequest, settings: SessionSettings) -> None:

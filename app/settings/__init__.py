@@ -17,6 +17,7 @@ from app.settings.issuers import IssuerSettings
 from app.settings.limits import LimitSettings
 from app.settings.server import CorsSettings, LogSettings, ServerSettings, TracingSettings
 from app.settings.session import SessionDefaults, SessionSettings
+from app.settings.webhooks import WebhookSettings
 
 __all__ = [
     "ApideckSettings",
@@ -36,6 +37,7 @@ __all__ = [
     "SessionSettings",
     "Settings",
     "TracingSettings",
+    "WebhookSettings",
 ]
 
 
@@ -45,6 +47,7 @@ class Settings(Group):
     apideck: ApideckSettings
     identity: IdentitySettings
     session: SessionSettings = SessionSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     server: ServerSettings = ServerSettings()
@@ -61,4 +64,6 @@ class Settings(Group):
         unknown = chosen - set(known)
         if unknown:
             raise ValueError("identity chooses a Unify app that apideck.unify_apps lacks")
+        if set(self.webhooks.unify_apps) - set(known):
+            raise ValueError("webhooks.unify_apps names a Unify app that apideck.unify_apps lacks")
         return self

@@ -61,6 +61,11 @@ class _Keyed(Group):
     """A file that contains only the API key, such as a mounted secret. A new key in it is used
     within seconds, without a restart."""
 
+    previous_api_key_file: Path | None = None
+    """A file that contains only the API key that was in use before. Events that Apideck signed with
+    it are accepted for `WEBHOOKS__PREVIOUS_KEY_SECONDS` after a start. Only a key that is changed
+    together with a restart needs it; remove it afterwards."""
+
     app_id: AppId
     """The ID of your Unify app in Apideck."""
 
@@ -157,6 +162,10 @@ class ApideckSettings(UnifyApp):
     max_response_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
     """Largest response body in bytes; a larger one is rejected."""
 
+    max_connections_bytes: Annotated[int, Field(ge=65_536, le=67_108_864)] = 4_194_304
+    """Largest response body in bytes to a request for connections: it has every connector, with all
+    its settings."""
+
     retries: RetrySettings = RetrySettings()
     """Retries after a temporary failure."""
 
@@ -170,6 +179,7 @@ class ApideckSettings(UnifyApp):
             every[name] = UnifyApp(
                 api_key=further.api_key,
                 api_key_file=further.api_key_file,
+                previous_api_key_file=further.previous_api_key_file,
                 app_id=further.app_id,
                 base_url=further.base_url or self.base_url,
                 vault_origins=further.vault_origins or self.vault_origins,

@@ -34,6 +34,8 @@ FORMS: Final = {
     r"^[a-z0-9-]{1,64}$": "1 to 64 lower-case letters, digits or hyphens",
     r"^[a-z0-9.-]{1,253}$": "a host name in lower case, without a port",
     r"^[A-Za-z0-9._-]{1,128}$": "1 to 128 letters, digits, dots, underscores or hyphens",
+    r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.?\*)?)$": "an event type, or the beginning of one "
+    "and an asterisk, such as vault.connection.*",
     r"^[a-z0-9][a-z0-9_-]{0,63}$": "1 to 64 lower-case letters, digits, underscores or hyphens, "
     "and begin with a letter or digit",
 }

@@ -34,7 +34,40 @@ def _known_store(value: SecretStr) -> SecretStr:
     return value
 
 
-class LimitSettings(Group):
+class AdmissionSettings(Group):
+    """How many requests are in flight, and how many wait."""
+
+    max_in_flight: int
+    max_waiting: int
+    max_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 2.0
+    """Seconds that a request waits for admission before it is rejected."""
+
+
+class ConnectionLimits(AdmissionSettings):
+    """Limits on requests for connections, which are apart from those on requests for sessions."""
+
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Requests for connections that one process works on at the same time, beside
+    `LIMITS__MAX_IN_FLIGHT`."""
+
+    max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 200
+    """Requests for connections that may wait for admission; more are rejected immediately."""
+
+    per_user: RateText = "60/minute"
+    """Requests for connections that one person may send."""
+
+    per_service: RateText = "1200/minute"
+    """Requests for connections that one service may send."""
+
+    per_consumer: RateText = "120/minute"
+    """Requests for connections of one consumer, by all callers together. Each costs a request of
+    your Apideck plan."""
+
+    total: RateText = "unlimited"
+    """Requests for connections that all callers together may send."""
+
+
+class LimitSettings(AdmissionSettings):
     """Limits on requests in flight, and on requests over time."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
@@ -46,9 +79,6 @@ class LimitSettings(Group):
     """Session requests that may wait for admission; more are rejected immediately. A waiting
     request uses memory but no CPU; a rejected client often retries immediately."""
 
-    max_wait_seconds: Annotated[float, Field(ge=0, le=30)] = 2.0
-    """Seconds that a request waits for admission before it is rejected."""
-
     per_user: RateText = "60/minute"
     """Sessions that one person may request: a number and `/second`, `/minute`, `/hour` or `/day`,
     or `unlimited`. The whole quota may be used at once; it refills evenly."""
@@ -59,6 +89,9 @@ class LimitSettings(Group):
     total: RateText = "unlimited"
     """Sessions that all callers together may request: per process when requests are counted in
     memory, across all processes with a shared store."""
+
+    connections: ConnectionLimits = ConnectionLimits()
+    """Limits on requests for connections, which are apart from those on requests for sessions."""
 
     store: Annotated[Secret, AfterValidator(_known_store)] = SecretStr(MEMORY)
     """Where requests are counted: `memory`, each process by itself; or the URL of a Redis or Valkey

@@ -108,6 +108,11 @@ class Stack:
             "APIDECK__BASE_URL": self.urls["apideck"],
             "APIDECK__VAULT_ORIGINS": json.dumps([self.urls["apideck"]]),
             "IDENTITY__ISSUERS__DEMO__ISSUER": self.urls["issuer"],
+            "IDENTITY__ISSUERS__BACKENDS__ISSUER": self.urls["issuer"],
+            "WEBHOOKS__TARGET_URL": os.environ.get(
+                "WEBHOOKS__TARGET_URL", f"{self.urls['demo']}/webhooks/apideck"
+            ),
+            "EMULATOR_WEBHOOK_URL": f"{self.urls['service']}/webhooks/apideck",
             "SESSION__RETURN_TO__SETTINGS": f"{self.urls['demo']}/return.html",
             "SESSION__DEFAULTS__THEME__LOGO": f"{self.urls['demo']}/icon.svg",
             "CORS__ALLOW_ORIGINS": json.dumps([self.urls["demo"]]),

@@ -42,10 +42,10 @@ async def test_outcomes_are_counted(
     assert sessions("failed", "user", "apideck-misconfigured") == 1
     assert sessions("minted", "user", "none") == 1
     assert sessions("refused", "unknown", "unauthenticated") == 1
-    application = (("application", "default"),)
+    called = (("application", "default"), ("operation", "create_session"))
     for outcome in ("Misconfigured", "Minted"):
-        assert found["vault_bff_apideck_requests_total", (*application, ("outcome", outcome))] == 1
-    assert found["vault_bff_apideck_request_duration_seconds_count", application] == 2
+        assert found["vault_bff_apideck_requests_total", (*called, ("outcome", outcome))] == 1
+    assert found["vault_bff_apideck_request_duration_seconds_count", called] == 2
     assert found["vault_bff_http_requests_in_flight", ()] == 1
     unknown = (("method", "other"), ("route", "none"), ("status", "404"))
     assert found["vault_bff_http_requests_total", unknown] == 1

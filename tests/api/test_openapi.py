@@ -11,11 +11,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from openapi_spec_validator import validate
 
-from app.api.problem_types import ALL, BY_ERROR
+from app.api.problem_types import BY_ERROR
 from app.api.problems import Problems
-from app.errors import FieldError, UnauthenticatedError, VaultBffError
+from app.api.route_problems import OF_SESSIONS
+from app.errors import ConnectionNotFoundError, FieldError, UnauthenticatedError, VaultBffError
 from app.main import create_app
 from app.settings import Settings
+from app.webhooks.errors import WebhookError
 from emulators.apideck import ApideckEmulator, faults
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer
@@ -23,6 +25,12 @@ from tests.support.service import running, settings_for
 
 ROOT = Path(__file__).parent.parent.parent
 PATH = "/vault-session"
+WEBHOOK = "/webhooks/apideck"
+WEBHOOKS = {
+    "target_url": "https://app.example.com/events",
+    "signing_secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+}
+LIST = "/vault-connections"
 
 
 @pytest.fixture
@@ -31,9 +39,11 @@ def document(settings: Settings) -> dict[str, Any]:
     return create_app(settings).openapi()
 
 
-def check(document: dict[str, Any], status: int, media_type: str, response: Any) -> None:
+def check(
+    document: dict[str, Any], status: int, media_type: str, response: Any, path: str = PATH
+) -> None:
     """Check a response against its description."""
-    content = document["paths"][PATH]["post"]["responses"][str(status)]["content"]
+    content = document["paths"][path]["post"]["responses"][str(status)]["content"]
     schema = {**content[media_type]["schema"], "components": document["components"]}
     Draft202012Validator(schema).validate(response)
 
@@ -67,6 +77,7 @@ def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: s
         apideck_url,
         identity={"issuers": issuers},
         cors={"allow_origins": ["https://app.example.com"]},
+        webhooks=WEBHOOKS,
     )
 
     document = create_app(settings).openapi()
@@ -82,7 +93,10 @@ def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: s
         "header-x-assertion",
         "cookie-__Host-token",
         "csrfHeader",
+        "apideckSignature",
     }
+    for path in (WEBHOOK, f"{WEBHOOK}/{{name}}"):
+        assert document["paths"][path]["post"]["security"] == [{"apideckSignature": []}]
 
 
 def test_the_document_in_the_docs_is_the_services_own() -> None:
@@ -101,14 +115,19 @@ def test_every_problem_is_as_described(
     public_url: str | None,
 ) -> None:
     """The response to each error matches the schema and the headers of its status."""
-    settings = settings_for(issuer.issuer, apideck_url, server={"public_url": public_url})
+    settings = settings_for(
+        issuer.issuer, apideck_url, server={"public_url": public_url}, webhooks=WEBHOOKS
+    )
     document = create_app(settings).openapi()
     response = Problems(public_url).of(error_of(kind), "0" * 32)
-    described = document["paths"][PATH]["post"]["responses"][str(response.status_code)]
+    path = LIST if kind is ConnectionNotFoundError else PATH
+    path = WEBHOOK if issubclass(kind, WebhookError) else path
+    [operation] = document["paths"][path].values()
+    described = operation["responses"][str(response.status_code)]
 
-    check(
-        document, response.status_code, response.media_type or "", json.loads(bytes(response.body))
-    )
+    schema = described["content"][response.media_type]["schema"]
+    body = json.loads(bytes(response.body))
+    Draft202012Validator({**schema, "components": document["components"]}).validate(body)
     if "www-authenticate" in response.headers:
         assert "WWW-Authenticate" in described["headers"]
 
@@ -172,7 +191,7 @@ async def test_an_example_lists_errors_as_the_service_does(
 def test_every_problem_of_the_operation_is_in_it(document: dict[str, Any]) -> None:
     """Each is there with an example, and an example matches no other status."""
     responses = document["paths"][PATH]["post"]["responses"]
-    for problem in ALL:
+    for problem in OF_SESSIONS:
         if problem.status not in {404, 405}:
             content = responses[str(problem.status)]["content"]["application/problem+json"]
             assert problem.slug in content["examples"]

@@ -72,9 +72,13 @@ def test_the_readme_is_short_and_starts_with_its_two_commands() -> None:
     assert {"make demo", "make test"} <= set(lines[:40])
 
 
-def test_every_frontend_sample_is_run_by_a_test() -> None:
-    """Every fenced block in docs/frontend.md is named by a test that runs it."""
-    page = (ROOT / "docs" / "frontend.md").read_text()
+@pytest.mark.parametrize(
+    ("guide", "function", "folder"),
+    [("frontend.md", "sample", "browser"), ("backend.md", "backend_sample", "e2e")],
+)
+def test_every_sample_of_a_guide_is_run_by_a_test(guide: str, function: str, folder: str) -> None:
+    """Every fenced block of the guide is named by a test that runs it."""
+    page = (ROOT / "docs" / guide).read_text()
     blocks: list[tuple[str, str]] = []
     heading, inside = "", False
     for line in page.splitlines():
@@ -85,9 +89,9 @@ def test_every_frontend_sample_is_run_by_a_test() -> None:
             blocks += [(heading, line.strip("`~ "))] if inside else []
     calls = [
         [ast.literal_eval(argument) for argument in node.args]
-        for path in [*(ROOT / "tests" / "browser").glob("*.py"), SAMPLES]
+        for path in [*(ROOT / "tests" / folder).glob("*.py"), SAMPLES]
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "sample"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == function
     ]
     named = {(call[0], call[1], *(call[2:] or [0])) for call in calls}
     assert {(*block, blocks[:i].count(block)) for i, block in enumerate(blocks)} == named

@@ -67,17 +67,17 @@ def test_a_late_response_is_not_shown_to_the_next_user(page: Page, stack: DemoSt
     page.goto(stack.demo)
     connect(page, "Xero")
     held: list[Route] = []
-    page.route("**/connections", lambda one: one.continue_() if held else held.append(one))
-    with page.expect_request("**/connections"):
+    page.route("**/vault-connections*", lambda one: one.continue_() if held else held.append(one))
+    with page.expect_request("**/vault-connections*"):
         page.goto(stack.demo)
     expect(state(page, "Xero")).to_have_text("Checking…")
     sign_in(page, OTTO)
     expect(state(page, "Xero")).to_have_text("Not connected")
 
-    with page.expect_response("**/connections") as late:
+    with page.expect_response("**/vault-connections*") as late:
         held[0].continue_()
 
-    assert [one["service_id"] for one in late.value.json()] == ["xero"]
+    assert [one["service_id"] for one in late.value.json()["connections"]] == ["xero"]
     # After two timers of the page's event loop, the page has handled the response.
     page.evaluate("() => new Promise((done) => setTimeout(() => setTimeout(done, 50), 50))")
     expect(state(page, "Xero")).to_have_text("Not connected")
@@ -125,11 +125,26 @@ def test_a_card_shows_what_has_changed_in_the_vault(
     expect(card(page, "Xero").get_by_role("button")).to_have_text(verb)
 
 
+def test_an_open_page_shows_a_change_within_two_seconds(page: Page, stack: DemoStack) -> None:
+    """Apideck's event reaches it through the service and the demo's server, without a reload."""
+    page.goto(stack.demo)
+    sign_in(page, ADA)
+    expect(state(page, "Xero")).to_have_text("Not connected")
+    with page.context.expect_event("response", lambda one: one.url.endswith("/changes")):
+        other = page.context.new_page()
+        other.goto(stack.demo)
+    sign_in(other, ADA)
+
+    connect(other, "Xero")
+
+    expect(state(page, "Xero")).to_have_text("Connected", timeout=2000)
+
+
 def test_a_card_shows_that_its_state_is_loading(page: Page, stack: DemoStack) -> None:
     """Until the state is known, the button of the card is disabled and other buttons work."""
     held: list[Route] = []
-    page.route("**/connections", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
-    with page.expect_request("**/connections"):
+    page.route("**/vault-connections*", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
+    with page.expect_request("**/vault-connections*"):
         page.goto(stack.demo)
 
     expect(state(page, "Xero")).to_have_text("Checking…")
@@ -156,10 +171,10 @@ def test_the_return_page_shows_an_error_as_text(page: Page, stack: DemoStack) ->
 
 def test_a_forged_return_link_cannot_claim_a_connection(page: Page, stack: DemoStack) -> None:
     """The page shows only connections that Apideck confirms, and shows markup as text."""
-    with page.expect_response("**/connections") as response:
+    with page.expect_response("**/vault-connections*") as response:
         page.goto(f"{stack.demo}/return.html?authorizedConnection=xero")
-    assert response.value.json() == []
-    expect(page.get_by_role("heading")).to_have_text("Welcome back")
+    assert response.value.json() == {"connections": []}
+    expect(page.get_by_role("heading")).to_have_text("Xero is not connected")
 
     message = "<img src=x onerror=alert(1)>"
     page.goto(f"{stack.demo}/return.html?error_type=x&error_message={message}&ref=javascript:0")
@@ -167,6 +182,19 @@ def test_a_forged_return_link_cannot_claim_a_connection(page: Page, stack: DemoS
     page.get_by_text("Details").click()
     expect(page.get_by_text(message)).to_be_visible()
     expect(page.get_by_role("link")).to_have_text(["Fieldnotes", "Back to integrations"])
+
+
+def test_the_return_page_checks_before_it_says_anything(page: Page, stack: DemoStack) -> None:
+    """Until the service has responded, the page says that it is checking."""
+    held: list[Route] = []
+    page.route("**/vault-connections*", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
+    with page.expect_request("**/vault-connections*"):
+        page.goto(f"{stack.demo}/return.html?authorizedConnection=quickbooks")
+
+    expect(page.get_by_role("heading")).to_have_text("Checking QuickBooks…")
+    held[0].abort()
+
+    expect(page.get_by_role("heading")).to_have_text("QuickBooks could not be checked")
 
 
 def test_a_double_click_creates_one_session(page: Page, stack: DemoStack) -> None:

@@ -186,6 +186,27 @@ def test_the_forms_server_rejects_foreign_forms(
     assert world.apideck.requests == []
 
 
+def test_what_is_connected(page: Page, world: Published, tmp_path: Path) -> None:
+    """The page learns what is usable, and that a disabled connection is not."""
+    code = sample("What is connected", "js").code
+    publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
+    token = world.issuer.token()
+    page.goto(APP)
+    page.evaluate("token => sample.usableConnections(token)", token)
+    [seen] = world.apideck.requests
+    consumer = (seen.header("x-apideck-app-id") or "", seen.header("x-apideck-consumer-id") or "")
+    world.apideck.connect(*consumer, "accounting", "xero")
+    world.apideck.connect(*consumer, "crm", "hubspot").enabled = False
+
+    usable = page.evaluate("token => sample.usableConnections(token)", token)
+    connected = "([api, service, token]) => sample.isConnected(api, service, token)"
+
+    assert [one["service_id"] for one in usable] == ["xero"]
+    assert page.evaluate(connected, ["accounting", "xero", token]) is True
+    assert page.evaluate(connected, ["crm", "hubspot", token]) is False
+    assert page.evaluate(connected, ["accounting", "quickbooks", token]) is False
+
+
 @pytest.mark.parametrize(
     ("query", "headline", "report"),
     [

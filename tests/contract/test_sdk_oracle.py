@@ -14,11 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.apideck import wire
+from app.apideck import connections, wire
+from app.apideck.connections import VaultConnection
 from app.vault import KNOWN_UNIFIED_APIS, Session
 from emulators.apideck import ApideckEmulator, faults
+from emulators.apideck.connected import PLANTED
 from emulators.apideck.emulator import API_KEY
 from emulators.apideck.faults import Fault
+from tests.support.waiting import http_client
 
 if TYPE_CHECKING:
     from apideck_unify import Apideck
@@ -179,3 +182,47 @@ def test_the_emulator_rejects_what_apideck_rejects(
     with pytest.raises(models.BadRequestResponse):
         client.vault.sessions.create(session={"settings": {"session_length": "8d"}})
     assert apideck.minted == []
+
+
+def test_the_sdk_reads_connections(client: Apideck, apideck: ApideckEmulator, models: Any) -> None:
+    """The typed responses of the SDK have the state, and the credentials that no page may see."""
+    apideck.connect("app", "acme", "accounting", "xero")
+
+    listed = client.vault.connections.list(api="accounting", configured=True)
+    one = client.vault.connections.get(unified_api="accounting", service_id="xero")
+
+    assert listed.get_connections_response is not None
+    assert one.get_connection_response is not None
+    [xero] = listed.get_connections_response.data
+    assert xero == one.get_connection_response.data
+    assert (xero.state, xero.health) == ("callable", "ok")
+    assert isinstance(xero.settings, dict)
+    assert xero.settings["api_key"] == PLANTED
+    assert [field.id for field in xero.form_fields or ()] == ["api_key"]
+    # The SDK accepts unknown values of these fields, so their names are compared.
+    assert xero.state in {one.value for one in models.ConnectionState}
+    assert xero.health in {one.value for one in models.Health}
+    with pytest.raises(models.NotFoundResponse):
+        client.vault.connections.get(unified_api="accounting", service_id="none")
+
+
+def test_the_sdk_and_the_service_read_the_same_connection(
+    client: Apideck, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """Every field that the service returns has the value that the SDK reads."""
+    apideck.connect("app", "acme", "accounting", "xero")
+    headers = {
+        "authorization": f"Bearer {API_KEY}",
+        "x-apideck-app-id": "app",
+        "x-apideck-consumer-id": "acme",
+    }
+    with http_client() as http:
+        body = http.get(f"{apideck_url}/vault/connections/accounting/xero", headers=headers).content
+
+    read = client.vault.connections.get(unified_api="accounting", service_id="xero")
+
+    assert read.get_connection_response is not None
+    by_sdk = read.get_connection_response.data.model_dump(mode="json", warnings=False)
+    ours = connections.read_one(body, "accounting", "xero")
+    assert set(ours) == set(VaultConnection.__annotations__)
+    assert {name: by_sdk[name] for name in ours} == dict(ours)

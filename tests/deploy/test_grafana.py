@@ -18,6 +18,7 @@ import yaml
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support.deployment import ROOT
+from tests.support.events_service import SIGNING_SECRET
 from tests.support.http import bearer
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, url
@@ -150,7 +151,11 @@ def test_prometheus_has_data_for_every_query(
     unused_tcp_port: int,
 ) -> None:
     """Prometheus scrapes a running service, loads the rules, and returns data for each panel."""
-    environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
+    environment = {
+        **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
+        "WEBHOOKS__TARGET_URL": "http://127.0.0.1:9/",
+        "WEBHOOKS__SIGNING_SECRET": SIGNING_SECRET,
+    }
     with (
         serving(environment),
         prometheus(tmp_path, f"127.0.0.1:{unused_tcp_port}") as address,
@@ -159,6 +164,8 @@ def test_prometheus_has_data_for_every_query(
         server.base_url = httpx.URL(address)
         created = server.post(url(environment, "/vault-session"), headers=bearer(issuer.token()))
         assert (created.status_code, len(apideck.minted)) == (201, 1)
+        read = server.get(url(environment, "/vault-connections"), headers=bearer(issuer.token()))
+        assert read.status_code == 200
         until_collected(server)
 
         empty = {

@@ -1,6 +1,7 @@
 """The Kubernetes manifests, as `kubectl apply -k` would send them."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -229,6 +230,25 @@ def test_the_network_policy_allows_only_the_needed_connections(manifests: list[J
     assert internet["ports"] == [{"protocol": "TCP", "port": 443}]
     assert bool(more) == ("LIMITS__STORE" in environment_of(manifests))
     assert [port["port"] for rule in more for port in rule["ports"]] in ([], [6379])
+
+
+def test_the_component_webhooks_allows_connections_to_the_backend(tmp_path: Path) -> None:
+    """With it, the pods get the signing secret, and reach the backend on one port more."""
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, copy)
+    overlay = copy / "overlays" / "production" / "kustomization.yaml"
+    component = "  - ../../components/redis\n"
+    overlay.write_text(
+        overlay.read_text().replace(component, component + "  - ../../components/webhooks\n")
+    )
+
+    manifests = render(overlay.parent)
+
+    *_, rule = of_kind(manifests, "NetworkPolicy")["spec"]["egress"]
+    assert [peer(one) for one in rule["to"]] == [("backend", None)]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
+    assert "WEBHOOKS__SIGNING_SECRET" in environment_of(manifests)
+    assert unknown_settings(list(environment_of(manifests))) == []
 
 
 def peer(one: Json) -> tuple[str, Any]:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from emulators.issuer import DevelopmentIssuer
 from tests.support.deployment import ROOT, unknown_settings
+from tests.support.events_service import SIGNING_SECRET
 from tests.support.promql import matches, selectors, series, unknown
 from tests.support.service import running, settings_for
 
@@ -69,7 +70,8 @@ async def test_counters_of_alerts_start_at_zero(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
     """A new process exports each series as 0, because `increase` ignores the first sample."""
-    async with running(settings_for(issuer.issuer, apideck_url)) as service:
+    webhooks = {"target_url": "http://127.0.0.1:9/", "signing_secret": SIGNING_SECRET}
+    async with running(settings_for(issuer.issuer, apideck_url, webhooks=webhooks)) as service:
         text = (await service.get("/metrics")).text
     shown = [
         {"__name__": sample.name, **sample.labels}

@@ -13,8 +13,10 @@ from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.checking import ELSEWHERE, HOME, Check
 from tests.support.cookie_session_app import CookieSessionApp
+from tests.support.events_service import SIGNING_SECRET
 from tests.support.process import start
 from tests.support.service import settings_for, settings_with_application
+from tests.support.webhook_target import hang_up, webhook_target
 
 
 async def results(settings: Settings) -> dict[str, CheckResult]:
@@ -176,3 +178,25 @@ def test_an_unreadable_client_secret_is_a_configuration_error(
 
     assert status == MISCONFIGURED
     assert lines == [f"{prefix}__CLIENT_SECRET_FILE: must be a file that can be read"]
+
+
+async def test_a_target_of_events_gets_a_connection_and_no_event(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """The check opens a connection to each target, and reports one that it cannot open."""
+    async with webhook_target(hang_up) as target:
+        webhooks = {
+            "target_url": target.url,
+            "signing_secret": SIGNING_SECRET,
+            "unify_apps": {"eu": {"target_url": target.url.replace("http:", "https:")}},
+        }
+        apps = {"unify_apps": {"eu": {"api_key": API_KEY, "app_id": "app-eu"}}}
+        found = await results(
+            settings_for(issuer.issuer, apideck_url, webhooks=webhooks, apideck=apps)
+        )
+
+        assert found["WEBHOOKS__TARGET_URL"] == CheckResult(
+            "WEBHOOKS__TARGET_URL", well=True, detail="connects"
+        )
+        assert not found["WEBHOOKS__UNIFY_APPS__EU__TARGET_URL"].well
+        assert target.received == []

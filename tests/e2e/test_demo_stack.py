@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.demo_stack import demo_stack
+from tests.support.http import bearer, problem
 from tests.support.ports import free_ports, is_free
+from tests.support.waiting import http_client
 
 ROOT = Path(__file__).parent.parent.parent
 RUN = [sys.executable, str(ROOT / "deploy" / "local" / "run.py")]
@@ -76,6 +80,24 @@ def test_the_printed_command_returns_a_link_to_the_vault(
     assert all(is_free(base + i) for i in range(PORTS))
 
 
+def test_a_changed_connection_reaches_open_pages_within_two_seconds() -> None:
+    """Apideck's event goes through the service to the demo, which tells the page."""
+    with demo_stack() as stack, http_client() as client:
+        token = client.get(f"{stack.issuer}/token/ada").text
+        created = client.post(f"{stack.service}/vault-session", headers=bearer(token)).json()
+        with client.stream("GET", f"{stack.demo}/changes", timeout=10) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "retry: 1000"
+            form = {"unified_api": "crm", "service_id": "hubspot", "action": "connect"}
+            started = time.monotonic()
+            client.post(f"{stack.apideck}/connect", data={"jwt": created["session_token"], **form})
+
+            assert next(line for line in lines if line.startswith("data")) == "data: changed"
+            assert time.monotonic() - started < 2
+        forged = client.post(f"{stack.demo}/webhooks/apideck", json={"payload": {"event_id": "x"}})
+        assert forged.status_code == 401
+
+
 def test_a_port_in_use_is_reported(base: int) -> None:
     """If a port is in use, one line names it and says how to choose others."""
     with socket.create_server(("127.0.0.1", base + 2)):
@@ -93,3 +115,28 @@ def test_a_port_in_use_is_reported(base: int) -> None:
     assert f"Port {base + 2} is in use" in ended.stderr
     assert "DEMO_PORT_BASE" in ended.stderr
     assert all(is_free(base + i) for i in range(PORTS))
+
+
+def test_a_service_account_works_at_once(demo: subprocess.Popen[str], base: int) -> None:
+    """It may act for the demo's customers, and reads what each of them has connected."""
+    until_ready(demo)
+    service, issuer = (f"http://127.0.0.1:{base + i}" for i in (0, 2))
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "onboarding",
+        "audience": "vault-bff-services",
+    }
+    token = httpx.post(f"{issuer}/token", data=form).json()["access_token"]
+    headers = bearer(token)
+
+    created = httpx.post(f"{service}/vault-session", json={"consumer_id": "acme"}, headers=headers)
+    listed = httpx.get(
+        f"{service}/vault-connections", params={"consumer_id": "acme"}, headers=headers
+    )
+    foreign = httpx.get(
+        f"{service}/vault-connections", params={"consumer_id": "other"}, headers=headers
+    )
+
+    assert created.status_code == 201
+    assert {one["state"] for one in listed.json()["connections"]} == {"available"}
+    assert problem(foreign) == (403, "consumer-not-granted")

@@ -24,6 +24,7 @@ from emulators.issuer import DevelopmentIssuer
 from emulators.serving import serve
 from tests.support import raw
 from tests.support.http import bearer
+from tests.support.measured import sessions_requested
 from tests.support.process import environment_for, serving, start, until, url
 
 
@@ -103,7 +104,7 @@ def test_a_client_that_disconnects_ends_the_request_to_apideck(
         until(lambda: len(apideck.requests) == 1)
     until(lambda: apideck.disconnects == 1)
     counted = (
-        'apideck_requests_total{application="default",outcome="Abandoned"} 1.0',
+        f"apideck_{sessions_requested('Abandoned')} 1.0",
         'http_requests_total{method="POST",route="/vault-session",status="499"} 1.0',
         'sessions_total{caller_kind="user",outcome="abandoned",problem="none"} 1.0',
         "http_requests_in_flight 1.0",

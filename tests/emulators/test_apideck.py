@@ -121,7 +121,12 @@ def test_a_connection_is_stored_and_redirects_back(client: httpx.Client) -> None
     assert connected.status_code == 303
     assert connected.headers["location"] == f"{back}&authorizedConnection=hubspot"
     listed = client.get("/vault/connections", headers={"authorization": f"Bearer {token}"}).json()
-    assert listed["data"] == [{"unified_api": "crm", "service_id": "hubspot", "state": "callable"}]
+    [hubspot] = [one for one in listed["data"] if one["service_id"] == "hubspot"]
+    assert (hubspot["unified_api"], hubspot["state"], hubspot["enabled"]) == (
+        "crm",
+        "callable",
+        True,
+    )
     assert "Disconnect" in client.get(f"/session/{token}").text
     failed = client.post("/connect", data={**form, "action": "fail"})
     assert "error_type=ConnectorExecutionError" in failed.headers["location"]

@@ -134,16 +134,19 @@ def test_redirect_protection_can_be_switched_on_and_off(
 def test_the_api_key_lists_the_connections_of_a_consumer(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """The request needs the headers for Unify app and consumer; without them it is a 401."""
-    apideck.consumer("app", "acme").connections["crm", "hubspot"] = False
+    """The request needs the headers for Unify app and consumer; without them it is a 400."""
+    apideck.connect("app", "acme", "crm", "hubspot").enabled = False
 
-    listed = client.get("/vault/connections").json()["data"]
+    listed = client.get("/vault/connections", params={"configured": "true"}).json()["data"]
     del client.headers["x-apideck-consumer-id"]
 
-    assert listed == [
-        {"unified_api": "crm", "service_id": "hubspot", "state": "callable", "enabled": False}
-    ]
-    assert client.get("/vault/connections").status_code == 401
+    [hubspot] = listed
+    assert (hubspot["service_id"], hubspot["state"], hubspot["enabled"]) == (
+        "hubspot",
+        "callable",
+        False,
+    )
+    assert client.get("/vault/connections").status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The development issuer, as `make demo` and the tests use it."""
 
+import json
 import time
+from base64 import urlsafe_b64decode
 
 import httpx
 from joserfc import jwt
@@ -54,7 +56,11 @@ def test_services_get_tokens_with_client_credentials(
     form = {"grant_type": "client_credentials", "client_id": "robot"}
     token = http.post(url, data=form).json()["access_token"]
 
+    other = http.post(url, data={**form, "audience": "services"}).json()["access_token"]
+
     assert token.count(".") == 2
+    payload = urlsafe_b64decode(other.split(".")[1] + "==")
+    assert json.loads(payload)["aud"] == "services"
     assert http.post(url, data={"grant_type": "password"}).status_code == 400
 
 

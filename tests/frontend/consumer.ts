@@ -3,8 +3,13 @@
 
 import {
   createVaultSession,
+  getConnection,
+  listConnections,
   openVault,
   VaultSessionError,
+  type ConnectionsOptions,
+  type ListConnectionsOptions,
+  type VaultConnection,
   type VaultSession,
   type VaultSessionOptions,
   type VaultSessionRequest,
@@ -40,6 +45,21 @@ export async function openEmbedded(token: string | null): Promise<string> {
   const session: VaultSession = await createVaultSession({ url, token, request });
   return `${session.session_token} ${session.redirect_url} ${new Date(session.expires_at)}`;
 }
+
+export async function connected(token: string): Promise<string[]> {
+  const options: ListConnectionsOptions = { token, unifiedApi: "accounting", configured: true };
+  const listed: VaultConnection[] = await listConnections(options);
+  const cookies: ConnectionsOptions = { credentials: "same-origin" };
+  const xero = await getConnection("accounting", "xero", cookies);
+  // A state that Apideck adds later is a string.
+  const states: (string | undefined)[] = [xero.state, "brand-new"];
+  return [...listed.map((one) => one.name ?? one.service_id), ...states.map(String)];
+}
+
+// @ts-expect-error - a page cannot choose the consumer
+export const anothers: ListConnectionsOptions = { consumerId: "acme" };
+// @ts-expect-error - a connection that is read has no credentials
+export const secret = (one: VaultConnection): unknown => one.settings;
 
 // Tests of a web application can construct errors.
 export const down = new VaultSessionError(

@@ -51,5 +51,6 @@ export async function serve(t, ...responses) {
     server.close();
     server.closeAllConnections();
   });
-  return { url: `http://127.0.0.1:${server.address().port}/vault-session`, requests };
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return { url: `${origin}/vault-session`, origin, requests };
 }

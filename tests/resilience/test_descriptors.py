@@ -14,7 +14,7 @@ from emulators.apideck.faults import Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.descriptors import no_descriptors
 from tests.support.http import bearer, problem
-from tests.support.measured import counted
+from tests.support.measured import counted, sessions_requested
 from tests.support.process import environment_for, serving, url
 from tests.support.service import running, settings_for
 
@@ -54,8 +54,8 @@ async def test_running_out_of_descriptors_is_not_a_failure_of_apideck(
     assert len(apideck.requests) == 1
     assert metrics == {
         'breaker_state{application="default"}': 0,
-        'requests_total{application="default",outcome="OutOfDescriptors"}': 5,
-        'requests_total{application="default",outcome="Minted"}': 1,
+        sessions_requested("OutOfDescriptors"): 5,
+        sessions_requested("Minted"): 1,
         'retries_total{application="default"}': 0,
     }
     assert 'vault_bff_out_of_file_descriptors_total{connection="apideck"} 5.0' in page
@@ -91,6 +91,7 @@ async def test_more_callers_than_descriptors_are_served_in_turn(
     assert 'vault_bff_out_of_file_descriptors_total{connection="client"} 0.0' not in metrics
     events = [json.loads(line) for line in out.splitlines()]
     [reduced] = [event for event in events if event["event"] == "max_in_flight_reduced"]
-    assert (reduced["setting"], reduced["effective"]) == (1000, 16)
+    assert (reduced["setting"], reduced["effective"]) == (1000, 14)
+    assert (reduced["connections_setting"], reduced["connections_effective"]) == (100, 1)
     assert reduced["open_files_limit"] == OPEN_FILES
     assert "connections_not_accepted" in {event["event"] for event in events}

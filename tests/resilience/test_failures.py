@@ -8,7 +8,7 @@ from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
 from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly
+from tests.support.measured import counted, promptly, sessions_requested
 from tests.support.service import running, settings_for, settings_with_application
 
 SOON = 5.0
@@ -44,8 +44,8 @@ async def test_a_temporary_failure_does_not_fail_the_request(
     assert len(apideck.minted) == 1
     assert len(apideck.requests) == 2
     assert await counted(service) == {
-        f'requests_total{{application="default",outcome="{outcome}"}}': 1,
-        'requests_total{application="default",outcome="Minted"}': 1,
+        sessions_requested(outcome): 1,
+        sessions_requested("Minted"): 1,
         'retries_total{application="default"}': 1,
     }
 
@@ -78,7 +78,7 @@ async def test_other_failures_are_not_retried(
     assert problem(response) == expected
     assert len(apideck.requests) == 1
     assert await counted(service) == {
-        f'requests_total{{application="default",outcome="{outcome}"}}': 1,
+        sessions_requested(outcome): 1,
         'retries_total{application="default"}': 0,
     }
 

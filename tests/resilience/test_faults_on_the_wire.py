@@ -13,7 +13,7 @@ from tests.support import fault_proxy
 from tests.support.behind import SOON, asked, behind
 from tests.support.fault_proxy import Fault, FaultProxy, after_one_success
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly
+from tests.support.measured import counted, promptly, sessions_requested
 from tests.support.service import running, settings_for
 
 DOWN = (503, "apideck-unavailable")
@@ -104,8 +104,8 @@ async def test_a_temporary_fault(
     assert response.status_code == 201
     assert proxy.connections == 2
     assert await counted(service) == {
-        f'requests_total{{application="default",outcome="{row.outcome}"}}': 1,
-        'requests_total{application="default",outcome="Minted"}': 1,
+        sessions_requested(row.outcome): 1,
+        sessions_requested("Minted"): 1,
         'retries_total{application="default"}': 1,
     }
 
@@ -142,7 +142,7 @@ async def test_a_broken_idle_connection_does_not_fail_a_request(
     assert len(apideck.minted) == 2
     failed = asked(1, outcome) if outcome else {}
     assert await counted(service) == failed | {
-        'requests_total{application="default",outcome="Minted"}': 2,
+        sessions_requested("Minted"): 2,
         'retries_total{application="default"}': 1 if outcome else 0,
     }
 
@@ -199,7 +199,7 @@ async def test_many_callers_all_get_a_response_in_time_when_apideck_does_not_res
     assert SLOW in first <= {SLOW, DOWN}
     assert second == {DOWN}
     assert proxy.requests == before <= 100 * 1.1 + 10
-    assert metrics['requests_total{application="default",outcome="Timeout"}'] == before
+    assert metrics[sessions_requested("Timeout")] == before
     assert metrics['retries_total{application="default"}'] <= 100 * 0.1 + 10
     assert metrics['not_asked_total{application="default"}'] >= 50
     assert metrics['breaker_state{application="default"}'] == 2

@@ -26,7 +26,7 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly
+from tests.support.measured import counted, promptly, sessions_requested
 from tests.support.service import running, settings_for
 
 DEADLINE_SECONDS = 60
@@ -191,7 +191,7 @@ async def test_a_permanent_429_takes_three_attempts(
     assert len(apideck.requests) == 3
     assert apideck.minted == []
     assert metrics == {
-        'requests_total{application="default",outcome="RateLimited"}': 3,
+        sessions_requested("RateLimited"): 3,
         'retries_total{application="default"}': 2,
     }
     shortest, jitter = (0, 0.2) if header is None else (float(header), 2 * JITTER_SECONDS)

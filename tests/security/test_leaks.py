@@ -153,6 +153,7 @@ def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
     headers, body = ask["service"]
     responses.append(client.post("/vault-session", headers=headers, json=body))
     responses += failing_others(client, world)
+    responses += reading_connections(client, world)
     paths = (
         "/livez",
         "/readyz",
@@ -165,6 +166,43 @@ def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
     world.apideck.fail(Broken("hang"))
     with pytest.raises(httpx.ReadTimeout):
         client.post("/vault-session", headers=signed, timeout=0.1)
+    return responses
+
+
+def reading_connections(client: httpx.Client, world: Planted) -> list[httpx.Response]:
+    """Read connections with a credential in every field that can hold one, and let that fail."""
+    ask = world.callers()
+    signed, service = ask["signed token"][0], ask["service"][0]
+    page = {"origin": ORIGIN, "cookie": ask["application"][0]["cookie"]}
+    one = "/vault-connections/accounting/xero"
+    responses = []
+    for headers, query in ((signed, {}), (page, {}), (service, {"consumer_id": "acme"})):
+        listed = client.get("/vault-connections", headers=headers, params=query)
+        assert listed.status_code == 200, listed.text
+        consumer = world.apideck.requests[-1].header("x-apideck-consumer-id") or ""
+        world.apideck.connect("app", consumer, "accounting", "xero")
+        world.apideck.state.planted = world.canaries.credential
+        found = client.get(one, headers=headers, params=query)
+        again = client.get("/vault-connections", headers=headers, params=query)
+        assert (found.json()["state"], again.status_code) == ("callable", 200)
+        responses += [listed, found, again]
+    words = world.canaries.words
+    for fault in failures(world.canaries):
+        world.apideck.fail_connections(fault)
+        responses += [client.get(path, headers=signed) for path in ("/vault-connections", one)]
+    world.apideck.reset()
+    world.respond_with_it()
+    malformed_requests: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
+        ("/vault-connections", {"consumer_id": words}, signed),
+        ("/vault-connections", {"unified_api": words}, signed),
+        ("/vault-connections", {"unknown": words}, signed),
+        (f"/vault-connections/accounting/{words}", {}, signed),
+        ("/vault-connections", {}, bearer(world.canaries.bad_token)),
+        ("/vault-connections", {}, {**page, "origin": f"https://{words}.example"}),
+    )
+    for path, params, headers in malformed_requests:
+        responses.append(client.get(path, params=params, headers=headers))
+        assert responses[-1].status_code in {401, 403, 422}, responses[-1].text
     return responses
 
 

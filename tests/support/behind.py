@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.support.measured import sessions_requested
+
 ATTEMPT_SECONDS = 1.0
 DEADLINE_SECONDS = 5.0
 SOON = DEADLINE_SECONDS + 2.0
@@ -29,6 +31,6 @@ def behind(url: str, **more: Any) -> dict[str, Any]:
 def asked(attempts: int, outcome: str) -> dict[str, float]:
     """Return the metrics after one call whose attempts all had this outcome."""
     return {
-        f'requests_total{{application="default",outcome="{outcome}"}}': attempts,
+        sessions_requested(outcome): attempts,
         'retries_total{application="default"}': attempts - 1,
     }

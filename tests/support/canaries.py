@@ -29,6 +29,8 @@ class Canaries:
     cookie: str = _planted("COOKIE")
     name: str = _planted("Näme")
     email: str = _planted("MAIL")
+    credential: str = _planted("CREDENTIAL")
+    """A credential of a connected system, which Apideck returns with the connection."""
     words: str = _planted("WORDS")
     """What a caller sends in unexpected fields."""
 

@@ -17,6 +17,12 @@ def promptly(seconds: float) -> Iterator[None]:
     assert time.monotonic() - started < seconds
 
 
+def sessions_requested(outcome: str) -> str:
+    """Return the sample that counts requests for a session with this outcome, as `counted` does."""
+    labels = f'application="default",operation="create_session",outcome="{outcome}"'
+    return f"requests_total{{{labels}}}"
+
+
 async def counted(service: httpx.AsyncClient, *names: str) -> dict[str, float]:
     """Return what the metrics say of Apideck, by sample.
 

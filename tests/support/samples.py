@@ -1,4 +1,4 @@
-"""The code samples of docs/frontend.md, built as a frontend would build them."""
+"""The code samples of the guides; those for frontends, built as a frontend would build them."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from tests.support.browser import PACKAGES
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "frontend.md"
+BACKEND = ROOT / "docs" / "backend.md"
 MODULE = ROOT / "deploy" / "local" / "demo" / "static" / "vault-session.js"
 
 
@@ -27,12 +28,12 @@ class Sample:
         return f"{self.heading}, {self.language}"
 
 
-def samples() -> list[Sample]:
-    """Return all fenced blocks of the page, in order."""
+def samples(page: Path = PAGE) -> list[Sample]:
+    """Return all fenced blocks of a page, in order."""
     found, heading = [], ""
     parts = re.finditer(
         r"^## (?P<heading>[^\n]+)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$",
-        PAGE.read_text(),
+        page.read_text(),
         re.MULTILINE | re.DOTALL,
     )
     for part in parts:
@@ -46,6 +47,13 @@ def samples() -> list[Sample]:
 def sample(heading: str, language: str, number: int = 0) -> Sample:
     """Return the block with this heading and language, and this number among those."""
     matching = [one for one in samples() if (one.heading, one.language) == (heading, language)]
+    return matching[number]
+
+
+def backend_sample(heading: str, language: str, number: int = 0) -> Sample:
+    """Return a block of docs/backend.md, as `sample` does."""
+    blocks = samples(BACKEND)
+    matching = [one for one in blocks if (one.heading, one.language) == (heading, language)]
     return matching[number]
 
 

@@ -1,4 +1,4 @@
-"""`python -m demo --port 8003`: serves the pages of the demo and their data."""
+"""`python -m demo --port 8003`: serves the pages of the demo."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from demo.connections import Connections
+from demo.events import Events
 from demo.headers import PageHeadersMiddleware
 from emulators.running import run
 from emulators.serving import serve
@@ -29,11 +29,10 @@ class Demo:
             "issuer": os.environ.get("ISSUER_URL", "http://127.0.0.1:8002"),
             "apideck": os.environ.get("APIDECK_URL", "http://127.0.0.1:8001"),
         }
-        connections = Connections(self._urls["issuer"], self._urls["apideck"])
         self.app = Starlette(
             routes=[
                 Route("/config.json", self._config),
-                Route("/connections", connections.respond),
+                *Events().routes(),
                 Mount("/", StaticFiles(directory=PAGES, html=True)),
             ],
             middleware=[Middleware(PageHeadersMiddleware, connect_to=tuple(self._urls.values()))],

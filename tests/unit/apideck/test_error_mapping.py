@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from app.apideck.error_mapping import (
+    NotFound,
     circuit_open,
     error_of,
     invalid_response,
@@ -20,6 +21,7 @@ from app.errors import (
     ApideckRateLimitedError,
     ApideckRejectedRequestError,
     ApideckUnavailableError,
+    ConnectionNotFoundError,
 )
 
 
@@ -152,3 +154,21 @@ def test_the_fields_that_apideck_names_are_kept() -> None:
     assert isinstance(unnamed, ApideckRejectedRequestError)
     assert named.fields == {"/theme/logo"}
     assert unnamed.fields == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("not_found", "body", "error"),
+    [
+        ("none", b'{"type_name": "EntityNotFoundError"}', ApideckMisconfiguredError),
+        ("named", b'{"type_name": "EntityNotFoundError"}', ConnectionNotFoundError),
+        ("named", b'{"type_name": "RouteNotFoundError"}', ApideckMisconfiguredError),
+        ("named", b"<html>", ApideckMisconfiguredError),
+        ("all", b"<html>", ConnectionNotFoundError),
+    ],
+)
+def test_a_404_means_what_the_operation_says(
+    not_found: NotFound, body: bytes, error: type[ApideckError]
+) -> None:
+    """A missing connection is not a fault of the operator, and a wrong base URL is."""
+    assert type(error_of(404, {}, body, not_found)) is error
+    assert type(error_of(400, {}, body, not_found)) is ApideckRejectedRequestError

@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import ForbiddenOriginError
-from app.identity.csrf import check_page
+from app.identity.csrf import check_page, check_reading_page
 
 ORIGINS = ["https://app.example", "https://other.example"]
 GOOD = {
@@ -90,3 +90,44 @@ def test_a_checked_header_occurs_once(name: str) -> None:
 def test_other_headers_may_occur_twice() -> None:
     """They are not checked."""
     check(("accept", "a"), ("accept", "b"), ("x-other", "1"), ("x-other", "1"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://app.example"},
+        {"origin": "https://other.example", "sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-origin"},
+    ],
+)
+def test_an_allowed_page_reads_without_a_header_of_its_own(headers: dict[str, str]) -> None:
+    """A listed Origin is enough; without Origin, Sec-Fetch-Site must be same-origin."""
+    check_reading_page([(k.encode(), v.encode()) for k, v in headers.items()], ORIGINS)
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ([], "neither Origin nor Sec-Fetch-Site names an allowed page"),
+        (
+            [(b"sec-fetch-site", b"same-site")],
+            "neither Origin nor Sec-Fetch-Site names an allowed page",
+        ),
+        ([(b"sec-fetch-site", b"none")], "neither Origin nor Sec-Fetch-Site names an allowed page"),
+        ([(b"origin", b"null")], "its Origin is not in CORS__ALLOW_ORIGINS"),
+        (
+            [(b"origin", b"https://evil.example"), (b"sec-fetch-site", b"same-origin")],
+            "its Origin is not in CORS__ALLOW_ORIGINS",
+        ),
+        (
+            [(b"origin", b"https://app.example"), (b"origin", b"https://evil.example")],
+            "the header origin occurs twice",
+        ),
+    ],
+)
+def test_no_other_page_reads(headers: list[tuple[bytes, bytes]], why: str) -> None:
+    """The reason says which check failed."""
+    with pytest.raises(ForbiddenOriginError) as caught:
+        check_reading_page(headers, ORIGINS)
+
+    assert caught.value.reason == f"possible request forgery: {why}"

@@ -21,4 +21,22 @@ def test_every_admitted_request_has_two_descriptors(
     """One for the connection of its client, one for the connection to Apideck."""
     budget = descriptor_budget(open_files_limit, max_in_flight)
 
+    assert (budget.in_flight, budget.connections) == ((in_flight,), connections)
+
+
+@pytest.mark.parametrize(
+    ("open_files_limit", "in_flight", "connections"),
+    [
+        (64, (14, 1), 17),
+        (1024, (450, 45), 497),
+        (1_048_576, (1000, 100), 1_047_444),
+        (10, (1, 1), 1),
+    ],
+)
+def test_every_kind_of_request_is_reduced_in_proportion(
+    open_files_limit: int, in_flight: tuple[int, int], connections: int
+) -> None:
+    """Requests of one kind never need the descriptors of another."""
+    budget = descriptor_budget(open_files_limit, 1000, 100)
+
     assert (budget.in_flight, budget.connections) == (in_flight, connections)

@@ -178,7 +178,7 @@ async def test_requests_are_rejected_while_the_store_fails_closed() -> None:
         await scene.rates.admit(ADA)
 
     error = raised.value
-    assert error.detail == "No sessions can be created at the moment. Try again shortly."
+    assert error.detail == "The service cannot respond at the moment. Try again shortly."
     assert error.reason == "the rate limit store has failed: redis:6379: ReadOnlyError"
     assert error.retry_after == 1
     assert [one["requests"] for one in logs] == ["are refused"]
@@ -191,6 +191,52 @@ def test_a_rejection_has_a_time_to_retry_and_the_name_of_the_limit() -> None:
     total = QuotaStatus(Limit("total", "all", Rate(60, 60)), until_full=60)
     error = refusal(RateLimitDecision(admitted=False, statuses=(total, user)))
 
-    assert error.detail == "Too many sessions were requested. Try again later."
+    assert error.detail == "Too many requests were sent. Try again later."
     assert error.reason == "exceeds the user limit"
     assert error.retry_after == 1200
+
+
+async def test_requests_for_connections_are_counted_apart() -> None:
+    """They have limits and keys of their own, so that neither uses up the other's quota."""
+    scene = Scene(per_user="1/minute", total="9/minute")
+    connections = LimitSettings().connections.model_copy(update={"total": "7/day"})
+    settings = LimitSettings(per_user="1/minute", total="9/minute", connections=connections)
+    scene.rates = RateLimits(settings, scene.store, scene.metrics)
+
+    await scene.rates.admit(ADA)
+    decision = await scene.rates.admit(ADA, "connections")
+    consumer = await scene.rates.admit_consumer("default", "acme")
+
+    assert decision.admitted
+    assert [(one.limit.policy, one.limit.rate) for one in decision.statuses] == [
+        ("connections-user", Rate(60, 60)),
+        ("connections-total", Rate(7, 86_400)),
+    ]
+    assert [(one.limit.policy, one.limit.rate) for one in consumer.statuses] == [
+        ("connections-consumer", Rate(120, 60))
+    ]
+    keys = [one.key for limits in scene.store.requests for one in limits]
+    assert len(set(keys)) == 5
+    assert "acme" not in str(keys)
+
+
+async def test_consumers_are_counted_by_unify_app() -> None:
+    """The same id at another Unify app is another consumer."""
+    scene = Scene()
+
+    await scene.rates.admit_consumer("default", "acme")
+    await scene.rates.admit_consumer("eu", "acme")
+    await scene.rates.admit_consumer("default", "globex")
+
+    assert len({limits[0].key for limits in scene.store.requests}) == 3
+
+
+async def test_an_unlimited_consumer_is_not_counted() -> None:
+    """The store is not called."""
+    scene = Scene()
+    unlimited = {"connections": {"per_consumer": "unlimited"}}
+    settings = LimitSettings.model_validate(unlimited)
+    scene.rates = RateLimits(settings, scene.store, scene.metrics)
+
+    assert await scene.rates.admit_consumer("default", "acme") == ADMITTED
+    assert scene.store.requests == []

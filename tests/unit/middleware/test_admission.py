@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import OverloadedError, ShuttingDownError
 from app.limits.admission import AdmissionQueue, rejection_errors
-from app.middleware.admission import AdmissionMiddleware, RejectionMiddleware
+from app.middleware.admission import AdmissionMiddleware, LimitedRoutes, RejectionMiddleware
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 from app.state import DISCONNECTED, RequestContext, Shutdown, request_context, set_request_context
@@ -85,11 +85,15 @@ class Service:
         self.metrics = Metrics()
         self._tasks: list[asyncio.Task[None]] = []
         self._middleware = AdmissionMiddleware(
-            RejectionMiddleware(
-                self._application, errors=rejection_errors(limits), respond=respond
-            ),
-            queue=AdmissionQueue(limits, self.metrics),
-            routes=[self.limited],
+            RejectionMiddleware(self._application, respond=respond),
+            limited=[
+                LimitedRoutes(
+                    AdmissionQueue(limits, self.metrics),
+                    [self.limited],
+                    "vault_session",
+                    rejection_errors(limits),
+                )
+            ],
         )
 
     async def accept(self, client: Client) -> asyncio.Task[None]:

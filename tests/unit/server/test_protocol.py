@@ -123,7 +123,7 @@ class Connection:
             server_state=ServerState(),
             app_state={},
             seconds=SECONDS,
-            max_body_bytes=MAX_BODY_BYTES,
+            max_body_bytes=lambda _: MAX_BODY_BYTES,
             rejections={400: rejection, 408: rejection, 431: rejection},
             shutdown=self.shutdown,
         )
@@ -339,6 +339,17 @@ async def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_long() -> Non
     connection.sends(b"a" * 90, b"a" * 9000)
 
     assert len(connection.protocol.cycle.body) == MAX_BODY_BYTES + 1
+
+
+async def test_how_much_of_a_body_is_kept_depends_on_the_path() -> None:
+    """The query does not count, and the next request on the connection has its own limit."""
+    connection = Connection()
+    connection.protocol._max_body_bytes_at = {"/": 5, "/long": 50}.__getitem__
+    long = CHUNKED.replace(b"POST / ", b"POST /%6cong?x=/ ")
+    connection.sends(long, b"64\r\n" + b"x" * 100 + b"\r\n")
+    assert len(connection.protocol.cycle.body) == 51
+    connection.sends(b"0\r\n\r\n", CHUNKED, b"64\r\n" + b"x" * 100 + b"\r\n")
+    assert len(connection.protocol.cycle.body) == 6
 
 
 async def test_trailers_are_discarded() -> None:

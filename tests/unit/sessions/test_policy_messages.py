@@ -75,7 +75,7 @@ CASES: list[tuple[Caller, dict[str, Any], str, str, str]] = [
     (
         ROBOT,
         {"consumer_id": "globex"},
-        "This service may not create sessions for this consumer.",
+        "This service may not act for this consumer.",
         "/consumer_id",
         "Outside the grant of this service.",
     ),

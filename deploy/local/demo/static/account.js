@@ -37,9 +37,18 @@ export function signedIn() {
   return people.find((person) => person.id === chosen);
 }
 
-/** Returns the URL of Vault BFF and the access token, as options for `vault-session.js`. */
-export async function vaultAccess() {
-  const url = `${urls.service}/vault-session`;
+/** Returns the URL for sessions and the access token, as options for `vault-session.js`. */
+export function vaultAccess() {
+  return access("vault-session");
+}
+
+/** Returns the URL for connections and the access token, likewise. */
+export function connectionsAccess() {
+  return access("vault-connections");
+}
+
+async function access(path) {
+  const url = `${urls.service}/${path}`;
   return signedIn() ? { url, token: await accessToken() } : { url };
 }
 

@@ -23,26 +23,31 @@ if (failed) {
   show("bad", `${name} was not connected`, "Nothing has changed. You can try again.");
   showReport();
 } else if (nameOf(connected)) {
-  showIfConnected(connected);
+  showState(connected);
 }
 
 // Remove the query from the address bar, the history and the Referer.
 history.replaceState(null, "", location.pathname);
 
-/** Shows that the connector is connected, if our server confirms it. */
-async function showIfConnected(serviceId) {
+/** Shows whether the connector is connected, as the service reports it. */
+async function showState(serviceId) {
+  const name = nameOf(serviceId);
+  show("busy", `Checking ${name}…`, "This takes a moment.");
   try {
     await loadAccount();
     const stateOf = await readConnections();
-    if (!GROUPS.some((group) => stateOf(group.unified_api, serviceId) === "connected")) return;
-    show("good", `${nameOf(serviceId)} is connected`, "Fieldnotes starts to sync in a moment.");
+    if (GROUPS.some((group) => stateOf(group.unified_api, serviceId) === "connected")) {
+      show("good", `${name} is connected`, "Fieldnotes starts to sync in a moment.");
+    } else {
+      show("bad", `${name} is not connected`, "Nothing has changed. You can try again.");
+    }
   } catch {
-    // The page keeps saying "Welcome back"; the settings page shows the error.
+    show("bad", `${name} could not be checked`, "Your integrations show its state in a moment.");
   }
 }
 
 function show(kind, headline, next) {
-  document.querySelector("#sign").classList.add(kind);
+  document.querySelector("#sign").className = `sign ${kind}`;
   document.querySelector("#outcome").textContent = headline;
   document.querySelector("#next").textContent = next;
   document.title = `${headline} · Fieldnotes`;

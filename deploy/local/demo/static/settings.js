@@ -112,6 +112,8 @@ async function start() {
 }
 
 manage.addEventListener("click", () => go(manage, "your integrations", {}));
+// The demo's server sends a message when Apideck reports that a connection has changed.
+new EventSource("/changes").addEventListener("message", refresh);
 // After the Back button, browsers may restore the page as it was before the visit to the Vault.
 addEventListener("pageshow", (event) => event.persisted && refreshAgain());
 start();

@@ -81,3 +81,92 @@ export function createVaultSession(options?: VaultSessionOptions): Promise<Vault
  * @throws {VaultSessionError}
  */
 export function openVault(options?: VaultSessionOptions): Promise<void>;
+
+/** Options. Set either `token`, or `credentials` for the session cookie of your web application. */
+export interface ConnectionsOptions {
+  /** The URL of the endpoint; the default is `/vault-connections`. */
+  url?: string;
+  /** The user's access token. Without one, and without `credentials`, the response is a 401. */
+  token?: string | null;
+  /** Sends cookies instead of a token. */
+  credentials?: "include" | "same-origin";
+}
+
+/** Options of a list, which has every connector unless they restrict it. */
+export interface ListConnectionsOptions extends ConnectionsOptions {
+  /** The only unified API to list, such as `accounting`. */
+  unifiedApi?: string;
+  /** Whether to list what is connected, or what is not; absent lists both. */
+  configured?: boolean;
+}
+
+/**
+ * A connector, and whether the user's organization has connected it. A field that Apideck did not
+ * send is absent. Apideck may add values: treat one that you do not know as "not usable".
+ */
+export interface VaultConnection {
+  /** The unified API, such as `accounting`. */
+  unified_api: string;
+  /** The connector, such as `quickbooks`. */
+  service_id: string;
+  /** Apideck's id of the connection. */
+  id?: string;
+  /** The connector's name. */
+  name?: string;
+  /** The connector in a sentence. */
+  tag_line?: string;
+  /** The connector's website. */
+  website?: string;
+  /** URL of a small picture. */
+  icon?: string;
+  /** URL of a large picture. */
+  logo?: string;
+  /** Only a connection that is `callable` can be used. */
+  state?: "available" | "added" | "authorized" | "callable" | "invalid" | (string & {});
+  /** Whether the operator has set up the connector. */
+  integration_state?: "disabled" | "needs_configuration" | "configured" | (string & {});
+  /** What is wrong with the connection; `ok` if nothing is. */
+  health?:
+    | "ok"
+    | "pending_refresh"
+    | "needs_auth"
+    | "pending_confirmation"
+    | "needs_consent"
+    | "revoked"
+    | "missing_settings"
+    | "degraded"
+    | (string & {});
+  /** How the connector authorizes. */
+  auth_type?: string;
+  /** Whether Apideck offers the connector: `live`, `upcoming` or `requested`. */
+  status?: string;
+  /** Whether the connection is switched on. */
+  enabled?: boolean;
+  /** Whether the customer has consented to the use of their data. */
+  consent_state?: string;
+  /** When the connection was created, in milliseconds since 1970. */
+  created_at?: number;
+  /** When the connection was last changed, in milliseconds since 1970. */
+  updated_at?: number;
+}
+
+/**
+ * Lists the connectors on offer, and which of them the user's organization has connected.
+ *
+ * Each call costs the operator a request to Apideck: call it when a page opens or the user returns,
+ * and do not poll. A second call with the same options gets the promise of the pending one.
+ *
+ * @throws {VaultSessionError}
+ */
+export function listConnections(options?: ListConnectionsOptions): Promise<VaultConnection[]>;
+
+/**
+ * Returns one connector, and whether the user's organization has connected it.
+ *
+ * @throws {VaultSessionError} Its type is `connection-not-found` if there is no such connector.
+ */
+export function getConnection(
+  unifiedApi: string,
+  serviceId: string,
+  options?: ConnectionsOptions,
+): Promise<VaultConnection>;

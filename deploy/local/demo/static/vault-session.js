@@ -19,29 +19,46 @@ export async function openVault(options) {
 }
 
 export function createVaultSession(options = {}) {
-  const key = JSON.stringify(options); // a second click gets the promise of the first
-  return (pending[key] ??= send(options).finally(() => delete pending[key]));
+  const { url = "/vault-session", request = {}, csrfHeader = "X-Vault-Session" } = options;
+  const headers = { "Content-Type": "application/json" };
+  if (options.credentials) headers[csrfHeader] = "1";
+  const init = { method: "POST", headers, body: JSON.stringify(request) };
+  return share(options, url, init, (body) => body.redirect_url && body);
 }
 
-async function send(options, canRetry = true) {
-  const { url = "/vault-session", token, credentials = "omit", request = {} } = options;
-  const headers = { "Content-Type": "application/json" };
-  if (credentials !== "omit") headers[options.csrfHeader ?? "X-Vault-Session"] = "1";
-  else if (token) headers.Authorization = `Bearer ${token}`;
-  const response = await fetch(url, {
-    method: "POST",
-    credentials,
-    headers,
-    body: JSON.stringify(request),
-    signal: AbortSignal.timeout(30_000),
-  }).catch(rethrow);
+export function listConnections(options = {}) {
+  const { url = "/vault-connections", unifiedApi, configured } = options;
+  const query = new URLSearchParams();
+  if (unifiedApi !== undefined) query.set("unified_api", unifiedApi);
+  if (configured !== undefined) query.set("configured", configured);
+  return share(options, query.size ? `${url}?${query}` : url, {}, (body) => body.connections);
+}
+
+export function getConnection(unifiedApi, serviceId, options = {}) {
+  const { url = "/vault-connections" } = options;
+  const path = [unifiedApi, serviceId].map(encodeURIComponent).join("/");
+  return share(options, `${url}/${path}`, {}, (body) => body.service_id && body);
+}
+
+function share(options, url, init, result) {
+  const key = JSON.stringify([options, url]); // a second click gets the promise of the first
+  return (pending[key] ??= send(options, url, init, result).finally(() => delete pending[key]));
+}
+
+async function send(options, url, init, result, canRetry = true) {
+  const { token, credentials = "omit" } = options;
+  const headers = { ...init.headers };
+  if (credentials === "omit" && token) headers.Authorization = `Bearer ${token}`;
+  const signal = AbortSignal.timeout(30_000);
+  const response = await fetch(url, { ...init, credentials, headers, signal }).catch(rethrow);
   const body = (await response.json().catch(rethrow)) ?? {};
-  if (response.ok && body.redirect_url) return body;
+  const found = response.ok && result(body);
+  if (found) return found;
 
   const retryAfter = parseInt(response.headers.get("Retry-After")) || undefined;
   if (canRetry && retryAfter <= 5) {
     await new Promise((resolve) => setTimeout(resolve, retryAfter * 1000));
-    return send(options, false);
+    return send(options, url, init, result, false);
   }
   throw new VaultSessionError(body, { status: response.status, retryAfter });
 }

@@ -12,8 +12,9 @@ _LABELS = {"fail": "Simulate an error"}
 
 def card(visit: Visit, api: str, service: str, *, heading: str = "h3") -> Markup:
     """Return the card of a connector."""
-    enabled = visit.consumer.connections.get((api, service))
-    state = {None: "Not connected", True: "Connected", False: "Disabled"}[enabled]
+    connected = visit.consumer.connected(api, service)
+    enabled = connected is not None and connected.enabled
+    state = "Connected" if enabled else "Disabled" if connected else "Not connected"
     name = service_name(api, service)
     return render(
         "card.html",

@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from emulators.apideck.connected import Connected
 from emulators.apideck.connections import Connections
 from emulators.apideck.control import Control
+from emulators.apideck.deliveries import Deliveries
 from emulators.apideck.faults import Fault
+from emulators.apideck.faulty import not_found
 from emulators.apideck.protocol import Transports, protocol_with
 from emulators.apideck.request_id import RequestIdMiddleware
-from emulators.apideck.sessions import Sessions, not_found
+from emulators.apideck.sessions import Sessions
 from emulators.apideck.state import Consumer, MintedSession, SeenRequest, State
 from emulators.apideck.tokens import Tokens
 from emulators.apideck.vault import Vault
@@ -37,6 +40,7 @@ class ApideckEmulator:
     Attributes:
         accepted: the accepted Authorization headers.
         vault_origin: the origin of the Vault's pages.
+        deliveries: the webhook and its deliveries; the first of the API keys signs them.
         state: recorded requests, created sessions and consumers.
     """
 
@@ -48,7 +52,9 @@ class ApideckEmulator:
         token_secret: bytes | None = None,
         vault_origin: str | None = None,
     ) -> None:
-        self.accepted = {f"Bearer {key}" for key in api_keys}
+        keys = tuple(api_keys)
+        self.accepted = {f"Bearer {key}" for key in keys}
+        self.deliveries = Deliveries(keys[0], clock)
         self._fixed_origin = vault_origin
         self.vault_origin = vault_origin or "http://127.0.0.1:8001"
         self.state = State()
@@ -57,8 +63,9 @@ class ApideckEmulator:
         self.app = Starlette(
             routes=[
                 Route("/vault/sessions", self._recorded(Sessions(self).create), methods=["POST"]),
-                *Connections(self.state, self.tokens, self.accepted).routes(),
-                *Vault(self.state, self.tokens).routes(),
+                *Connections(self).routes(self._recorded),
+                *Vault(self.state, self.tokens, self.deliveries).routes(),
+                *self.deliveries.routes(),
                 *Control(self.state).routes(),
                 # Requests to unknown paths are recorded, too.
                 Route("/{path:path}", self._recorded(not_found), methods=_METHODS),
@@ -94,6 +101,16 @@ class ApideckEmulator:
         """Make the next requests for a session fail; with `times=None` until a reset."""
         self.state.fail(fault, times)
 
+    def fail_connections(self, fault: Fault | None) -> None:
+        """Make requests for connections fail until a reset, and those for sessions succeed."""
+        self.state.fail_connections(fault)
+
+    def connect(self, app_id: str, consumer_id: str, api: str, service: str) -> Connected:
+        """Connect a connector for a consumer, as a person would in the Vault; return it."""
+        consumer = self.state.consumer(app_id, consumer_id)
+        consumer.change(api, service, "connect")
+        return consumer.connections[api, service]
+
     def protect_redirects(self, registered: Iterable[str]) -> None:
         """Reject unregistered redirect URIs, like an account with redirect protection."""
         self.state.registered_redirects = frozenset(registered)
@@ -103,8 +120,9 @@ class ApideckEmulator:
         self.state.registered_redirects = None
 
     def reset(self) -> None:
-        """Remove all requests, sessions, consumers and faults."""
+        """Remove all requests, sessions, consumers, faults and the webhook."""
         self.state.reset()
+        self.deliveries.reset()
 
     @contextlib.contextmanager
     def serve(self, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[str]:
@@ -120,7 +138,9 @@ class ApideckEmulator:
         async def recorded(request: Request) -> Response:
             headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in request.headers.raw]
             body = await request.body()
-            seen = SeenRequest(request.method, request.url.path, tuple(headers), body)
+            seen = SeenRequest(
+                request.method, request.url.path, tuple(headers), body, request.url.query
+            )
             self.state.requests.append(seen)
             return await endpoint(request)
 

@@ -62,7 +62,7 @@ def home(visit: Visit) -> Markup:
 
 def connector(visit: Visit, api: str, service: str) -> Markup:
     """Return the content of a connector's page."""
-    connected = (api, service) in visit.consumer.connections
+    connected = visit.consumer.connected(api, service) is not None
     guide = not connected and not visit.setting("hide_guides")
     resources = connected and not visit.setting("hide_resource_settings")
     name = service_name(api, service)
@@ -86,7 +86,7 @@ def _group(visit: Visit, api: str) -> Markup:
 
 def _suggestions(visit: Visit, apis: list[str]) -> Markup:
     offered = [(api, service) for api in apis for service in CATALOGUE.get(api, ())]
-    new = [one for one in offered if one not in visit.consumer.connections][:3]
+    new = [one for one in offered if visit.consumer.connected(*one) is None][:3]
     names = ", ".join(service_name(*one) for one in new)
     return fill(_SUGGESTIONS, names=names) if new else NOTHING
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulators.apideck.connected import PLANTED, Connected
 from emulators.apideck.faults import Broken, Fault
 
 
@@ -17,6 +18,7 @@ class SeenRequest:
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    query: str = ""
 
     @property
     def json(self) -> Any:
@@ -46,13 +48,25 @@ class Consumer:
 
     Attributes:
         metadata: the consumer's metadata, merged from all sessions.
-        connections: whether each connection is enabled, by (unified API, service).
+        connections: what the consumer has connected, by (unified API, service).
         events: the log of the Vault's pages, as (service, text).
     """
 
     metadata: dict[str, Any] = field(default_factory=dict)
-    connections: dict[tuple[str, str], bool] = field(default_factory=dict)
+    connections: dict[tuple[str, str], Connected] = field(default_factory=dict)
     events: list[tuple[str, str]] = field(default_factory=list)
+
+    def connected(self, api: str, service: str) -> Connected | None:
+        """Return a connection that is usable or disabled; None for any other."""
+        found = self.connections.get((api, service))
+        return found if found is not None and found.state == "callable" else None
+
+    def change(self, api: str, service: str, action: str) -> None:
+        """Carry out an action of the Vault's pages."""
+        if action == "delete":
+            self.connections.pop((api, service), None)
+        else:
+            self.connections.setdefault((api, service), Connected()).change(action)
 
 
 class State:
@@ -75,6 +89,8 @@ class State:
             self._refusals = 0
             self._faults: deque[Fault] = deque()
             self._lasting: Fault | None = None
+            self._connections_fault: Fault | None = None
+            self.planted = PLANTED
 
     def consumer(self, app_id: str, consumer_id: str) -> Consumer:
         """Return a consumer, and create it if necessary."""
@@ -92,6 +108,19 @@ class State:
                 self._lasting = fault
             else:
                 self._faults.extend([fault] * times)
+
+    def known_consumer(self, app_id: str, consumer_id: str) -> Consumer | None:
+        """Return a consumer; None for one that has never had a session."""
+        with self._lock:
+            return self.consumers.get((app_id, consumer_id))
+
+    def fail_connections(self, fault: Fault | None) -> None:
+        """Make requests for connections fail until a reset, and those for sessions succeed."""
+        self._connections_fault = fault
+
+    def connections_fault(self) -> Fault | None:
+        """Return the fault of a request for connections, or None."""
+        return self._connections_fault
 
     def next_fault(self) -> Fault | None:
         """Return the fault of the current request, or None."""

@@ -11,6 +11,8 @@ from starlette.staticfiles import StaticFiles
 
 from emulators.apideck import rendering
 from emulators.apideck.catalogue import service_name
+from emulators.apideck.connected import described
+from emulators.apideck.deliveries import Deliveries
 from emulators.apideck.markup import PAGES, Markup, origin, render
 from emulators.apideck.state import State
 from emulators.apideck.tokens import Tokens
@@ -41,9 +43,10 @@ _DONE = {
 class Vault:
     """The pages."""
 
-    def __init__(self, state: State, tokens: Tokens) -> None:
+    def __init__(self, state: State, tokens: Tokens, deliveries: Deliveries) -> None:
         self._state = state
         self._tokens = tokens
+        self._deliveries = deliveries
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the pages."""
@@ -76,6 +79,14 @@ class Vault:
         if action == "fail" and visit.back:
             return _see_other(_with(visit.back, _failure(service)))
         _carry_out(visit, (api, service), action)
+        self._deliveries.connection_changed(
+            visit.claims["application_id"],
+            visit.claims["consumer_id"],
+            described(
+                api, service, visit.consumer.connections.get((api, service)), self._state.planted
+            ),
+            action,
+        )
         succeeded = action in {"connect", "reauthorize"}
         if succeeded and visit.back and visit.setting("auto_redirect"):
             return _see_other(_with(visit.back, {"authorizedConnection": service}))
@@ -96,12 +107,8 @@ def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
     The setting `allow_actions` is ignored here: it decides which actions the pages offer, and does
     not authorize them.
     """
-    connections = visit.consumer.connections
-    if action in {"disconnect", "delete"}:
-        connections.pop(connection, None)
-    elif action in _DONE:
-        connections[connection] = action != "disable"
     if action in _DONE:
+        visit.consumer.change(*connection, action)
         event = f"{time.strftime('%H:%M:%S')} {service_name(*connection)}: {_DONE[action]}"
         visit.consumer.events.append((connection[1], event))
 

@@ -104,11 +104,17 @@ class Pages:
         return PlainTextResponse(self._token(person, request))
 
     async def client_credentials(self, request: Request) -> Response:
-        """Return a token for a service (RFC 6749 section 4.4); any client secret is accepted."""
+        """Return a token for a service (RFC 6749 section 4.4); any client secret is accepted.
+
+        `audience` names the API that the token is for, as with Auth0; by default that of people.
+        """
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
-        return _token_response(self._issuer.service_token(form.get("client_id", "onboarding")))
+        # Auth0 and others select the audience by this parameter.
+        audience = {"aud": form["audience"]} if "audience" in form else {}
+        client = form.get("client_id", "onboarding")
+        return _token_response(self._issuer.service_token(client, **audience))
 
     async def introspect(self, request: Request) -> Response:
         """Return the state of an opaque token (RFC 7662) to an authenticated client."""

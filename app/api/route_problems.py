@@ -1,0 +1,43 @@
+"""Which problems the requests to each endpoint can end in."""
+
+from http import HTTPStatus
+
+from app import errors
+from app.api.problem_type import ProblemType
+from app.api.problem_types import ALL, BY_ERROR, INTERNAL_ERROR
+from app.api.status_problems import BY_STATUS
+from app.webhooks.errors import WebhookError
+
+_AT_WEBHOOKS = (WebhookError, errors.OutOfDescriptorsError, errors.ShuttingDownError)
+_ONLY_WEBHOOKS = frozenset(BY_ERROR.values()) - frozenset(
+    one for error, one in BY_ERROR.items() if not issubclass(error, WebhookError)
+)
+_ONLY_SESSIONS = frozenset(
+    {
+        BY_ERROR[errors.RedirectNotAllowedError],
+        BY_ERROR[errors.ApideckRejectedFieldsError],
+        BY_STATUS[HTTPStatus.UNSUPPORTED_MEDIA_TYPE],
+    }
+)
+_ONLY_CONNECTIONS = frozenset({BY_ERROR[errors.ConnectionNotFoundError]})
+
+OF_SESSIONS: tuple[ProblemType, ...] = tuple(
+    one for one in ALL if one not in _ONLY_CONNECTIONS | _ONLY_WEBHOOKS
+)
+"""What a request for a session can end in."""
+
+OF_CONNECTIONS: tuple[ProblemType, ...] = tuple(
+    one for one in ALL if one not in _ONLY_SESSIONS | _ONLY_WEBHOOKS
+)
+"""What a request for connections can end in."""
+
+OF_WEBHOOKS: tuple[ProblemType, ...] = tuple(
+    dict.fromkeys(
+        [
+            *(one for error, one in BY_ERROR.items() if issubclass(error, _AT_WEBHOOKS)),
+            *BY_STATUS.values(),
+            INTERNAL_ERROR,
+        ]
+    )
+)
+"""What a delivery by Apideck can end in."""

@@ -1,0 +1,1 @@
+"""Connections: what a customer has connected, as far as a browser may see it."""

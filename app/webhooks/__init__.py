@@ -1,0 +1,1 @@
+"""Apideck's events: verify the signature, read the event, forward it to the operator's target."""

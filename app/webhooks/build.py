@@ -1,0 +1,89 @@
+"""Puts the webhook service together from its settings."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from app.apideck.api_key import ApiKey
+from app.errors import ConfigurationError
+from app.observability.telemetry import Telemetry
+from app.settings import ApideckSettings, WebhookSettings
+from app.settings.webhooks import SECRET_PREFIX, WebhookTarget, signing_secrets
+from app.webhooks.relay import Relay, Target
+from app.webhooks.service import WebhookService, WebhookSource
+
+
+def build_webhooks(
+    settings: WebhookSettings,
+    apideck: ApideckSettings,
+    keys: Mapping[str, ApiKey],
+    transport: httpx.AsyncBaseTransport,
+    telemetry: Telemetry,
+) -> WebhookService:
+    """Return the service that receives events.
+
+    Args:
+        settings: where the events go.
+        apideck: the Unify apps.
+        keys: the API key of each, by the name of the Unify app.
+        transport: carries events to their targets; it follows no redirect.
+        telemetry: counts events, and redacts signing secrets.
+
+    Raises:
+        ConfigurationError: a file with a signing secret cannot be used.
+    """
+    metrics = telemetry.metrics
+    targets = build_targets(settings, apideck, telemetry.redactor.add_secret)
+    sources = {
+        name: WebhookSource(
+            app_id=app.app_id,
+            keys=partial(keys[name].accepted, settings.previous_key_seconds),
+            target=targets[name],
+        )
+        for name, app in apideck.all_unify_apps().items()
+        if name in targets
+    }
+    relay = Relay(transport, settings.timeout_seconds, settings.max_in_flight)
+    metrics.webhook_in_flight.set_function(lambda: relay.in_flight)
+    metrics.begin_webhooks_at_zero(sources)
+    return WebhookService(settings, sources, relay, metrics)
+
+
+def build_targets(
+    settings: WebhookSettings, apideck: ApideckSettings, add_secret: Callable[[str], None]
+) -> dict[str, Target]:
+    """Return the target of each Unify app that has one, by the name of the app.
+
+    Args:
+        settings: where the events go.
+        apideck: the Unify apps.
+        add_secret: is called with every signing secret, with and without its prefix.
+
+    Raises:
+        ConfigurationError: a file with a signing secret cannot be used.
+    """
+    targets = {}
+    for name in apideck.all_unify_apps():
+        target = settings.target_of(name)
+        if target is not None and target.target_url is not None:
+            secrets = _secrets(target)
+            for one in secrets:
+                add_secret(one)
+                add_secret(one.removeprefix(SECRET_PREFIX))
+            targets[name] = Target.build(target.target_url, secrets)
+    return targets
+
+
+def _secrets(target: WebhookTarget) -> tuple[str, ...]:
+    if target.signing_secret is not None:
+        return signing_secrets(target.signing_secret.get_secret_value())
+    file = target.signing_secret_file or Path()  # The settings hold exactly one of them.
+    try:
+        return signing_secrets(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        fault = error.strerror or "cannot be read"
+    except ValueError as error:
+        fault = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    raise ConfigurationError([f"WEBHOOKS: the file {file}: {fault}"])

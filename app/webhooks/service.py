@@ -1,0 +1,141 @@
+"""The order of things: the signature is verified, the event is read, the target acknowledges it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from app.errors import OutOfDescriptorsError
+from app.observability.metrics import Metrics
+from app.observability.webhook_audit import DeliveryRecord
+from app.settings.webhooks import WebhookSettings
+from app.webhooks.errors import InvalidEventError, InvalidSignatureError
+from app.webhooks.event import Event, IgnoredEvent, check_age, read_event
+from app.webhooks.relay import Relay, Target
+from app.webhooks.signature import SignedContent, verify_signature
+from app.webhooks.slots import Slots
+
+_MAX_UNVERIFIED: Final = 128
+"""Requests whose signature is not verified yet. Anyone can send one, and each may hold a body of
+the greatest size in memory, so together they hold at most 32 MiB."""
+
+_LARGE_BODY_BYTES: Final = 8192
+"""Bodies of this size and more are verified in a thread, one at a time. Sorting a forged body of
+the greatest size takes up to a tenth of a second, which must not delay other requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSource:
+    """A Unify app whose events are received.
+
+    Attributes:
+        app_id: its id at Apideck.
+        keys: returns the API keys that Apideck may sign with now: the current one, and the one
+            before for a while after a change.
+        target: where its events go.
+    """
+
+    app_id: str
+    keys: Callable[[], Sequence[str]]
+    target: Target
+
+
+class WebhookService:
+    """Receives events from Apideck and forwards them.
+
+    Attributes:
+        sources: the Unify apps whose events are received, by the operator's name.
+        unverified: the context in which to read and verify a request; raises
+            `RelayOverloadedError` while too many others are in it.
+    """
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        sources: Mapping[str, WebhookSource],
+        relay: Relay,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._relay = relay
+        self._clock = clock
+        self._metrics = metrics
+        self._verifying_large_body = asyncio.Lock()
+        self.sources = sources
+        self.unverified = Slots(_MAX_UNVERIFIED, "being received")
+
+    async def verify(self, record: DeliveryRecord, signature: str, body: bytes) -> SignedContent:
+        """Return what the signature of a request covers.
+
+        Args:
+            record: names one of `sources`; gets the key that verified the signature.
+            signature: the header `x-apideck-signature`.
+            body: the body of the request, as received.
+
+        Raises:
+            InvalidSignatureError: no key verifies the signature.
+        """
+        source = self.sources[str(record.unify_app)]
+        signed = await self._verified(body, signature, source.keys())
+        record.key = "previous" if signed.key_index else "current"
+        return signed
+
+    async def forward(self, record: DeliveryRecord, signed: SignedContent) -> None:
+        """Forward the event that is in signed content, unless it is one to ignore.
+
+        Args:
+            record: names one of `sources`; gets what is known of the event.
+            signed: what `verify` returned.
+
+        Raises:
+            InvalidEventError: the event has no usable id, type or time, or belongs to another of
+                the operator's Unify apps.
+            StaleEventError: the event is too old.
+            RelayOverloadedError: too many events are being forwarded.
+            OutOfDescriptorsError: this process has no file descriptor for a connection.
+            TargetFailedError: the target did not acknowledge the event.
+            TargetTimeoutError: the target did not respond in time.
+        """
+        source = self.sources[str(record.unify_app)]
+        event = read_event(signed.content, self._settings.event_types)
+        record.event_type = event.type
+        if isinstance(event, IgnoredEvent):
+            record.ignored = event.reason
+            return
+        record.event_id, record.consumer_id = event.id, event.consumer_id
+        self._check_unify_app(event, source)
+        check_age(event, self._clock(), self._settings.max_age)
+        try:
+            with self._metrics.webhook_target_seconds.labels(record.unify_app).time():
+                await self._relay.forward(source.target, event.id, signed.content)
+        except OutOfDescriptorsError:
+            self._metrics.out_of_descriptors.labels("webhook-target").inc()
+            raise
+
+    async def _verified(self, body: bytes, signature: str, keys: Sequence[str]) -> SignedContent:
+        if len(body) < _LARGE_BODY_BYTES:
+            signed = verify_signature(body, signature, keys)
+        else:
+            async with self._verifying_large_body:
+                signed = await asyncio.to_thread(verify_signature, body, signature, keys)
+        if signed is None:
+            raise InvalidSignatureError(
+                "The signature is not valid.", reason="no key verifies the signature"
+            )
+        return signed
+
+    def _check_unify_app(self, event: Event, source: WebhookSource) -> None:
+        """Reject an event of another Unify app.
+
+        The attack: two Unify apps share an API key, and a recorded event of one is sent to the
+        endpoint of the other, whose backend belongs to somebody else. An id that is none of ours
+        is accepted: Apideck does not document that the field is always the app's id.
+        """
+        others = {one.app_id for one in self.sources.values()} - {source.app_id}
+        if event.application_id in others:
+            raise InvalidEventError(
+                "The event belongs to another Unify app.",
+                reason="application_id is that of another configured Unify app",
+            )

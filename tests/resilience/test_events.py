@@ -1,0 +1,165 @@
+"""Events while the target fails, while the key changes, and while there are many."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app import lifespan
+from emulators.apideck import ApideckEmulator
+from emulators.apideck.emulator import API_KEY
+from emulators.issuer import DevelopmentIssuer
+from tests.support.apideck_events import sign
+from tests.support.events_service import ACKNOWLEDGE, PATH, Delivering, delivering, fresh
+from tests.support.http import bearer, problem
+from tests.support.service import APP_ID
+from tests.support.webhook_target import Respond, never, status
+
+NEW_KEY = "sk_live_the_new_key"
+
+
+def with_sessions(issuer: DevelopmentIssuer, apideck_url: str) -> dict[str, Any]:
+    """Return settings with which one session at a time can be created."""
+    return {
+        "apideck": {"base_url": apideck_url, "vault_origins": [apideck_url]},
+        "identity": {"issuers": {"main": {"issuer": issuer.issuer}}},
+        "limits": {"max_in_flight": 1, "max_waiting": 0},
+    }
+
+
+async def session(service: Delivering, issuer: DevelopmentIssuer) -> httpx.Response:
+    """Create a session."""
+    return await service.http.post("/vault-session", headers=bearer(issuer.token()))
+
+
+async def test_sessions_lose_no_capacity_to_a_target_that_hangs(
+    issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
+) -> None:
+    """As many events hang as allowed, further ones are rejected, and sessions are created."""
+    groups = with_sessions(issuer, apideck_url)
+    webhooks = {"max_in_flight": 3}
+    async with delivering(never, webhooks=webhooks, **groups) as service:
+        hanging = [asyncio.create_task(service.deliver(fresh())) for _ in range(3)]
+        await service.target.until(3)
+
+        rejected = await service.deliver(fresh())
+        assert problem(rejected) == (503, "overloaded")
+        assert rejected.headers["retry-after"] == "1"
+        for _ in range(3):
+            assert (await session(service, issuer)).status_code == 201
+        assert len(service.target.received) == 3
+
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        service.target.respond = ACKNOWLEDGE
+        assert (await service.deliver(fresh())).status_code == 204
+    assert len(apideck.minted) == 3
+
+
+async def test_a_target_that_hangs_is_a_504() -> None:
+    """Apideck, which waits for longer, delivers the event again."""
+    async with delivering(never, webhooks={"timeout_seconds": 0.05}) as service:
+        assert problem(await service.deliver(fresh())) == (504, "webhook-target-timeout")
+        service.target.respond = ACKNOWLEDGE
+        assert (await service.deliver(fresh())).status_code == 204
+
+
+async def test_a_target_that_fails_affects_no_session(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """No breaker opens: each event is tried."""
+    async with delivering(status(500), **with_sessions(issuer, apideck_url)) as service:
+        for _ in range(30):
+            assert (await service.deliver(fresh())).status_code == 502
+        assert (await session(service, issuer)).status_code == 201
+        assert len(service.target.received) == 30
+
+
+@pytest.mark.parametrize("previous_key_seconds", [600, 0])
+async def test_the_key_changes_while_events_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, previous_key_seconds: int
+) -> None:
+    """No event is lost unless the operator said that the old key has leaked; none is forged."""
+    monkeypatch.setattr(lifespan, "_PERIOD_SECONDS", 0.001)
+    file = tmp_path / "key"
+    file.write_text(API_KEY)
+    groups: dict[str, Any] = {
+        "apideck": {"api_key": None, "api_key_file": str(file), "app_id": APP_ID},
+        "webhooks": {"previous_key_seconds": previous_key_seconds},
+    }
+    async with delivering(**groups) as service:
+        old, new = fresh(event_id="signed-with-the-old"), fresh(event_id="signed-with-the-new")
+        assert (await service.deliver(old, sign(old, API_KEY))).status_code == 204
+        assert (await service.deliver(new, sign(new, NEW_KEY))).status_code == 401
+
+        file.write_text(NEW_KEY)
+        async with asyncio.timeout(10):
+            while (await service.deliver(new, sign(new, NEW_KEY))).status_code == 401:  # noqa: ASYNC110 - the file is read in between
+                await asyncio.sleep(0.001)
+        after = await service.deliver(old, sign(old, API_KEY))
+
+        assert after.status_code == (204 if previous_key_seconds else 401)
+        ids = [one["event_id"] for one in service.verified()]
+        assert ids.count("signed-with-the-old") == (2 if previous_key_seconds else 1)
+        assert ids.count("signed-with-the-new") == 1
+
+
+async def test_a_thousand_events_reach_a_target_that_fails_at_random() -> None:
+    """Each is acknowledged at least once, no forged one arrives, and no other id is seen."""
+    chance = random.Random(18)  # noqa: S311 - chance for a test
+    acknowledged: set[str] = set()
+
+    async def respond_at_random(writer: asyncio.StreamWriter) -> None:
+        how: Respond = chance.choice((ACKNOWLEDGE, ACKNOWLEDGE, status(500), status(302)))
+        if how is ACKNOWLEDGE:
+            acknowledged.add(service.target.received[-1].headers["webhook-id"])
+        await how(writer)
+
+    waiting = [f"event-{number}" for number in range(1000)]
+
+    async def deliver_events() -> None:
+        while waiting:
+            event_id = waiting.pop()
+            body = fresh(event_id=event_id)
+            if chance.random() < 0.1:
+                forged = fresh(event_id=f"forged-{event_id}")
+                assert (await service.deliver(forged, sign(body, API_KEY))).status_code == 401
+            if (await service.deliver(body)).status_code != 204:
+                waiting.append(event_id)  # As Apideck, which delivers it again.
+
+    async with delivering(respond_at_random) as service:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(16):
+                group.create_task(deliver_events())
+
+        every = {f"event-{number}" for number in range(1000)}
+        assert acknowledged == every
+        assert {one["event_id"] for one in service.verified()} == every
+        assert len(service.target.received) > 1000
+
+
+async def test_unverified_requests_are_bounded() -> None:
+    """The attack: many bodies that never end. They are rejected before they fill the memory."""
+    gate = asyncio.Event()
+
+    async def endless() -> Any:
+        yield b"{"
+        await gate.wait()
+        yield b"}"
+
+    async def attack() -> int:
+        headers = {"x-apideck-signature": "0" * 64}
+        return (await service.http.post(PATH, content=endless(), headers=headers)).status_code
+
+    async with delivering() as service:
+        attacks = [asyncio.create_task(attack()) for _ in range(200)]
+        done, _ = await asyncio.wait(attacks, return_when=asyncio.FIRST_COMPLETED)
+        assert {task.result() for task in done} == {503}
+        gate.set()
+        results = await asyncio.gather(*attacks)
+        assert (results.count(401), results.count(503)) == (128, 72)
+        assert (await service.deliver(fresh())).status_code == 204
