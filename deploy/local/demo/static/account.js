@@ -42,7 +42,7 @@ export function vaultAccess() {
   return access("vault-session");
 }
 
-/** Returns the URL for connections and the access token, likewise. */
+/** Returns the URL for connections and the access token, as options for it. */
 export function connectionsAccess() {
   return access("vault-connections");
 }
