@@ -56,7 +56,7 @@ class Stack:
             self.children[name] = subprocess.Popen(  # noqa: S603 - our own programs
                 [sys.executable, "-m", *self._module(name, port)],
                 cwd=ROOT,
-                env={**os.environ, **self._environment()},
+                env=self._environment(name),
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
@@ -98,10 +98,29 @@ class Stack:
         modules = {"apideck": "emulators.apideck", "issuer": "emulators.issuer", "demo": "demo"}
         return ["app", "serve"] if name == "service" else [modules[name], "--port", str(port)]
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, name: str) -> dict[str, str]:
+        """Return a process's environment: only the service and the emulator get the API key."""
+        common = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
+        if name == "service":
+            return {**os.environ, **common, **self._settings()}
+        if name == "apideck":
+            events = {"EMULATOR_WEBHOOK_URL": f"{self.urls['service']}/webhooks/apideck"}
+            return {**_without_settings(), **common, **events}
+        outside = _without_settings()
+        outside.pop("EMULATOR_API_KEY", None)
+        if secret := os.environ.get("WEBHOOKS__SIGNING_SECRET"):
+            outside["WEBHOOKS__SIGNING_SECRET"] = secret
+        return {
+            **outside,
+            **common,
+            "VAULT_BFF_URL": self.urls["service"],
+            "ISSUER_URL": self.urls["issuer"],
+            "APIDECK_URL": self.urls["apideck"],
+        }
+
+    def _settings(self) -> dict[str, str]:
         """Return the settings that replace the URLs of config.toml by the actual ones."""
         return {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
             "CONFIG_FILE": str(HERE / "config.toml"),
             "SERVER__PORT": str(self.ports["service"]),
             "SERVER__PUBLIC_URL": self.urls["service"],
@@ -112,14 +131,14 @@ class Stack:
             "WEBHOOKS__TARGET_URL": os.environ.get(
                 "WEBHOOKS__TARGET_URL", f"{self.urls['demo']}/webhooks/apideck"
             ),
-            "EMULATOR_WEBHOOK_URL": f"{self.urls['service']}/webhooks/apideck",
             "SESSION__RETURN_TO__SETTINGS": f"{self.urls['demo']}/return.html",
             "SESSION__DEFAULTS__THEME__LOGO": f"{self.urls['demo']}/icon.svg",
             "CORS__ALLOW_ORIGINS": json.dumps([self.urls["demo"]]),
-            "VAULT_BFF_URL": self.urls["service"],
-            "ISSUER_URL": self.urls["issuer"],
-            "APIDECK_URL": self.urls["apideck"],
         }
+
+
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if "__" not in name}
 
 
 @contextlib.contextmanager

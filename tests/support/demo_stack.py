@@ -23,8 +23,13 @@ START_SECONDS = 40
 
 @dataclass(frozen=True)
 class DemoStack:
-    """The URLs of the four running processes, and the controls of the Apideck emulator."""
+    """The URLs of the four running processes, and the controls of the Apideck emulator.
 
+    Attributes:
+        pid: of the process that has started the four.
+    """
+
+    pid: int
     service: str
     apideck: str
     issuer: str
@@ -64,7 +69,7 @@ def demo_stack(**settings: str) -> Iterator[DemoStack]:
         )
         try:
             _wait_for(process, printed.fileno())
-            yield DemoStack(*(f"http://127.0.0.1:{base + i}" for i in range(PORTS)))
+            yield DemoStack(process.pid, *(f"http://127.0.0.1:{base + i}" for i in range(PORTS)))
         finally:
             process.terminate()
             process.wait(timeout=20)
