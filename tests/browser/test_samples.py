@@ -211,7 +211,8 @@ def test_what_is_connected(page: Page, world: Published, tmp_path: Path) -> None
     ("query", "headline", "report"),
     [
         ("", "Welcome back.", ""),
-        ("authorizedConnection=xero", "Xero reports that it is connected.", ""),
+        ("authorizedConnection=xero", "Xero is connected.", ""),
+        ("authorizedConnection=quickbooks", "QuickBooks is not connected.", ""),
         ("authorizedConnection=evil", "Welcome back.", ""),
         (
             "error_type=x&error_message=<b>Refused</b>&service_id=quickbooks",
@@ -225,9 +226,10 @@ def test_what_is_connected(page: Page, world: Published, tmp_path: Path) -> None
 def test_the_return_page(
     page: Page, world: Published, tmp_path: Path, query: str, headline: str, report: str
 ) -> None:
-    """The headline is the page's own, the reported error is text, and the URL has no query."""
+    """The page says what the service says; a reported error is text; the URL loses its query."""
     main = """import { showReturn } from "./sample";
-    showReturn(document.querySelector("h1"), document.querySelector("p"));"""
+    const isConnected = async (api, service) => `${api}/${service}` === "accounting/xero";
+    showReturn(document.querySelector("h1"), document.querySelector("p"), isConnected);"""
     publish(world, tmp_path, sample("After the redirect back", "js").code, main, "<h1></h1><p></p>")
 
     page.goto(f"{APP}/return?{query}")
