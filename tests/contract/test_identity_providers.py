@@ -254,6 +254,7 @@ async def test_check_token_is_right_about_the_providers_tokens(
 
     # Without what the documented settings add, it says which setting to change.
     plain = {"issuer": block["issuer"], "audience": "itself", "jwks_uri": here["jwks_uri"]}
+    plain |= {key: block[key] for key in ("tenants",) if key in block}
     identity = IdentitySettings.model_validate({"issuers": {entry: plain}})
     settings = settings.model_copy(update={"identity": identity})
     token = token_of(issuer, shape, block["issuer"])

@@ -26,7 +26,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from app.api.problem_types import ALL
+from app.api.route_problems import OF_CONNECTIONS, OF_SESSIONS
 from app.errors import ConfigurationError
 from app.main import create_app
 from app.observability.redaction import Redactor
@@ -340,7 +340,9 @@ def test_no_planted_secret_is_logged_or_returned(world: Planted, tmp_path: Path)
     with watched(world, tmp_path, **strict(world.canaries)) as (client, process):
         responses += provoke(client, world, process)
 
-    assert problems(responses) | {BUG} == {(one.status, one.slug) for one in ALL}
+    # test_event_leaks.py has those of events.
+    possible = {(one.status, one.slug) for one in (*OF_SESSIONS, *OF_CONNECTIONS)}
+    assert problems(responses) | {BUG} >= possible
     log = (tmp_path / "out").read_text()
     for event in ("limit_store_failed", "no request sent to Apideck"):
         assert event in log

@@ -92,7 +92,7 @@ class Deliveries:
         """Deliver nothing, and remove what was delivered."""
         self.webhook, self.retry_delays = Webhook(), RETRY_DELAYS
         self.disabled = False
-        self.log.clear()
+        self.log = []  # Deliveries that are still under way keep the list that they began with.
 
     def connection_changed(
         self, app_id: str, consumer_id: str, connection: dict[str, Any], action: str
@@ -177,12 +177,13 @@ class Deliveries:
     async def _attempt(
         self, client: httpx.AsyncClient, event: dict[str, Any], attempt: int
     ) -> bool:
+        log = self.log
         payload = event["payload"]
         event_id, event_type = payload["event_id"], payload["event_type"]
         headers = {"x-apideck-event-type": event_type, "x-apideck-idempotency-key": event_id}
         body = {"payload": {**payload, "execution_attempt": attempt}}
         status = await self._post(client, body, headers)
-        self.log.append(Delivery(event_id, event_type, attempt, status))
+        log.append(Delivery(event_id, event_type, attempt, status))
         return status is not None and 200 <= status < 300
 
     async def _post(
