@@ -1,5 +1,7 @@
 """The consumer whose connections a request is for."""
 
+from collections import Counter
+
 from fastapi import Request
 
 from app.api.caller import enforce
@@ -41,7 +43,7 @@ async def admitted_consumer(request: Request, caller: Caller, requested: str | N
 
 def _check_repeated(request: Request) -> None:
     """Reject a parameter that occurs twice: a proxy may have checked the other one."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
         faults = [FieldError(f"/query/{name}", "This occurs more than once.") for name in repeated]
         raise InvalidRequestError("The request is not valid.", errors=faults)

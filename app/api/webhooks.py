@@ -20,6 +20,7 @@ from app.state import app_state, request_context
 from app.webhooks.errors import InvalidSignatureError
 from app.webhooks.service import WebhookService
 from app.webhooks.signature import MAX_BODY_BYTES as MAX_EVENT_BYTES
+from app.webhooks.signature import is_signature
 
 PATH: Final = "/webhooks/apideck"
 SIGNATURE: Final = "x-apideck-signature"
@@ -104,11 +105,16 @@ async def _signature(
     """Return the signature, before the body is read.
 
     Raises:
-        InvalidSignatureError: there is none.
+        InvalidSignatureError: there is none, or none can have this form.
     """
     if not value:
         raise InvalidSignatureError(
             "The request has no signature.", reason=f"the header {SIGNATURE} is missing"
+        )
+    if not is_signature(value):
+        raise InvalidSignatureError(
+            "The signature is not valid.",
+            reason=f"the header {SIGNATURE} is neither 64 hex digits nor 32 bytes in base64",
         )
     return value
 
@@ -148,9 +154,9 @@ async def receive_event_of_unify_app(
 
 async def _forward(request: Request, delivery: DeliveryRecord, signature: str) -> None:
     service = _service(request)
-    with service.unverified:
+    async with service.receiving.slot():
         body = await read_body(request, MAX_EVENT_BYTES)
-        signed = await service.verify(delivery, signature, body)
+    signed = await service.verify(delivery, signature, body)
     await cancel_on_disconnect(request, service.forward(delivery, signed))
 
 

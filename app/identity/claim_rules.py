@@ -29,11 +29,15 @@ def delegation_rule(issuer: IssuerSettings) -> Rule:
         if not issuer.identifies_users:
             # Whose grant would count, the subject's or the actor's? Neither is safe to assume.
             return "a delegated token (act) of an issuer of services"
-        actor = claims["act"]
-        named = isinstance(actor, dict) and isinstance(actor.get("sub"), str)
-        return None if named else "act names no actor"
+        return None if names_its_actor(claims) else "act names no actor"
 
     return Rule("act", problem)
+
+
+def names_its_actor(claims: Claims) -> bool:
+    """Return whether the actor of delegated claims has a name; True if they are not delegated."""
+    actor = claims.get("act", {"sub": ""})
+    return isinstance(actor, dict) and isinstance(actor.get("sub"), str)
 
 
 def rights_rules(issuer: IssuerSettings) -> Iterator[Rule]:

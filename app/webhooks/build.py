@@ -36,9 +36,10 @@ def build_webhooks(
     """
     metrics = telemetry.metrics
     targets = build_targets(settings, apideck, telemetry.redactor.add_secret)
+    app_ids = frozenset(app.app_id for app in apideck.all_unify_apps().values())
     sources = {
         name: WebhookSource(
-            app_id=app.app_id,
+            other_app_ids=app_ids - {app.app_id},
             keys=partial(keys[name].accepted, settings.previous_key_seconds),
             target=targets[name],
         )

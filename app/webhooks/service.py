@@ -13,16 +13,16 @@ from app.settings.webhooks import WebhookSettings
 from app.webhooks.errors import InvalidEventError, InvalidSignatureError
 from app.webhooks.event import Event, IgnoredEvent, check_age, read_event
 from app.webhooks.relay import Relay, Target
-from app.webhooks.signature import SignedContent, verify_signature
-from app.webhooks.slots import Slots
+from app.webhooks.signature import SignedContent, verify_raw, verify_sorted
+from app.webhooks.slots import NewestFirst, Slots
 
-_MAX_UNVERIFIED: Final = 128
-"""Requests whose signature is not verified yet. Anyone can send one, and each may hold a body of
-the greatest size in memory, so together they hold at most 32 MiB."""
+_MAX_RECEIVING: Final = 64
+"""Bodies that are being received. Anyone can send one and not finish it, so the oldest makes way
+for a new one: Apideck's arrive in one piece."""
 
-_LARGE_BODY_BYTES: Final = 8192
-"""Bodies of this size and more are verified in a thread, one at a time. Sorting a forged body of
-the greatest size takes up to a tenth of a second, which must not delay other requests."""
+_MAX_UNVERIFIED: Final = 64
+"""Bodies that were received and whose signature is not verified yet. Together with the above, they
+hold at most 32 MiB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class WebhookSource:
     """A Unify app whose events are received.
 
     Attributes:
-        app_id: its id at Apideck.
+        other_app_ids: the ids at Apideck of all other Unify apps, with or without a target.
         keys: returns the API keys that Apideck may sign with now: the current one, and the one
             before for a while after a change.
         target: where its events go.
     """
 
-    app_id: str
+    other_app_ids: frozenset[str]
     keys: Callable[[], Sequence[str]]
     target: Target
 
@@ -46,8 +46,8 @@ class WebhookService:
 
     Attributes:
         sources: the Unify apps whose events are received, by the operator's name.
-        unverified: the context in which to read and verify a request; raises
-            `RelayOverloadedError` while too many others are in it.
+        receiving: the context in which to read a request; raises `RelayOverloadedError` once too
+            many others have entered it since.
     """
 
     def __init__(
@@ -62,9 +62,10 @@ class WebhookService:
         self._relay = relay
         self._clock = clock
         self._metrics = metrics
-        self._verifying_large_body = asyncio.Lock()
+        self._sorting = asyncio.Lock()
+        self._unverified = Slots(_MAX_UNVERIFIED, "being verified")
         self.sources = sources
-        self.unverified = Slots(_MAX_UNVERIFIED, "being received")
+        self.receiving = NewestFirst(_MAX_RECEIVING)
 
     async def verify(self, record: DeliveryRecord, signature: str, body: bytes) -> SignedContent:
         """Return what the signature of a request covers.
@@ -76,9 +77,11 @@ class WebhookService:
 
         Raises:
             InvalidSignatureError: no key verifies the signature.
+            RelayOverloadedError: too many others are being verified.
         """
         source = self.sources[str(record.unify_app)]
-        signed = await self._verified(body, signature, source.keys())
+        with self._unverified:
+            signed = await self._verified(body, signature, source.keys())
         record.key = "previous" if signed.key_index else "current"
         return signed
 
@@ -115,11 +118,11 @@ class WebhookService:
             raise
 
     async def _verified(self, body: bytes, signature: str, keys: Sequence[str]) -> SignedContent:
-        if len(body) < _LARGE_BODY_BYTES:
-            signed = verify_signature(body, signature, keys)
-        else:
-            async with self._verifying_large_body:
-                signed = await asyncio.to_thread(verify_signature, body, signature, keys)
+        signed = verify_raw(body, signature, keys)
+        if signed is None:
+            # One at a time, in a thread: a forged body must not delay other requests.
+            async with self._sorting:
+                signed = await asyncio.to_thread(verify_sorted, body, signature, keys)
         if signed is None:
             raise InvalidSignatureError(
                 "The signature is not valid.", reason="no key verifies the signature"
@@ -133,8 +136,7 @@ class WebhookService:
         endpoint of the other, whose backend belongs to somebody else. An id that is none of ours
         is accepted: Apideck does not document that the field is always the app's id.
         """
-        others = {one.app_id for one in self.sources.values()} - {source.app_id}
-        if event.application_id in others:
+        if event.application_id in source.other_app_ids:
             raise InvalidEventError(
                 "The event belongs to another Unify app.",
                 reason="application_id is that of another configured Unify app",

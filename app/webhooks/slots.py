@@ -1,5 +1,8 @@
 """A limit on how much happens at the same time."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from app.webhooks.errors import RelayOverloadedError
@@ -45,3 +48,41 @@ class Slots:
     ) -> None:
         """Free the slot."""
         self.used -= 1
+
+
+class NewestFirst:
+    """A limit on how many tasks are in a context: the one that entered first makes way."""
+
+    def __init__(self, limit: int) -> None:
+        """Take the limit.
+
+        Args:
+            limit: how many tasks may be in the context.
+        """
+        self._limit = limit
+        self._inside: dict[asyncio.Timeout, None] = {}
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Enter, and have the task that entered first leave if there are too many.
+
+        Raises:
+            RelayOverloadedError: this task had to leave.
+        """
+        if len(self._inside) >= self._limit:
+            first = next(iter(self._inside))
+            del self._inside[first]
+            first.reschedule(asyncio.get_running_loop().time())
+        timeout = asyncio.timeout(None)
+        self._inside[timeout] = None
+        try:
+            async with timeout:
+                yield
+        except TimeoutError:
+            raise RelayOverloadedError(
+                "Too many events are being received.",
+                reason=f"{self._limit} newer events are being received",
+                retry_after=1,
+            ) from None
+        finally:
+            self._inside.pop(timeout, None)

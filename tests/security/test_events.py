@@ -1,5 +1,6 @@
 """Attacks on the webhook endpoint; each test asserts what the target saw."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from emulators.apideck.emulator import API_KEY
 from tests.support.apideck_events import EVENT_ID, event, sign, sorted_everywhere
 from tests.support.events_service import PATH, SIGNING_SECRET, delivering, fresh
 from tests.support.http import problem
+from tests.support.service import APP_ID
 from tests.support.webhook_target import status, webhook_target
 
 OTHER_KEY = "sk_live_of_the_brand"
@@ -152,6 +154,40 @@ async def test_an_event_of_one_unify_app_does_not_reach_another() -> None:
         assert problem(await service.deliver(content)) == (422, "invalid-event")
         assert service.target.received == []
         assert (await service.deliver(content, path=f"{PATH}/brand")).status_code == 204
+
+
+async def test_an_event_of_a_unify_app_without_a_target_reaches_no_other() -> None:
+    """The attack: the same, where the other app's events are not forwarded anywhere."""
+    target: dict[str, Any] = {"target_url": None, "signing_secret": None}
+    async with webhook_target(status(204)) as backend:
+        brand = {"target_url": backend.url, "signing_secret": SIGNING_SECRET}
+        settings: dict[str, Any] = {
+            "apideck": {"unify_apps": {"brand": {"api_key": API_KEY, "app_id": "brand"}}},
+            "webhooks": {**target, "unify_apps": {"brand": brand}},
+        }
+        body = event(occurred_at=datetime.now(UTC).isoformat())
+        body["payload"]["entity"]["application_id"] = APP_ID
+        async with delivering(**settings) as service:
+            response = await service.deliver(json.dumps(body).encode(), path=f"{PATH}/brand")
+
+        assert problem(response) == (422, "invalid-event")
+        assert backend.received == []
+
+
+@pytest.mark.parametrize("signature", ["0", "f" * 63, "0x" + "0" * 62, "sha256=" + "0" * 64])
+async def test_what_cannot_be_a_signature_is_rejected_before_the_body(signature: str) -> None:
+    """The attack: a body that never ends, which would be held for a signature of no form."""
+
+    async def endless() -> Any:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with delivering() as service:
+        headers = {"x-apideck-signature": signature}
+        async with asyncio.timeout(5):
+            response = await service.http.post(PATH, content=endless(), headers=headers)
+
+        assert problem(response) == (401, "invalid-signature")
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])

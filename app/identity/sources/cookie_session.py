@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from app.errors import UnauthenticatedError
 from app.identity.cache import CachedClaims, ClaimsCache
+from app.identity.claim_rules import names_its_actor
 from app.identity.claims import user_of
 from app.identity.credentials import Credential
 from app.identity.fetch import Fetcher, unavailable
@@ -72,6 +73,10 @@ class CookieSessionSource(Source):
         subject = claims.get("sub")
         if isinstance(subject, bool) or not isinstance(subject, str | int) or subject == "":
             raise unavailable(url, "responded without a usable sub")
+        if claims.get("act", ...) is None:
+            del claims["act"]
+        if not names_its_actor(claims):
+            raise unavailable(url, "responded with an act that names no actor")
         return CachedClaims({**claims, "sub": str(subject)}, self._settings.cache_seconds)
 
 

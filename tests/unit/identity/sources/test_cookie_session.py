@@ -11,6 +11,7 @@ from tests.support.in_process import Clock, Network, configured_session, credent
 URL = "https://app.example/me"
 COOKIE = CredentialLocation("session", cookies=("sid",))
 UNUSABLE_SUBJECTS: list[Any] = ["", None, True, 1.5, []]
+UNUSABLE_ACTORS: list[Any] = ["grace", {}, [], 1, {"sub": None}, {"sub": ["grace"]}]
 
 
 def source(network: Network, clock: Clock | None = None, **more: Any) -> CookieSessionSource:
@@ -44,6 +45,18 @@ async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
     assert (caller.kind, caller.issuer, caller.subject) == ("user", "app", "7")
     assert caller.consumer_id == "app-7"
     assert caller.consumer_metadata == {"user_name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("claims", "actor"), [({}, None), ({"act": None}, None), ({"act": {"sub": "grace"}}, "grace")]
+)
+async def test_the_application_may_name_who_acts_for_the_person(
+    claims: dict[str, Any], actor: str | None
+) -> None:
+    """An `act` that is null names no one, as if it were not there."""
+    network = Network({URL: {"sub": "ada", **claims}})
+
+    assert (await source(network).caller(credential("abc", COOKIE))).actor == actor
 
 
 async def test_sessions_that_differ_in_one_cookie_are_cached_separately() -> None:
@@ -85,6 +98,10 @@ async def test_a_rejected_cookie_is_not_cached(status: int) -> None:
         (None, "responded with JSON that is not an object"),
         ({}, "responded without a usable sub"),
         *(({"sub": subject}, "responded without a usable sub") for subject in UNUSABLE_SUBJECTS),
+        *(
+            ({"sub": "ada", "act": actor}, "responded with an act that names no actor")
+            for actor in UNUSABLE_ACTORS
+        ),
     ],
 )
 async def test_an_application_without_a_usable_response_is_unavailable(
