@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterable
 
 from app.apideck.api_key import read_api_key
-from app.check import CONSUMER, check_dependencies
+from app.check.dependencies import CONSUMER, check_dependencies
+from app.check.token import check_token
+from app.check.token_file import not_a_token, read_token
 from app.errors import ConfigurationError
 from app.observability.logging import silence_logging
 from app.server.run import serve
@@ -17,11 +19,39 @@ from app.settings.sources import Sources, misspelt
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""
 CHECK_FAILED = 1
-"""Exit status of `check --live` when a dependency fails."""
+"""Exit status of `check` if a dependency fails, or if no issuer accepts the token."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "check" and chosen.issuer is not None and chosen.token is None:
+        parser.error("--issuer needs --token")
+    try:
+        sources = Sources()
+        settings = sources.load()
+        _read_secrets(settings)
+    except ConfigurationError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return MISCONFIGURED
+    if chosen.command == "serve":
+        serve(settings)
+        return 0
+    if chosen.token is not None:
+        return _check_token(settings, chosen.token, chosen.issuer)
+    lines: Iterable[str] = ()
+    if chosen.print_config:
+        lines = effective(settings, sources.given())
+    elif not chosen.live:
+        lines = (f"ok   {line}" for line in given(settings, sources.given()))
+    for line in (*lines, *(f"note {line}" for line in misspelt())):
+        print(line)
+    return asyncio.run(_check_live(settings)) if chosen.live else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app", description="Vault BFF")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service")
@@ -37,26 +67,19 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="also print each setting and its source; secrets are masked",
     )
-    chosen = parser.parse_args(arguments)
-    try:
-        sources = Sources()
-        settings = sources.load()
-        _read_secrets(settings)
-    except ConfigurationError as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)
-        return MISCONFIGURED
-    if chosen.command == "serve":
-        serve(settings)
-        return 0
-    lines: Iterable[str] = ()
-    if chosen.print_config:
-        lines = effective(settings, sources.given())
-    elif not chosen.live:
-        lines = (f"ok   {line}" for line in given(settings, sources.given()))
-    for line in (*lines, *(f"note {line}" for line in misspelt())):
-        print(line)
-    return asyncio.run(_check_live(settings)) if chosen.live else 0
+    check.add_argument(
+        "--token",
+        metavar="FILE",
+        type=not_a_token,
+        help="check the token in a file, or on the standard input (-), against every issuer; it is "
+        "sent only to the issuer that it names",
+    )
+    check.add_argument(
+        "--issuer",
+        metavar="NAME",
+        help="with --token: send the token to this issuer, whatever the token says",
+    )
+    return parser
 
 
 def _read_secrets(settings: Settings) -> None:
@@ -67,9 +90,31 @@ def _read_secrets(settings: Settings) -> None:
 async def _check_live(settings: Settings) -> int:
     silence_logging()  # The results hold what the packages would log.
     well = True
-    async for finding in check_dependencies(settings):
-        print(finding, flush=True)
-        well &= finding.well
+    async for result in check_dependencies(settings):
+        print(result, flush=True)
+        well &= result.well is not False
+    return 0 if well else CHECK_FAILED
+
+
+def _check_token(settings: Settings, file: str, issuer: str | None) -> int:
+    if issuer is not None and issuer not in settings.identity.issuers:
+        names = ", ".join(settings.identity.issuers)
+        print(f"--issuer: is not the name of an issuer; expected one of {names}", file=sys.stderr)
+        return MISCONFIGURED
+    try:
+        text = read_token(file)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return MISCONFIGURED
+    silence_logging()
+    return asyncio.run(_print_token_check(settings, text, issuer))
+
+
+async def _print_token_check(settings: Settings, text: str, issuer: str | None) -> int:
+    well: bool | None = False
+    async for result in check_token(settings, text, issuer):
+        print(result, flush=True)
+        well = result.well  # The last line is the verdict.
     return 0 if well else CHECK_FAILED
 
 

@@ -17,9 +17,9 @@ from app.api.problem_types import ALL
 from app.api.problems import Problems
 from app.identity.security_schemes import security_schemes
 from app.lifespan import lifespan_of
-from app.limits.admission import AdmissionQueue
+from app.limits.admission import AdmissionQueue, rejection_errors
 from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.admission import AdmissionMiddleware
+from app.middleware.admission import AdmissionMiddleware, RejectionMiddleware
 from app.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.middleware.cors import ExactOriginsMiddleware
 from app.middleware.request_context import RequestContextMiddleware
@@ -112,7 +112,11 @@ def create_internal_app(settings: Settings, telemetry: Telemetry, shutdown: Shut
 
     app = FastAPI(
         lifespan=lifespan,
-        middleware=[*_observing(telemetry), _unhandled_errors(telemetry, problems)],
+        middleware=[
+            *_identifying(telemetry),
+            *_recording(telemetry),
+            _unhandled_errors(telemetry, problems),
+        ],
         exception_handlers=problems.handlers(),
         openapi_url=None,
         redirect_slashes=False,
@@ -137,7 +141,15 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
     """Return the middleware, outermost first: each sees the responses of all that follow it."""
     hosts, cors = settings.server.allowed_hosts, settings.cors
     stack: list[Middleware | None] = [
-        *_observing(telemetry),
+        *_identifying(telemetry),
+        # Before all that costs time and memory, which a request that waits should not.
+        Middleware(
+            AdmissionMiddleware,
+            queue=AdmissionQueue(settings.limits, telemetry.metrics),
+            routes=vault_session.router.routes,
+            max_body_bytes=MAX_BODY_BYTES,
+        ),
+        *_recording(telemetry),
         Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
         if hosts
         else None,
@@ -153,31 +165,33 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
         else None,
         # After all of the above, so that its responses pass through them.
         _unhandled_errors(telemetry, problems),
-        # Last: what it cancels or rejects is responded to like everything else.
+        # Last: what it rejects is responded to like everything else.
         Middleware(
-            AdmissionMiddleware,
-            queue=AdmissionQueue(settings.limits, telemetry.metrics),
-            routes=vault_session.router.routes,
-            max_body_bytes=MAX_BODY_BYTES,
+            RejectionMiddleware,
+            errors=rejection_errors(settings.limits),
             respond=problems.respond,
         ),
     ]
     return [one for one in stack if one is not None]
 
 
-def _observing(telemetry: Telemetry) -> list[Middleware]:
-    metrics, tracing = telemetry.metrics, telemetry.tracing
-    stack = [
-        # First, because all others log, or respond with the request's id.
-        Middleware(RequestContextMiddleware),
+def _identifying(telemetry: Telemetry) -> list[Middleware]:
+    tracing = telemetry.tracing
+    # First, because all others log, or respond with the request's id.
+    stack = [Middleware(RequestContextMiddleware)]
+    if tracing.enabled:
         # Before the access log, so that its events have the trace's id.
-        Middleware(TracingMiddleware, tracing=tracing) if tracing.enabled else None,
+        stack.append(Middleware(TracingMiddleware, tracing=tracing))
+    return stack
+
+
+def _recording(telemetry: Telemetry) -> list[Middleware]:
+    return [
         # Before everything that can respond, so that every response is recorded, and has the
         # security headers.
-        Middleware(AccessLogMiddleware, metrics=metrics),
+        Middleware(AccessLogMiddleware, metrics=telemetry.metrics),
         Middleware(SecurityHeadersMiddleware),
     ]
-    return [one for one in stack if one is not None]
 
 
 def _unhandled_errors(telemetry: Telemetry, problems: Problems) -> Middleware:

@@ -47,6 +47,8 @@ class RequestContext:
         received_at: when the request was received, by `time.perf_counter`; the time that it was
             queued counts.
         audit: the request's audit record; None on routes that leave no audit event.
+        admitted: False once admission has rejected the request; the log then counts it instead of
+            giving it events of its own.
         rate_limit_headers: response headers that tell the caller how much of each limit is left;
             empty until the caller is known.
     """
@@ -54,6 +56,7 @@ class RequestContext:
     request_id: str
     received_at: float
     audit: AuditRecord | None = None
+    admitted: bool = True
     rate_limit_headers: Mapping[str, str] = field(default_factory=dict)
 
 

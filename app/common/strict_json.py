@@ -9,12 +9,14 @@ not protect the second. So all of these are rejected (RFC 8259 sections 4, 6 and
 import json
 import math
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, NoReturn
 
 MAX_DEPTH = 32
 """Levels of arrays and objects; nothing that this service parses needs more than six."""
 
 _MAX_INTEGER_DIGITS = 19
+_CONTAINERS = (dict, list)
 _TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
@@ -71,20 +73,16 @@ def _constant(name: str) -> NoReturn:
 
 
 def _check_depth(value: Any) -> None:
-    containers = _containers([value])
-    for _ in range(MAX_DEPTH):
-        containers = [
-            inner
-            for outer in containers
-            for inner in _containers(outer.values() if isinstance(outer, dict) else outer)
-        ]
+    # Level by level, without a call for each container: anyone can send thousands of them.
+    values: Iterable[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        containers = [one for one in values if isinstance(one, _CONTAINERS)]
         if not containers:
             return
+        values = chain.from_iterable(
+            one.values() if isinstance(one, dict) else one for one in containers
+        )
     raise InvalidJSONError(_TOO_DEEP)
-
-
-def _containers(values: Iterable[Any]) -> list[Any]:
-    return [value for value in values if isinstance(value, dict | list)]
 
 
 def _check_surrogates(value: Any) -> None:

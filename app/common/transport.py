@@ -37,7 +37,6 @@ class ProxyRefusedError(httpx.ConnectError):
 # The first class that matches counts; a ConnectError is what is left, such as a ValueError for a
 # host name that cannot exist.
 _HTTPX_ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
-    (aiohttp.ClientHttpProxyError, ProxyRefusedError),
     (aiohttp.ClientConnectorError, httpx.ConnectError),
     (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
     (aiohttp.ClientConnectionError, httpx.ReadError),
@@ -215,5 +214,8 @@ def _httpx_error(error: Exception, request: httpx.Request) -> httpx.TransportErr
     """
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return NoDescriptorError("too many open files", request=request)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        message = f"the egress proxy responded with {error.status}"
+        return ProxyRefusedError(message, request=request)
     kind = next(kind for cause, kind in _HTTPX_ERRORS if isinstance(error, cause))
     return kind(type(error).__name__, request=request)

@@ -14,6 +14,7 @@ from app.identity.findings import invalid
 from app.identity.header_rules import header_rules
 from app.identity.jwks import Jwks
 from app.identity.models import Claims
+from app.identity.public_keys import PublicKey
 from app.identity.tenant_rules import is_key_of
 from app.identity.token_rules import TokenRules
 from app.identity.unverified_token import UnverifiedToken
@@ -33,6 +34,28 @@ class _Registry(jws.JWSRegistry):
 def signature_algorithms(names: Iterable[str]) -> jws.JWSRegistry:
     """Return joserfc's registry of these algorithms, by the names that tokens use."""
     return _Registry(algorithms=[*names, "Ed25519"], strict_check_header=False)
+
+
+def verify_signature(
+    token: UnverifiedToken, key: PublicKey, issuer: IssuerSettings, registry: jws.JWSRegistry
+) -> None:
+    """Do nothing if a key verifies the signature of a token.
+
+    Args:
+        token: the token.
+        key: the key that its header selects.
+        issuer: the settings of its issuer.
+        registry: the allowed algorithms.
+
+    Raises:
+        UnauthenticatedError: the signature does not verify, or the key is that of another tenant.
+    """
+    try:
+        jws.deserialize_compact(token.text, key.key, registry=registry)
+    except (JoseError, ValueError):
+        raise invalid("the signature does not verify") from None
+    if not is_key_of(issuer, key.issuer, token.claims.get("iss")):
+        raise invalid(f"the key is that of another tenant: {key.issuer!a}")
 
 
 class JwtVerifier:
@@ -58,11 +81,6 @@ class JwtVerifier:
         for rule in self.header_rules:
             rule.enforce(token.header)
         key = await self._jwks.key(token.header.get("kid"), token.header["alg"])
-        try:
-            jws.deserialize_compact(token.text, key.key, registry=self._registry)
-        except (JoseError, ValueError):
-            raise invalid("the signature does not verify") from None
-        if not is_key_of(self._issuer, key.issuer, token.claims.get("iss")):
-            raise invalid(f"the key is that of another tenant: {key.issuer!a}")
+        verify_signature(token, key, self._issuer, self._registry)
         self._rules.check(token.claims)
         return token.claims

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from app.errors import IdentityProviderUnavailableError
+from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.cache import CachedClaims, ClaimsCache
 from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
@@ -57,23 +57,44 @@ class UserInfo:
             self._log(error)
             return {}
 
+    async def request(self, token: str, subject: str) -> Claims:
+        """Return the UserInfo claims about the subject of a token; send a request each time.
+
+        Raises:
+            UnauthenticatedError: the response is about another subject.
+            IdentityProviderUnavailableError: there is no usable response.
+        """
+        return await self._request(await self._endpoint(), token, subject)
+
     async def _fetch(self, token: str, claims: Claims) -> CachedClaims:
-        url = await self._discovery.endpoint("userinfo_endpoint", self._issuer.userinfo_endpoint)
+        url = await self._endpoint()
         seconds_left = claims.get("exp", math.inf) - self._clock()
         try:
-            response = await self._fetcher.get(url, {"authorization": f"Bearer {token}"})
-            about = response.json()
+            about = await self._request(url, token, claims["sub"])
+        except UnauthenticatedError:
+            logger.warning("userinfo_of_another_subject", issuer=self._name)
+            return CachedClaims({}, min(CACHE_SECONDS, seconds_left))
         except IdentityProviderUnavailableError as error:
             if error.endpoint_failing:
                 raise
             # About this token only: it may lack the scope `openid`, and others may not.
             self._log(error)
             return CachedClaims({}, min(RETRY_SECONDS, seconds_left))
-        # Section 5.3.2: a response about another subject must not be used.
-        if not isinstance(about, dict) or about.get("sub") != claims["sub"]:
-            logger.warning("userinfo_of_another_subject", issuer=self._name)
-            return CachedClaims({}, min(CACHE_SECONDS, seconds_left))
         return CachedClaims(about, min(CACHE_SECONDS, seconds_left))
+
+    async def _endpoint(self) -> str:
+        configured = self._issuer.userinfo_endpoint
+        return await self._discovery.endpoint("userinfo_endpoint", configured)
+
+    async def _request(self, url: str, token: str, subject: str) -> Claims:
+        response = await self._fetcher.get(url, {"authorization": f"Bearer {token}"})
+        about = response.json()
+        # Section 5.3.2: a response about another subject must not be used.
+        if not isinstance(about, dict) or about.get("sub") != subject:
+            raise UnauthenticatedError(
+                "The access token is not valid.", reason=f"{url}: responded about another subject"
+            )
+        return about
 
     def _log(self, error: IdentityProviderUnavailableError) -> None:
         logger.warning("userinfo_unavailable", issuer=self._name, reason=error.reason)

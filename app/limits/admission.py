@@ -10,7 +10,7 @@ from collections import OrderedDict
 from enum import Enum, auto
 from typing import Final
 
-from app.errors import OverloadedError
+from app.errors import OverloadedError, ShuttingDownError, VaultBffError
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 
@@ -26,6 +26,7 @@ class Admission(Enum):
     QUEUE_FULL = auto()
     EXPIRED = auto()
     DISCONNECTED = auto()
+    SHUT_DOWN = auto()
 
 
 Ticket = asyncio.Future[Admission]
@@ -78,22 +79,6 @@ class AdmissionQueue:
         if self._waiting.pop(ticket, None) is not None and not ticket.done():
             ticket.set_result(Admission.DISCONNECTED)
 
-    def errors(self) -> dict[Admission, OverloadedError]:
-        """Return the error that stands for each kind of rejection."""
-        seconds = self._settings.max_wait_seconds
-        reasons = {
-            Admission.QUEUE_FULL: "the queue is full",
-            Admission.EXPIRED: f"no slot became free within {seconds:g} s",
-        }
-        return {
-            admission: OverloadedError(
-                "There are too many requests just now; try again shortly.",
-                reason=reason,
-                retry_after=_RETRY_AFTER_SECONDS,
-            )
-            for admission, reason in reasons.items()
-        }
-
     def _admit(self, ticket: Ticket) -> None:
         self._running.add(ticket)
         ticket.set_result(Admission.ADMITTED)
@@ -117,3 +102,32 @@ class AdmissionQueue:
             if not ticket.done():
                 self._reject(ticket, Admission.EXPIRED)
         self._schedule_expiry(loop)
+
+
+def rejection_errors(settings: LimitSettings) -> dict[Admission, VaultBffError]:
+    """Return the error that stands for each kind of rejection.
+
+    A client that has disconnected needs none.
+
+    Args:
+        settings: the queue's settings.
+    """
+    detail, seconds = (
+        "There are too many requests just now; try again shortly.",
+        _RETRY_AFTER_SECONDS,
+    )
+    return {
+        Admission.QUEUE_FULL: OverloadedError(
+            detail, reason="the queue is full", retry_after=seconds
+        ),
+        Admission.EXPIRED: OverloadedError(
+            detail,
+            reason=f"no slot became free within {settings.max_wait_seconds:g} s",
+            retry_after=seconds,
+        ),
+        Admission.SHUT_DOWN: ShuttingDownError(
+            "The service is restarting. Please try again in a moment.",
+            reason="still queued at the end of SERVER__SHUTDOWN_GRACE_SECONDS",
+            retry_after=seconds,
+        ),
+    }

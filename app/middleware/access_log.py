@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability.audit import AuditRecord, Outcome
+from app.observability.audit import AuditRecord, Outcome, RejectionSummary
 from app.observability.metrics import Metrics
 from app.state import CLIENT_CLOSED_REQUEST, request_context
 
@@ -24,11 +24,13 @@ class AccessLogMiddleware:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
+        self._rejections = RejectionSummary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and record how it ended."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            self._rejections.write()  # The lifespan has ended.
             return
         status = CLIENT_CLOSED_REQUEST
 
@@ -48,11 +50,13 @@ class AccessLogMiddleware:
     def _record(self, scope: Scope, status: int) -> None:
         context = request_context(scope)
         if context.audit is not None:
-            self._write_audit_event(context.audit, status)
+            self._record_session(context.audit, status, admitted=context.admitted)
         seconds = time.perf_counter() - context.received_at
         route = route_of(scope)
         self._metrics.requests.labels(known_method(scope), route, status).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
+        if not context.admitted:
+            return
         log = logger.debug if route in _PROBES else logger.info
         log(
             "http_request",
@@ -63,9 +67,12 @@ class AccessLogMiddleware:
             duration_ms=round(seconds * 1000, 2),
         )
 
-    def _write_audit_event(self, record: AuditRecord, status: int) -> None:
+    def _record_session(self, record: AuditRecord, status: int, *, admitted: bool) -> None:
         outcome = _outcome(status)
-        record.write(outcome)
+        if admitted:
+            record.write(outcome)
+        else:
+            self._rejections.add(outcome, record)
         kind, problem = record.caller_kind or "unknown", record.problem or "none"
         self._metrics.sessions.labels(outcome, kind, problem).inc()
 

@@ -2,10 +2,17 @@
 
 It says who asked for which consumer and redirect target, how that ended, and Apideck's id of the
 call. The record is filled in while the request is processed, and written once, at its end.
+
+Requests that admission rejects have one event for all that ended alike in the same second. Nothing
+is known of them but their number, and an event for each would take the CPU time of the requests
+that can still be served (docs/adr/0015-admission-as-middleware.md).
 """
 
+import asyncio
+import contextvars
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +22,7 @@ import structlog
 logger = structlog.get_logger("audit")
 
 _MAX_TARGET = 255
+_SUMMARY_SECONDS = 1.0
 _QUERY = re.compile(r"[?#]")
 _USER_INFO = re.compile(r"//[^/]*@")
 
@@ -96,3 +104,36 @@ class AuditRecord:
             reason=self.reason,
             duration_ms=round((time.perf_counter() - self.started) * 1000, 2),
         )
+
+
+class RejectionSummary:
+    """Counts the requests that admission rejected, and writes the counts once a second."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[Outcome, str | None, str | None]] = Counter()
+
+    def add(self, outcome: Outcome, record: AuditRecord) -> None:
+        """Count a request.
+
+        Args:
+            outcome: how the request ended.
+            record: what is known of it.
+        """
+        if not self._counts:
+            # With a context of its own, or the events would have the id of the request that was
+            # counted first.
+            loop, context = asyncio.get_running_loop(), contextvars.Context()
+            loop.call_later(_SUMMARY_SECONDS, self.write, context=context)
+        self._counts[outcome, record.problem, record.reason] += 1
+
+    def write(self) -> None:
+        """Write an event for each way in which requests have ended since the last time."""
+        counts, self._counts = self._counts, Counter()
+        for (outcome, problem, reason), count in counts.items():
+            logger.warning(
+                "vault_sessions_turned_away",
+                count=count,
+                outcome=outcome,
+                problem=problem,
+                reason=reason,
+            )

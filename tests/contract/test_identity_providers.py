@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.check.token import check_token
 from app.settings import IdentitySettings
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
@@ -220,9 +221,47 @@ SHAPES = {
 }
 
 
+def token_of(
+    issuer: DevelopmentIssuer, shape: Shape, iss: str, changes: dict[str, Any] | None = None
+) -> str:
+    """Return a token of a documented shape, with changes; None removes a claim."""
+    claims = {**issuer.times(), "iss": iss, **shape.claims, **(changes or {})}
+    absent = [name for name, value in claims.items() if value is None]
+    return issuer.sign(claims, algorithm=shape.algorithm, headers={"typ": shape.typ}, omit=absent)
+
+
 def test_every_provider_of_the_page_is_tried() -> None:
     """Every block of settings on the page has a token here."""
     assert set(BLOCKS) == set(SHAPES)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_check_token_is_right_about_the_providers_tokens(
+    issuer: DevelopmentIssuer, apideck_url: str, name: str
+) -> None:
+    """Every check passes for a token of the documented shape, and one fails for other tokens."""
+    shape = SHAPES[name]
+    [(entry, block)] = BLOCKS[name]["identity"]["issuers"].items()
+    here = {"jwks_uri": f"{issuer.issuer}/jwks", "userinfo": False}
+    identity = IdentitySettings.model_validate({"issuers": {entry: {**block, **here}}})
+    settings = settings_for(issuer.issuer, apideck_url).model_copy(update={"identity": identity})
+    for changes in ({}, *shape.rejected):
+        token = token_of(issuer, shape, block["issuer"], changes)
+        results = [one async for one in check_token(settings, token)]
+        failed = [str(one) for one in results if one.well is False]
+        assert (not failed) is (not changes)
+        assert results[-1].well is (not changes)
+
+    # Without what the documented settings add, it says which setting to change.
+    kept = {name: block[name] for name in ("issuer", "tenants") if name in block}
+    plain = {**kept, "audience": "itself", "jwks_uri": here["jwks_uri"]}
+    identity = IdentitySettings.model_validate({"issuers": {entry: plain}})
+    settings = settings.model_copy(update={"identity": identity})
+    token = token_of(issuer, shape, block["issuer"])
+    failed = [str(one) async for one in check_token(settings, token) if one.well is False]
+    needed = {"AUDIENCE"} | ({"TOKEN_TYPE"} & {key.upper() for key in block})
+    needed |= {"ALGORITHMS"} & {key.upper() for key in block}
+    assert all(any(f"__{one} changes this" in line for line in failed) for one in needed)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -243,10 +282,7 @@ async def test_the_documented_settings_fit_the_providers_tokens(
     async with running(base.model_copy(update={"identity": identity})) as service:
         answers = []
         for changes in ({}, *shape.rejected):
-            claims = {**issuer.times(), "iss": block["issuer"], **shape.claims, **changes}
-            absent = [name for name, value in claims.items() if value is None]
-            header = {"typ": shape.typ}
-            token = issuer.sign(claims, algorithm=shape.algorithm, headers=header, omit=absent)
+            token = token_of(issuer, shape, block["issuer"], changes)
             headers = {shape.header: token} if shape.header else bearer(token)
             body = {"consumer_id": "acme"} if block.get("kind") == "services" else {}
             answers.append(await service.post("/vault-session", json=body, headers=headers))

@@ -1,55 +1,20 @@
 """`python -m app check`, which an operator or CI runs before a deployment."""
 
-import logging
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
-from app.__main__ import CHECK_FAILED, MISCONFIGURED, main
-from app.check import CONSUMER, CheckResult, check_dependencies
+from app.__main__ import CHECK_FAILED, MISCONFIGURED
+from app.check.dependencies import CONSUMER, check_dependencies
+from app.check.results import CheckResult
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
+from tests.support.checking import ELSEWHERE, HOME, Check
 from tests.support.cookie_session_app import CookieSessionApp
-from tests.support.process import environment_for, start
+from tests.support.process import start
 from tests.support.service import settings_for, settings_with_application
-
-Check = Callable[..., tuple[int, list[str]]]
-HOME, ELSEWHERE = "https://app.example.com/home", "https://app.example.com/elsewhere"
-
-
-@pytest.fixture
-def environment(
-    issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
-) -> dict[str, str]:
-    """Return the environment of a service that uses the issuer and the Apideck emulator."""
-    assert apideck.requests == []
-    return {
-        **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
-        "SESSION__RETURN_TO": f'{{"home": "{HOME}", "elsewhere": "{ELSEWHERE}"}}',
-    }
-
-
-@pytest.fixture
-def check(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Check]:
-    """Return a function that runs the check in this process; a new one would take seconds."""
-    configuration = structlog.get_config()
-
-    def run(*options: str) -> tuple[int, list[str]]:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        status = main(["check", *options])
-        out, err = capsys.readouterr()
-        return status, (out + err).splitlines()
-
-    yield run
-    logging.disable(logging.NOTSET)
-    structlog.configure(**configuration)
 
 
 async def results(settings: Settings) -> dict[str, CheckResult]:

@@ -367,31 +367,32 @@ def test_other_requests_need_no_slot(service: Service) -> None:
     assert (probe.statuses, allowed.statuses, mistaken.statuses) == ([200], [200], [405])
 
 
-def test_a_rejection_is_counted_and_leaves_its_events(alone: World) -> None:
-    """One audit event with the reason, and one access event, each with the request's id."""
+def test_rejections_are_counted_in_the_metrics_and_in_one_event(alone: World) -> None:
+    """Requests that ended alike share an event with their number and the reason."""
     with serving(alone[2]) as process:
         service = Service(alone)
         with service.full():
-            response = service.send(service.post, END)
+            responses = [service.send(service.post, END) for _ in range(3)]
             sample = "vault_bff_http_requests_total"
             assert (
                 service.metric(f'{sample}{{method="POST",route="/vault-session",status="503"}}')
-                == 1
+                == 3
             )
             labels = 'caller_kind="unknown",outcome="failed",problem="overloaded"'
-            assert service.metric(f"vault_bff_sessions_total{{{labels}}}") == 1
-            assert service.metric("vault_bff_requests_shed_total") == 1
+            assert service.metric(f"vault_bff_sessions_total{{{labels}}}") == 3
+            assert service.metric("vault_bff_requests_shed_total") == 3
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=20)
 
-    request_id = response.headers["x-request-id"]
+    request_ids = {response.headers["x-request-id"] for response in responses}
     events = [json.loads(line) for line in out.splitlines()]
-    audit, access = (event for event in events if event.get("request_id") == request_id)
-    assert (audit["event"], audit["problem"]) == ("vault_session_failed", "overloaded")
-    assert audit["reason"] == "the queue is full"
-    assert audit["subject"] is None
-    assert (access["event"], access["status"]) == ("http_request", 503)
-    assert access["route"] == "/vault-session"
+    assert not request_ids & {event.get("request_id") for event in events}
+    summaries = [one for one in events if one["event"] == "vault_sessions_turned_away"]
+    overloaded = [one for one in summaries if one["problem"] == "overloaded"]
+    assert sum(one["count"] for one in overloaded) == 3
+    assert {(one["outcome"], one["reason"]) for one in overloaded} == {
+        ("failed", "the queue is full")
+    }
     assert process.returncode == 0
 
 
@@ -416,7 +417,7 @@ def test_a_waiting_request_is_served_before_the_process_ends(alone: World) -> No
     assert process.returncode == 0
 
 
-def test_a_request_that_still_waits_after_the_grace_period_is_told(alone: World) -> None:
+def test_a_request_that_still_waits_after_the_grace_period_is_rejected(alone: World) -> None:
     """Every request gets a response, and none begins when everything is being closed."""
     grace = {"SERVER__SHUTDOWN_GRACE_SECONDS": "1"}
     with serving({**alone[2], **grace}) as process:
@@ -431,8 +432,9 @@ def test_a_request_that_still_waits_after_the_grace_period_is_told(alone: World)
     assert all(b"/problems/shutting-down" in response.data for response in responses)
     events = [json.loads(line) for line in out.splitlines()]
     audit = [event for event in events if event["event"] == "vault_session_failed"]
-    assert [event["problem"] for event in audit] == ["shutting-down"] * 2
-    assert {event["subject"] for event in audit} == {"ada", None}
+    assert [(event["problem"], event["subject"]) for event in audit] == [("shutting-down", "ada")]
+    turned_away = [event for event in events if event["event"] == "vault_sessions_turned_away"]
+    assert [(event["problem"], event["count"]) for event in turned_away] == [("shutting-down", 1)]
     assert len(service.apideck.requests) == sent
     assert err == ""
     assert process.returncode == 0

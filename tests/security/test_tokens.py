@@ -227,6 +227,13 @@ def large_with_a_deep_payload(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
+def large_with_many_objects(issuer: DevelopmentIssuer) -> str:
+    """Thousands of objects, whose depth has to be checked."""
+    objects = b"{}," * (MAX_HEAD_BYTES // 5)
+    return with_segment(issuer.token(), 1, b'{"exp": [%b{}]}' % objects)
+
+
+@attack
 def large_with_a_long_number(issuer: DevelopmentIssuer) -> str:
     """A number of thousands of digits, which takes quadratic time to convert."""
     return with_segment(issuer.token(), 1, b'{"exp": %b}' % (b"9" * (MAX_HEAD_BYTES // 2)))

@@ -62,13 +62,22 @@ class IntrospectionSource(IssuerSource):
         """Introspect a made-up token."""
         return await probe_with_made_up_credential(self.verify)
 
-    async def _introspect(self, token: str) -> CachedClaims:
+    async def introspect(self, token: str) -> dict[str, Any]:
+        """Return the claims in the introspection response for an active token, unchecked.
+
+        Raises:
+            UnauthenticatedError: the token is not active, or the response has no subject.
+            IdentityProviderUnavailableError: the issuer gives no usable response.
+        """
         url = await self.discovery.endpoint("introspection_endpoint", self._settings.endpoint)
         claims = (await self._post(url, token)).json()
         # Section 2.2: only the JSON value true, not "true" and not 1.
         if not isinstance(claims, dict) or claims.get("active") is not True:
             raise invalid("the issuer says that the token is not active")
-        claims = self._with_subject(claims)
+        return self._with_subject(claims)
+
+    async def _introspect(self, token: str) -> CachedClaims:
+        claims = await self.introspect(token)
         self.rules.check(claims)
         seconds = min(self._settings.cache_seconds, claims.get("exp", math.inf) - self._clock())
         return CachedClaims(claims, seconds)

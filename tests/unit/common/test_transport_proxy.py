@@ -88,11 +88,12 @@ async def test_a_proxy_that_refuses_is_a_connect_error(
     egress: running_proxy.EgressProxy,
 ) -> None:
     """The host has received nothing, so the request can be repeated; no message has a secret."""
-    for password, name in (("wr0ng-password", "apideck.example"), (PASSWORD, "127.0.0.1")):
+    cases = (("wr0ng-password", "apideck.example", 407), (PASSWORD, "127.0.0.1", 502))
+    for password, name, status_of_proxy in cases:
         async with AiohttpTransport(proxy=through(egress, password)) as transport:
             with pytest.raises(ProxyRefusedError) as raised:
                 await status(transport, f"https://{name}:1/vault/sessions")
-        assert password not in str(raised.value)
+        assert str(raised.value) == f"the egress proxy responded with {status_of_proxy}"
         assert isinstance(raised.value, httpx.ConnectError)
 
     assert egress.rejected == 1

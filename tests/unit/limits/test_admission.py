@@ -2,7 +2,7 @@
 
 from unittest.mock import patch
 
-from app.limits.admission import Admission, AdmissionQueue, Ticket
+from app.limits.admission import Admission, AdmissionQueue, Ticket, rejection_errors
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
 from tests.support.clock import ControlledLoop, controlled
@@ -51,12 +51,11 @@ async def test_two_run_two_wait_and_the_rest_is_rejected() -> None:
 
 async def test_a_rejection_says_when_to_try_again() -> None:
     """The client reads the same for each kind of rejection; the operator reads which it was."""
-    errors = Queue().errors()
+    errors = rejection_errors(LimitSettings(max_wait_seconds=2))
 
-    assert errors.keys() == {FULL, EXPIRED}
-    assert {(error.detail, error.retry_after) for error in errors.values()} == {
-        ("There are too many requests just now; try again shortly.", 1)
-    }
+    assert errors.keys() == {FULL, EXPIRED, Admission.SHUT_DOWN}
+    assert {error.retry_after for error in errors.values()} == {1}
+    assert errors[FULL].detail == errors[EXPIRED].detail
     assert errors[FULL].reason == "the queue is full"
     assert errors[EXPIRED].reason == "no slot became free within 2 s"
 

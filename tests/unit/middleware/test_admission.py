@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from app.errors import OverloadedError
-from app.limits.admission import AdmissionQueue
-from app.middleware.admission import AdmissionMiddleware
+from app.errors import OverloadedError, ShuttingDownError
+from app.limits.admission import AdmissionQueue, rejection_errors
+from app.middleware.admission import AdmissionMiddleware, RejectionMiddleware
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
-from app.state import RequestContext, request_context, set_request_context
+from app.state import RequestContext, Shutdown, request_context, set_request_context
 
 MAX_BODY_BYTES = 10
 DISCONNECT: Message = {"type": "http.disconnect"}
@@ -27,7 +27,7 @@ def part(body: bytes, *, more: bool = False) -> Message:
 
 def respond(error: Exception, scope: Scope) -> Response:
     """Return the response to an error."""
-    assert isinstance(error, OverloadedError)
+    assert isinstance(error, OverloadedError | ShuttingDownError)
     return Response(f"{request_context(scope).request_id}: {error.reason}", 503)
 
 
@@ -45,6 +45,7 @@ class Client:
             "method": method,
             "path": path,
             "headers": [],
+            "state": {"shutdown": Shutdown()},
         }
         set_request_context(self.scope, RequestContext("an-id", 0.0))
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
@@ -70,9 +71,10 @@ class Client:
         self.received.append(message)
 
     @property
-    def leaves_an_audit_event(self) -> bool:
-        """Whether the request has an audit record, which the access log writes at its end."""
-        return request_context(self.scope).audit is not None
+    def is_counted_as_rejected(self) -> bool:
+        """Whether the access log will count the request, with its audit record, as rejected."""
+        context = request_context(self.scope)
+        return context.audit is not None and not context.admitted
 
     @property
     def response(self) -> tuple[int, bytes]:
@@ -96,11 +98,12 @@ class Service:
         self.metrics = Metrics()
         self._tasks: list[asyncio.Task[None]] = []
         self._middleware = AdmissionMiddleware(
-            self._application,
+            RejectionMiddleware(
+                self._application, errors=rejection_errors(limits), respond=respond
+            ),
             queue=AdmissionQueue(limits, self.metrics),
             routes=[self.limited],
             max_body_bytes=MAX_BODY_BYTES,
-            respond=respond,
         )
 
     async def accept(self, client: Client) -> asyncio.Task[None]:
@@ -185,13 +188,13 @@ async def test_nothing_is_read_of_a_request_that_does_not_wait() -> None:
 
 
 async def test_a_full_queue_rejects_at_once(service: Service) -> None:
-    """The response says so, and the request leaves an audit event."""
+    """The response says so, and the access log counts the request."""
     await service.accept(Client())
     rejected = Client()
     await service.accept(rejected)
 
     assert rejected.response == (503, b"an-id: the queue is full")
-    assert rejected.leaves_an_audit_event
+    assert rejected.is_counted_as_rejected
     assert rejected.scope["route"] is service.limited
     assert service.running == 1
 
@@ -204,14 +207,14 @@ async def test_a_request_that_waited_too_long_is_rejected() -> None:
     await (await service.accept(late))
 
     assert late.response == (503, b"an-id: no slot became free within 0.001 s")
-    assert late.leaves_an_audit_event
+    assert late.is_counted_as_rejected
 
 
 @pytest.mark.parametrize("before", [[], [part(b"ab", more=True)], [part(b"")]])
 async def test_a_client_that_disconnects_in_the_queue_leaves_it(
     service: Service, before: list[Message]
 ) -> None:
-    """The application never sees the request, one audit event does, and the next one may wait."""
+    """The application never sees the request, the access log counts it, and another may wait."""
     client, after = Client(), Client()
     task = await service.accept(client)
     await client.sends(*before, DISCONNECT)
@@ -221,8 +224,8 @@ async def test_a_client_that_disconnects_in_the_queue_leaves_it(
     await service.finish()
 
     assert client.received == []
-    assert client.leaves_an_audit_event
-    assert not after.leaves_an_audit_event
+    assert client.is_counted_as_rejected
+    assert not after.is_counted_as_rejected
     assert service.bodies == [b"", b""]
 
 
@@ -238,7 +241,7 @@ async def test_a_disconnect_at_the_last_moment_reaches_the_application(service: 
 
 
 async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Service) -> None:
-    """As at the end of the grace period; it leaves an audit event, and another one may wait."""
+    """The cancellation goes on, and another request may wait."""
     client, after = Client(), Client()
     task = await service.accept(client)
     task.cancel()
@@ -248,8 +251,24 @@ async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Servi
     await after.sends(part(b""))
     await service.finish()
 
-    assert client.leaves_an_audit_event
+    assert client.received == []
     assert service.bodies == [b"", b""]
+
+
+async def test_a_request_that_the_shutdown_cancels_in_the_queue_gets_a_response(
+    service: Service,
+) -> None:
+    """The server cancels what is left when the grace period ends; the access log counts it."""
+    client = Client()
+    client.scope["state"]["shutdown"].begun = True
+    task = await service.accept(client)
+    task.cancel()
+    await task
+
+    reason = b"an-id: still queued at the end of SERVER__SHUTDOWN_GRACE_SECONDS"
+    assert client.response == (503, reason)
+    assert client.is_counted_as_rejected
+    assert service.running == 1
 
 
 async def test_an_error_of_the_application_frees_the_slot() -> None:

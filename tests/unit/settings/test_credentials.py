@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import IdentitySettings
+from app.settings.credentials import AUTHORIZATION, CredentialLocation
 from tests.support.settings import ISSUER, issuer_faults
 
 INTROSPECTION = {"client_id": "vault"}
@@ -86,3 +87,17 @@ def test_userinfo_needs_the_issuers_own_subject() -> None:
         "": "userinfo needs introspection.subject_claim to be sub"
     }
     IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, "introspection": own}}})
+
+
+def test_locations_overlap_whichever_is_asked() -> None:
+    """A name with an asterisk stands for numbered cookies, too."""
+    family = CredentialLocation("session", cookies=("app*",))
+    number = CredentialLocation("cookie", "app.0")
+    other = CredentialLocation("session", cookies=("apps", "app.a"))
+
+    assert family.overlaps(number)
+    assert number.overlaps(family)
+    assert not family.overlaps(other)
+    assert not other.overlaps(family)
+    assert AUTHORIZATION.overlaps(AUTHORIZATION)
+    assert not AUTHORIZATION.overlaps(CredentialLocation("header", "app.0"))

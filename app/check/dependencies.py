@@ -1,14 +1,14 @@
-"""Asking everybody whom the settings name, once, before anything depends on it."""
+"""Contacts every configured dependency once, before anything relies on it."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import httpx
 
 from app.apideck.api_key import ApiKey
 from app.apideck.client import ApideckClient
 from app.apideck.sessions import create_session
+from app.check.results import CheckResult
 from app.common.transport import AiohttpTransport
 from app.errors import IdentityProviderUnavailableError, VaultBffError
 from app.identity.fetch import Fetcher
@@ -22,54 +22,37 @@ from app.settings.limits import MEMORY
 from app.vault import Session
 
 CONSUMER = "vault-bff-check"
-"""The consumer that sessions are made for; Apideck makes it when it does not know it."""
+"""The consumer of the sessions; Apideck creates it if it does not exist."""
 _SHORT = "1m"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What came of asking somebody.
-
-    Attributes:
-        about: the setting that names them.
-        well: whether they answer as they should.
-        detail: what they answer, without any secret.
-    """
-
-    about: str
-    well: bool
-    detail: str
-
-    def __str__(self) -> str:
-        """Return the finding as a line."""
-        return f"{'ok  ' if self.well else 'FAIL'} {self.about}: {self.detail}"
-
-
 async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
-    """Ask, and yield a finding for each answer.
+    """Contact every dependency, and yield a result for each.
 
-    Issuers are asked for their keys or about a token that is none, applications about a cookie that
-    is none, a shared store of the limits to count, and Apideck for a session of a minute for each
-    redirect target.
+    Issuers have to return their keys, or to reject a made-up token; applications have to reject a
+    made-up cookie; a shared store of rate limits has to count; and Apideck has to create a session
+    of one minute for each redirect target.
     """
     async with AsyncExitStack() as stack:
         transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
-        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, trust_env=False)
+        )
         telemetry = Telemetry()
         fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, telemetry.metrics)
         for source in build_sources(settings.identity, fetcher):
-            yield await _responds(source)
+            yield await _probe(source)
         if settings.limits.store.get_secret_value() != MEMORY:
-            yield await _counts(settings.limits)
+            yield await _count(settings.limits)
         for name, unify in settings.apideck.all_unify_apps().items():
             key = ApiKey(name, unify, lambda _: None)
             client = ApideckClient(name, settings.apideck, key, transport, telemetry)
             targets: Mapping[str, str | None] = settings.session.return_to or {"": None}
             for target, uri in targets.items():
-                yield await _mints(name, client, target, uri)
+                yield await _create_session(name, client, target, uri)
 
 
-async def _responds(source: Source) -> CheckResult:
+async def _probe(source: Source) -> CheckResult:
     try:
         detail = await source.probe()
     except IdentityProviderUnavailableError as error:
@@ -77,7 +60,7 @@ async def _responds(source: Source) -> CheckResult:
     return CheckResult(source.setting, well=True, detail=detail)
 
 
-async def _counts(settings: LimitSettings) -> CheckResult:
+async def _count(settings: LimitSettings) -> CheckResult:
     store = build_store(settings)
     try:
         await store.admit([Limit("check", CONSUMER, Rate(1, 1))])
@@ -88,7 +71,9 @@ async def _counts(settings: LimitSettings) -> CheckResult:
     return CheckResult("LIMITS__STORE", well=True, detail="counts")
 
 
-async def _mints(name: str, client: ApideckClient, target: str, uri: str | None) -> CheckResult:
+async def _create_session(
+    name: str, client: ApideckClient, target: str, uri: str | None
+) -> CheckResult:
     about = "APIDECK" if name == "default" else f"APIDECK__UNIFY_APPS__{name.upper()}"
     if target:
         about += f" with SESSION__RETURN_TO {target}"

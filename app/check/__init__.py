@@ -1,0 +1,1 @@
+"""What `python -m app check` does beyond reading the settings."""
