@@ -162,7 +162,8 @@ class IssuerCheck:
         self, rule: str, issuer: IssuerSettings, claims: Claims, setting: str, risk: str | None
     ) -> Finding:
         try:
-            user_of(self._source.name, issuer, {"sub": None, **claims}, {})
+            reserved = self._source.reserved_prefixes
+            user_of(self._source.name, issuer, {"sub": None, **claims}, {}, reserved)
         except MissingClaimError as error:
             return Finding(rule, error.reason or error.detail, setting=setting, risk=risk)
         return Finding(rule, None)
@@ -173,7 +174,7 @@ class IssuerCheck:
             return self._fail("signature", "not checked: no setting allows this algorithm")
         try:
             key = await source.jwks.key(token.header.get("kid"), algorithm)
-            verify_signature(token, key, signature_algorithms([algorithm]))
+            verify_signature(token, key, self._issuer, signature_algorithms([algorithm]))
         except IdentityError as error:
             return self._fail("signature", error.reason or error.detail)
         return CheckResult(f"{self._setting} signature", well=True, detail="verified")

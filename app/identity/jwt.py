@@ -36,21 +36,26 @@ def signature_algorithms(names: Iterable[str]) -> jws.JWSRegistry:
     return _Registry(algorithms=[*names, "Ed25519"], strict_check_header=False)
 
 
-def verify_signature(token: UnverifiedToken, key: PublicKey, registry: jws.JWSRegistry) -> None:
+def verify_signature(
+    token: UnverifiedToken, key: PublicKey, issuer: IssuerSettings, registry: jws.JWSRegistry
+) -> None:
     """Do nothing if a key verifies the signature of a token.
 
     Args:
         token: the token.
         key: the key that its header selects.
+        issuer: the settings of its issuer.
         registry: the allowed algorithms.
 
     Raises:
-        UnauthenticatedError: the signature does not verify.
+        UnauthenticatedError: the signature does not verify, or the key is that of another tenant.
     """
     try:
         jws.deserialize_compact(token.text, key.key, registry=registry)
     except (JoseError, ValueError):
         raise invalid("the signature does not verify") from None
+    if not is_key_of(issuer, key.issuer, token.claims.get("iss")):
+        raise invalid(f"the key is that of another tenant: {key.issuer!a}")
 
 
 class JwtVerifier:
@@ -76,8 +81,6 @@ class JwtVerifier:
         for rule in self.header_rules:
             rule.enforce(token.header)
         key = await self._jwks.key(token.header.get("kid"), token.header["alg"])
-        verify_signature(token, key, self._registry)
-        if not is_key_of(self._issuer, key.issuer, token.claims.get("iss")):
-            raise invalid(f"the key is that of another tenant: {key.issuer!a}")
+        verify_signature(token, key, self._issuer, self._registry)
         self._rules.check(token.claims)
         return token.claims

@@ -253,8 +253,8 @@ async def test_check_token_is_right_about_the_providers_tokens(
         assert results[-1].well is (not changes)
 
     # Without what the documented settings add, it says which setting to change.
-    plain = {"issuer": block["issuer"], "audience": "itself", "jwks_uri": here["jwks_uri"]}
-    plain |= {key: block[key] for key in ("tenants",) if key in block}
+    kept = {name: block[name] for name in ("issuer", "tenants") if name in block}
+    plain = {**kept, "audience": "itself", "jwks_uri": here["jwks_uri"]}
     identity = IdentitySettings.model_validate({"issuers": {entry: plain}})
     settings = settings.model_copy(update={"identity": identity})
     token = token_of(issuer, shape, block["issuer"])
