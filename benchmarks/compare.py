@@ -26,11 +26,24 @@ from pathlib import Path
 import httpx
 
 from benchmarks import contestants, probes
-from benchmarks.contestants import COLD, FEATURES, INTERNAL, MINIMAL, OURS, Contestant, Run
+from benchmarks.contestants import (
+    API_KEY,
+    COLD,
+    EVENTS,
+    FEATURES,
+    INTERNAL,
+    LISTS,
+    MINIMAL,
+    OURS,
+    Contestant,
+    Run,
+)
 from benchmarks.load import PEOPLE, Result, Scenario, checked, lua, measure
+from benchmarks.operations import EVENT, LIST
 from benchmarks.paced import paced
 from benchmarks.probes import probing
 from benchmarks.report import keep, median, report
+from benchmarks.samples import signed_events
 from benchmarks.servers import LOAD_CORE, SERVER_CORE, Server, redis, serving, upstream
 from emulators.issuer import DevelopmentIssuer
 
@@ -44,6 +57,11 @@ SCENARIOS = {
     "b-1000": Scenario(0.3, 1000, 8),
     "b-4000": Scenario(0.3, 4000, 8),
 }
+FURTHER = {
+    "e-list": (Scenario(0.0, 16, 8, LIST), LISTS),
+    "e-event": (Scenario(0.0, 64, 8, EVENT), EVENTS),
+}
+"""What the service does besides creating sessions; the other contestants do not."""
 OVERLOAD = {
     "g-capacity": Scenario(0.0, 1000, 16),
     "g-three-times": Scenario(0.0, 3000, 16),
@@ -74,6 +92,7 @@ class Competition:
         people = [f"person-{number}" for number in range(PEOPLE)]
         self._tokens = [issuer.token(sub=one, expires_in=86_400) for one in people]
         self._opaque = [issuer.opaque_token(sub=one, expires_in=86_400) for one in people]
+        self._events = signed_events(PEOPLE, API_KEY)
         self._folder = folder
         self.results: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
         self.starts: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -83,12 +102,12 @@ class Competition:
         """Measure each contestant once in a scenario, in an order of chance."""
         with upstream(self._upstream_port, scenario.delay) as url:
             for contestant in random.sample(field, len(field)):
-                tokens = self._opaque if contestant.opaque else self._tokens
-                script = lua(self._folder, tokens, contestant.headers)
+                sent, headers = self._credentials(contestant), contestant.headers
+                script = lua(self._folder, sent, headers, scenario.operation)
                 run = self._run(url)
                 with self._noted(name, contestant), serving(contestant, run) as server:
                     self.starts[contestant.name].append((server.ready_seconds, server.rss_mb()))
-                    checked(run, contestant.headers(tokens[0]))
+                    checked(run, sent[0], headers, scenario.operation)
                     result = measure(server, run, script, scenario)
                     self._keep(name, contestant.name, result)
 
@@ -129,6 +148,11 @@ class Competition:
                 with probing(port) as took:
                     self._keep("g-probes", contestant.name, measure(server, run, script, BUSY))
                 self.probes[contestant.name] += took
+
+    def _credentials(self, contestant: Contestant) -> list[str]:
+        if contestant is EVENTS:
+            return self._events
+        return self._opaque if contestant.opaque else self._tokens
 
     def _capacity(self, contestant: Contestant, scenario: str = "a-64") -> float:
         return median(self.results[scenario][contestant.name], "per_second")
@@ -221,6 +245,10 @@ def play_all(
         "c-paced": partial(played.pace, contestants.ALL),
         "c-shares": played.shares,
         "e-features": partial(played.play, "e-features", SCENARIOS["a-64"], [OURS, *FEATURES]),
+        **{
+            name: partial(played.play, name, scenario, [ours])
+            for name, (scenario, ours) in FURTHER.items()
+        },
         "f-two-processes": played.pair,
         **{
             name: partial(played.play, name, scenario, versions)

@@ -12,6 +12,8 @@ from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
 HERE = Path(__file__).parent
 NODE = HERE / "peers" / "node"
 _PAGE = "https://app.example.com"
+API_KEY = "sk_bench_opens-nothing"
+_UNREACHED = "100000/second"
 
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log /dev/null;
@@ -64,6 +66,11 @@ def cookie(token: str) -> Headers:
     }
 
 
+def signature(value: str) -> Headers:
+    """Return the headers of an event, with its signature."""
+    return {"x-apideck-signature": value, "content-type": "application/json"}
+
+
 @dataclass(frozen=True)
 class Contestant:
     """One server.
@@ -107,14 +114,14 @@ def service(
 
     def environment(run: Run) -> dict[str, str]:
         return {
-            "APIDECK__API_KEY": "sk_bench_opens-nothing",
+            "APIDECK__API_KEY": API_KEY,
             "APIDECK__APP_ID": "bench",
             "APIDECK__BASE_URL": run.upstream,
             "IDENTITY__ISSUERS__MAIN__ISSUER": run.issuer,
             "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
             "SESSION__JOIN_IDENTICAL": "false",
-            "LIMITS__PER_USER": "100000/second",
-            "LIMITS__TOTAL": "100000/second",
+            "LIMITS__PER_USER": _UNREACHED,
+            "LIMITS__TOTAL": _UNREACHED,
             "SERVER__PORT": str(run.port),
             **{setting: _filled(value, run) for setting, value in settings.items()},
         }
@@ -160,6 +167,18 @@ OURS = service("vault-bff")
 INTERNAL = service("vault-bff, probes on their own port", SERVER__INTERNAL_PORT="{internal}")
 COLD = service("vault-bff, tokens cold", IDENTITY__REMEMBERED_TOKENS="0")
 MINIMAL = _python("starlette_aiohttp")
+LISTS = service(
+    "vault-bff, lists of connections",
+    LIMITS__CONNECTIONS__PER_USER=_UNREACHED,
+    LIMITS__CONNECTIONS__PER_CONSUMER=_UNREACHED,
+)
+EVENTS = service(
+    "vault-bff, events",
+    signature,
+    WEBHOOKS__TARGET_URL="{upstream}/events",
+    WEBHOOKS__SIGNING_SECRET=f"whsec_{'YmVuY2ht' * 4}",
+    WEBHOOKS__MAX_IN_FLIGHT="1000",
+)
 
 
 def baseline(checkout: Path, contestant: Contestant = OURS) -> Contestant:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.contestants import Headers, Run, bearer
+from benchmarks.operations import SESSION, Operation
 from benchmarks.servers import LOAD_CORE, Server
 
 _WARM_UP_SECONDS = 2
@@ -26,11 +27,13 @@ class Scenario:
         delay: seconds that the upstream takes.
         connections: how many are open at once; each has one request under way.
         seconds: how long is measured.
+        operation: what is requested.
     """
 
     delay: float
     connections: int
     seconds: int
+    operation: Operation = SESSION
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,13 @@ class Result:
     """One contestant in one scenario and round.
 
     Attributes:
-        per_second: answers with 201 (nginx: 200) a second.
+        per_second: good answers a second: 201 (nginx: 200), for a list 200, for an event 204.
         cpu_ms: CPU of the server's processes in milliseconds for each such answer.
         p50_ms: half of the answers took no longer.
         p99_ms: 99 of 100 took no longer.
         errors: answers of another status, and broken or late ones.
-        wrong: of the answers to the warm-up, each of which is looked at, those without a session.
+        wrong: of the answers to the warm-up, each of which is looked at, those without a session,
+            or without the last connector of a list.
         rss_mb: memory of the server's processes at the end.
     """
 
@@ -56,13 +60,17 @@ class Result:
     wrong: int = 0
 
 
-def checked(run: Run, headers: Headers) -> None:
-    """Make sure that one answer is right in full."""
-    url = f"http://127.0.0.1:{run.port}/vault-session"
-    answer = httpx.post(url, headers=dict(headers), timeout=30)
-    body = answer.json()
+def checked(
+    run: Run, credential: str, headers: Callable[[str], Headers], operation: Operation
+) -> None:
+    """Make sure that one answer is right in full; see `lua` for the arguments."""
+    url = f"http://127.0.0.1:{run.port}{operation.path}"
+    value, _, body = credential.partition("\t")
+    answer = httpx.request(
+        operation.method, url, headers=dict(headers(value)), content=body or None, timeout=30
+    )
     assert answer.is_success, answer.text
-    assert body.get("session_token", "").count(".") == 2 or body["data"]["session_token"]
+    operation.check(answer)
 
 
 def wrk(
@@ -72,34 +80,46 @@ def wrk(
     threads = "1"
     command = ["taskset", "-c", LOAD_CORE, "wrk", "-t", threads, "-c", str(connections)]
     command += ["-d", f"{seconds}s", "--timeout", "20s", "-s", str(script)]
-    command += [f"http://127.0.0.1:{run.port}/vault-session", "--", "look" if look else ""]
+    command += [f"http://127.0.0.1:{run.port}", "--", "look" if look else ""]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found: dict[str, float] = json.loads(out[out.index("{") :])
     return found
 
 
-def lua(folder: Path, tokens: list[str], headers: Callable[[str], Headers] = bearer) -> Path:
-    """Write what has wrk use the tokens in turn, and say what it saw as JSON."""
-    (folder / "tokens.txt").write_text("\n".join(tokens))
+def lua(
+    folder: Path,
+    credentials: list[str],
+    headers: Callable[[str], Headers] = bearer,
+    operation: Operation = SESSION,
+) -> Path:
+    """Write what has wrk send the credentials in turn, and say what it saw as JSON.
+
+    Args:
+        folder: where it is written.
+        credentials: tokens; or signatures, each with a tab and the body that it is for.
+        headers: what a request carries, for one token or signature.
+        operation: what is requested.
+    """
+    (folder / "credentials.txt").write_text("\n".join(credentials))
     script = folder / "load.lua"
     names = "\n".join(
-        f'  h["{name}"] = ("{value}"):gsub("TOKEN", token)'
-        for name, value in headers("TOKEN").items()
+        f'  h["{name}"] = ("{value}"):gsub("VALUE", value)'
+        for name, value in headers("VALUE").items()
     )
     script.write_text(
         f"""
-wrk.method = "POST"
-local tokens, at = {{}}, 0
-for line in io.lines("{folder}/tokens.txt") do tokens[#tokens + 1] = line end
+local credentials, at = {{}}, 0
+for line in io.lines("{folder}/credentials.txt") do credentials[#credentials + 1] = line end
 local requests = {{}}
-local function made(token)
+local function made(credential)
+  local value, body = credential:match("^([^\t]*)\t?(.*)$")
   local h = {{}}
 {names}
-  return wrk.format(nil, nil, h)
+  return wrk.format("{operation.method}", "{operation.path}", h, body ~= "" and body or nil)
 end
 function request()
-  at = at % #tokens + 1
-  requests[at] = requests[at] or made(tokens[at])
+  at = at % #credentials + 1
+  requests[at] = requests[at] or made(credentials[at])
   return requests[at]
 end
 local threads = {{}}
@@ -109,7 +129,7 @@ function init(arguments)
   -- Asked for each answer, which costs wrk so much that only warming up does it.
   if arguments[1] == "look" then
     function response(status, _, body)
-      if status < 400 and not body:find('"session_token"', 1, true) then wrong = wrong + 1 end
+      if status < 400 and not body:find('{operation.expected}', 1, true) then wrong = wrong + 1 end
     end
   end
 end

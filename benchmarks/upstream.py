@@ -1,7 +1,9 @@
 """A stand-in for Apideck that costs as little as it can: `python -m benchmarks.upstream`.
 
 The emulator checks what it is sent, which would be most of what a benchmark measured. This one
-answers every POST alike, after a delay; a share of them with a 503, or by hanging up.
+responds to a list of connections with 300 connectors, to an event as the operator's target does,
+and to everything else with a session, after a delay; to a share of requests with a 503, or by
+hanging up.
 """
 
 import argparse
@@ -12,23 +14,32 @@ import random
 
 import uvloop
 
+from benchmarks.samples import CONNECTORS, connection
+
 _CLAIMS = json.dumps({"exp": 4_102_444_800, "consumer": "x" * 300}).encode()
 _TOKEN = f"eyJhbGciOiJIUzI1NiJ9.{base64.urlsafe_b64encode(_CLAIMS).decode().rstrip('=')}.signature"
-_BODY = json.dumps(
+
+
+def _ok(data: object) -> bytes:
+    body = json.dumps({"status_code": 200, "status": "OK", "data": data}).encode()
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: bench\r\n"
+        b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    )
+
+
+SESSION = _ok(
     {
-        "status_code": 200,
-        "status": "OK",
-        "data": {
-            "session_uri": f"https://vault.apideck.com/session/{_TOKEN}",
-            "session_token": _TOKEN,
-            "expires_at": "2100-01-01T00:00:00.000Z",
-        },
+        "session_uri": f"https://vault.apideck.com/session/{_TOKEN}",
+        "session_token": _TOKEN,
+        "expires_at": "2100-01-01T00:00:00.000Z",
     }
-).encode()
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: bench\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 )
+OTHERS = {
+    b"GET /vault/connections": _ok([connection(number) for number in range(CONNECTORS)]),
+    b"POST /events": b"HTTP/1.1 204 No Content\r\n\r\n",
+}
+"""Responses to what is not a session, by method and path."""
 FAILURE = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
@@ -59,12 +70,13 @@ class Upstream(asyncio.Protocol):
         if len(body) < length:
             return
         self._received = body[length:]
+        response = OTHERS.get(head.partition(b" HTTP/")[0], SESSION)
         if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._answer)
+            asyncio.get_running_loop().call_later(self._delay, self._answer, response)
         else:
-            self._answer()
+            self._answer(response)
 
-    def _answer(self) -> None:
+    def _answer(self, response: bytes) -> None:
         if self._transport.is_closing():
             return
         chance = random.random() if self._failing or self._hanging_up else 1.0
@@ -72,7 +84,7 @@ class Upstream(asyncio.Protocol):
             self._transport.close()
         else:
             failed = chance < self._hanging_up + self._failing
-            self._transport.write(FAILURE if failed else ANSWER)  # type: ignore[attr-defined]  # it is a WriteTransport
+            self._transport.write(FAILURE if failed else response)  # type: ignore[attr-defined]  # it is a WriteTransport
 
 
 async def main() -> None:
