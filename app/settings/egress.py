@@ -3,10 +3,12 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, SecretStr, StringConstraints
+from pydantic import AfterValidator, SecretStr
 
 from app.common.egress import EgressProxy
 from app.common.urls import web_url
@@ -15,6 +17,8 @@ from app.settings.groups import Group, printable
 _PROXY = re.compile(
     r"http://(?:(?P<user>[^:@/?#\s]+):(?P<password>[^:@/?#\s]*)@)?(?P<address>[^@/?#\s]+)/?"
 )
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 def _proxy(value: SecretStr) -> SecretStr:
@@ -38,7 +42,18 @@ def _is_usable(match: re.Match[str]) -> bool:
     return ":" not in user  # RFC 7617 section 2
 
 
-ProxyException = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*._:/\[\]-]{1,253}$")]
+def _exception(value: str) -> str:
+    with suppress(ValueError):
+        ip_network(value.strip("[]"), strict=False)
+        return value
+    if _NAME.fullmatch(value.removeprefix("*").removeprefix(".")) is None:
+        raise ValueError(
+            "must be a host name, an address, or a network such as 10.0.0.0/8, without a port"
+        )
+    return value
+
+
+ProxyException = Annotated[str, AfterValidator(_exception)]
 
 
 class EgressSettings(Group):

@@ -30,7 +30,6 @@ FORMS: Final = {
     r"^[A-Za-z0-9._:-]{0,32}$": "at most 32 letters, digits, dots, underscores, colons or hyphens",
     r"^[\x21-\x7e]{1,128}$": "1 to 128 printable ASCII characters without spaces",
     r"^[^\x00-\x1f\x7f-\x9f]*$": "text without control characters",
-    r"^[A-Za-z0-9*._:/\[\]-]{1,253}$": "a host name, an address, or a network such as 10.0.0.0/8",
     r"^[a-z0-9-]{1,64}$": "1 to 64 lower-case letters, digits or hyphens",
     r"^[a-z0-9.-]{1,253}$": "a host name in lower case, without a port",
     r"^[A-Za-z0-9._-]{1,128}$": "1 to 128 letters, digits, dots, underscores or hyphens",

@@ -26,6 +26,9 @@ def test_text_of_another_form_is_not_parsed(text: str) -> None:
         (encoded(b"{"), "e30", "the header is not JSON"),
         ("e30", encoded(b'{"a":1,"a":2}'), "the payload is not JSON"),
         ("e30", encoded(b"\xff"), "the payload is not JSON"),
+        ("e30", encoded(b"[0" + b",0" * 2001 + b"]"), "the payload has more than 2000 values"),
+        ("e30", encoded(b"[0" + b",0" * 2000 + b"]"), "the payload is not a JSON object"),
+        (encoded(b"[0" + b",0" * 2001 + b"]"), "e30", "the header has more than 2000 values"),
     ],
 )
 def test_a_token_without_json_objects_is_rejected(header: str, claims: str, why: str) -> None:

@@ -70,11 +70,23 @@ def test_another_url_is_a_fault_that_does_not_quote_it(url: str) -> None:
     assert "s3cret" not in str(error.value)
 
 
-@pytest.mark.parametrize("exception", ["", "a b", "http://a,b", "a@b"])
+@pytest.mark.parametrize(
+    "exception", ["", "a b", "http://a,b", "a@b", "*", "*.", "a.example:443", "[::1]:80", "a..b"]
+)
 def test_an_exception_is_a_host_or_a_network(exception: str) -> None:
     """Anything else would never match."""
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="must be a host name, an address, or a network"):
         EgressSettings.model_validate({"no_proxy": [exception]})
+
+
+@pytest.mark.parametrize(
+    "exception", ["a", "*.a.example", ".a.example", "::1", "[::1]", "10.0.0.0/8"]
+)
+def test_an_exception_may_have_the_forms_of_no_proxy(exception: str) -> None:
+    """As other programs read them from the environment."""
+    settings = EgressSettings.model_validate({"no_proxy": [exception]})
+
+    assert settings.no_proxy == (exception,)
 
 
 def test_every_form_of_the_credentials_is_a_secret() -> None:
