@@ -131,8 +131,9 @@ def apideck(_apideck_server: tuple[ApideckEmulator, str]) -> ApideckEmulator:
 
 
 @pytest.fixture
-def apideck_url(_apideck_server: tuple[ApideckEmulator, str]) -> str:
-    """Return the URL of the Apideck emulator."""
+def apideck_url(_apideck_server: tuple[ApideckEmulator, str], apideck: ApideckEmulator) -> str:
+    """Return the URL of the Apideck emulator, which has no fault of an earlier test."""
+    assert apideck.requests == []
     return _apideck_server[1]
 
 
