@@ -22,7 +22,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /build/app /srv/app
 COPY LICENSE /licenses/LICENSE
 WORKDIR /srv
-# The environment goes over the configuration file, so these two are not to be had from there.
+# The environment goes over the configuration file, so these two cannot be set there.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

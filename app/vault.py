@@ -1,7 +1,7 @@
 """Apideck's vocabulary: the Session that can be created in its Vault, field by field.
 
 Every part is a `TypedDict` because Apideck distinguishes absent fields from null: a field that
-nobody set is not in the dictionary, and is not sent. Overlaying one part with another is the union
+was not set is not in the dictionary, and is not sent. Overlaying one part with another is the union
 of two dictionaries.
 
 Source: https://developers.apideck.com/apis/vault/reference (operation "Create Session").

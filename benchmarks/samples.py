@@ -10,65 +10,16 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from emulators.apideck.connected import Connected, described
+
 CONNECTORS = 300
 """Connectors in a list."""
 
 
 def connection(number: int) -> dict[str, Any]:
     """Return a Connection with every field that Apideck documents."""
-    service = f"connector-{number}"
-    pictures = f"https://res.example.com/{service}"
-    unify = "https://unify.example.com/vault"
-    return {
-        "id": f"accounting+{service}",
-        "service_id": service,
-        "name": f"Connector {number}",
-        "tag_line": "Accounting software for small businesses.",
-        "unified_api": "accounting",
-        "state": "callable",
-        "integration_state": "configured",
-        "health": "ok",
-        "auth_type": "oauth2",
-        "oauth_grant_type": "authorization_code",
-        "status": "live",
-        "enabled": True,
-        "website": f"https://{service}.example.com",
-        "icon": f"{pictures}/icon128x128.png",
-        "logo": f"{pictures}/logo.svg",
-        "authorize_url": f"{unify}/authorize/{service}/app?state={'x' * 200}",
-        "revoke_url": f"{unify}/revoke/{service}/app?state={'x' * 200}",
-        "settings": {"instance_url": "https://instance.example.com", "api_key": "x" * 40},
-        "metadata": {"account": {"name": "Acme", "id": "12345"}},
-        "form_fields": [_form_field("instance_url"), _form_field("api_key")],
-        "configuration": [{"resource": "invoices", "defaults": [{"id": "a", "value": "b"}]}],
-        "configurable_resources": ["invoices"],
-        "resource_schema_support": ["invoices"],
-        "resource_settings_support": ["invoices"],
-        "validation_support": True,
-        "schema_support": True,
-        "settings_required_for_authorization": ["client_id"],
-        "subscriptions": [],
-        "has_guide": True,
-        "custom_mappings": [],
-        "consent_state": "implicit",
-        "consents": [],
-        "created_at": 1_616_662_879_423,
-        "updated_at": 1_616_662_879_424,
-    }
-
-
-def _form_field(name: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "label": "A label",
-        "placeholder": "A placeholder",
-        "description": "A sentence about this field.",
-        "type": "text",
-        "required": True,
-        "custom_field": False,
-        "sensitive": True,
-        "options": [{"label": "A choice", "value": "a", "option_type": "simple"}],
-    }
+    connected = Connected(created_at=1_616_662_879_423, updated_at=1_616_662_879_424)
+    return described("accounting", f"connector-{number}", connected, planted="x" * 40)
 
 
 def signed_events(count: int, key: str) -> list[str]:

@@ -163,7 +163,7 @@ def _in_thread(work: Callable[[], str]) -> asyncio.Future[str]:
             text = work()
         except (OSError, ValueError) as error:
             failed = error
-        with suppress(RuntimeError):  # The loop is closed, so nobody waits for the result.
+        with suppress(RuntimeError):  # The loop is closed, so no task waits for the result.
             loop.call_soon_threadsafe(settle, text, failed)
 
     threading.Thread(target=run, name="api-key-file", daemon=True).start()

@@ -1,6 +1,6 @@
 """What Apideck's responses mean: one table, each row with Apideck's page about it.
 
-`detail` is for the caller: it does not blame them for problems of the operator, and never quotes
+`detail` is for the caller: it never attributes the operator's problems to them, and never quotes
 Apideck. `reason` is for the operator: the status, Apideck's name for the error and the page.
 """
 

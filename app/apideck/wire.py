@@ -75,7 +75,7 @@ def created_session(body: bytes) -> CreatedSession:
     """Return the content of a 200.
 
     Expiry and consumer are only in the token. Its signature cannot be verified, because only
-    Apideck has the key, and does not have to be: the token came from Apideck over TLS, and no
+    Apideck has the key, and does not have to be: Apideck sent the token over TLS, and no
     permission is derived from it.
 
     Raises:

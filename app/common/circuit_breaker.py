@@ -114,7 +114,7 @@ class CircuitBreaker:
             if self._successful_probes >= self._thresholds.probes:
                 self._change(opened_at=None)
 
-    def _record(self, failed: bool) -> None:  # noqa: FBT001 - likewise
+    def _record(self, failed: bool) -> None:  # noqa: FBT001 - as above
         now = self._clock()
         self._calls.append((now, failed))
         self._failures += failed

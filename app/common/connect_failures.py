@@ -1,4 +1,4 @@
-"""Why a connection failed, in words that quote nothing but what OpenSSL says of a certificate."""
+"""Why a connection failed; of libraries, only OpenSSL's message about a certificate is quoted."""
 
 import errno
 import socket

@@ -197,7 +197,7 @@ def _fail_when_connection_ends(response: aiohttp.ClientResponse) -> None:
 
     closed.add_done_callback(fail)
     response.content.on_eof(body_is_complete)
-    # Once for each connection: asyncio logs an exception of a future that nobody has retrieved.
+    # Once for each connection: asyncio logs an exception of a future that was never retrieved.
     closed.remove_done_callback(_mark_retrieved)
     closed.add_done_callback(_mark_retrieved)
 

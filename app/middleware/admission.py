@@ -1,10 +1,9 @@
 """Limits how many requests the application processes at once, and rejects the rest early.
 
 A request to a limited route waits here for a slot. Nothing reads its body or its credential in the
-meantime. ASGI reports a disconnect only to a request that reads, which takes a task for each that
-waits, and these took a tenth of the CPU time of an overloaded process. So the server reports it in
-an ASGI extension (`app.state.DISCONNECTED`). Under a server without it, a client that disconnects
-in the queue is noticed when it is the request's turn.
+meantime. ASGI reports a disconnect only to a request that reads, which would take a task for each
+that waits. So the server reports it in an ASGI extension (`app.state.DISCONNECTED`). Under a server
+without it, a client that disconnects in the queue is noticed when it is the request's turn.
 
 It takes two middleware. The first holds requests back before most of the stack has spent time and
 memory on them; the last responds to those that were rejected, so that their responses are like all

@@ -128,7 +128,7 @@ def _vault_settings(
 
 
 def _limited(merged: VaultSettings, own: VaultSettings, settings: SessionSettings) -> VaultSettings:
-    """Limit the length of the session to the operator's maximum, also if nobody set a length."""
+    """Limit the length of the session to the operator's maximum, also if no length was set."""
     longest = session_minutes(settings.max_session_length)
     if session_minutes(merged.get("session_length", APIDECK_DEFAULT_LENGTH)) <= longest:
         return merged

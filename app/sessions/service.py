@@ -74,7 +74,7 @@ class SessionService:
         if not self._settings.join_identical:
             return await create_session(apideck, plan.consumer_id, plan.session)
         # A double click: the same caller requests the same session while it is being created. The
-        # caller is part of the key, so that nobody gets the session of another caller.
+        # caller is part of the key, so that no caller gets the session of another.
         key = (caller.identity, caller.unify_app, plan.consumer_id, orjson.dumps(plan.session))
         return await self._in_flight.join(
             key, lambda: create_session(apideck, plan.consumer_id, plan.session)
@@ -88,7 +88,7 @@ def _record_plan(plan: SessionPlan, audit: AuditRecord) -> None:
 
 
 def attribute_rejection(error: ApideckError, plan: SessionPlan) -> ApideckError:
-    """Return an error that names the caller's fields if Apideck rejected fields of theirs."""
+    """Return an error that names the fields if Apideck rejected fields of the caller's."""
     if not isinstance(error, ApideckRejectedRequestError):
         return error
     rejected = sorted(

@@ -133,7 +133,7 @@ class WebhookService:
         """Reject an event of another Unify app.
 
         The attack: two Unify apps share an API key, and a recorded event of one is sent to the
-        endpoint of the other, whose backend belongs to somebody else. An id that is none of ours
+        endpoint of the other, whose backend may be another company's. An id that is none of ours
         is accepted: Apideck does not document that the field is always the app's id.
         """
         if event.application_id in source.other_app_ids:

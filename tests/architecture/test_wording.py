@@ -7,29 +7,20 @@ import pytest
 
 from tests.support.tools import ROOT
 
-# What has been rewritten; in the end app, benchmarks, deploy, docs and tests as a whole.
+# Not benchmarks and pyproject.toml yet.
 CHECKED = [
     ".ci",
     ".github",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Dockerfile",
     "Makefile",
+    "README.md",
     "SECURITY.md",
-    "app/api",
-    "app/main.py",
-    "app/middleware",
-    "app/observability/audit.py",
-    "app/state.py",
-    "deploy/local",
-    "tests/api",
-    "tests/architecture",
-    "tests/browser",
-    "tests/conftest.py",
-    "tests/deploy",
-    "tests/emulators",
-    "tests/frontend",
-    "tests/fuzz/test_api.py",
-    "tests/security/test_edges.py",
-    "tests/unit/api",
+    "app",
+    "deploy",
+    "docs",
+    "tests",
 ]
 SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".html", ".js", ".mjs", ".ts", ".css", ""}
 

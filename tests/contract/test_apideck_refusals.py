@@ -15,7 +15,7 @@ REFUSED = (502, "apideck-rejected-request")
 async def test_a_redirect_target_that_is_not_registered_at_apideck_is_a_502(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The operator has to register it there, so the caller is not blamed."""
+    """The operator has to register it there, so the caller cannot fix it."""
     apideck.protect_redirects(["https://other.example"])
 
     response = await service.post(

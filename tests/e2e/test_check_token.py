@@ -17,6 +17,11 @@ from tests.support.canaille_server import Canaille, missing
 from tests.support.checking import Check
 
 MAIN = "IDENTITY__ISSUERS__MAIN"
+SETTINGS_FOR_CANAILLE = {
+    f"{MAIN}__ALGORITHMS": "RS512",
+    f"{MAIN}__TOKEN_TYPE": "any",
+    f"{MAIN}__CLAIMS__CONSUMER_ID": "sub",
+}
 INTROSPECTION = {"CLIENT_ID": "vault-bff", "CLIENT_SECRET": "opens-nothing"}
 
 
@@ -81,9 +86,7 @@ def test_all_that_is_wrong_is_found_in_one_run(
     assert "missing claim org_id: present are 'aud'" in failed[f"{MAIN} consumer"]
     assert f"{MAIN}__CLAIMS__CONSUMER_ID changes this, which weakens" in failed[f"{MAIN} consumer"]
 
-    environment[f"{MAIN}__ALGORITHMS"] = "RS512"
-    environment[f"{MAIN}__TOKEN_TYPE"] = "any"
-    environment[f"{MAIN}__CLAIMS__CONSUMER_ID"] = "sub"
+    environment |= SETTINGS_FOR_CANAILLE
     assert check("--token", str(file))[0] == 0
 
 
@@ -104,9 +107,7 @@ def test_a_token_of_canaille_takes_one_edit(
         "token",
     }
 
-    environment[f"{MAIN}__ALGORITHMS"] = "RS512"
-    environment[f"{MAIN}__TOKEN_TYPE"] = "any"
-    environment[f"{MAIN}__CLAIMS__CONSUMER_ID"] = "sub"
+    environment |= SETTINGS_FOR_CANAILLE
     assert check("--token", str(file))[0] == 0
 
 

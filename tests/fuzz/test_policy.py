@@ -293,6 +293,6 @@ def test_users_cannot_be_allowed_to_set_fields_of_services() -> None:
 
 
 def test_custom_settings_that_are_too_large_stop_the_start() -> None:
-    """Every request would be rejected for them, and blame the caller."""
+    """Every request would be rejected for them, as if it were the caller's fault."""
     with pytest.raises(ValueError, match="at most 4096 bytes"):
         SessionDefaults(custom_consumer_settings={"x": "y" * 4096})

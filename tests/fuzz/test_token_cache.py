@@ -18,7 +18,7 @@ ISSUER = DevelopmentIssuer()
 OWN = ISSUER.keys.signing_key("ES256")
 SIGNERS = [OWN, *(ECKey.generate_key("P-256") for _ in range(3))]
 """The key that is always published, and others that come and go."""
-NOBODY = -1
+NO_SIGNER = -1
 LEEWAY, MAX_AGE, PLACES = 30, HOUR // 2, 3
 
 
@@ -30,7 +30,7 @@ class Made:
         text: the token.
         subject: whose it is.
         kid: the id of a key that it names, if any.
-        key: which of the signers signed it, or nobody.
+        key: which of the signers signed it, or none.
         issued: when.
         expires: when.
     """
@@ -90,17 +90,17 @@ class Remembering(RuleBasedStateMachine):
 
     @rule(target=tokens, made=tokens, key=st.integers(0, 3))
     def imitate(self, made: Made, key: int) -> Made:
-        """Sign what somebody's token says with any key, under the id that it names."""
+        """Sign what a token says with any key, under the id that it names."""
         return self.signed(made.subject, made.kid, key, HOUR)
 
     @rule(target=tokens, made=tokens, place=st.integers(5, 60))
     def forge(self, made: Made, place: int) -> Any:
-        """Change one character of a signature that somebody made."""
-        if made.key == NOBODY:
+        """Change one character of a signature that was made."""
+        if made.key == NO_SIGNER:
             return multiple()  # Changed twice it could be good again.
         other = "A" if made.text[-place] != "A" else "B"
         text = made.text[:-place] + other + made.text[1 - place :]
-        return replace(made, text=text, key=NOBODY)
+        return replace(made, text=text, key=NO_SIGNER)
 
     @rule(made=tokens)
     def come(self, made: Made) -> None:

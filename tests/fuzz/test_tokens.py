@@ -35,10 +35,10 @@ SETTINGS = IssuerSettings(
 
 
 class Silent(Fetcher):
-    """Nobody is asked anything."""
+    """Sends no request."""
 
     def __init__(self) -> None:
-        """Take nobody to ask."""
+        """Take nothing to send requests with."""
 
     async def get_json(self, _: str) -> Any:
         """Answer as an issuer that is down does."""
@@ -47,7 +47,7 @@ class Silent(Fetcher):
 
 @cache
 def verifier() -> JwtVerifier:
-    """Return a verifier with the issuer's keys at hand."""
+    """Return a verifier that has the issuer's keys."""
     fetcher = Silent()
     identity = IdentitySettings(issuers={"main": SETTINGS})
     jwks = Jwks("main", SETTINGS, identity, Discovery(SETTINGS, fetcher), fetcher)
@@ -137,7 +137,7 @@ def test_a_header_that_was_changed_never_holds(algorithm: str, name: str, value:
 def test_whatever_an_issuer_signs_is_judged_without_a_crash(
     header: dict[str, Any], claims: dict[str, Any]
 ) -> None:
-    """Any header and claims with a good signature end in a caller, or in an error of ours."""
+    """Any header and claims with a good signature end in a caller, or in an IdentityError."""
     now = time.time()
     standard = {"iss": ISSUER.issuer, "aud": "vault-bff", "sub": "ada", "exp": now + 600}
     kid = ISSUER.keys.signing_key("ES256").kid

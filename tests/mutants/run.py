@@ -1,10 +1,10 @@
-"""Runs mutmut, and fails when too many mutants live, or one that nobody has explained.
+"""Runs mutmut, and fails when too many mutants live, or one without an explanation.
 
 `make mutants` is the command. Arguments are names of mutants, with asterisks: without any, all of
 them are made. What is mutated and which tests have to notice stands in pyproject.toml.
 
 survivors.txt lists those that live, each behind the reason why that is no hole. mutmut numbers the
-mutants of a function, so whoever changes one sees its lines here again.
+mutants of a function, so a change of one shows its lines here again.
 """
 
 import fnmatch
@@ -57,7 +57,7 @@ def main() -> int:
         for name, fate in made.items()
         if fate not in KILLED and not any(fnmatch.fnmatchcase(name, one) for one in known)
     ]
-    print("\n".join(f"lives, and nobody says why: {name}" for name in unexplained))  # noqa: T201
+    print("\n".join(f"lives without an explanation: {name}" for name in unexplained))  # noqa: T201
     return int(score < WANTED or bool(unexplained))
 
 

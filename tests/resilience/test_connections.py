@@ -125,7 +125,7 @@ def test_a_rejection_before_an_announced_body_closes_the_connection(service: Ser
     assert response.headers["connection"] == "close"
 
 
-def test_a_client_that_is_told_to_continue_is_served(service: Service) -> None:
+def test_a_client_that_waits_for_100_continue_is_served(service: Service) -> None:
     """The response closes the connection."""
     head = b"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with connect(service.port) as connection:

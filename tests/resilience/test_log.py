@@ -65,7 +65,7 @@ def end(process: "subprocess.Popen[str]") -> None:
     assert process.wait(timeout=15) == 0
 
 
-def test_a_log_that_nobody_reads_stops_nothing(
+def test_an_unread_log_stops_nothing(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """Sessions are made, probes are answered and SIGTERM ends the process."""

@@ -56,7 +56,7 @@ def stopped(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
     return events
 
 
-def test_a_request_in_flight_after_the_grace_period_is_told_to_try_again(
+def test_a_request_in_flight_after_the_grace_period_gets_a_503(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """The response is a problem with Retry-After; there is one audit and one access event."""
@@ -78,7 +78,7 @@ def test_a_request_in_flight_after_the_grace_period_is_told_to_try_again(
     assert apideck.minted == []
 
 
-def test_a_queued_request_after_the_grace_period_is_told_the_same(
+def test_a_queued_request_after_the_grace_period_gets_a_503(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """Two requests for one slot both get a response; the log counts the one that was queued."""

@@ -14,7 +14,7 @@ from tests.support.service import running, settings_for
 
 SERVICE = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
 ONBOARDING = {"client_id": "onboarding", "scope": "vault:sessions"}
-NOBODY = ["sub", "org_id", "org_name", "name", "email", "picture", "roles"]
+PERSONAL = ["sub", "org_id", "org_name", "name", "email", "picture", "roles"]
 
 
 def opaque(issuer: DevelopmentIssuer, omit: list[str], **claims: Any) -> str:
@@ -45,7 +45,7 @@ async def test_a_client_without_a_subject_is_a_service(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
     """The response is that of django-oauth-toolkit: neither `sub`, `iss` nor `aud`."""
-    token = opaque(issuer, [*NOBODY, "iss", "aud"], **ONBOARDING)
+    token = opaque(issuer, [*PERSONAL, "iss", "aud"], **ONBOARDING)
     for allowed, status in ((False, 401), (True, 201)):
         settings = two_issuers(issuer, apideck_url, allow_missing_audience=allowed)
         async with running(settings) as service:
@@ -98,7 +98,7 @@ async def test_a_service_and_a_person_of_the_same_name_have_separate_rate_limits
         update={"limits": settings_for(issuer.issuer, apideck_url, limits=limits).limits}
     )
     person = opaque(issuer, [], sub="onboarding")
-    client = opaque(issuer, NOBODY, aud="vault-bff-services", **ONBOARDING)
+    client = opaque(issuer, PERSONAL, aud="vault-bff-services", **ONBOARDING)
     async with running(settings) as service:
         statuses = [
             (await service.post("/vault-session", json=body, headers=headers)).status_code

@@ -277,7 +277,7 @@ async def test_a_disconnected_client_does_not_affect_other_callers(
     assert apideck.requests == []
     for number in range(24):
         monkeypatch.setitem(PEOPLE, f"person{number}", person(number))
-    chance = random.Random(4)  # noqa: S311 - likewise
+    chance = random.Random(4)  # noqa: S311 - as above
     callers = [caller for caller in crowd(issuer, application) if caller.consumer]
     order = [caller for caller in chance.choices(callers, k=300) for _ in range(2)]
 

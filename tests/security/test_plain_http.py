@@ -85,7 +85,7 @@ async def test_forged_metadata_does_not_lead_to_the_keys_of_another_host(
     apideck: ApideckEmulator,
     apideck_url: str,
 ) -> None:
-    """The attacker is on the path to the issuer, and lets its metadata name a host of theirs."""
+    """The attacker is on the path to the issuer, and puts a host of their own into its metadata."""
     evil = DevelopmentIssuer()
     with evil.serve(host="127.0.0.3") as evil_url:
         iss = internal.issuer

@@ -44,7 +44,7 @@ def sorted_everywhere(body: Any) -> bytes:
 
 
 def sorted_outside_arrays(body: Any) -> bytes:
-    """Return the sorted form that Apideck's sample code computes; likewise."""
+    """Return the sorted form that Apideck's sample code computes, in the same encoding."""
 
     def ordered(value: Any) -> Any:
         if isinstance(value, dict):

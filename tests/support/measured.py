@@ -24,7 +24,7 @@ def sessions_requested(outcome: str) -> str:
 
 
 async def counted(service: httpx.AsyncClient, *names: str) -> dict[str, float]:
-    """Return what the metrics say of Apideck, by sample.
+    """Return the metrics about Apideck, by sample.
 
     Args:
         service: a client of the service's.

@@ -53,7 +53,7 @@ def settings_with_application(
     Args:
         issuer_url: the issuer's URL.
         apideck_url: the emulator's URL.
-        whoami_url: what the application answers who somebody is at.
+        whoami_url: the URL at which the application says who is signed in.
         page_origin: the origin of pages that may send the cookie.
     """
     rails = {

@@ -302,7 +302,7 @@ async def test_a_connection_that_breaks_after_its_responses_is_not_logged(
         await ask(transport, proxy.url)
     await transport.aclose()
     await asyncio.sleep(0)
-    # asyncio logs an exception that nobody retrieved when its future is collected.
+    # asyncio logs an exception that was never retrieved when its future is collected.
     gc.collect()
 
     assert proxy.connections == 1
@@ -338,7 +338,7 @@ async def test_a_thousand_requests_are_in_flight_at_once(
 async def test_a_connection_without_a_descriptor_is_an_error_of_its_own(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """The server is not to blame, so it must not look like a refused connection."""
+    """This is not the server's fault, so it must not look like a refused connection."""
     with no_descriptors(), pytest.raises(NoDescriptorError) as raised:
         await ask(transport, proxy.url)
     response = await ask(transport, proxy.url)

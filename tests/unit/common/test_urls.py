@@ -291,7 +291,7 @@ def test_http_can_be_chosen_for_a_host_inside_the_cluster(host: str) -> None:
     ],
 )
 def test_http_is_rejected_without_the_choice_and_for_public_hosts(url: str) -> None:
-    """Whoever is on the path could read and replace what is sent."""
+    """Anyone on the network path could read and replace what is sent."""
     with pytest.raises(ValueError, match="must") as error:
         service_url(url)
     assert url not in str(error.value)

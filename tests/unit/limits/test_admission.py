@@ -100,7 +100,7 @@ async def test_one_timer_serves_the_whole_queue(loop: ControlledLoop) -> None:
 
 
 async def test_every_free_slot_is_given_out() -> None:
-    """Slots that nobody waited for are there for the requests that follow."""
+    """A slot that no request waited for is free for the requests that follow."""
     queue = Queue()
     for ticket in queue.join_many(2):
         queue.leave(ticket)

@@ -154,7 +154,7 @@ async def test_a_full_queue_rejects_at_once(service: Service) -> None:
 
 
 async def test_a_request_that_waited_too_long_is_rejected() -> None:
-    """And its slot goes to nobody."""
+    """It never takes a slot."""
     service = Service(max_wait_seconds=0.001)
     await service.accept(Client())
     late = Client()
@@ -181,7 +181,7 @@ async def test_a_client_that_disconnects_in_the_queue_leaves_it(service: Service
 
 
 async def test_a_disconnect_at_the_last_moment_reaches_the_application(service: Service) -> None:
-    """The slot came first; the application reads that the client has disconnected."""
+    """It was admitted first; the application reads that the client has disconnected."""
     client = Client()
     task = await service.accept(client)
     service.may_finish.set()

@@ -68,7 +68,7 @@ def test_lines_are_written_in_order() -> None:
         assert not writer.lost
 
 
-def test_a_pipe_that_nobody_reads_blocks_no_caller() -> None:
+def test_an_unread_pipe_blocks_no_caller() -> None:
     """Writing returns, what does not fit is counted, and stopping has a bound."""
     with pipe() as (_, out):
         fill(out)
@@ -232,7 +232,7 @@ else:
 
 
 def test_a_forked_process_writes_its_own_lines() -> None:
-    """A server that forks its workers loses no line of theirs, and repeats none of its own."""
+    """A server that forks its workers loses none of their lines, and repeats none of its own."""
     run = subprocess.run(
         [sys.executable, "-c", FORKING], check=True, cwd=ROOT, capture_output=True, text=True
     )

@@ -178,7 +178,7 @@ async def test_a_connection_that_ends_is_gone_at_once(
     assert gone() is None
 
 
-async def test_the_request_in_progress_is_told_of_a_disconnect() -> None:
+async def test_the_request_in_progress_receives_a_disconnect() -> None:
     """Also when another one has arrived behind it; that one never begins."""
     connection = Connection()
     connection.sends(POST.replace(b" / ", b" /first "), POST.replace(b" / ", b" /second "))
@@ -220,7 +220,7 @@ async def test_a_head_that_does_not_end_in_time_is_rejected(loop: ControlledLoop
 
 @controlled
 async def test_a_body_that_does_not_end_in_time_ends_its_connection(loop: ControlledLoop) -> None:
-    """Whoever reads the body finds out; so there is no second response."""
+    """The application notices when it reads the body, so there is no second response."""
     connection = Connection()
     connection.sends(POST.replace(b"Length: 0", b"Length: 9"), b"{")
     await loop.advance(SECONDS)
@@ -230,7 +230,7 @@ async def test_a_body_that_does_not_end_in_time_ends_its_connection(loop: Contro
 
 @controlled
 async def test_an_idle_connection_is_kept_as_long_as_configured(loop: ControlledLoop) -> None:
-    """An empty line on it, or the rest of a body that nobody read, does not keep it longer."""
+    """An empty line on it, or the rest of an unread body, does not keep it longer."""
     idle, empty_line, rest = Connection(), Connection(), Connection()
     idle.sends(GET)
     empty_line.sends(GET)

@@ -60,7 +60,7 @@ def test_an_empty_request_gets_the_operators_defaults() -> None:
     )
 
 
-def test_a_field_that_nobody_set_is_not_sent() -> None:
+def test_a_field_that_was_not_set_is_not_sent() -> None:
     """Without defaults, metadata and fields the body is an empty object, without nulls."""
     ada = Caller("user", "main", "ada", "acme", ConsumerMetadata())
 

@@ -40,7 +40,7 @@ def test_an_iss_can_be_any_string_if_the_keys_are_elsewhere(iss: str) -> None:
 )
 @pytest.mark.parametrize("iss", [ADFS, "accounts.example.com"])
 def test_an_iss_that_is_requested_must_be_a_url_with_https(iss: str, more: dict[str, Any]) -> None:
-    """Whoever controls the network could otherwise replace its keys."""
+    """Anyone who controls the network could otherwise replace its keys."""
     faults = issuer_faults(issuer=iss, **more)
 
     assert list(faults) == ["issuer"]

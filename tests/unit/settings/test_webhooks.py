@@ -135,7 +135,7 @@ def test_at_least_one_type_is_forwarded() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 55.1, 60])
 def test_the_timeout_is_below_that_of_apideck(seconds: float) -> None:
-    """Apideck would have given up before it hears that the target has not responded."""
+    """Apideck would have given up before it gets the response about the target."""
     assert fault(timeout_seconds=seconds).startswith("Input should be")
 
 

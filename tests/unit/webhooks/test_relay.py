@@ -106,7 +106,7 @@ async def test_every_other_status_is_a_failure(transport: AiohttpTransport, code
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(transport: AiohttpTransport, code: int) -> None:
-    """The attack: a redirect sends customers' data, validly signed, to somebody else."""
+    """The attack: a redirect sends customers' data, validly signed, to another host."""
     async with webhook_target(targets.status(200)) as elsewhere:
         redirect = targets.status(code, f"location: {elsewhere.url}\r\n")
         async with webhook_target(redirect) as target:

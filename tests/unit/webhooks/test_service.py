@@ -145,14 +145,14 @@ async def test_keys_are_read_for_each_event() -> None:
 
 @pytest.mark.parametrize("signature", ["", "0" * 64, sign(raw(event()), "guessed")])
 async def test_an_event_without_a_valid_signature_is_rejected(signature: str) -> None:
-    """The attack: somebody without the key makes up an event."""
+    """The attack: an attacker without the key makes up an event."""
     error = await Backends().error(raw(event()), signature)
     assert isinstance(error, InvalidSignatureError)
     assert error.detail == "The signature is not valid."
 
 
 async def test_a_rejected_event_leaves_nothing_in_the_audit_event() -> None:
-    """Fields that nobody signed are not used, not even for the log."""
+    """Unsigned fields are not used, not even for the log."""
     record = DeliveryRecord("default")
     with pytest.raises(InvalidSignatureError):
         await Backends().deliver(record, raw(event()), "0" * 64)

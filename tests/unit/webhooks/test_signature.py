@@ -117,7 +117,7 @@ def test_an_altered_body_is_rejected(form: Callable[[Any], bytes], altered: byte
 def test_a_different_body_with_the_same_sorted_form_adds_nothing(
     signed: bytes, body: bytes
 ) -> None:
-    """The attack: somebody without the key re-spells a recorded event.
+    """The attack: an attacker without the key re-spells a recorded event.
 
     The signature is valid, but what may be used is only what Apideck signed.
     """
@@ -127,7 +127,7 @@ def test_a_different_body_with_the_same_sorted_form_adds_nothing(
 
 
 def test_a_duplicate_key_is_rejected_even_though_javascript_would_not() -> None:
-    """The attack: somebody without the key adds a second member to a recorded event."""
+    """The attack: an attacker without the key adds a second member to a recorded event."""
     signed = b'{"a":1}'
     assert verify_signature(b'{"a":2,"a":1}', sign(signed), KEYS) is None
 

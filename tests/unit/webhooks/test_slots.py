@@ -9,7 +9,7 @@ from app.webhooks.slots import NewestFirst
 
 
 async def test_the_first_to_enter_makes_way() -> None:
-    """The others stay, and a task that has left makes way for nobody."""
+    """The others stay, and a task that has left makes way for none."""
     slots, leave = NewestFirst(2), asyncio.Event()
 
     async def enter(*, until: asyncio.Event) -> str:

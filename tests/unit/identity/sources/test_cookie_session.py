@@ -53,7 +53,7 @@ async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
 async def test_the_application_may_name_who_acts_for_the_person(
     claims: dict[str, Any], actor: str | None
 ) -> None:
-    """An `act` that is null names no one, as if it were not there."""
+    """An `act` that is null names no one, as if it were missing."""
     network = Network({URL: {"sub": "ada", **claims}})
 
     assert (await source(network).caller(credential("abc", COOKIE))).actor == actor
