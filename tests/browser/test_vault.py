@@ -35,7 +35,8 @@ def test_the_page_counts_down_to_the_end_of_the_session(page: Page) -> None:
     """When the session expires, the page is replaced by one that explains what to do."""
     elapsed = 0.0
     emulator = ApideckEmulator(clock=lambda: 1_800_000_000 + elapsed)
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1)
     with emulator.serve() as url:
         created = httpx.post(f"{url}/vault/sessions", json={}, headers=HEADERS).json()
         page.goto(created["data"]["session_uri"])
