@@ -5,17 +5,17 @@ import asyncio
 import sys
 from collections.abc import Iterable
 
-from app.apideck.api_key import read_api_key, read_previous_api_key
-from app.check.dependencies import CONSUMER, check_dependencies
-from app.check.token import check_token
-from app.check.token_file import not_a_token, read_token
-from app.errors import ConfigurationError
-from app.observability.logging import silence_logging
-from app.server.run import serve
-from app.settings import Settings
-from app.settings.effective import effective, given
-from app.settings.sources import Sources, misspelt
-from app.webhooks.build import build_targets
+from .apideck.api_key import read_api_key, read_previous_api_key
+from .check.dependencies import CONSUMER, check_dependencies
+from .check.token import check_token
+from .check.token_file import not_a_token, read_token
+from .errors import ConfigurationError
+from .observability.logging import silence_logging
+from .server.run import serve
+from .settings import Settings
+from .settings.effective import effective, given
+from .settings.sources import Sources, misspelt
+from .webhooks.build import build_targets
 
 MISCONFIGURED = 78
 """Exit status for wrong settings: EX_CONFIG of sysexits.h."""

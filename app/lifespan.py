@@ -15,29 +15,29 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client.registry import Collector
 
-from app.apideck.api_key import ApiKey
-from app.apideck.client import ApideckClient
-from app.apideck.collector import ApideckCollector
-from app.apideck.connection_calls import GET_CONNECTION, LIST_CONNECTIONS
-from app.apideck.sessions import CREATE_SESSION
-from app.common.transport import AiohttpTransport
-from app.common.urls import origin_of
-from app.connections.service import ConnectionService
-from app.errors import ConfigurationError
-from app.identity.build import Identity, build_identity
-from app.identity.collector import JwksCollector
-from app.limits.build import build_store
-from app.limits.rates import RateLimits
-from app.observability.log_writer import WRITER
-from app.observability.metrics import Metrics
-from app.observability.redaction import Redactor
-from app.observability.telemetry import Telemetry
-from app.sessions.service import SessionService
-from app.settings import ApideckSettings, LimitSettings, Settings, TracingSettings
-from app.settings.limits import MEMORY
-from app.state import AppState, Shutdown
-from app.webhooks.build import build_webhooks
-from app.webhooks.service import WebhookService
+from .apideck.api_key import ApiKey
+from .apideck.client import ApideckClient
+from .apideck.collector import ApideckCollector
+from .apideck.connection_calls import GET_CONNECTION, LIST_CONNECTIONS
+from .apideck.sessions import CREATE_SESSION
+from .common.transport import AiohttpTransport
+from .common.urls import origin_of
+from .connections.service import ConnectionService
+from .errors import ConfigurationError
+from .identity.build import Identity, build_identity
+from .identity.collector import JwksCollector
+from .limits.build import build_store
+from .limits.rates import RateLimits
+from .observability.log_writer import WRITER
+from .observability.metrics import Metrics
+from .observability.redaction import Redactor
+from .observability.telemetry import Telemetry
+from .sessions.service import SessionService
+from .settings import ApideckSettings, LimitSettings, Settings, TracingSettings
+from .settings.limits import MEMORY
+from .state import AppState, Shutdown
+from .webhooks.build import build_webhooks
+from .webhooks.service import WebhookService
 
 logger = structlog.get_logger(__name__)
 
@@ -161,7 +161,7 @@ async def _open_limits(
     url = settings.store.get_secret_value()
     if url != MEMORY:
         # Here, because a service that counts in memory should not wait for the import.
-        from app.common.redis_url import redis_secrets  # noqa: PLC0415
+        from .common.redis_url import redis_secrets  # noqa: PLC0415
 
         for secret in redis_secrets(url):
             redactor.add_secret(secret)

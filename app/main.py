@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
-from app import __version__
-from app.api import (
+from . import __version__
+from .api import (
     health,
     metrics_page,
     openapi,
@@ -20,29 +20,29 @@ from app.api import (
     vault_session,
     webhooks,
 )
-from app.api.problem_types import ALL
-from app.api.problems import Problems
-from app.identity.security_schemes import for_reading, security_schemes
-from app.lifespan import lifespan_of
-from app.limits.admission import AdmissionQueue, rejection_errors
-from app.middleware.access_log import AccessLogMiddleware
-from app.middleware.admission import AdmissionMiddleware, LimitedRoutes, RejectionMiddleware
-from app.middleware.allowed_hosts import AllowedHostsMiddleware
-from app.middleware.cors import ExactOriginsMiddleware
-from app.middleware.request_context import RequestContextMiddleware
-from app.middleware.security_headers import SecurityHeadersMiddleware
-from app.middleware.tracing import TracingMiddleware
-from app.middleware.unhandled_errors import UnhandledErrorMiddleware
-from app.observability.audit import Subject
-from app.observability.logging import configure_logging
-from app.observability.metrics import Metrics
-from app.observability.redaction import Redactor
-from app.observability.telemetry import Telemetry
-from app.observability.tracing import Tracing
-from app.settings import LimitSettings, Settings
-from app.settings.limits import AdmissionSettings
-from app.settings.sources import load_settings
-from app.state import Shutdown
+from .api.problem_types import ALL
+from .api.problems import Problems
+from .identity.security_schemes import for_reading, security_schemes
+from .lifespan import lifespan_of
+from .limits.admission import AdmissionQueue, rejection_errors
+from .middleware.access_log import AccessLogMiddleware
+from .middleware.admission import AdmissionMiddleware, LimitedRoutes, RejectionMiddleware
+from .middleware.allowed_hosts import AllowedHostsMiddleware
+from .middleware.cors import ExactOriginsMiddleware
+from .middleware.request_context import RequestContextMiddleware
+from .middleware.security_headers import SecurityHeadersMiddleware
+from .middleware.tracing import TracingMiddleware
+from .middleware.unhandled_errors import UnhandledErrorMiddleware
+from .observability.audit import Subject
+from .observability.logging import configure_logging
+from .observability.metrics import Metrics
+from .observability.redaction import Redactor
+from .observability.telemetry import Telemetry
+from .observability.tracing import Tracing
+from .settings import LimitSettings, Settings
+from .settings.limits import AdmissionSettings
+from .settings.sources import load_settings
+from .state import Shutdown
 
 _API = (vault_session.router, vault_connections.router)
 _PROBLEMS = (problem_pages.router,)

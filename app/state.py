@@ -4,17 +4,17 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
-from app.apideck.client import ApideckClient
-from app.connections.service import ConnectionService
-from app.identity.authenticator import Authenticator
-from app.identity.source import Source
-from app.limits.rates import RateLimits
-from app.observability.audit import AuditRecord
-from app.observability.metrics import Metrics
-from app.observability.tracing import Tracing
-from app.observability.webhook_audit import DeliveryRecord
-from app.sessions.service import SessionService
-from app.webhooks.service import WebhookService
+from .apideck.client import ApideckClient
+from .connections.service import ConnectionService
+from .identity.authenticator import Authenticator
+from .identity.source import Source
+from .limits.rates import RateLimits
+from .observability.audit import AuditRecord
+from .observability.metrics import Metrics
+from .observability.tracing import Tracing
+from .observability.webhook_audit import DeliveryRecord
+from .sessions.service import SessionService
+from .webhooks.service import WebhookService
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """The status in logs and metrics of a request whose client disconnected before the response; nginx

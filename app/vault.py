@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from app.common.urls import web_url
+from .common.urls import web_url
 
 MAX_SESSION_MINUTES: Final = 7 * 24 * 60
 """Apideck's limit on the length of a session: one week."""

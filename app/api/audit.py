@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.errors import IdentityError, VaultBffError
-from app.observability.audit import AuditRecord, Subject
-from app.observability.webhook_audit import DeliveryRecord
-from app.state import request_context
+from ..errors import IdentityError, VaultBffError
+from ..observability.audit import AuditRecord, Subject
+from ..observability.webhook_audit import DeliveryRecord
+from ..state import request_context
 
 
 class StartAuditRecord:

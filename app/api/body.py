@@ -11,12 +11,12 @@ from typing import Any, Final, Generic, TypeVar
 from fastapi import HTTPException, Request
 from pydantic import TypeAdapter, ValidationError
 
-from app.api.caller import CallerDep
-from app.api.field_errors import field_errors
-from app.api.openapi import json_schema
-from app.common import strict_json
-from app.errors import FieldError, InvalidRequestError
-from app.state import request_context
+from ..common import strict_json
+from ..errors import FieldError, InvalidRequestError
+from ..state import request_context
+from .caller import CallerDep
+from .field_errors import field_errors
+from .openapi import json_schema
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.identity.models import Caller
-from app.limits.models import QuotaStatus, RateLimitDecision
-from app.limits.rates import Use, refusal
-from app.state import RequestContext, app_state, request_context
+from ..identity.models import Caller
+from ..limits.models import QuotaStatus, RateLimitDecision
+from ..limits.rates import Use, refusal
+from ..state import RequestContext, app_state, request_context
 
 
 class AuthenticatedCaller:

@@ -4,11 +4,11 @@ from collections import Counter
 
 from fastapi import Request
 
-from app.api.caller import enforce
-from app.errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
-from app.identity.consumers import consumer_of
-from app.identity.models import Caller
-from app.state import app_state, request_context
+from ..errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
+from ..identity.consumers import consumer_of
+from ..identity.models import Caller
+from ..state import app_state, request_context
+from .caller import enforce
 
 _POINTER = "/query/consumer_id"
 

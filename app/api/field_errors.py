@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from app.errors import FieldError
+from ..errors import FieldError
 
 MAX_ERRORS: Final = 32
 """Faults that are listed at most; the rest show once these are corrected."""

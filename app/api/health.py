@@ -5,9 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.apideck.client import ApideckClient
-from app.identity.jwks import JwksState
-from app.state import app_state
+from ..apideck.client import ApideckClient
+from ..identity.jwks import JwksState
+from ..state import app_state
 
 router = APIRouter(include_in_schema=False)
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.state import app_state
+from ..state import app_state
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException
 
-from app.api.problem_types import ALL
+from .problem_types import ALL
 
 router = APIRouter(prefix="/problems", include_in_schema=False)
 

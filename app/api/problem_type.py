@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from app.errors import FieldError
+from ..errors import FieldError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ page and in the OpenAPI document.
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from app import errors
-from app.api.problem_type import OPERATOR, RETRY, ProblemType
-from app.api.status_problems import BY_STATUS, HEADERS_TOO_LARGE
-from app.errors import FieldError, VaultBffError
-from app.webhooks import errors as webhook_errors
+from .. import errors
+from ..errors import FieldError, VaultBffError
+from ..webhooks import errors as webhook_errors
+from .problem_type import OPERATOR, RETRY, ProblemType
+from .status_problems import BY_STATUS, HEADERS_TOO_LARGE
 
 INTERNAL_ERROR = ProblemType(
     "internal-error",

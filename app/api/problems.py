@@ -12,14 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from app.api.audit import note_error
-from app.api.field_errors import field_errors
-from app.api.problem_type import BLANK, ProblemType
-from app.api.problem_types import BY_ERROR, INTERNAL_ERROR, INVALID_REQUEST
-from app.api.status_problems import BY_STATUS
-from app.errors import FieldError, InsufficientScopeError, UnauthenticatedError, VaultBffError
-from app.state import CLIENT_CLOSED_REQUEST, request_context
-from app.webhooks.errors import InvalidSignatureError
+from ..errors import FieldError, InsufficientScopeError, UnauthenticatedError, VaultBffError
+from ..state import CLIENT_CLOSED_REQUEST, request_context
+from ..webhooks.errors import InvalidSignatureError
+from .audit import note_error
+from .field_errors import field_errors
+from .problem_type import BLANK, ProblemType
+from .problem_types import BY_ERROR, INTERNAL_ERROR, INVALID_REQUEST
+from .status_problems import BY_STATUS
 
 MEDIA_TYPE: Final = "application/problem+json"
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from app.api.openapi import json_schema, ref
-from app.api.problem_type import ProblemType
-from app.api.problem_types import ALL
-from app.api.problems import MEDIA_TYPE
-from app.api.route_problems import OF_SESSIONS
-from app.api.schemas import Problem
+from .openapi import json_schema, ref
+from .problem_type import ProblemType
+from .problem_types import ALL
+from .problems import MEDIA_TYPE
+from .route_problems import OF_SESSIONS
+from .schemas import Problem
 
 _NOT_OF_A_ROUTE = frozenset({"not-found", "method-not-allowed"})
 """Problems that mean that no route was called."""

@@ -2,11 +2,11 @@
 
 from http import HTTPStatus
 
-from app import errors
-from app.api.problem_type import ProblemType
-from app.api.problem_types import ALL, BY_ERROR, INTERNAL_ERROR
-from app.api.status_problems import BY_STATUS
-from app.webhooks.errors import WebhookError
+from .. import errors
+from ..webhooks.errors import WebhookError
+from .problem_type import ProblemType
+from .problem_types import ALL, BY_ERROR, INTERNAL_ERROR
+from .status_problems import BY_STATUS
 
 _AT_WEBHOOKS = (WebhookError, errors.OutOfDescriptorsError, errors.ShuttingDownError)
 _ONLY_WEBHOOKS = frozenset(BY_ERROR.values()) - frozenset(

@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, with_config
 from typing_extensions import TypedDict
 
-from app.sessions.models import VaultLink
+from ..sessions.models import VaultLink
 
 UtcSeconds = Annotated[
     datetime,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from app.api.problem_type import ProblemType
-from app.common.http_limits import MAX_HEAD_BYTES
+from ..common.http_limits import MAX_HEAD_BYTES
+from .problem_type import ProblemType
 
 HEADERS_TOO_LARGE = ProblemType(
     "headers-too-large",

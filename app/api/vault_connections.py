@@ -6,17 +6,17 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from app.api.audit import ConnectionsAuditDep
-from app.api.body import MAX_BODY_BYTES, read_body
-from app.api.caller import ConnectionsCallerDep
-from app.api.consumer import admitted_consumer
-from app.api.disconnects import cancel_on_disconnect
-from app.api.responses import responses
-from app.api.route_problems import OF_CONNECTIONS
-from app.apideck.connections import VaultConnection
-from app.connections.models import ConnectionList, ConnectionQuery
-from app.state import app_state
-from app.vault import Slug
+from ..apideck.connections import VaultConnection
+from ..connections.models import ConnectionList, ConnectionQuery
+from ..state import app_state
+from ..vault import Slug
+from .audit import ConnectionsAuditDep
+from .body import MAX_BODY_BYTES, read_body
+from .caller import ConnectionsCallerDep
+from .consumer import admitted_consumer
+from .disconnects import cancel_on_disconnect
+from .responses import responses
+from .route_problems import OF_CONNECTIONS
 
 PATH: Final = "/vault-connections"
 

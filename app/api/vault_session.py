@@ -5,14 +5,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 
-from app.api.audit import AuditRecordDep
-from app.api.body import JsonBody
-from app.api.caller import CallerDep
-from app.api.disconnects import cancel_on_disconnect
-from app.api.responses import responses
-from app.api.schemas import VaultSession
-from app.sessions.models import SessionRequest
-from app.state import app_state
+from ..sessions.models import SessionRequest
+from ..state import app_state
+from .audit import AuditRecordDep
+from .body import JsonBody
+from .caller import CallerDep
+from .disconnects import cancel_on_disconnect
+from .responses import responses
+from .schemas import VaultSession
 
 PATH: Final = "/vault-session"
 

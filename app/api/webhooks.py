@@ -10,17 +10,17 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, HTTPException, Path, Request, Security
 from fastapi.security import APIKeyHeader
 
-from app.api.body import MAX_BODY_BYTES, read_body
-from app.api.disconnects import cancel_on_disconnect
-from app.api.responses import responses
-from app.api.route_problems import OF_WEBHOOKS
-from app.observability.webhook_audit import DeliveryRecord
-from app.settings.apideck import UnifyApp
-from app.state import app_state, request_context
-from app.webhooks.errors import InvalidSignatureError
-from app.webhooks.service import WebhookService
-from app.webhooks.signature import MAX_BODY_BYTES as MAX_EVENT_BYTES
-from app.webhooks.signature import is_signature
+from ..observability.webhook_audit import DeliveryRecord
+from ..settings.apideck import UnifyApp
+from ..state import app_state, request_context
+from ..webhooks.errors import InvalidSignatureError
+from ..webhooks.service import WebhookService
+from ..webhooks.signature import MAX_BODY_BYTES as MAX_EVENT_BYTES
+from ..webhooks.signature import is_signature
+from .body import MAX_BODY_BYTES, read_body
+from .disconnects import cancel_on_disconnect
+from .responses import responses
+from .route_problems import OF_WEBHOOKS
 
 PATH: Final = "/webhooks/apideck"
 SIGNATURE: Final = "x-apideck-signature"

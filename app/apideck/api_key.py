@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
-from app.errors import ConfigurationError
-from app.settings.apideck import UnifyApp, valid_api_key
+from ..errors import ConfigurationError
+from ..settings.apideck import UnifyApp, valid_api_key
 
 logger = structlog.get_logger(__name__)
 

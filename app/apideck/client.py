@@ -8,12 +8,8 @@ import httpx
 import structlog
 from prometheus_client import Histogram
 
-from app.apideck import error_mapping as errors
-from app.apideck.api_key import ApiKey
-from app.apideck.exchange import ApideckResponse, Call, Exchange, Operation
-from app.apideck.retries import Retries
-from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
-from app.errors import (
+from ..common.circuit_breaker import CircuitBreaker, CircuitOpenError, State, Thresholds
+from ..errors import (
     ApideckError,
     ApideckInvalidResponseError,
     ApideckMisconfiguredError,
@@ -22,9 +18,13 @@ from app.errors import (
     ApideckUnavailableError,
     OutOfDescriptorsError,
 )
-from app.observability.telemetry import Telemetry
-from app.settings import ApideckSettings
-from app.settings.apideck import BreakerSettings
+from ..observability.telemetry import Telemetry
+from ..settings import ApideckSettings
+from ..settings.apideck import BreakerSettings
+from . import error_mapping as errors
+from .api_key import ApiKey
+from .exchange import ApideckResponse, Call, Exchange, Operation
+from .retries import Retries
 
 T = TypeVar("T")
 

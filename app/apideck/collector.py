@@ -6,7 +6,7 @@ from typing import get_args
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.apideck.client import Account, ApideckClient
+from .client import Account, ApideckClient
 
 _BREAKER = {"closed": 0, "half-open": 1, "open": 2}
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlencode
 
-from app.apideck.client import ApideckClient
-from app.apideck.connections import (
+from ..errors import ConnectionNotFoundError
+from .client import ApideckClient
+from .connections import (
     CONNECTIONS_PATH,
     InvalidConnectionsError,
     VaultConnection,
@@ -19,9 +20,8 @@ from app.apideck.connections import (
     read_list,
     read_one,
 )
-from app.apideck.error_mapping import invalid_response
-from app.apideck.exchange import ApideckResponse, Call, Operation
-from app.errors import ConnectionNotFoundError
+from .error_mapping import invalid_response
+from .exchange import ApideckResponse, Call, Operation
 
 T = TypeVar("T")
 

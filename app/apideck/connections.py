@@ -22,8 +22,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from app.common.urls import web_url
-from app.vault import Slug
+from ..common.urls import web_url
+from ..vault import Slug
 
 CONNECTIONS_PATH: Final = "/vault/connections"
 

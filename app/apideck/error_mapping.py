@@ -13,8 +13,7 @@ from typing import Final, Literal
 
 import httpx
 
-from app.apideck import wire
-from app.errors import (
+from ..errors import (
     ApideckError,
     ApideckInvalidResponseError,
     ApideckMisconfiguredError,
@@ -27,6 +26,7 @@ from app.errors import (
     FieldError,
     OutOfDescriptorsError,
 )
+from . import wire
 
 TRANSIENT: Final = frozenset(
     {

@@ -9,12 +9,12 @@ from typing import TypeVar, cast
 import httpx
 from opentelemetry.trace import Span, SpanKind
 
-from app.apideck import error_mapping as errors
-from app.apideck.api_key import ApiKey
-from app.common.transport import NoDescriptorError
-from app.errors import ApideckError, ApideckInvalidResponseError
-from app.observability.tracing import Tracing
-from app.settings.apideck import UnifyApp
+from ..common.transport import NoDescriptorError
+from ..errors import ApideckError, ApideckInvalidResponseError
+from ..observability.tracing import Tracing
+from ..settings.apideck import UnifyApp
+from . import error_mapping as errors
+from .api_key import ApiKey
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.common.urls import origin_of
-from app.vault import Connection
+from ..common.urls import origin_of
+from ..vault import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.errors import ApideckError
-from app.settings.apideck import RetrySettings
+from ..errors import ApideckError
+from ..settings.apideck import RetrySettings
 
 T = TypeVar("T")
 

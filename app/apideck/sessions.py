@@ -5,13 +5,13 @@ Source: https://developers.apideck.com/apis/vault/reference (operation "Create S
 
 from typing import Final
 
-from app.apideck import wire
-from app.apideck.client import ApideckClient
-from app.apideck.error_mapping import invalid_response
-from app.apideck.exchange import ApideckResponse, Call, Operation
-from app.apideck.models import MintedSession
-from app.common.urls import origin_of
-from app.vault import Session
+from ..common.urls import origin_of
+from ..vault import Session
+from . import wire
+from .client import ApideckClient
+from .error_mapping import invalid_response
+from .exchange import ApideckResponse, Call, Operation
+from .models import MintedSession
 
 CREATE_SESSION: Final = Operation("create_session", "POST", "/vault/sessions", success="Minted")
 

@@ -13,8 +13,8 @@ import orjson
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from app.common import strict_json
-from app.vault import ConsumerMetadata, Session, Theme, VaultSettings
+from ..common import strict_json
+from ..vault import ConsumerMetadata, Session, Theme, VaultSettings
 
 _TYPE_NAME = re.compile(r"[A-Za-z]{1,64}")
 _WORD = re.compile(r"[a-z_]+")

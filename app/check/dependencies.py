@@ -6,24 +6,24 @@ from contextlib import AsyncExitStack
 
 import httpx
 
-from app.apideck.api_key import ApiKey
-from app.apideck.client import ApideckClient
-from app.apideck.sessions import create_session
-from app.check.results import CheckResult
-from app.common.egress import EgressProxy
-from app.common.transport import AiohttpTransport
-from app.errors import IdentityProviderUnavailableError, VaultBffError
-from app.identity.fetch import Fetcher
-from app.identity.source import Source
-from app.identity.sources import build_sources
-from app.limits.build import build_store
-from app.limits.models import Limit, Rate, StoreFailedError
-from app.observability.telemetry import Telemetry
-from app.settings import LimitSettings, Settings
-from app.settings.apideck import UnifyApp
-from app.settings.limits import MEMORY
-from app.vault import Session
-from app.webhooks.build import build_targets
+from ..apideck.api_key import ApiKey
+from ..apideck.client import ApideckClient
+from ..apideck.sessions import create_session
+from ..common.egress import EgressProxy
+from ..common.transport import AiohttpTransport
+from ..errors import IdentityProviderUnavailableError, VaultBffError
+from ..identity.fetch import Fetcher
+from ..identity.source import Source
+from ..identity.sources import build_sources
+from ..limits.build import build_store
+from ..limits.models import Limit, Rate, StoreFailedError
+from ..observability.telemetry import Telemetry
+from ..settings import LimitSettings, Settings
+from ..settings.apideck import UnifyApp
+from ..settings.limits import MEMORY
+from ..vault import Session
+from ..webhooks.build import build_targets
+from .results import CheckResult
 
 CONSUMER = "vault-bff-check"
 """The consumer of the sessions; Apideck creates it if it does not exist."""

@@ -11,25 +11,25 @@ from typing import Any, get_args
 
 import httpx
 
-from app.check.results import CheckResult
-from app.common.http_limits import MAX_HEAD_BYTES
-from app.common.transport import AiohttpTransport
-from app.errors import IdentityError, MissingClaimError
-from app.identity.claims import user_of
-from app.identity.fetch import Fetcher
-from app.identity.findings import Finding, present, shown
-from app.identity.header_rules import header_rules
-from app.identity.issuer_source import IssuerSource
-from app.identity.jwt import signature_algorithms, verify_signature
-from app.identity.models import Claims
-from app.identity.sources import build_sources
-from app.identity.sources.introspection import IntrospectionSource
-from app.identity.sources.signed_token import SignedTokenSource
-from app.identity.unverified_token import UnverifiedToken, parse
-from app.observability.telemetry import Telemetry
-from app.settings import ClaimPaths, IssuerSettings, Settings
-from app.settings.claims import UnifyAppChoice
-from app.settings.issuers import Algorithm
+from ..common.http_limits import MAX_HEAD_BYTES
+from ..common.transport import AiohttpTransport
+from ..errors import IdentityError, MissingClaimError
+from ..identity.claims import user_of
+from ..identity.fetch import Fetcher
+from ..identity.findings import Finding, present, shown
+from ..identity.header_rules import header_rules
+from ..identity.issuer_source import IssuerSource
+from ..identity.jwt import signature_algorithms, verify_signature
+from ..identity.models import Claims
+from ..identity.sources import build_sources
+from ..identity.sources.introspection import IntrospectionSource
+from ..identity.sources.signed_token import SignedTokenSource
+from ..identity.unverified_token import UnverifiedToken, parse
+from ..observability.telemetry import Telemetry
+from ..settings import ClaimPaths, IssuerSettings, Settings
+from ..settings.claims import UnifyAppChoice
+from ..settings.issuers import Algorithm
+from .results import CheckResult
 
 _CONSUMER_RISK = "anyone who can choose the value of the claim can open any customer's connections"
 _AUDIENCE_RISK = "tokens for other services of the issuer are accepted"

@@ -5,8 +5,8 @@ import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-from app.common.http_limits import MAX_HEAD_BYTES
-from app.errors import ConfigurationError
+from ..common.http_limits import MAX_HEAD_BYTES
+from ..errors import ConfigurationError
 
 _TOKEN = re.compile(r"(?i:bearer\s)|eyJ|[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _INSTEAD = "give the name of a file with the token, or - to read it from the standard input"

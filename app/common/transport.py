@@ -20,7 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
-from app.common.egress import EgressProxy
+from .egress import EgressProxy
 
 _IDLE_SECONDS: Final = 30.0
 _DNS_CACHE_SECONDS: Final = 30

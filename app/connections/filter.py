@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from app.apideck.connections import VaultConnection
+from ..apideck.connections import VaultConnection
 
 
 def is_offered(unified_api: str, offered: Collection[str]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from app.apideck.connections import VaultConnection
+from ..apideck.connections import VaultConnection
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
-from app.apideck.client import ApideckClient
-from app.apideck.connection_calls import Reading, get_connection, list_connections
-from app.apideck.connections import VaultConnection
-from app.apideck.error_mapping import connection_not_found
-from app.common.single_flight import SingleFlight
-from app.connections.filter import is_offered, visible
-from app.connections.models import ConnectionList, ConnectionQuery
-from app.errors import ApideckError, FieldError
-from app.identity.models import Caller
-from app.observability.audit import AuditRecord
-from app.settings import SessionSettings
-from app.vault import KNOWN_UNIFIED_APIS
+from ..apideck.client import ApideckClient
+from ..apideck.connection_calls import Reading, get_connection, list_connections
+from ..apideck.connections import VaultConnection
+from ..apideck.error_mapping import connection_not_found
+from ..common.single_flight import SingleFlight
+from ..errors import ApideckError, FieldError
+from ..identity.models import Caller
+from ..observability.audit import AuditRecord
+from ..settings import SessionSettings
+from ..vault import KNOWN_UNIFIED_APIS
+from .filter import is_offered, visible
+from .models import ConnectionList, ConnectionQuery
 
 T = TypeVar("T")
 

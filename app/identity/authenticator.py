@@ -3,16 +3,16 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from app.errors import InsufficientScopeError, MissingClaimError
-from app.identity.credentials import Credential, CredentialFinder, Headers
-from app.identity.csrf import check_page, check_reading_page
-from app.identity.findings import invalid
-from app.identity.models import Caller
-from app.identity.source import Source
-from app.identity.token_cache import VerifiedTokenCache
-from app.identity.unrecognized import unrecognized
-from app.settings import IdentitySettings
-from app.settings.credentials import CredentialLocation
+from ..errors import InsufficientScopeError, MissingClaimError
+from ..settings import IdentitySettings
+from ..settings.credentials import CredentialLocation
+from .credentials import Credential, CredentialFinder, Headers
+from .csrf import check_page, check_reading_page
+from .findings import invalid
+from .models import Caller
+from .source import Source
+from .token_cache import VerifiedTokenCache
+from .unrecognized import unrecognized
 
 
 class Authenticator:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import httpx
 
-from app.identity.authenticator import Authenticator
-from app.identity.fetch import Fetcher
-from app.identity.source import Source
-from app.identity.sources import build_sources
-from app.observability.metrics import Metrics
-from app.settings import IdentitySettings
+from ..observability.metrics import Metrics
+from ..settings import IdentitySettings
+from .authenticator import Authenticator
+from .fetch import Fetcher
+from .source import Source
+from .sources import build_sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from cachetools import TLRUCache
 
-from app.common.single_flight import SingleFlight
-from app.identity.models import Claims
+from ..common.single_flight import SingleFlight
+from .models import Claims
 
 MAX_ENTRIES = 10_000
 

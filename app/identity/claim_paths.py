@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from jsonpointer import EndOfList, JsonPointer
 
-from app.identity.models import Claims
+from .models import Claims
 
 ABSENT: Final = object()
 """Stands for a missing claim where null means something else."""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.errors import InsufficientScopeError
-from app.identity.claim_paths import ABSENT, claim
-from app.identity.findings import Finding, Rule, kind_of, present, shown
-from app.identity.models import Claims
-from app.settings import IssuerSettings
-from app.settings.claims import ClaimValue
+from ..errors import InsufficientScopeError
+from ..settings import IssuerSettings
+from ..settings.claims import ClaimValue
+from .claim_paths import ABSENT, claim
+from .findings import Finding, Rule, kind_of, present, shown
+from .models import Claims
 
 
 def configured_claim_rules(issuer: IssuerSettings) -> Iterator[Rule]:

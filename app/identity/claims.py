@@ -8,12 +8,12 @@ from urllib.parse import quote
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from app.errors import MissingClaimError
-from app.identity.claim_paths import claim
-from app.identity.findings import listing, present
-from app.identity.models import Caller, Claims
-from app.settings import IdentitySourceSettings, IssuerSettings
-from app.vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
+from ..errors import MissingClaimError
+from ..settings import IdentitySourceSettings, IssuerSettings
+from ..vault import MAX_CONSUMER_ID_LENGTH, ConsumerMetadata
+from .claim_paths import claim
+from .findings import listing, present
+from .models import Caller, Claims
 
 # Valid in a header. No space, because proxies trim it, and two ids would become one.
 _CONSUMER_ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_CONSUMER_ID_LENGTH}}}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.identity.source import Source
+from .source import Source
 
 
 class JwksCollector(Collector):

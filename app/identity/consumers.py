@@ -1,14 +1,14 @@
 """The consumer of a request: the user's own, or one that a service names within its grant."""
 
-from app.errors import (
+from ..errors import (
     ConsumerNotGrantedError,
     FieldError,
     FieldNotPermittedError,
     InvalidRequestError,
 )
-from app.identity.claims import usable_consumer_id
-from app.identity.models import Caller
-from app.vault import MAX_CONSUMER_ID_LENGTH
+from ..vault import MAX_CONSUMER_ID_LENGTH
+from .claims import usable_consumer_id
+from .models import Caller
 
 
 def consumer_of(caller: Caller, requested: str | None, pointer: str) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.common.http_limits import MAX_HEAD_BYTES
-from app.errors import (
+from ..common.http_limits import MAX_HEAD_BYTES
+from ..errors import (
     AmbiguousCredentialsError,
     CredentialTooLargeError,
     UnauthenticatedError,
 )
-from app.identity.unverified_token import UnverifiedToken, parse
-from app.settings.credentials import AUTHORIZATION, CredentialLocation
+from ..settings.credentials import AUTHORIZATION, CredentialLocation
+from .unverified_token import UnverifiedToken, parse
 
 Headers = Iterable[tuple[bytes, bytes]]
 """The headers of a request as ASGI provides them: names in lower case, repeated names kept."""

@@ -10,8 +10,8 @@ Source: OWASP Cross-Site Request Forgery Prevention Cheat Sheet; Fetch Metadata 
 
 from collections.abc import Collection, Mapping
 
-from app.errors import ForbiddenOriginError
-from app.identity.credentials import Headers
+from ..errors import ForbiddenOriginError
+from .credentials import Headers
 
 _CHECKED = frozenset({b"origin", b"sec-fetch-site", b"content-type"})
 

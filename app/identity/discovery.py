@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.common.single_flight import SingleFlight
-from app.common.urls import PlainHttpUrl, is_loopback, origin_of, service_url, web_url
-from app.errors import IdentityProviderUnavailableError
-from app.identity.fetch import Fetcher
-from app.settings import IssuerSettings
+from ..common.single_flight import SingleFlight
+from ..common.urls import PlainHttpUrl, is_loopback, origin_of, service_url, web_url
+from ..errors import IdentityProviderUnavailableError
+from ..settings import IssuerSettings
+from .fetch import Fetcher
 
 
 class Discovery:

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 
-from app.common import strict_json
-from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
-from app.common.connect_failures import cause_of
-from app.common.transport import NoDescriptorError
-from app.errors import IdentityProviderUnavailableError
-from app.observability.metrics import Metrics
+from ..common import strict_json
+from ..common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from ..common.connect_failures import cause_of
+from ..common.transport import NoDescriptorError
+from ..errors import IdentityProviderUnavailableError
+from ..observability.metrics import Metrics
 
 MAX_RESPONSE_BYTES = 262_144
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.errors import IdentityError, UnauthenticatedError
-from app.identity.claim_paths import ABSENT, claim
-from app.identity.models import Claims
+from ..errors import IdentityError, UnauthenticatedError
+from .claim_paths import ABSENT, claim
+from .models import Claims
 
 MAX_SHOWN: Final = 100
 """Characters of a value that a finding shows."""

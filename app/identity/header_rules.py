@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from app.identity.findings import Rule, listing, present, value_of
-from app.identity.models import Claims
-from app.settings import IssuerSettings
+from ..settings import IssuerSettings
+from .findings import Rule, listing, present, value_of
+from .models import Claims
 
 MAX_KID_LENGTH: Final = 256
 

@@ -3,16 +3,16 @@
 import time
 from collections.abc import Callable
 
-from app.identity.claims import lacks_display_data, service_of, user_of
-from app.identity.credentials import Credential
-from app.identity.discovery import Discovery
-from app.identity.fetch import Fetcher
-from app.identity.models import Caller, Claims
-from app.identity.source import Source
-from app.identity.token_rules import TokenRules
-from app.identity.userinfo import UserInfo
-from app.settings import IssuerSettings
-from app.settings.identity_source import ConfiguredSource
+from ..settings import IssuerSettings
+from ..settings.identity_source import ConfiguredSource
+from .claims import lacks_display_data, service_of, user_of
+from .credentials import Credential
+from .discovery import Discovery
+from .fetch import Fetcher
+from .models import Caller, Claims
+from .source import Source
+from .token_rules import TokenRules
+from .userinfo import UserInfo
 
 
 class IssuerSource(Source):

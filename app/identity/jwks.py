@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from app.common.single_flight import SingleFlight
-from app.errors import IdentityProviderUnavailableError
-from app.identity.discovery import Discovery
-from app.identity.fetch import Fetcher
-from app.identity.findings import invalid, listing
-from app.identity.public_keys import LeftOutKey, PublicKey, matching, public_keys
-from app.identity.unknown_kids import UnknownKids
-from app.settings import IdentitySettings, IssuerSettings
+from ..common.single_flight import SingleFlight
+from ..errors import IdentityProviderUnavailableError
+from ..settings import IdentitySettings, IssuerSettings
+from .discovery import Discovery
+from .fetch import Fetcher
+from .findings import invalid, listing
+from .public_keys import LeftOutKey, PublicKey, matching, public_keys
+from .unknown_kids import UnknownKids
 
 _COOLDOWN_WITHOUT_KEYS = 2.0
 _MAX_LOGGED = 8

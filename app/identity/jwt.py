@@ -9,16 +9,16 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 
-from app.common.http_limits import MAX_HEAD_BYTES
-from app.identity.findings import invalid
-from app.identity.header_rules import header_rules
-from app.identity.jwks import Jwks
-from app.identity.models import Claims
-from app.identity.public_keys import PublicKey
-from app.identity.tenant_rules import is_key_of
-from app.identity.token_rules import TokenRules
-from app.identity.unverified_token import UnverifiedToken
-from app.settings import IssuerSettings
+from ..common.http_limits import MAX_HEAD_BYTES
+from ..settings import IssuerSettings
+from .findings import invalid
+from .header_rules import header_rules
+from .jwks import Jwks
+from .models import Claims
+from .public_keys import PublicKey
+from .tenant_rules import is_key_of
+from .token_rules import TokenRules
+from .unverified_token import UnverifiedToken
 
 
 class _Registry(jws.JWSRegistry):

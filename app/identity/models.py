@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.vault import ConsumerMetadata
+from ..vault import ConsumerMetadata
 
 Claims = Mapping[str, Any]
 """Verified claims about a subject: a JSON object (RFC 7519 section 4)."""

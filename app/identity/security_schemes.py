@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.settings import IdentitySettings
-from app.settings.credentials import CredentialLocation
+from ..settings import IdentitySettings
+from ..settings.credentials import CredentialLocation
 
 _CSRF = "csrfHeader"
 _FURTHER = " The session may consist of further cookies."

@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
-from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
-from app.identity.credentials import Credential
-from app.identity.jwks import JwksState
-from app.identity.models import Caller, Claims
-from app.identity.token_cache import Proof
-from app.identity.token_rules import TokenRules
-from app.settings.identity_source import ConfiguredSource, IdentitySourceSettings
+from ..errors import IdentityProviderUnavailableError, UnauthenticatedError
+from ..settings.identity_source import ConfiguredSource, IdentitySourceSettings
+from .credentials import Credential
+from .jwks import JwksState
+from .models import Caller, Claims
+from .token_cache import Proof
+from .token_rules import TokenRules
 
 _MADE_UP = "vault-bff-check-made-up-credential"
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from app.identity.claim_paths import claim
-from app.identity.findings import Rule, kind_of, listing, value_of
-from app.identity.models import Claims
-from app.settings import IssuerSettings
-from app.settings.issuer_urls import PLACEHOLDER, IssuerTemplate
+from ..settings import IssuerSettings
+from ..settings.issuer_urls import PLACEHOLDER, IssuerTemplate
+from .claim_paths import claim
+from .findings import Rule, kind_of, listing, value_of
+from .models import Claims
 
 
 def tenant_rules(issuer: IssuerSettings) -> Iterator[Rule]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from app.identity.findings import Rule, present, value_of
-from app.identity.models import Claims
-from app.settings import IssuerSettings
+from ..settings import IssuerSettings
+from .findings import Rule, present, value_of
+from .models import Claims
 
 
 def time_rules(issuer: IssuerSettings, clock: Callable[[], float]) -> Iterator[Rule]:

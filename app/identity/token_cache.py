@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from cachetools import TLRUCache
 
-from app.identity.jwks import Jwks
-from app.identity.models import Caller
-from app.identity.public_keys import PublicKey
+from .jwks import Jwks
+from .models import Caller
+from .public_keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The rule that tells access tokens from other tokens by their claims."""
 
-from app.identity.findings import Rule, present
-from app.identity.models import Claims
+from .findings import Rule, present
+from .models import Claims
 
 _ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
 

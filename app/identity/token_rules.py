@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.identity.claim_paths import ABSENT, claim
-from app.identity.claim_rules import configured_claim_rules, delegation_rule, rights_rules
-from app.identity.findings import Finding, Rule, kind_of, listing, value_of
-from app.identity.models import Claims
-from app.identity.tenant_rules import tenant_rules
-from app.identity.time_rules import time_rules
-from app.identity.token_kinds import kind_rule
-from app.settings import IssuerSettings
-from app.settings.claims import listed
+from ..settings import IssuerSettings
+from ..settings.claims import listed
+from .claim_paths import ABSENT, claim
+from .claim_rules import configured_claim_rules, delegation_rule, rights_rules
+from .findings import Finding, Rule, kind_of, listing, value_of
+from .models import Claims
+from .tenant_rules import tenant_rules
+from .time_rules import time_rules
+from .token_kinds import kind_rule
 
 
 class TokenRules:

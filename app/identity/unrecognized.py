@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.errors import UnauthenticatedError
-from app.identity.credentials import Credential
-from app.identity.findings import invalid, listing, present, shown
-from app.identity.source import Source
-from app.identity.token_rules import TokenRules, difference
-from app.identity.unverified_token import UnverifiedToken
-from app.settings.credentials import CredentialLocation
+from ..errors import UnauthenticatedError
+from ..settings.credentials import CredentialLocation
+from .credentials import Credential
+from .findings import invalid, listing, present, shown
+from .source import Source
+from .token_rules import TokenRules, difference
+from .unverified_token import UnverifiedToken
 
 
 def unrecognized(

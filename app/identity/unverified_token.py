@@ -6,8 +6,8 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.common import strict_json
-from app.identity.findings import invalid
+from ..common import strict_json
+from .findings import invalid
 
 _MAX_COMMAS: Final = 2000
 """Commas in the header or the payload. A token of the greatest size has fewer than 1,000 groups. A

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import structlog
 
-from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
-from app.identity.cache import CachedClaims, ClaimsCache
-from app.identity.discovery import Discovery
-from app.identity.fetch import Fetcher
-from app.identity.models import Claims
-from app.settings import IssuerSettings
+from ..errors import IdentityProviderUnavailableError, UnauthenticatedError
+from ..settings import IssuerSettings
+from .cache import CachedClaims, ClaimsCache
+from .discovery import Discovery
+from .fetch import Fetcher
+from .models import Claims
 
 CACHE_SECONDS = 300
 RETRY_SECONDS = 30

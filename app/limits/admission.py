@@ -10,9 +10,9 @@ from collections import OrderedDict
 from enum import Enum, auto
 from typing import Final
 
-from app.errors import OverloadedError, ShuttingDownError, VaultBffError
-from app.observability.metrics import Metrics
-from app.settings.limits import AdmissionSettings
+from ..errors import OverloadedError, ShuttingDownError, VaultBffError
+from ..observability.metrics import Metrics
+from ..settings.limits import AdmissionSettings
 
 _EXPIRED_PER_TURN: Final = 200
 """Queued requests that expire in one turn of the event loop, which other requests wait for."""

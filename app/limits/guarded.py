@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from app.common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
-from app.limits.models import Limit, RateLimitDecision, StoreFailedError, StoreSkippedError
+from ..common.circuit_breaker import CircuitBreaker, CircuitOpenError, Thresholds
+from .models import Limit, RateLimitDecision, StoreFailedError, StoreSkippedError
 
 T = TypeVar("T")
 

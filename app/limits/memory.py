@@ -4,7 +4,7 @@ import heapq
 import time
 from collections.abc import Callable, Sequence
 
-from app.limits.models import Limit, QuotaStatus, RateLimitDecision
+from .models import Limit, QuotaStatus, RateLimitDecision
 
 _TOLERANCE_SECONDS = 1e-6
 

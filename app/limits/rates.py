@@ -5,14 +5,14 @@ from typing import Literal, NamedTuple, Self
 
 import structlog
 
-from app.errors import OverloadedError, RateLimitedError
-from app.identity.models import Caller
-from app.limits.guarded import Store
-from app.limits.memory import MemoryStore
-from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
-from app.observability.metrics import Metrics
-from app.settings import LimitSettings
-from app.settings.limits import ConnectionLimits
+from ..errors import OverloadedError, RateLimitedError
+from ..identity.models import Caller
+from ..observability.metrics import Metrics
+from ..settings import LimitSettings
+from ..settings.limits import ConnectionLimits
+from .guarded import Store
+from .memory import MemoryStore
+from .models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
 
 logger = structlog.get_logger(__name__)
 

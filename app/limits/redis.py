@@ -11,8 +11,8 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from app.common.redis_url import redis_pool
-from app.limits.models import Limit, QuotaStatus, RateLimitDecision
+from ..common.redis_url import redis_pool
+from .models import Limit, QuotaStatus, RateLimitDecision
 
 _MICROSECONDS = 1_000_000
 

@@ -7,10 +7,10 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability.audit import AuditRecord, Outcome, RejectionSummary
-from app.observability.metrics import Metrics
-from app.observability.webhook_audit import DeliveryRecord
-from app.state import CLIENT_CLOSED_REQUEST, request_context
+from ..observability.audit import AuditRecord, Outcome, RejectionSummary
+from ..observability.metrics import Metrics
+from ..observability.webhook_audit import DeliveryRecord
+from ..state import CLIENT_CLOSED_REQUEST, request_context
 
 logger = structlog.get_logger("access")
 

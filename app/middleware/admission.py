@@ -19,10 +19,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import VaultBffError
-from app.limits.admission import Admission, AdmissionQueue, Ticket
-from app.observability.audit import AuditRecord, Subject
-from app.state import DISCONNECTED, app_state, request_context
+from ..errors import VaultBffError
+from ..limits.admission import Admission, AdmissionQueue, Ticket
+from ..observability.audit import AuditRecord, Subject
+from ..state import DISCONNECTED, app_state, request_context
 
 _REJECTION: Final = "vault_bff.rejection"
 

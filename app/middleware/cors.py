@@ -11,8 +11,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import ForbiddenOriginError
-from app.settings import CorsSettings, IdentitySettings
+from ..errors import ForbiddenOriginError
+from ..settings import CorsSettings, IdentitySettings
 
 logger = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.state import RequestContext, set_request_context
+from ..state import RequestContext, set_request_context
 
 HEADER = "x-request-id"
 

@@ -7,9 +7,9 @@ from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.middleware.access_log import known_method, route_of
-from app.observability.trace_context import parent_context
-from app.observability.tracing import Tracing
+from ..observability.trace_context import parent_context
+from ..observability.tracing import Tracing
+from .access_log import known_method, route_of
 
 
 class TracingMiddleware:

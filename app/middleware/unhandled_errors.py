@@ -11,9 +11,9 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ShuttingDownError
-from app.observability.metrics import Metrics
-from app.state import app_state
+from ..errors import ShuttingDownError
+from ..observability.metrics import Metrics
+from ..state import app_state
 
 logger = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.observability.log_writer import Cause, Kind, LogWriter
+from .log_writer import Cause, Kind, LogWriter
 
 
 class LogCollector(Collector):

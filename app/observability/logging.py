@@ -14,14 +14,14 @@ from typing import Any, get_args
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.observability.log_writer import WRITER, Kind, Losses
-from app.observability.redaction import Redactor
-from app.observability.rendering import (
+from ..settings import LogSettings
+from .log_writer import WRITER, Kind, Losses
+from .redaction import Redactor
+from .rendering import (
     exceptions_without_messages,
     line_about_failed_event,
     renderer,
 )
-from app.settings import LogSettings
 
 AUDIT = "audit"
 """Name of the logger of audit events, which are the last to be dropped."""

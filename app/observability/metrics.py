@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from app.observability.log_collector import LogCollector
-from app.observability.log_writer import WRITER
+from .log_collector import LogCollector
+from .log_writer import WRITER
 
 # Apideck takes about a hundred milliseconds; the longest deadline is a minute.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

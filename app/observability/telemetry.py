@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from app.observability.metrics import Metrics
-from app.observability.redaction import Redactor
-from app.observability.tracing import Tracing
-from app.settings import TracingSettings
+from ..settings import TracingSettings
+from .metrics import Metrics
+from .redaction import Redactor
+from .tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app import __version__
-from app.common.egress import EgressProxy
-from app.settings import TracingSettings
+from .. import __version__
+from ..common.egress import EgressProxy
+from ..settings import TracingSettings
 
 if TYPE_CHECKING:
     import requests

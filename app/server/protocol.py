@@ -19,8 +19,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.common.http_limits import MAX_HEAD_BYTES
-from app.state import DISCONNECTED, Shutdown
+from ..common.http_limits import MAX_HEAD_BYTES
+from ..state import DISCONNECTED, Shutdown
 
 MAX_PIPELINED: Final = 8
 """Requests of one connection that wait for those before them; hardly any client sends two."""

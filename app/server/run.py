@@ -12,20 +12,20 @@ from typing import Any, Final, cast
 import structlog
 import uvicorn
 
-from app.api import webhooks
-from app.api.body import MAX_BODY_BYTES
-from app.api.problems import Problems
-from app.limits.descriptors import descriptor_budget
-from app.main import create_app, create_internal_app, create_telemetry
-from app.middleware.security_headers import HEADERS
-from app.observability.logging import configure_logging
-from app.observability.telemetry import Telemetry
-from app.server.protocol import BoundedProtocol
-from app.server.server import InternalServer, Server
-from app.settings import Settings
-from app.settings.server import ServerSettings
-from app.settings.sources import misspelt
-from app.state import Shutdown
+from ..api import webhooks
+from ..api.body import MAX_BODY_BYTES
+from ..api.problems import Problems
+from ..limits.descriptors import descriptor_budget
+from ..main import create_app, create_internal_app, create_telemetry
+from ..middleware.security_headers import HEADERS
+from ..observability.logging import configure_logging
+from ..observability.telemetry import Telemetry
+from ..settings import Settings
+from ..settings.server import ServerSettings
+from ..settings.sources import misspelt
+from ..state import Shutdown
+from .protocol import BoundedProtocol
+from .server import InternalServer, Server
 
 logger = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import uvicorn
 
-from app.server.acceptor import Acceptor
-from app.state import Shutdown
+from ..state import Shutdown
+from .acceptor import Acceptor
 
 
 class InternalServer(uvicorn.Server):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from app.vault import Connection, ConsumerMetadata, Session, Theme, VaultSettings
+from ..vault import Connection, ConsumerMetadata, Session, Theme, VaultSettings
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Identifier = Annotated[str, Field(min_length=1, max_length=255)]

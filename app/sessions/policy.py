@@ -10,13 +10,11 @@ from typing import Any, Final, cast
 
 import orjson
 
-from app.errors import FieldError, FieldNotPermittedError, InvalidRequestError
-from app.identity.consumers import consumer_of
-from app.identity.models import Caller
-from app.sessions.models import SessionPlan, SessionRequest
-from app.sessions.redirects import redirect_target
-from app.settings import SessionSettings
-from app.vault import (
+from ..errors import FieldError, FieldNotPermittedError, InvalidRequestError
+from ..identity.consumers import consumer_of
+from ..identity.models import Caller
+from ..settings import SessionSettings
+from ..vault import (
     KNOWN_UNIFIED_APIS,
     MAX_CUSTOM_SETTINGS_BYTES,
     ConsumerMetadata,
@@ -25,6 +23,8 @@ from app.vault import (
     VaultSettings,
     session_minutes,
 )
+from .models import SessionPlan, SessionRequest
+from .redirects import redirect_target
 
 APIDECK_DEFAULT_LENGTH: Final = "1h"
 

@@ -1,8 +1,8 @@
 """The redirect target of a session: a registered one, by its name or its exact string."""
 
-from app.errors import FieldError, InvalidRequestError, RedirectNotAllowedError
-from app.sessions.models import SessionRequest
-from app.settings import SessionSettings
+from ..errors import FieldError, InvalidRequestError, RedirectNotAllowedError
+from ..settings import SessionSettings
+from .models import SessionRequest
 
 
 def redirect_target(

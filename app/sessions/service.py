@@ -4,23 +4,23 @@ from collections.abc import Mapping
 
 import orjson
 
-from app.apideck.client import ApideckClient
-from app.apideck.models import MintedSession
-from app.apideck.sessions import create_session
-from app.common.single_flight import SingleFlight
-from app.errors import (
+from ..apideck.client import ApideckClient
+from ..apideck.models import MintedSession
+from ..apideck.sessions import create_session
+from ..common.single_flight import SingleFlight
+from ..errors import (
     ApideckError,
     ApideckRejectedFieldsError,
     ApideckRejectedRequestError,
     FieldError,
     RequestRejectedError,
 )
-from app.identity.models import Caller
-from app.observability.audit import AuditRecord
-from app.observability.tracing import Tracing
-from app.sessions.models import SessionPlan, SessionRequest, VaultLink
-from app.sessions.policy import plan_session
-from app.settings import SessionSettings
+from ..identity.models import Caller
+from ..observability.audit import AuditRecord
+from ..observability.tracing import Tracing
+from ..settings import SessionSettings
+from .models import SessionPlan, SessionRequest, VaultLink
+from .policy import plan_session
 
 
 class SessionService:

@@ -4,20 +4,20 @@ from typing import Self
 
 from pydantic import model_validator
 
-from app.settings.apideck import ApideckSettings
-from app.settings.claims import ClaimPaths
-from app.settings.cookie_sessions import CookieSessionSettings
-from app.settings.credentials import CredentialSettings
-from app.settings.egress import EgressSettings
-from app.settings.groups import Group
-from app.settings.identity import IdentitySettings
-from app.settings.identity_source import IdentitySourceSettings
-from app.settings.introspection import IntrospectionSettings
-from app.settings.issuers import IssuerSettings
-from app.settings.limits import LimitSettings
-from app.settings.server import CorsSettings, LogSettings, ServerSettings, TracingSettings
-from app.settings.session import SessionDefaults, SessionSettings
-from app.settings.webhooks import WebhookSettings
+from .apideck import ApideckSettings
+from .claims import ClaimPaths
+from .cookie_sessions import CookieSessionSettings
+from .credentials import CredentialSettings
+from .egress import EgressSettings
+from .groups import Group
+from .identity import IdentitySettings
+from .identity_source import IdentitySourceSettings
+from .introspection import IntrospectionSettings
+from .issuers import IssuerSettings
+from .limits import LimitSettings
+from .server import CorsSettings, LogSettings, ServerSettings, TracingSettings
+from .session import SessionDefaults, SessionSettings
+from .webhooks import WebhookSettings
 
 __all__ = [
     "ApideckSettings",

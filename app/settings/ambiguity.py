@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from app.settings.claims import listed
-from app.settings.identity_source import ConfiguredSource, IdentitySourceSettings
-from app.settings.issuers import IssuerSettings
+from .claims import listed
+from .identity_source import ConfiguredSource, IdentitySourceSettings
+from .issuers import IssuerSettings
 
 
 def check_issuers(issuers: Sequence[ConfiguredSource[IssuerSettings]]) -> None:

@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from app.common.urls import origin, web_url
-from app.settings.groups import Group, Secret
+from ..common.urls import origin, web_url
+from .groups import Group, Secret
 
 _KEY = re.compile(r"[\x21-\x7e]{8,512}")
 

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 from jsonpointer import JsonPointer, JsonPointerException
 from pydantic import AfterValidator, PlainValidator, model_validator
 
-from app.settings.apideck import UnifyAppName
-from app.settings.groups import Group
+from .apideck import UnifyAppName
+from .groups import Group
 
 _MAX_PATH_LENGTH = 256
 _MAX_PATHS = 4

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 
 class ConfigFile:

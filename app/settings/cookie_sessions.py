@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.settings.claims import listed
-from app.settings.credentials import CookieName, CredentialLocation, ServiceUrl
-from app.settings.identity_source import IdentitySourceSettings
+from .claims import listed
+from .credentials import CookieName, CredentialLocation, ServiceUrl
+from .identity_source import IdentitySourceSettings
 
 
 class CookieSessionSettings(IdentitySourceSettings):

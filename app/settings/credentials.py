@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
-from app.common.urls import service_url
-from app.settings.groups import Group
+from ..common.urls import service_url
+from .groups import Group
 
 CookieName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 ServiceUrl = Annotated[str, AfterValidator(service_url)]

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic_core import to_jsonable_python
 
-from app.settings import Settings
-from app.settings.config_file import holds
-from app.settings.sources import variable
+from . import Settings
+from .config_file import holds
+from .sources import variable
 
 _MASK = "**********"
 

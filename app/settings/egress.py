@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, SecretStr
 
-from app.common.egress import EgressProxy
-from app.common.urls import web_url
-from app.settings.groups import Group, printable
+from ..common.egress import EgressProxy
+from ..common.urls import web_url
+from .groups import Group, printable
 
 _PROXY = re.compile(
     r"http://(?:(?P<user>[^:@/?#\s]+):(?P<password>[^:@/?#\s]*)@)?(?P<address>[^@/?#\s]+)/?"

@@ -6,8 +6,8 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from app.settings import Settings
-from app.settings.schema import ANY, below, nearest
+from . import Settings
+from .schema import ANY, below, nearest
 
 Path = tuple[str, ...]
 

@@ -13,7 +13,7 @@ from pydantic import (
     field_validator,
 )
 
-from app.settings.schema import decoded
+from .schema import decoded
 
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 

@@ -7,12 +7,12 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.settings.ambiguity import check_consumer_spaces, check_issuers
-from app.settings.cookie_sessions import CookieSessionSettings
-from app.settings.credentials import CredentialLocation
-from app.settings.groups import Group
-from app.settings.identity_source import ConfiguredSource, IdentitySourceSettings, S
-from app.settings.issuers import IssuerSettings
+from .ambiguity import check_consumer_spaces, check_issuers
+from .cookie_sessions import CookieSessionSettings
+from .credentials import CredentialLocation
+from .groups import Group
+from .identity_source import ConfiguredSource, IdentitySourceSettings, S
+from .issuers import IssuerSettings
 
 # Headers that browsers send by themselves, or that any page may set without a preflight (Fetch
 # Standard, "forbidden request-header" and "CORS-safelisted request-header").

@@ -6,9 +6,9 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import StringConstraints
 
-from app.settings.claims import ClaimPaths, UnifyAppChoice, listed
-from app.settings.credentials import CredentialLocation
-from app.settings.groups import Group
+from .claims import ClaimPaths, UnifyAppChoice, listed
+from .credentials import CredentialLocation
+from .groups import Group
 
 ConsumerSpace = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ConsumerPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,32}$")]

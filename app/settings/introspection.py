@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
-from app.settings.claims import ClaimPath
-from app.settings.credentials import ServiceUrl
-from app.settings.groups import Group, Secret, printable, secret
+from .claims import ClaimPath
+from .credentials import ServiceUrl
+from .groups import Group, Secret, printable, secret
 
 
 def _read_client_secret(path: Path) -> SecretStr:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails
 
-from app.common.urls import PlainHttpUrl, service_url
-from app.settings.claims import listed
+from ..common.urls import PlainHttpUrl, service_url
+from .claims import listed
 
 if TYPE_CHECKING:
-    from app.settings.issuers import IssuerSettings
+    from .issuers import IssuerSettings
 
 PLACEHOLDER = "{tenantid}"
 

@@ -5,13 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.settings.claims import ClaimPath, ClaimValue, listed
-from app.settings.credentials import CredentialLocation, CredentialSettings, ServiceUrl
-from app.settings.groups import NonEmpty
-from app.settings.identity_source import IdentitySourceSettings
-from app.settings.introspection import IntrospectionSettings
-from app.settings.issuer_urls import IssuerTemplate, IssuerUrls, KeyUrls, Tenant, check_issuer_urls
-from app.vault import MAX_CONSUMER_ID_LENGTH
+from ..vault import MAX_CONSUMER_ID_LENGTH
+from .claims import ClaimPath, ClaimValue, listed
+from .credentials import CredentialLocation, CredentialSettings, ServiceUrl
+from .groups import NonEmpty
+from .identity_source import IdentitySourceSettings
+from .introspection import IntrospectionSettings
+from .issuer_urls import IssuerTemplate, IssuerUrls, KeyUrls, Tenant, check_issuer_urls
 
 Algorithm = Literal[
     "RS256",

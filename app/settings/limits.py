@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
-from app.settings.groups import Group, Secret
+from .groups import Group, Secret
 
 MAX_PER_SECOND: Final = 100_000
 
@@ -28,7 +28,7 @@ def _known_store(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if url != MEMORY:
         # Here, because a service that counts in memory should not wait for the import.
-        from app.common.redis_url import redis_pool  # noqa: PLC0415
+        from ..common.redis_url import redis_pool  # noqa: PLC0415
 
         redis_pool(url)
     return value

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from app.common import strict_json
+from ..common import strict_json
 
 ANY: Final = "*"
 """Stands for a name that the operator chooses."""

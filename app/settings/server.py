@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
-from app.common.urls import page_origin, service_url, web_url
-from app.settings.groups import Group, HeaderName, NonEmpty, Secret
+from ..common.urls import page_origin, service_url, web_url
+from .groups import Group, HeaderName, NonEmpty, Secret
 
 
 def _without_slash(value: str) -> str:

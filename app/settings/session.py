@@ -6,16 +6,16 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 
-from app.common import strict_json
-from app.common.urls import web_url
-from app.settings.groups import Group
-from app.vault import (
+from ..common import strict_json
+from ..common.urls import web_url
+from ..vault import (
     MAX_CUSTOM_SETTINGS_BYTES,
     SessionLength,
     Theme,
     VaultSettings,
     session_minutes,
 )
+from .groups import Group
 
 _GROUPS = {"settings": VaultSettings, "theme": Theme}
 _WHOLE = (

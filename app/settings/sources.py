@@ -13,12 +13,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.common import strict_json
-from app.errors import ConfigurationError
-from app.settings import Settings
-from app.settings.config_file import ConfigFile, holds
-from app.settings.faults import Path, faults_of
-from app.settings.schema import ANY, nearest, settings_in
+from ..common import strict_json
+from ..errors import ConfigurationError
+from . import Settings
+from .config_file import ConfigFile, holds
+from .faults import Path, faults_of
+from .schema import ANY, nearest, settings_in
 
 CONFIG_FILE = "CONFIG_FILE"
 """The environment variable that names the TOML file."""

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from app.common.urls import service_url
-from app.settings.apideck import UnifyAppName
-from app.settings.groups import Group
+from ..common.urls import service_url
+from .apideck import UnifyAppName
+from .groups import Group
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the prefix that every secret has
 MAX_SIGNING_SECRETS: Final = 2

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx
 
-from app.apideck.api_key import ApiKey
-from app.errors import ConfigurationError
-from app.observability.telemetry import Telemetry
-from app.settings import ApideckSettings, WebhookSettings
-from app.settings.webhooks import SECRET_PREFIX, WebhookTarget, signing_secrets
-from app.webhooks.relay import Relay, Target
-from app.webhooks.service import WebhookService, WebhookSource
+from ..apideck.api_key import ApiKey
+from ..errors import ConfigurationError
+from ..observability.telemetry import Telemetry
+from ..settings import ApideckSettings, WebhookSettings
+from ..settings.webhooks import SECRET_PREFIX, WebhookTarget, signing_secrets
+from .relay import Relay, Target
+from .service import WebhookService, WebhookSource
 
 
 def build_webhooks(

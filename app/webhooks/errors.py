@@ -11,7 +11,7 @@
 Apideck delivers an event again unless it gets a 2xx.
 """
 
-from app.errors import VaultBffError
+from ..errors import VaultBffError
 
 
 class WebhookError(VaultBffError):

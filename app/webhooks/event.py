@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from app.webhooks import javascript_json
-from app.webhooks.errors import InvalidEventError, StaleEventError
+from . import javascript_json
+from .errors import InvalidEventError, StaleEventError
 
 MAX_CLOCK_SKEW: Final = timedelta(hours=1)
 """How far in the future an event may be dated."""

@@ -16,10 +16,10 @@ from typing import Final
 import httpx
 from standardwebhooks import Webhook
 
-from app.common.transport import NoDescriptorError
-from app.errors import OutOfDescriptorsError
-from app.webhooks.errors import TargetFailedError, TargetTimeoutError
-from app.webhooks.slots import Slots
+from ..common.transport import NoDescriptorError
+from ..errors import OutOfDescriptorsError
+from .errors import TargetFailedError, TargetTimeoutError
+from .slots import Slots
 
 _FAILED: Final = "The endpoint that events are forwarded to failed."
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from app.errors import OutOfDescriptorsError
-from app.observability.metrics import Metrics
-from app.observability.webhook_audit import DeliveryRecord
-from app.settings.webhooks import WebhookSettings
-from app.webhooks.errors import InvalidEventError, InvalidSignatureError
-from app.webhooks.event import Event, IgnoredEvent, check_age, read_event
-from app.webhooks.relay import Relay, Target
-from app.webhooks.signature import SignedContent, verify_raw, verify_sorted
-from app.webhooks.slots import NewestFirst, Slots
+from ..errors import OutOfDescriptorsError
+from ..observability.metrics import Metrics
+from ..observability.webhook_audit import DeliveryRecord
+from ..settings.webhooks import WebhookSettings
+from .errors import InvalidEventError, InvalidSignatureError
+from .event import Event, IgnoredEvent, check_age, read_event
+from .relay import Relay, Target
+from .signature import SignedContent, verify_raw, verify_sorted
+from .slots import NewestFirst, Slots
 
 _MAX_RECEIVING: Final = 64
 """Bodies that are being received. Anyone can send one and not finish it, so the oldest makes way

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.webhooks import javascript_json
+from . import javascript_json
 
 MAX_BODY_BYTES: Final = 262_144
 """Bytes that an event may have."""

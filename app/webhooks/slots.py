@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 
-from app.webhooks.errors import RelayOverloadedError
+from .errors import RelayOverloadedError
 
 
 class Slots:

@@ -214,6 +214,9 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
             while (await counted(service, "key_file_failing"))[name] != fault:  # noqa: ASYNC110 - files have no event
                 await asyncio.sleep(0.01)
 
+    def readers() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "api-key-file"]
+
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
             os.mkfifo(tmp_path / "pipe")  # Opening it blocks until another process writes.
@@ -223,15 +226,16 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
             (tmp_path / "next").replace(working)
             await becomes(service, 'key_file_failing{application="eu"}', 1)
         async with asyncio.timeout(20):  # The last read of the other file can still be ending.
-            while len(reading := [t for t in threading.enumerate() if t.name == "api-key-file"]) > 1:
+            while len(readers()) > 1:  # noqa: ASYNC110 - threads have no event
                 await asyncio.sleep(0.01)
+        daemons = [thread.daemon for thread in readers()]
     with hung.open("w") as writer:
         writer.write(EU_KEY)
 
     faults = [line["fault"] for line in logs if line["event"] == "api_key_refused"]
     assert faults[0] == "does not respond"
     assert len(faults) == 2
-    assert [thread.daemon for thread in reading] == [True]
+    assert daemons == [True]
 
 
 async def test_a_request_with_the_old_key_is_retried_with_the_new_one(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
-from app.identity.fetch import Fetcher
-from app.identity.source import Source
-from app.settings import IdentitySettings
+from ...settings import IdentitySettings
+from ..fetch import Fetcher
+from ..source import Source
 
 
 class SourceModule(Protocol):

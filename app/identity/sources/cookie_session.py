@@ -4,17 +4,17 @@ import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
-from app.errors import UnauthenticatedError
-from app.identity.cache import CachedClaims, ClaimsCache
-from app.identity.claim_rules import names_its_actor
-from app.identity.claims import user_of
-from app.identity.credentials import Credential
-from app.identity.fetch import Fetcher, unavailable
-from app.identity.models import Caller, Claims
-from app.identity.source import Source, probe_with_made_up_credential
-from app.settings import CookieSessionSettings, IdentitySettings
-from app.settings.claims import listed
-from app.settings.identity_source import ConfiguredSource
+from ...errors import UnauthenticatedError
+from ...settings import CookieSessionSettings, IdentitySettings
+from ...settings.claims import listed
+from ...settings.identity_source import ConfiguredSource
+from ..cache import CachedClaims, ClaimsCache
+from ..claim_rules import names_its_actor
+from ..claims import user_of
+from ..credentials import Credential
+from ..fetch import Fetcher, unavailable
+from ..models import Caller, Claims
+from ..source import Source, probe_with_made_up_credential
 
 _NOT_SIGNED_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 

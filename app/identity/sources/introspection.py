@@ -8,16 +8,16 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from app.identity.cache import CachedClaims, ClaimsCache
-from app.identity.claim_paths import claim
-from app.identity.credentials import Credential
-from app.identity.fetch import Fetcher, Response
-from app.identity.findings import invalid
-from app.identity.issuer_source import IssuerSource
-from app.identity.models import Caller, Claims
-from app.identity.source import probe_with_made_up_credential
-from app.settings import IdentitySettings, IntrospectionSettings, IssuerSettings
-from app.settings.identity_source import ConfiguredSource
+from ...settings import IdentitySettings, IntrospectionSettings, IssuerSettings
+from ...settings.identity_source import ConfiguredSource
+from ..cache import CachedClaims, ClaimsCache
+from ..claim_paths import claim
+from ..credentials import Credential
+from ..fetch import Fetcher, Response
+from ..findings import invalid
+from ..issuer_source import IssuerSource
+from ..models import Caller, Claims
+from ..source import probe_with_made_up_credential
 
 
 class IntrospectionSource(IssuerSource):

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from app.identity.credentials import Credential
-from app.identity.fetch import Fetcher
-from app.identity.findings import invalid
-from app.identity.issuer_source import IssuerSource
-from app.identity.jwks import Jwks, JwksState
-from app.identity.jwt import JwtVerifier
-from app.identity.models import Caller
-from app.identity.token_cache import Proof
-from app.settings import IdentitySettings, IssuerSettings
-from app.settings.identity_source import ConfiguredSource
+from ...settings import IdentitySettings, IssuerSettings
+from ...settings.identity_source import ConfiguredSource
+from ..credentials import Credential
+from ..fetch import Fetcher
+from ..findings import invalid
+from ..issuer_source import IssuerSource
+from ..jwks import Jwks, JwksState
+from ..jwt import JwtVerifier
+from ..models import Caller
+from ..token_cache import Proof
 
 
 class SignedTokenSource(IssuerSource):
