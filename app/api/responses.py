@@ -12,9 +12,6 @@ from .problems import MEDIA_TYPE
 from .route_problems import OF_SESSIONS
 from .schemas import Problem
 
-_NOT_OF_A_ROUTE = frozenset({"not-found", "method-not-allowed"})
-"""Problems that mean that no route was called."""
-
 _ON_EVERY_RESPONSE = ("RateLimit-Policy", "RateLimit", "X-Request-ID")
 _HEADERS = {
     "Retry-After": ("Seconds after which to try again; absent if that is not known.", "integer"),
@@ -42,8 +39,7 @@ def responses(
     """
     by_status = defaultdict[int, list[ProblemType]](list)
     for one in types:
-        if one.slug not in _NOT_OF_A_ROUTE:
-            by_status[one.status].append(one)
+        by_status[one.status].append(one)
     described: dict[int | str, dict[str, Any]] = {status: {"headers": _headers(status)}}
     for code, problems in sorted(by_status.items()):
         described[code] = _problem_response(code, problems)

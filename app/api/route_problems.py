@@ -8,6 +8,11 @@ from .problem_type import ProblemType
 from .problem_types import ALL, BY_ERROR, INTERNAL_ERROR
 from .status_problems import BY_STATUS
 
+_NOT_OF_A_ROUTE = frozenset(
+    {BY_STATUS[HTTPStatus.NOT_FOUND], BY_STATUS[HTTPStatus.METHOD_NOT_ALLOWED]}
+)
+"""Problems that mean that no route was called."""
+
 _AT_WEBHOOKS = (WebhookError, errors.OutOfDescriptorsError, errors.ShuttingDownError)
 _ONLY_WEBHOOKS = frozenset(BY_ERROR.values()) - frozenset(
     one for error, one in BY_ERROR.items() if not issubclass(error, WebhookError)
@@ -22,12 +27,12 @@ _ONLY_SESSIONS = frozenset(
 _ONLY_CONNECTIONS = frozenset({BY_ERROR[errors.ConnectionNotFoundError]})
 
 OF_SESSIONS: tuple[ProblemType, ...] = tuple(
-    one for one in ALL if one not in _ONLY_CONNECTIONS | _ONLY_WEBHOOKS
+    one for one in ALL if one not in _NOT_OF_A_ROUTE | _ONLY_CONNECTIONS | _ONLY_WEBHOOKS
 )
 """What a request for a session can end in."""
 
 OF_CONNECTIONS: tuple[ProblemType, ...] = tuple(
-    one for one in ALL if one not in _ONLY_SESSIONS | _ONLY_WEBHOOKS
+    one for one in ALL if one not in _NOT_OF_A_ROUTE | _ONLY_SESSIONS | _ONLY_WEBHOOKS
 )
 """What a request for connections can end in."""
 
@@ -35,9 +40,9 @@ OF_WEBHOOKS: tuple[ProblemType, ...] = tuple(
     dict.fromkeys(
         [
             *(one for error, one in BY_ERROR.items() if issubclass(error, _AT_WEBHOOKS)),
-            *BY_STATUS.values(),
+            *(one for one in BY_STATUS.values() if one.status != HTTPStatus.METHOD_NOT_ALLOWED),
             INTERNAL_ERROR,
         ]
     )
 )
-"""What a delivery by Apideck can end in."""
+"""What a delivery by Apideck can end in; it is not found if its Unify app has no target."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
 import schemathesis
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -19,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app.main import create_app
 from app.settings import Settings
+from tests.support.apideck_events import sign
 from tests.support.planted import ORIGIN, Planted, planted
 from tests.support.ports import free_ports
 from tests.support.process import serving, url
@@ -31,11 +33,22 @@ CHECKS = [
     response_schema_conformance,
 ]
 PATH = "/vault-session"
+OPERATIONS = [
+    (PATH, "POST"),
+    ("/vault-connections", "GET"),
+    ("/vault-connections/{unified_api}/{service_id}", "GET"),
+]
+POSITIVE = schemathesis.GenerationMode.POSITIVE
+EVENTS = ["/webhooks/apideck", "/webhooks/apideck/{name}"]
+SIGNATURE = "x-apideck-signature"
 CLIENT = httpx.Client()
+_SECRET = f"whsec_{'ZnV6ei1v' * 4}"
 _MINIMUM = {
     "apideck": {"api_key": "only-for-the-schema", "app_id": "app"},
     "identity": {"issuers": {"main": {"issuer": "https://id.example.com", "audience": "x"}}},
+    "webhooks": {"target_url": "https://app.example.com", "signing_secret": _SECRET},
 }
+_UNLIMITED = {"per_user": "unlimited", "per_service": "unlimited"}
 DOCUMENT = create_app(Settings.model_validate(_MINIMUM)).openapi()
 
 
@@ -75,7 +88,11 @@ def running_service(
     with planted() as world:
         environment = {
             **world.environment(free_ports()),
-            "LIMITS": '{"per_user": "unlimited", "per_service": "unlimited"}',
+            "LIMITS": json.dumps(
+                {**_UNLIMITED, "connections": {**_UNLIMITED, "per_consumer": "unlimited"}}
+            ),
+            "WEBHOOKS__TARGET_URL": world.traces_url,
+            "WEBHOOKS__SIGNING_SECRET": _SECRET,
             "LOG": '{"level": "error"}',
         }
         output = tmp_path_factory.mktemp("fuzz") / "output"
@@ -91,24 +108,53 @@ def running_service(
 # The tests choose the credentials, so schemathesis must not add or remove any.
 DOCUMENT.pop("security")
 schema = schemathesis.openapi.from_dict(DOCUMENT)
-operation = schema[PATH]["POST"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
 @given(data=st.data())
 def test_every_response_is_as_described(
-    running_service: tuple[str, dict[str, dict[str, str]], Planted], kind: str, data: st.DataObject
+    running_service: tuple[str, dict[str, dict[str, str]], Planted],
+    path: str,
+    method: str,
+    data: st.DataObject,
 ) -> None:
     """The response to any request of any caller matches the document, and is never a 500."""
     base_url, headers, _ = running_service
-    mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)))
-    case = data.draw(operation.as_strategy(generation_mode=mode))
+    kind = data.draw(st.sampled_from(KINDS))
+    # What schemathesis draws for wrong parameters depends on what it drew before, which Hypothesis
+    # rejects; test_no_query_causes_a_500 sends wrong ones.
+    modes = list(schemathesis.GenerationMode) if method == "POST" else [POSITIVE]
+    case = data.draw(
+        schema[path][method].as_strategy(generation_mode=data.draw(st.sampled_from(modes)))
+    )
 
     response = case.call(base_url=base_url, headers=headers[kind])
     case.validate_response(response, checks=CHECKS)
 
     if kind in {"nothing", "expired", "foreign page", "two at once", "page"}:
         assert response.status_code in {400, 401, 403, 413}
+
+
+@pytest.mark.parametrize("path", EVENTS)
+@given(data=st.data())
+def test_every_response_to_an_event_is_as_described(
+    running_service: tuple[str, dict[str, dict[str, str]], Planted],
+    path: str,
+    data: st.DataObject,
+) -> None:
+    """The response to any delivery matches the document, and only a signed one succeeds."""
+    base_url, _, world = running_service
+    signed = data.draw(st.booleans())
+    case = data.draw(schema[path]["POST"].as_strategy(generation_mode=POSITIVE))
+    key = world.canaries.api_key if signed else "another-key"
+    request = requests.Request(**case.as_transport_kwargs(base_url=base_url)).prepare()
+    body = request.body or b""
+    signature = sign(body.encode() if isinstance(body, str) else body, key)
+
+    response = case.call(base_url=base_url, headers={SIGNATURE: signature})
+    case.validate_response(response, checks=CHECKS)
+
+    assert signed or response.status_code != 204
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -130,6 +176,47 @@ def test_no_body_causes_a_500(
 
     assert response.status_code == 201 or 400 <= response.status_code < 500
     if response.status_code != 201:
+        assert response.json()["status"] == response.status_code
+
+
+@given(body=st.binary(max_size=300) | json_values.map(json.dumps).map(str.encode))
+def test_no_event_causes_a_500(
+    running_service: tuple[str, dict[str, dict[str, str]], Planted], body: bytes
+) -> None:
+    """Any bytes with a valid signature are an event to ignore, or a 4xx that is a problem."""
+    base_url, _, world = running_service
+    signature = {SIGNATURE: sign(body, world.canaries.api_key)}
+
+    response = CLIENT.post(f"{base_url}{EVENTS[0]}", content=body, headers=signature)
+
+    assert response.status_code == 204 or 400 <= response.status_code < 500
+    if response.status_code != 204:
+        assert response.json()["status"] == response.status_code
+
+
+query_names = st.sampled_from(["unified_api", "configured", "consumer_id", "cursor"]) | st.text()
+
+
+@given(query=st.lists(st.tuples(query_names, st.text()), max_size=4))
+def test_no_query_causes_a_500(
+    running_service: tuple[str, dict[str, dict[str, str]], Planted], query: list[tuple[str, str]]
+) -> None:
+    """Any query of a known caller lists connections, or is a 4xx that is a problem."""
+    base_url, headers, _ = running_service
+    try:
+        request = CLIENT.build_request(
+            "GET",
+            f"{base_url}/vault-connections",
+            params=httpx.QueryParams(query),
+            headers=headers["signed token"],
+        )
+    except UnicodeEncodeError:
+        reject()
+
+    response = CLIENT.send(request)
+
+    assert response.status_code == 200 or 400 <= response.status_code < 500
+    if response.status_code != 200:
         assert response.json()["status"] == response.status_code
 
 
