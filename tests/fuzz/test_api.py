@@ -149,6 +149,7 @@ def test_every_response_to_an_event_is_as_described(
     key = world.canaries.api_key if signed else "another-key"
     request = requests.Request(**case.as_transport_kwargs(base_url=base_url)).prepare()
     body = request.body or b""
+    assert isinstance(body, str | bytes)
     signature = sign(body.encode() if isinstance(body, str) else body, key)
 
     response = case.call(base_url=base_url, headers={SIGNATURE: signature})
@@ -207,7 +208,7 @@ def test_no_query_causes_a_500(
         request = CLIENT.build_request(
             "GET",
             f"{base_url}/vault-connections",
-            params=httpx.QueryParams(query),
+            params=httpx.QueryParams(tuple(query)),
             headers=headers["signed token"],
         )
     except UnicodeEncodeError:
