@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from . import __version__
 from .api import (
+    docs_page,
     health,
     metrics_page,
     openapi,
@@ -88,7 +89,7 @@ def create_app(
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
         middleware=_middleware(settings, problems, telemetry),
         exception_handlers=problems.handlers(),
-        docs_url="/docs" if settings.server.docs else None,
+        docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         # A redirect would be built from the Host header, which the client chooses.
@@ -98,6 +99,8 @@ def create_app(
     received = (webhooks.router,) if settings.webhooks.enabled else ()
     for router in (*_API, *received, *_PROBLEMS, *(_OPERATION if internal else ())):
         app.include_router(router)
+    if settings.server.docs:
+        docs_page.add_to(app)
     _start_at_zero(telemetry.metrics, (*_API, *received))
     schemes, requirements = security_schemes(settings.identity)
     openapi.extend(app, schemes, requirements, for_reading(requirements))

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -130,6 +131,16 @@ def test_the_type_of_a_problem_resolves_through_the_proxy(client: httpx.Client) 
 def test_the_description_of_the_api_has_the_public_url(client: httpx.Client) -> None:
     """Clients that are generated from it use the prefix."""
     assert client.get("/openapi.json").json()["servers"] == [{"url": PUBLIC_URL}]
+
+
+def test_the_interactive_page_finds_its_files_below_the_prefix(client: httpx.Client) -> None:
+    """Its URLs are relative, so the browser adds the prefix."""
+    page = client.get("/docs").text
+    urls = re.findall(r"""(?:src=|href=|"url": |url: )["']([^"']+)["']""", page)
+
+    assert len(urls) == 4
+    for url in urls:
+        assert client.get(urljoin(f"{client.base_url}docs", url)).status_code == 200
 
 
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, MAX_EVENT_BYTES + 1])
