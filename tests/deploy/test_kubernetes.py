@@ -30,13 +30,14 @@ from tests.support.deployment import (
     render,
     unknown_settings,
 )
+from tests.support.kubernetes import VERSIONS
 from tests.support.skips import IMPOSSIBLE
 
 pytestmark = pytest.mark.skipif(
-    not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer"
+    not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer: make programs"
 )
 
-VERSIONS = ("1.31", "1.37")
+
 FOLDERS = ("base", *(f"overlays/{name}" for name in OVERLAYS))
 # The types of the Prometheus operator are in no package; the manifests use these fields of them.
 MONITOR_FIELDS = {"endpoints", "selector"}
