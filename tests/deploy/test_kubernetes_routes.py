@@ -1,15 +1,11 @@
 """The components `ingress` and `gateway`, which route requests from outside to the Service."""
 
-import shutil
-from pathlib import Path
-
 import kubernetes_validate
 import pytest
-import yaml
 
 from app.api import problem_pages, vault_connections, vault_session
 from tests.support import deployment
-from tests.support.deployment import KUBERNETES, Json, of_kind, render
+from tests.support.deployment import Json, of_kind, render, with_components
 from tests.support.kubernetes import VERSIONS
 
 pytestmark = pytest.mark.skipif(
@@ -27,13 +23,7 @@ PUBLIC = {
 @pytest.fixture(scope="module")
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
     """Return the manifests of the production overlay with both components."""
-    copy = tmp_path_factory.mktemp("routes") / "kubernetes"
-    shutil.copytree(KUBERNETES, copy)
-    overlay: Path = copy / "overlays" / "production" / "kustomization.yaml"
-    content = yaml.safe_load(overlay.read_text())
-    content["components"] += ["../../components/ingress", "../../components/gateway"]
-    overlay.write_text(yaml.safe_dump(content))
-    return render(overlay.parent)
+    return render(with_components(tmp_path_factory.mktemp("routes"), "ingress", "gateway"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,17 @@ def test_an_instance_differs_from_the_single_unit_only_in_its_files() -> None:
     _, instance = instance.split("\n", 1)
 
     assert instance.replace("/%i/", "/").replace(" (%i)", "") == single
+
+
+def test_systemd_accepts_the_runbooks_addition(unit: Path) -> None:
+    """The lines that keep the previous key while it is rotated name a setting and a credential."""
+    page = (ROOT / "docs" / "runbook.md").read_text()
+    [lines] = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    unit.write_text(unit.read_text() + textwrap.dedent(lines))
+
+    verified = run("systemd-analyze", "verify", unit)
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    name, path = values(unit, "Environment")[-1].split("=")
+    assert unknown_settings([name]) == []
+    assert path.removeprefix("%d/") == values(unit, "LoadCredential")[-1].partition(":")[0]

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -17,7 +16,7 @@ import trustme
 
 from tests.support.ports import free_ports
 from tests.support.process import until
-from tests.support.tools import ROOT
+from tests.support.tools import ROOT, program
 
 FILES = ROOT / "deploy" / "proxies"
 HOST = "vault.example.com"
@@ -116,7 +115,7 @@ class Proxy:
 
 def missing(name: str) -> str | None:
     """Return how to install a proxy if it is not installed, or None if it is."""
-    return None if _program(name) else f"needs {name}: {_PROGRAMS[name]}"
+    return None if program(name) else f"needs {name}: {_PROGRAMS[name]}"
 
 
 @contextlib.contextmanager
@@ -176,12 +175,12 @@ def _nginx(folder: Path, replaced: Mapping[str, str]) -> list[str]:
     site = _copy("nginx.conf", folder / "site.conf", replaced)
     temporary = "".join(f"{one}_temp_path {folder}/{one}; " for one in _TEMPORARY)
     (folder / "nginx.conf").write_text(_NGINX.format(folder, temporary, site))
-    return [_program("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    return [program("nginx"), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
 def _haproxy(folder: Path, replaced: Mapping[str, str]) -> list[str]:
     return [
-        _program("haproxy"),
+        program("haproxy"),
         "-db",
         "-f",
         str(_copy("haproxy.cfg", folder / "haproxy.cfg", replaced)),
@@ -190,13 +189,13 @@ def _haproxy(folder: Path, replaced: Mapping[str, str]) -> list[str]:
 
 def _caddy(folder: Path, replaced: Mapping[str, str]) -> list[str]:
     config = _copy("Caddyfile", folder / "Caddyfile", replaced)
-    return [_program("caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]
+    return [program("caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]
 
 
 def _traefik(folder: Path, replaced: Mapping[str, str]) -> list[str]:
     _copy("traefik/dynamic/vault-bff.yaml", folder / "dynamic" / "vault-bff.yaml", replaced)
     static = _copy("traefik/traefik.yaml", folder / "traefik.yaml", replaced)
-    return [_program("traefik"), f"--configFile={static}"]
+    return [program("traefik"), f"--configFile={static}"]
 
 
 _COMMANDS: Mapping[str, Callable[[Path, Mapping[str, str]], list[str]]] = {
@@ -205,9 +204,3 @@ _COMMANDS: Mapping[str, Callable[[Path, Mapping[str, str]], list[str]]] = {
     "caddy": _caddy,
     "traefik": _traefik,
 }
-
-
-def _program(name: str) -> str:
-    """Return the path of a program; empty if it is not installed."""
-    folders = (os.environ["PATH"], "/usr/sbin", str(ROOT / ".venv" / "programs" / "bin"))
-    return shutil.which(name, path=os.pathsep.join(folders)) or ""
