@@ -54,9 +54,9 @@ def test_cloud_run_gets_a_valid_container(revision: dict[str, Any]) -> None:
     assert (CLOUD_RUN["apiVersion"], CLOUD_RUN["kind"]) == ("serving.knative.dev/v1", "Service")
     own = {"containerConcurrency", "timeoutSeconds"}
     pod = {name: value for name, value in revision.items() if name not in own}
-    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod}
     # A pod needs names that a revision does not.
-    manifest["spec"]["containers"][0].setdefault("name", "service")
+    pod["containers"] = [{"name": "service", **one} for one in pod["containers"]]
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod}
     kubernetes_validate.validate(manifest, "1.37", strict=True)
 
 

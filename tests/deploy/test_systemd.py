@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(params=["vault-bff.service", "vault-bff@.service"])
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a copy of a unit whose command exists."""
-    copy = tmp_path / request.param
+    copy: Path = tmp_path / request.param
     text = (UNITS / request.param).read_text()
     assert f"\nExecStart={COMMAND} serve\n" in text
     copy.write_text(text.replace(COMMAND, sys.executable))

@@ -13,8 +13,9 @@ import yaml
 from pydantic import BaseModel
 
 from app.settings import Settings
-from tests.support.tools import ROOT, program
+from tests.support.tools import program
 
+ROOT = Path(__file__).parent.parent.parent
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 OVERLAYS = tuple(sorted(path.name for path in (KUBERNETES / "overlays").iterdir()))
 CONFIG_FILE = "CONFIG_FILE"
