@@ -46,7 +46,6 @@ from .settings.sources import load_settings
 from .state import Shutdown
 
 _API = (vault_session.router, vault_connections.router)
-_PROBLEMS = (problem_pages.router,)
 _OPERATION = (health.router, metrics_page.router)
 # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -97,7 +96,8 @@ def create_app(
         telemetry=_NO_TELEMETRY,
     )
     received = (webhooks.router,) if settings.webhooks.enabled else ()
-    for router in (*_API, *received, *_PROBLEMS, *(_OPERATION if internal else ())):
+    pages = problem_pages.router_for(settings.server.public_url)
+    for router in (*_API, *received, pages, *(_OPERATION if internal else ())):
         app.include_router(router)
     if settings.server.docs:
         docs_page.add_to(app)

@@ -125,7 +125,7 @@ def test_the_type_of_a_problem_resolves_through_the_proxy(client: httpx.Client) 
 
     assert problem(response) == (401, "unauthenticated")
     assert url == f"{PUBLIC_URL}/problems/unauthenticated"
-    assert page.json()["title"] == response.json()["title"]
+    assert (page.json()["type"], page.json()["title"]) == (url, response.json()["title"])
 
 
 def test_the_description_of_the_api_has_the_public_url(client: httpx.Client) -> None:
