@@ -152,7 +152,8 @@ def test_a_body_that_is_announced_as_too_large_is_rejected(
 
     # A proxy can pass on a body of the first size only if it is complete.
     body = b"x" * size if size <= MAX_EVENT_BYTES else b""
-    received = proxy.send(head, b"Content-Length: %d\r\n\r\n" % size, body)
+    length = b"Content-Length: %d\r\n\r\n" % size
+    received = proxy.send(head, length, body, until=b"\r\n\r\n")
 
     assert _statuses(received) == [413]
 

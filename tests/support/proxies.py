@@ -92,8 +92,12 @@ class Proxy:
             )
             yield client
 
-    def send(self, *parts: bytes) -> bytes:
+    def send(self, *parts: bytes, until: bytes | None = None) -> bytes:
         """Send bytes on a connection of their own; return what arrives until it is closed.
+
+        Args:
+            parts: what to send.
+            until: bytes after which nothing more is read.
 
         Raises:
             TimeoutError: the proxy leaves the connection open without a response.
@@ -110,6 +114,8 @@ class Proxy:
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 while part := connection.recv(65_536):
                     received += part
+                    if until is not None and until in received:
+                        break
             return received
 
 
