@@ -67,6 +67,9 @@ node-modules: ## Install what the tests need from npm
 .PHONY: canaille
 canaille: $(VENV)/canaille/.installed ## Install the identity provider Canaille, which some tests need
 
+.PHONY: programs
+programs: $(VENV)/programs/.installed ## Install Traefik, helm and kubectl, which some tests need
+
 .PHONY: bench
 bench: $(VENV)/bench/.installed ## Compare the service with alternatives (about 45 minutes)
 	$(NPM) --prefix benchmarks/peers/node
@@ -121,6 +124,7 @@ lock: ## Pin the newest versions of all Python packages, with hashes
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --group dev --constraint requirements.txt $(LOCK) --output-file requirements-dev.txt
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --group bench --constraint requirements.txt $(LOCK) --output-file benchmarks/requirements.txt
 	$(VENV)/lock/bin/uv pip compile tests/support/canaille/requirements.in $(LOCK) --output-file tests/support/canaille/requirements.txt
+	$(VENV)/lock/bin/uv pip compile tests/support/programs/requirements.in --no-deps $(LOCK) --output-file tests/support/programs/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
@@ -166,4 +170,14 @@ $(VENV)/bench/.installed: benchmarks/requirements.txt
 $(VENV)/canaille/.installed: tests/support/canaille/requirements.txt
 	$(PYTHON) -m venv $(VENV)/canaille
 	$(CANAILLE) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<
+	@touch $@
+
+# The package for AWS Lambda holds an archive, which holds another one.
+$(VENV)/programs/.installed: tests/support/programs/requirements.txt | $(VENV)/bin/python
+	rm -rf $(@D)
+	$(PIP) install --require-hashes --no-deps --target $(@D) --requirement $<
+	cd $(@D) && tar -xzf aws_cdk/*/_jsii/*.tgz package/lib/layer.zip
+	$(BIN)/python -m zipfile -e $(@D)/package/lib/layer.zip $(@D)/layer
+	install $(@D)/layer/helm/helm $(@D)/layer/kubectl/kubectl $(@D)/bin
+	cd $(@D) && rm -rf aws_cdk package layer
 	@touch $@

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from . import __version__
 from .api import (
+    docs_page,
     health,
     metrics_page,
     openapi,
@@ -45,7 +46,6 @@ from .settings.sources import load_settings
 from .state import Shutdown
 
 _API = (vault_session.router, vault_connections.router)
-_PROBLEMS = (problem_pages.router,)
 _OPERATION = (health.router, metrics_page.router)
 # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -88,7 +88,7 @@ def create_app(
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
         middleware=_middleware(settings, problems, telemetry),
         exception_handlers=problems.handlers(),
-        docs_url="/docs" if settings.server.docs else None,
+        docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         # A redirect would be built from the Host header, which the client chooses.
@@ -96,8 +96,11 @@ def create_app(
         telemetry=_NO_TELEMETRY,
     )
     received = (webhooks.router,) if settings.webhooks.enabled else ()
-    for router in (*_API, *received, *_PROBLEMS, *(_OPERATION if internal else ())):
+    pages = problem_pages.router_for(settings.server.public_url)
+    for router in (*_API, *received, pages, *(_OPERATION if internal else ())):
         app.include_router(router)
+    if settings.server.docs:
+        docs_page.add_to(app)
     _start_at_zero(telemetry.metrics, (*_API, *received))
     schemes, requirements = security_schemes(settings.identity)
     openapi.extend(app, schemes, requirements, for_reading(requirements))

@@ -46,7 +46,7 @@ class ServerSettings(Group):
     without it, probes have to send one of these."""
 
     docs: bool = False
-    """Serve an interactive page of the API at `/docs`. It loads its scripts from a public CDN."""
+    """Serve an interactive page of the API at `/docs`, for developers."""
 
     receive_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
     """Seconds that a request may take to arrive, from its first byte to its last. The service

@@ -1,5 +1,4 @@
 import httpx
-import pytest
 from structlog.testing import capture_logs
 
 from app.settings import Settings
@@ -60,13 +59,3 @@ async def test_a_service_that_needs_no_keys_is_ready_without_any(
 
     assert response.status_code == 200
     assert response.json()["issuers"] == {}
-
-
-@pytest.mark.parametrize(("switched_on", "status"), [(True, 200), (False, 404)])
-async def test_the_interactive_page_is_off_by_default(
-    issuer: DevelopmentIssuer, apideck_url: str, switched_on: bool, status: int
-) -> None:
-    """It loads scripts from a public CDN, so the operator has to switch it on."""
-    server = {"docs": switched_on}
-    async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
-        assert (await service.get("/docs")).status_code == status

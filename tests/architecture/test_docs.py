@@ -15,7 +15,8 @@ from app.settings.sources import load_settings
 from tests.support.tools import ROOT, name
 
 SAMPLES = ROOT / "tests" / "support" / "samples.py"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy/README.md"])
+FOLDERS = (ROOT / "docs", ROOT / "deploy")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in folder.rglob("*.md"))])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

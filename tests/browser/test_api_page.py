@@ -1,35 +1,22 @@
 """The interactive page of the API, as `SERVER__DOCS=true` serves it.
 
-The page loads Swagger UI from a CDN; these tests serve the same files from the npm package.
+The browser cannot reach other hosts, so the page works without a CDN.
 """
 
 import json
 import re
 import typing
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from app.api.route_problems import OF_SESSIONS
 from app.sessions.models import SessionRequest
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
-from tests.support.browser import PACKAGES, missing_packages
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, url
-
-pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
-
-UI = PACKAGES / "swagger-ui-dist"
-# The files that FastAPI's page loads from other hosts, and their copies in the npm package.
-CDN_FILES = {
-    "/npm/swagger-ui-dist@5/swagger-ui-bundle.js": UI / "swagger-ui-bundle.js",
-    "/npm/swagger-ui-dist@5/swagger-ui.css": UI / "swagger-ui.css",
-    "/img/favicon.png": UI / "favicon-32x32.png",
-}
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +54,11 @@ def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
 @pytest.fixture
 def operation(page: Page, api_page: str) -> Locator:
     """Open the page and the operation that creates a session; returns the operation."""
-    page.route(re.compile(r"^https:"), from_package)
+    page.route(re.compile(r"^https:"), lambda route: route.abort())
     page.goto(api_page)
     button = page.get_by_role("button", name="Create a Vault session")
     button.click()
     return page.locator(".opblock").filter(has=button)
-
-
-def from_package(route: Route) -> None:
-    """Serve a file of the CDN from the npm package; fail other requests."""
-    path: Path | None = CDN_FILES.get(urlsplit(route.request.url).path)
-    if path is None:
-        route.abort()
-    else:
-        route.fulfill(path=path)
 
 
 def expect_example(shown: Locator, value: object) -> None:

@@ -1,7 +1,6 @@
 """The Kubernetes manifests, as `kubectl apply -k` would send them."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -29,14 +28,16 @@ from tests.support.deployment import (
     of_kind,
     render,
     unknown_settings,
+    with_components,
 )
-from tests.support.skips import IMPOSSIBLE
+from tests.support.kubernetes import VERSIONS
+from tests.support.tools import program
 
 pytestmark = pytest.mark.skipif(
-    not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer"
+    not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer: make programs"
 )
 
-VERSIONS = ("1.31", "1.37")
+
 FOLDERS = ("base", *(f"overlays/{name}" for name in OVERLAYS))
 # The types of the Prometheus operator are in no package; the manifests use these fields of them.
 MONITOR_FIELDS = {"endpoints", "selector"}
@@ -234,15 +235,7 @@ def test_the_network_policy_allows_only_the_needed_connections(manifests: list[J
 
 def test_the_component_webhooks_allows_connections_to_the_backend(tmp_path: Path) -> None:
     """With it, the pods get the signing secret, and reach the backend on one port more."""
-    copy = tmp_path / "kubernetes"
-    shutil.copytree(KUBERNETES, copy)
-    overlay = copy / "overlays" / "production" / "kustomization.yaml"
-    component = "  - ../../components/redis\n"
-    overlay.write_text(
-        overlay.read_text().replace(component, component + "  - ../../components/webhooks\n")
-    )
-
-    manifests = render(overlay.parent)
+    manifests = render(with_components(tmp_path, "webhooks"))
 
     *_, rule = of_kind(manifests, "NetworkPolicy")["spec"]["egress"]
     assert [peer(one) for one in rule["to"]] == [("backend", None)]
@@ -285,7 +278,7 @@ def test_secrets_are_mounted_as_files_only(manifests: list[Json]) -> None:
 
 
 @pytest.mark.skipif(
-    not deployment.patches_from_files(), reason=f"{IMPOSSIBLE}: Debian's kubectl is older than 1.21"
+    not deployment.patches_from_files(), reason="needs kubectl 1.21 or newer: make programs"
 )
 def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) -> None:
     """A new API key does not change the other fields of the Secret."""
@@ -302,7 +295,7 @@ def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) ->
     for command in commands:
         here = command.replace(
             "-n vault-bff patch secret vault-bff", "patch --local -f secret.yaml"
-        )
+        ).replace("kubectl", program("kubectl"))
         patched = subprocess.run(
             ["/bin/sh", "-c", f"{here} -o yaml"],
             check=True,

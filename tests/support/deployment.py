@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from app.settings import Settings
+from tests.support.tools import program
 
 ROOT = Path(__file__).parent.parent.parent
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -53,16 +54,18 @@ def compose() -> Json:
 
 def renderer() -> list[str]:
     """Return the installed command that renders a kustomization, or an empty list."""
-    if shutil.which("kustomize"):
-        return ["kustomize", "build"]
-    return ["kubectl", "kustomize"] if shutil.which("kubectl") else []
+    if kustomize := program("kustomize"):
+        return [kustomize, "build"]
+    kubectl = program("kubectl")
+    return [kubectl, "kustomize"] if kubectl else []
 
 
 def patches_from_files() -> bool:
     """Tell whether the installed kubectl can read a patch from a file."""
-    if shutil.which("kubectl") is None:
+    kubectl = program("kubectl")
+    if not kubectl:
         return False
-    command = ["kubectl", "patch", "--help"]
+    command = [kubectl, "patch", "--help"]
     return (
         "--patch-file" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
     )
@@ -80,6 +83,18 @@ def render(folder: Path) -> list[Json]:
     # Warnings about deprecated fields are on stderr.
     assert (ended.returncode, ended.stderr) == (0, "")
     return list(yaml.safe_load_all(ended.stdout))
+
+
+def with_components(folder: Path, *names: str) -> Path:
+    """Return a copy of the production overlay that has further components."""
+    copy = folder / "kubernetes"
+    shutil.copytree(KUBERNETES, copy)
+    overlay = copy / "overlays" / "production"
+    file = overlay / "kustomization.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["components"] += [f"../../components/{name}" for name in names]
+    file.write_text(yaml.safe_dump(content))
+    return overlay
 
 
 def of_kind(manifests: list[Json], kind: str) -> Json:

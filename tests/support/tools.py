@@ -1,5 +1,7 @@
-"""Command-line tools that are installed beside this Python."""
+"""Command-line tools that are installed beside this Python, and programs."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,13 @@ def name(path: Path) -> str:
 def tool(name: str) -> Path:
     """Return the path of an installed tool."""
     return Path(sys.executable).parent / name
+
+
+def program(name: str) -> str:
+    """Return the path of a program of the system or of `make programs`; empty if there is none."""
+    # A user's PATH has no folder for what only root runs.
+    folders = (os.environ["PATH"], "/usr/sbin", str(ROOT / ".venv" / "programs" / "bin"))
+    return shutil.which(name, path=os.pathsep.join(folders)) or ""
 
 
 def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
