@@ -29,6 +29,7 @@ _SETTINGS = (
     "LOG__",
     "TRACING__",
     "CONFIG_FILE",
+    "PORT",
 )
 # The slowest files start first, so that parallel workers finish at about the same time.
 _SLOWEST = (

@@ -19,7 +19,7 @@ from tests.support import containers
 from tests.support.containers import BASE, IMAGE, ROOT, Engine
 from tests.support.deployment import compose
 from tests.support.http import bearer
-from tests.support.ports import free_ports
+from tests.support.ports import free_ports, has_ipv6
 from tests.support.process import environment_for
 from tests.support.waiting import until_ready
 
@@ -142,6 +142,8 @@ def test_the_image_runs_with_a_read_only_root_and_stops_on_sigterm(
         base = f"http://127.0.0.1:{unused_tcp_port}"
         assert until_ready(f"{base}/readyz", 30), engine.run("logs", container)
         response = httpx.post(f"{base}/vault-session", headers=bearer(issuer.token()))
+        if has_ipv6():
+            assert httpx.get(f"http://[::1]:{unused_tcp_port}/livez").status_code == 200
         engine.run("healthcheck", "run", container)
         engine.run("kill", "--signal=TERM", container)
 
