@@ -1,5 +1,5 @@
 # The service and nothing else: no build tools, no tests, no emulators. `make image` builds it.
-FROM python:3.11.15-slim-trixie AS base
+FROM python:3.13.15-slim-trixie AS base
 
 FROM base AS build
 WORKDIR /build

@@ -144,6 +144,10 @@ sbom: $(VENV)/.dev ## Write sbom.json, the Python packages of the image (Cyclone
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --validate --output-file $(SBOM)
 
+.PHONY: audit
+audit: $(VENV)/.dev ## Look up known vulnerabilities of the runtime packages on PyPI
+	$(BIN)/uvx --quiet pip-audit@2.10.1 --requirement requirements.txt --require-hashes --disable-pip
+
 .PHONY: licenses
 licenses: $(VENV)/.dev ## Check that the licence of every runtime package is allowed
 	$(BIN)/pip-licenses --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
