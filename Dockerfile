@@ -1,5 +1,5 @@
 # The service and nothing else: no build tools, no tests, no emulators. `make image` builds it.
-FROM python:3.11.15-slim-trixie AS base
+FROM python:3.13.15-slim-trixie AS base
 
 FROM base AS build
 WORKDIR /build
@@ -22,20 +22,21 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /build/app /srv/app
 COPY LICENSE /licenses/LICENSE
 WORKDIR /srv
-# The environment goes over the configuration file, so these two cannot be set there.
+# The environment goes over the configuration file, so host and port cannot be set there. PORT is for
+# platforms that set it; SERVER__PORT goes over it.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    SERVER__HOST=0.0.0.0 \
-    SERVER__PORT=8000
+    SERVER__HOST=:: \
+    PORT=8000
 # By number, so that Kubernetes can tell that it is not root.
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 # Any response below 500 shows that the process is alive: also a 404 or a 421, if the configuration
-# file sets an internal port or allowed hosts.
+# file sets an internal port or allowed hosts. localhost is tried with IPv6 and with IPv4.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('SERVER__INTERNAL_PORT', os.environ['SERVER__PORT'])), timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status >= 500)"]
+    CMD ["python", "-c", "import http.client, os, sys; e = os.environ; c = http.client.HTTPConnection('localhost', int(e.get('SERVER__INTERNAL_PORT') or e.get('SERVER__PORT') or e['PORT']), timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status >= 500)"]
 ENTRYPOINT ["python", "-m", "app"]
 CMD ["serve"]
 

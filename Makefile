@@ -100,6 +100,15 @@ image: ## Build the image with docker, podman or buildah
 	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) $(ARGS) .; \
 	done; echo "make image needs docker, podman or buildah" >&2; exit 1
 
+.PHONY: wheel
+wheel: $(VENV)/.dev ## Build the wheel and the source distribution in dist/
+	@rm -rf dist
+	$(BIN)/hatchling build -t sdist -t wheel
+
+.PHONY: install-check
+install-check: wheel ## Install the service with pip, pipx and uvx, each in an empty environment, and run it
+	$(BIN)/python -m tests.support.ways_to_run pip pipx uvx
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check .
@@ -117,14 +126,12 @@ format: $(VENV)/.dev ## Fix and format the code
 	$(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## Pin the newest versions of all Python packages, with hashes
-	$(PYTHON) -m venv $(VENV)/lock
-	$(VENV)/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
-	$(VENV)/lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements.txt
-	$(VENV)/lock/bin/uv pip compile pyproject.toml --group dev --constraint requirements.txt $(LOCK) --output-file requirements-dev.txt
-	$(VENV)/lock/bin/uv pip compile pyproject.toml --group bench --constraint requirements.txt $(LOCK) --output-file benchmarks/requirements.txt
-	$(VENV)/lock/bin/uv pip compile tests/support/canaille/requirements.in $(LOCK) --output-file tests/support/canaille/requirements.txt
-	$(VENV)/lock/bin/uv pip compile tests/support/programs/requirements.in --no-deps $(LOCK) --output-file tests/support/programs/requirements.txt
+lock: $(VENV)/.dev ## Pin the newest versions of all Python packages, with hashes
+	$(BIN)/uv pip compile pyproject.toml $(LOCK) --output-file requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --constraint requirements.txt $(LOCK) --output-file requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group bench --constraint requirements.txt $(LOCK) --output-file benchmarks/requirements.txt
+	$(BIN)/uv pip compile tests/support/canaille/requirements.in $(LOCK) --output-file tests/support/canaille/requirements.txt
+	$(BIN)/uv pip compile tests/support/programs/requirements.in --no-deps $(LOCK) --output-file tests/support/programs/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade --custom-compile-command 'make lock'
 
@@ -141,13 +148,17 @@ sbom: $(VENV)/.dev ## Write sbom.json, the Python packages of the image (Cyclone
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --validate --output-file $(SBOM)
 
+.PHONY: audit
+audit: $(VENV)/.dev ## Look up known vulnerabilities of the runtime packages on PyPI
+	$(BIN)/uvx --quiet pip-audit@2.10.1 --requirement requirements.txt --require-hashes --disable-pip
+
 .PHONY: licenses
 licenses: $(VENV)/.dev ## Check that the licence of every runtime package is allowed
 	$(BIN)/pip-licenses --packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
 
 .PHONY: clean
 clean: ## Remove everything that make created
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants
+	rm -rf $(VENV) dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache mutants
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,10 +1,11 @@
-"""The command line: `python -m app serve` and `python -m app check`."""
+"""The command line: `vault-bff serve` and `vault-bff check`; from a checkout, `python -m app …`."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Iterable
 
+from . import __version__
 from .apideck.api_key import read_api_key, read_previous_api_key
 from .check.dependencies import CONSUMER, check_dependencies
 from .check.token import check_token
@@ -23,9 +24,14 @@ CHECK_FAILED = 1
 """Exit status of `check` if a dependency fails, or if no issuer accepts the token."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit status."""
-    parser = _parser()
+def main(arguments: list[str] | None = None, *, program: str = "vault-bff") -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        arguments: the command and its options; by default those of the process.
+        program: how the user has started it, for messages.
+    """
+    parser = _parser(program)
     chosen = parser.parse_args(arguments)
     if chosen.command == "check" and chosen.issuer is not None and chosen.token is None:
         parser.error("--issuer needs --token")
@@ -52,8 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     return asyncio.run(_check_live(settings)) if chosen.live else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app", description="Vault BFF")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="Vault BFF")
+    parser.add_argument("--version", action="version", version=f"vault-bff {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service")
     check = commands.add_parser("check", help="validate the settings without starting the service")
@@ -122,4 +129,4 @@ async def _print_token_check(settings: Settings, text: str, issuer: str | None) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(program=f"python -m {__package__}"))

@@ -31,7 +31,7 @@ you choose, in lower case. In the environment, a list is one value, several sepa
 JSON; a table is JSON, or one variable for each entry.
 
 If a setting is wrong or unknown, the service does not start and prints one line for each fault.
-`python -m app check` does the same check without starting the service, and lists the settings that
+`vault-bff check` does the same check without starting the service, and lists the settings that
 it found and variables that look like misspelt settings.
 """
 

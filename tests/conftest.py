@@ -17,6 +17,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.ports import free_ports
 from tests.support.service import running, settings_for
 from tests.support.skips import IMPOSSIBLE
+from tests.support.summary import SUMMARY
 
 _SETTINGS = (
     "APIDECK__",
@@ -29,6 +30,7 @@ _SETTINGS = (
     "LOG__",
     "TRACING__",
     "CONFIG_FILE",
+    "PORT",
 )
 # The slowest files start first, so that parallel workers finish at about the same time.
 _SLOWEST = (
@@ -83,6 +85,14 @@ def pytest_runtest_makereport(
     if avoidable and item.config.getoption("--no-skips"):
         report.outcome = "failed"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have recorded for people, such as how long a way to run the service took."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == SUMMARY:
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture(autouse=True)

@@ -1,1 +1,1 @@
-"""What `python -m app check` does beyond reading the settings."""
+"""What `vault-bff check` does beyond reading the settings."""

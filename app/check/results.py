@@ -1,4 +1,4 @@
-"""The lines that `python -m app check` prints."""
+"""The lines that `vault-bff check` prints."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Reads the token that `python -m app check --token` checks."""
+"""Reads the token that `vault-bff check --token` checks."""
 
 import re
 import sys

@@ -26,8 +26,9 @@ from .rendering import (
 AUDIT = "audit"
 """Name of the logger of audit events, which are the last to be dropped."""
 
-# These log URLs at INFO.
-_QUIET = ("httpx", "httpcore", "aiohttp", "asyncio")
+# These log URLs at INFO. uvicorn's access log has query strings, and its trace of ASGI has headers;
+# the service has an access log of its own, under any server.
+_QUIET = ("httpx", "httpcore", "aiohttp", "asyncio", "uvicorn.access", "uvicorn.asgi")
 
 
 def configure_logging(settings: LogSettings) -> Redactor:
@@ -134,7 +135,7 @@ def _configure_standard_library(level: int, render: _Render) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_QueueHandler(render)]
     root.setLevel(level)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "py.warnings"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "py.warnings"):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True

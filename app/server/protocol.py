@@ -76,6 +76,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        if self.client is not None:
+            # As the operator's settings and the log have it: a port for IPv6 and IPv4 reports a
+            # client with IPv4 by an IPv4-mapped address (RFC 4291 section 2.5.5.2).
+            self.client = (self.client[0].removeprefix("::ffff:"), self.client[1])
         self._receive_by = self.loop.time() + self._seconds
         self._watch()
 

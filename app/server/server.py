@@ -13,6 +13,7 @@ import uvicorn
 
 from ..state import Shutdown
 from .acceptor import Acceptor
+from .listener import bind
 
 
 class InternalServer(uvicorn.Server):
@@ -35,7 +36,7 @@ class InternalServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port."""
-        await super().startup(sockets)
+        await super().startup(sockets or [bind(self.config.host, self.config.port)])
         self._opened.set()
 
     @contextmanager
@@ -79,7 +80,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind the port, start the application, and accept connections."""
-        listener = self.config.bind_socket()
+        listener = bind(self.config.host, self.config.port)
         await super().startup(sockets or [])  # No sockets: uvicorn itself accepts nothing.
         self.internal_state.update(self.lifespan.state)
         listener.listen(self.config.backlog)

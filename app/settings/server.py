@@ -19,10 +19,11 @@ class ServerSettings(Group):
     """Where the process listens."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; in a container `0.0.0.0`."""
+    """Address to listen on; `::` for all addresses, IPv6 and IPv4, as in the container image."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    """Port to listen on."""
+    """Port to listen on. If it is not set in the environment, the variable `PORT` counts, which
+    many platforms set."""
 
     internal_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port of its own for `/livez`, `/readyz` and `/metrics`. It is not for callers: probes do not

@@ -23,6 +23,9 @@ from .schema import ANY, nearest, settings_in
 CONFIG_FILE = "CONFIG_FILE"
 """The environment variable that names the TOML file."""
 
+PORT = "PORT"
+"""The environment variable in which platforms such as Cloud Run and Heroku pass the port."""
+
 DELIMITER = "__"
 
 HOW_TO_BEGIN = (
@@ -69,6 +72,7 @@ class Sources:
 
     Attributes:
         environment: what the environment gives, nested.
+        platform: what `PORT` gives, nested; it counts less than `environment`.
         file: the file, if there is one.
     """
 
@@ -80,6 +84,8 @@ class Sources:
         """
         path = os.environ.get(CONFIG_FILE)
         self.environment: dict[str, Any] = _Environment(_Variables)()
+        port = os.environ.get(PORT)
+        self.platform: dict[str, Any] = {"server": {"port": port}} if port else {}
         self.file = ConfigFile(path) if path else None
 
     def load(self) -> Settings:
@@ -91,7 +97,8 @@ class Sources:
         if not self.environment and self.file is None:
             raise ConfigurationError([*HOW_TO_BEGIN, *misspelt()])
         # Where a group is missing as a whole, what it lacks is named.
-        values = _merged({"apideck": {}, "identity": {}}, self._in_file, self.environment)
+        required: dict[str, Any] = {"apideck": {}, "identity": {}}
+        values = _merged(required, self._in_file, self.platform, self.environment)
         try:
             return Settings.model_validate(values)
         except ValidationError as error:
@@ -101,10 +108,12 @@ class Sources:
 
     def given(self) -> dict[str, dict[str, Any]]:
         """Return what each source gives, nested, by the source's name; the first counts most."""
-        return {"environment": self.environment, "file": self._in_file}
+        return {"environment": self.environment, PORT: self.platform, "file": self._in_file}
 
     def place(self, path: Path) -> str:
         """Return where a setting is given, or would be: its variable, or its file and line."""
+        if holds(self.platform, path) and not holds(self.environment, path):
+            return PORT
         origin = self._origin(path)
         if self.file is None or origin is None:
             return variable(path)

@@ -11,7 +11,8 @@ from app.api.problem_types import ALL
 from app.apideck.collector import ApideckCollector
 from app.identity.collector import JwksCollector
 from app.observability.metrics import Metrics
-from app.settings.sources import load_settings
+from app.settings.faults import RENAMED
+from app.settings.sources import load_settings, variable
 from tests.support.tools import ROOT, name
 
 SAMPLES = ROOT / "tests" / "support" / "samples.py"
@@ -96,6 +97,16 @@ def test_every_sample_of_a_guide_is_run_by_a_test(guide: str, function: str, fol
     ]
     named = {(call[0], call[1], *(call[2:] or [0])) for call in calls}
     assert {(*block, blocks[:i].count(block)) for i, block in enumerate(blocks)} == named
+
+
+def test_upgrading_has_every_version_and_every_renamed_setting() -> None:
+    """Each version of the changelog has a section, and each old name stands beside its new one."""
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    versions = re.findall(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert re.findall(r"^## ([\d.]+)$", page, re.MULTILINE) == versions
+    for old, new in RENAMED.items():
+        row = f"| `{variable(old)}` | `{variable((*old[:-1], new))}` |"
+        assert row in page, row
 
 
 def test_images_are_small_and_used() -> None:

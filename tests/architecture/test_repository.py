@@ -1,13 +1,18 @@
 """Files that contributors, GitHub and package tools read."""
 
+import ast
+import importlib.metadata
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import app
 from tests.support.tools import ROOT, run, tool
@@ -58,6 +63,26 @@ def test_versions_agree() -> None:
     """The package, the project file and the changelog have the same version."""
     assert PROJECT["version"] == app.__version__
     assert f"[{app.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_imported_package_is_declared() -> None:
+    """The wheel declares each package that the code imports, and no other."""
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    imported = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(str(node.module).partition(".")[0])
+    providers = importlib.metadata.packages_distributions()
+    used = [
+        {canonicalize_name(package) for package in providers[name]}
+        for name in imported - set(sys.stdlib_module_names)
+    ]
+
+    assert all(packages & declared for packages in used), used
+    assert declared <= set().union(*used)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_the_local_stack_has_the_settings_of_make_demo(monkeypatch: pytest.Monke
     published = services()["issuer"]["ports"]
     for port in (settings.server.port, 8001, 8002, 8003):
         assert f"127.0.0.1:{port}:{port}" in published
-    assert settings.server.host == "0.0.0.0"  # noqa: S104 - inside a container
+    assert settings.server.host == "::"
     assert settings.limits.store.get_secret_value().startswith("redis://")
     assert "6379" in services()["redis"]["command"]
 

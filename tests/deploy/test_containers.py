@@ -6,7 +6,7 @@ These tests share one file, and so one worker of pytest-xdist, because the image
 import contextlib
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -19,8 +19,9 @@ from tests.support import containers
 from tests.support.containers import BASE, IMAGE, ROOT, Engine
 from tests.support.deployment import compose
 from tests.support.http import bearer
-from tests.support.ports import free_ports
+from tests.support.ports import free_ports, has_ipv6
 from tests.support.process import environment_for
+from tests.support.summary import SUMMARY
 from tests.support.waiting import until_ready
 
 # 1.5 times the size in deploy/README.md.
@@ -36,7 +37,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Build the image with `make image`, on a local base image."""
     engine = Engine(tmp_path_factory.mktemp("containers"))
     engine.make_base()
+    began = time.monotonic()
     engine.command("make", "image", f"IMAGE={IMAGE}", "ARGS=--quiet", timeout=600)
+    engine.build_seconds = time.monotonic() - began
     yield engine
     engine.remove_everything()
 
@@ -125,8 +128,10 @@ def test_the_image_runs_with_a_read_only_root_and_stops_on_sigterm(
     apideck_url: str,
     unused_tcp_port: int,
     tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Without root and capabilities it creates a session, is healthy, and exits with 0."""
+    began = time.monotonic()
     key = tmp_path / "apideck-api-key"
     key.write_text(API_KEY)
     tmp_path.chmod(0o755)
@@ -141,7 +146,11 @@ def test_the_image_runs_with_a_read_only_root_and_stops_on_sigterm(
     with engine.container(*options) as container:
         base = f"http://127.0.0.1:{unused_tcp_port}"
         assert until_ready(f"{base}/readyz", 30), engine.run("logs", container)
+        seconds = engine.build_seconds + time.monotonic() - began
+        record_property(SUMMARY, f"container: {seconds:.0f} s to the first response")
         response = httpx.post(f"{base}/vault-session", headers=bearer(issuer.token()))
+        if has_ipv6():
+            assert httpx.get(f"http://[::1]:{unused_tcp_port}/livez").status_code == 200
         engine.run("healthcheck", "run", container)
         engine.run("kill", "--signal=TERM", container)
 

@@ -112,7 +112,7 @@ def test_the_settings_are_a_complete_configuration(
     """The service would start with the settings of the pods, and none of them is unknown."""
     assert unknown_settings(list(environment_of(manifests))) == []
     assert settings.identity.issuers
-    assert settings.server.host == "0.0.0.0"  # noqa: S104 - inside a container
+    assert settings.server.host == "::"
 
 
 def test_pods_comply_with_the_restricted_security_standard(
@@ -313,7 +313,7 @@ def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]
     """All of them have the same port, the same user and the same path of the configuration file."""
     container, built = container_of(manifests), image()
     service = compose()["services"]["service"]
-    assert int(built.environment["SERVER__PORT"]) == built.port
+    assert int(built.environment["PORT"]) == built.port
     internal = int(environment_of(manifests)["SERVER__INTERNAL_PORT"])
     assert container["ports"] == [
         {"name": "http", "containerPort": built.port},

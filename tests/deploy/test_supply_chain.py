@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from tests.support.tools import ROOT, run, tool
@@ -79,8 +80,8 @@ def test_workflows_pass_the_security_linter() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit(workflow: Path) -> None:
-    """Each action is pinned by commit, with its version in a comment."""
-    uses = re.findall(r"uses: (.*)", workflow.read_text())
+    """Each action is pinned by commit, with its version in a comment; a workflow of ours is not."""
+    uses = re.findall(r"uses: (?!\$/)(.*)", workflow.read_text())
     assert uses
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in uses)
 
@@ -91,3 +92,17 @@ def test_ci_on_github_runs_the_same_script() -> None:
     commands = re.findall(r"run: (.*)", text)
     assert commands[-1].endswith(" .ci/run")
     assert all("apt-get" in one for one in commands[:-1])
+
+
+def test_a_release_is_built_only_after_ci_and_the_audit() -> None:
+    """Every job that can sign or push needs .ci/run and the lookup of vulnerabilities first."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    assert jobs["ci"]["uses"] == "$/.github/workflows/ci.yml"
+    assert jobs["audit"]["steps"][-1] == {"run": "make audit"}
+    before: dict[str, set[str]] = {}
+    for name, job in jobs.items():  # A job is below those that it needs.
+        needs = job.get("needs", [])
+        needs = {needs} if isinstance(needs, str) else set(needs)
+        before[name] = needs.union(*(before[one] for one in needs))
+        if "id-token" in job["permissions"]:
+            assert before[name] >= {"ci", "audit"}, name

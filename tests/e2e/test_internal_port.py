@@ -30,6 +30,7 @@ def environment(issuer: DevelopmentIssuer, apideck_url: str) -> dict[str, str]:
     return {
         **environment_for(issuer.issuer, apideck_url, port),
         "SERVER__INTERNAL_PORT": str(port + 1),
+        "SERVER__HOST": "::",  # The tests use IPv4.
         "SERVER__ALLOWED_HOSTS": '["vault.example.com"]',
     }
 

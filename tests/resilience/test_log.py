@@ -125,6 +125,13 @@ def test_a_closed_stdout_costs_no_session(
     assert (tmp_path / "err").read_text() == ""
 
 
+def _ready(environment: dict[str, str]) -> bool:
+    try:
+        return httpx.get(url(environment, "/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_a_slow_reader_slows_no_request(
     environment: dict[str, str], issuer: DevelopmentIssuer
 ) -> None:
@@ -143,30 +150,3 @@ def test_a_slow_reader_slows_no_request(
     events = [json.loads(line)["event"] for line in read.splitlines()]
     assert events.count("vault_session_minted") == 201
     assert events[-1] == f"Finished server process [{process.pid}]"
-
-
-def _ready(environment: dict[str, str]) -> bool:
-    try:
-        return httpx.get(url(environment, "/readyz")).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def test_another_server_writes_the_rest_of_the_log_at_its_end(
-    environment: dict[str, str], issuer: DevelopmentIssuer, tmp_path: Path
-) -> None:
-    """Uvicorn lets SIGTERM end the process, and no audit event is lost by it."""
-    port = environment["SERVER__PORT"]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:application", "--port", port]
-    with (tmp_path / "out").open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-        try:
-            until(lambda: _ready(environment))
-            mint(environment, issuer.token(), 5)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=15) in {0, -signal.SIGTERM}
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    assert (tmp_path / "out").read_text().count("vault_session_minted") == 5

@@ -246,6 +246,7 @@ def test_forwarded_headers_count_from_configured_networks_only(
     """Only a listed proxy is trusted to say which address a request is from."""
     assert apideck.requests == []
     environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
+    environment["SERVER__HOST"] = "::"  # Clients with IPv4 must not have IPv4-mapped addresses.
     if trusted is not None:
         environment["SERVER__TRUSTED_PROXIES"] = json.dumps([trusted])
     forwarded = {

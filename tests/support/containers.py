@@ -53,7 +53,13 @@ def missing() -> str | None:
 
 
 class Engine:
-    """podman with its own storage."""
+    """podman with its own storage.
+
+    Attributes:
+        build_seconds: how long it took to build the image.
+    """
+
+    build_seconds = 0.0
 
     def __init__(self, home: Path) -> None:
         self._home = home

@@ -1,5 +1,6 @@
 """Free ports for processes that need to know their port in advance."""
 
+import errno
 import itertools
 import os
 import socket
@@ -18,6 +19,12 @@ def is_free(port: int) -> bool:
     """Tell whether no process listens on a port."""
     with closing(socket.socket()) as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def has_ipv6() -> bool:
+    """Tell whether this machine has an IPv6 address on loopback."""
+    with closing(socket.socket(socket.AF_INET6)) as probe:
+        return probe.connect_ex(("::1", 9)) != errno.EADDRNOTAVAIL
 
 
 def free_ports(count: int = 1) -> int:

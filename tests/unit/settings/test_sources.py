@@ -56,6 +56,28 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
     assert settings.server.port == 9000
 
 
+@pytest.mark.parametrize(
+    ("given", "port"),
+    [({"PORT": "9100"}, 9100), ({"PORT": "9100", "SERVER__PORT": "9001"}, 9001), ({}, 9000)],
+)
+def test_the_port_of_the_platform_counts_unless_the_environment_has_the_setting(
+    file: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], port: int
+) -> None:
+    """`PORT` goes over the file, and `SERVER__PORT` over both."""
+    file.write_text('[apideck]\napp_id = "from-file"\n[server]\nport = 9000\n')
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings().server.port == port
+
+
+def test_a_wrong_port_of_the_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line of the fault has the variable that holds the value."""
+    monkeypatch.setenv("PORT", "none")
+
+    assert faults() == ["PORT: must be a whole number"]
+
+
 def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is JSON, and further variables add to it."""
     monkeypatch.setenv("SERVER", '{"port": 9000, "host": "0.0.0.0"}')

@@ -116,7 +116,10 @@ def test_a_time_that_does_not_exist_is_rejected(written: str) -> None:
         (b'{"payload":["event_id","event_type"]}', "payload is not an object"),
         (b'{"payload":{"event_type":"a","event_type":"b"}}', "an object has a duplicate key"),
         (b'{"payload":{"event_type":"a"}', "not JSON"),
-        (b'{"payload":{"event_type":"a","x":' + b"[" * 9000, "nested too deeply"),
+        (
+            b'{"payload":{"event_type":"a","x":' + b"[" * 9000 + b"]" * 9000 + b"}}",
+            "nested too deeply",
+        ),
         (b'{"payload":{"event_type":"a","x":[' + b"0," * 20_000, "too many values"),
     ],
 )
