@@ -34,7 +34,6 @@ from .observability.redaction import Redactor
 from .observability.telemetry import Telemetry
 from .sessions.service import SessionService
 from .settings import ApideckSettings, LimitSettings, Settings, TracingSettings
-from .settings.limits import MEMORY
 from .state import AppState, Shutdown
 from .webhooks.build import build_webhooks
 from .webhooks.service import WebhookService
@@ -158,14 +157,7 @@ def _open_webhooks(
 async def _open_limits(
     settings: LimitSettings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
 ) -> RateLimits:
-    url = settings.store.get_secret_value()
-    if url != MEMORY:
-        # Here, because a service that counts in memory should not wait for the import.
-        from .common.redis_url import redis_secrets  # noqa: PLC0415
-
-        for secret in redis_secrets(url):
-            redactor.add_secret(secret)
-    store = build_store(settings)
+    store = build_store(settings, redactor.add_secret)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)
 

@@ -71,7 +71,7 @@ async def _probe(source: Source) -> CheckResult:
 
 
 async def _count(settings: LimitSettings) -> CheckResult:
-    store = build_store(settings)
+    store = build_store(settings, lambda _: None)
     try:
         await store.admit([Limit("check", CONSUMER, Rate(1, 1))])
     except StoreFailedError as error:
