@@ -5,8 +5,9 @@ import asyncio
 import sys
 from collections.abc import Iterable
 
+from .apideck.account_check import CONSUMER
 from .apideck.api_key import read_api_key, read_previous_api_key
-from .check.dependencies import CONSUMER, check_dependencies
+from .check.dependencies import check_dependencies
 from .check.token import check_token
 from .check.token_file import not_a_token, read_token
 from .errors import ConfigurationError

@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client.registry import Collector
 
+from .apideck.account_check import AccountCheck
 from .apideck.api_key import ApiKey
 from .apideck.client import ApideckClient
 from .apideck.collector import ApideckCollector
@@ -64,7 +65,7 @@ def lifespan_of(
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
             keys = await _open_keys(settings.apideck, redactor, stack)
-            apideck = _open_apideck(settings, keys, telemetry, stack)
+            apideck = await _open_apideck(settings, keys, telemetry, stack)
             webhooks = _open_webhooks(settings, keys, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
@@ -128,7 +129,7 @@ async def _open_keys(
     return keys
 
 
-def _open_apideck(
+async def _open_apideck(
     settings: Settings,
     keys: Mapping[str, ApiKey],
     telemetry: Telemetry,
@@ -141,6 +142,7 @@ def _open_apideck(
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings.apideck, key, transport, telemetry)
         clients[name].prepare(CREATE_SESSION, LIST_CONNECTIONS, GET_CONNECTION)
+        await stack.enter_async_context(_in_background(AccountCheck(clients[name]).run_if_due))
     return clients
 
 
