@@ -36,7 +36,7 @@ from .observability.telemetry import Telemetry
 from .sessions.service import SessionService
 from .settings import ApideckSettings, LimitSettings, Settings, TracingSettings
 from .state import AppState, Shutdown
-from .webhooks.build import build_webhooks
+from .webhooks.build import build_secret_files, build_webhooks
 from .webhooks.service import WebhookService
 
 logger = structlog.get_logger(__name__)
@@ -66,7 +66,7 @@ def lifespan_of(
             identity = await _open_identity(settings, redactor, metrics, stack)
             keys = await _open_keys(settings.apideck, redactor, stack)
             apideck = await _open_apideck(settings, keys, telemetry, stack)
-            webhooks = _open_webhooks(settings, keys, telemetry, stack)
+            webhooks = await _open_webhooks(settings, keys, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(identity.sources))
@@ -146,14 +146,18 @@ async def _open_apideck(
     return clients
 
 
-def _open_webhooks(
+async def _open_webhooks(
     settings: Settings, keys: Mapping[str, ApiKey], telemetry: Telemetry, stack: AsyncExitStack
 ) -> WebhookService | None:
     if not settings.webhooks.enabled:
         return None
     transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
     stack.push_async_callback(transport.aclose)
-    return build_webhooks(settings.webhooks, settings.apideck, keys, transport, telemetry)
+    service = build_webhooks(settings.webhooks, settings.apideck, keys, transport, telemetry)
+    add_secret = telemetry.redactor.add_secret
+    for file in build_secret_files(settings.webhooks, service, add_secret):
+        await stack.enter_async_context(_in_background(file.refresh))
+    return service
 
 
 async def _open_limits(

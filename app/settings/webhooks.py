@@ -73,7 +73,8 @@ class WebhookTarget(Group):
     `signing_secret_file`, not in both."""
 
     signing_secret_file: Path | None = None
-    """A file that holds the secret, or both, and nothing else."""
+    """A file that holds the secret, or both, and nothing else. New secrets in it are used within
+    seconds, without a restart."""
 
     @property
     def has_secret(self) -> bool:

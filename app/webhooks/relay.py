@@ -25,22 +25,31 @@ from .slots import Slots
 _FAILED: Final = "The endpoint that events are forwarded to failed."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """An endpoint of the operator.
 
     Attributes:
         url: where it is.
         signers: one for each signing secret; each adds a signature.
+        secrets: the signing secrets, each with its prefix `whsec_`.
     """
 
     url: httpx.URL
     signers: tuple[Webhook, ...] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def build(cls, url: str, secrets: Iterable[str]) -> "Target":
         """Return a target with these signing secrets, each with its prefix `whsec_`."""
-        return cls(httpx.URL(url), tuple(map(Webhook, secrets)))
+        secrets = tuple(secrets)
+        return cls(httpx.URL(url), tuple(map(Webhook, secrets)), secrets)
+
+    def use(self, secrets: tuple[str, ...]) -> bool:
+        """Sign with other secrets from now on; return whether they differ."""
+        changed = secrets != self.secrets
+        self.secrets, self.signers = secrets, tuple(map(Webhook, secrets))
+        return changed
 
     def request(self, event_id: str, content: bytes, now: datetime) -> httpx.Request:
         """Return the request that delivers an event.
