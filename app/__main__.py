@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable
 
 from . import __version__
+from .apideck.account_check import CONSUMER
 from .apideck.api_key import read_api_key, read_previous_api_key
-from .check.dependencies import CONSUMER, check_dependencies
+from .check.dependencies import check_dependencies
 from .check.token import check_token
 from .check.token_file import not_a_token, read_token
 from .errors import ConfigurationError

@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client.registry import Collector
 
+from .apideck.account_check import AccountCheck
 from .apideck.api_key import ApiKey
 from .apideck.client import ApideckClient
 from .apideck.collector import ApideckCollector
@@ -34,9 +35,8 @@ from .observability.redaction import Redactor
 from .observability.telemetry import Telemetry
 from .sessions.service import SessionService
 from .settings import ApideckSettings, LimitSettings, Settings, TracingSettings
-from .settings.limits import MEMORY
 from .state import AppState, Shutdown
-from .webhooks.build import build_webhooks
+from .webhooks.build import build_secret_files, build_webhooks
 from .webhooks.service import WebhookService
 
 logger = structlog.get_logger(__name__)
@@ -65,8 +65,8 @@ def lifespan_of(
             await _open_tracing(settings.tracing, telemetry, stack)
             identity = await _open_identity(settings, redactor, metrics, stack)
             keys = await _open_keys(settings.apideck, redactor, stack)
-            apideck = _open_apideck(settings, keys, telemetry, stack)
-            webhooks = _open_webhooks(settings, keys, telemetry, stack)
+            apideck = await _open_apideck(settings, keys, telemetry, stack)
+            webhooks = await _open_webhooks(settings, keys, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
             _collect(metrics, stack, JwksCollector(identity.sources))
@@ -129,7 +129,7 @@ async def _open_keys(
     return keys
 
 
-def _open_apideck(
+async def _open_apideck(
     settings: Settings,
     keys: Mapping[str, ApiKey],
     telemetry: Telemetry,
@@ -142,30 +142,28 @@ def _open_apideck(
         stack.push_async_callback(transport.aclose)
         clients[name] = ApideckClient(name, settings.apideck, key, transport, telemetry)
         clients[name].prepare(CREATE_SESSION, LIST_CONNECTIONS, GET_CONNECTION)
+        await stack.enter_async_context(_in_background(AccountCheck(clients[name]).run_if_due))
     return clients
 
 
-def _open_webhooks(
+async def _open_webhooks(
     settings: Settings, keys: Mapping[str, ApiKey], telemetry: Telemetry, stack: AsyncExitStack
 ) -> WebhookService | None:
     if not settings.webhooks.enabled:
         return None
     transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
     stack.push_async_callback(transport.aclose)
-    return build_webhooks(settings.webhooks, settings.apideck, keys, transport, telemetry)
+    service = build_webhooks(settings.webhooks, settings.apideck, keys, transport, telemetry)
+    add_secret = telemetry.redactor.add_secret
+    for file in build_secret_files(settings.webhooks, service, add_secret):
+        await stack.enter_async_context(_in_background(file.refresh))
+    return service
 
 
 async def _open_limits(
     settings: LimitSettings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
 ) -> RateLimits:
-    url = settings.store.get_secret_value()
-    if url != MEMORY:
-        # Here, because a service that counts in memory should not wait for the import.
-        from .common.redis_url import redis_secrets  # noqa: PLC0415
-
-        for secret in redis_secrets(url):
-            redactor.add_secret(secret)
-    store = build_store(settings)
+    store = build_store(settings, redactor.add_secret)
     stack.push_async_callback(store.aclose)
     return RateLimits(settings, store, metrics)
 

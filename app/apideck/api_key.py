@@ -1,22 +1,17 @@
 """The API key of a Unify app, and its rotation without a restart."""
 
-import asyncio
-import errno
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
 
+from ..common.secret_file import SecretFile, describe
 from ..errors import ConfigurationError
 from ..settings.apideck import UnifyApp, valid_api_key
 
 logger = structlog.get_logger(__name__)
-
-_READ_SECONDS = 5.0
 
 
 class ApiKey:
@@ -47,10 +42,9 @@ class ApiKey:
             ConfigurationError: there is no usable key.
         """
         self._name = name
-        self._file = app.api_key_file
+        self._file = None if app.api_key_file is None else SecretFile(app.api_key_file)
         self._add_secret = add_secret
         self._clock = clock
-        self._reading: asyncio.Future[str] | None = None
         self.fault: str | None = None
         self.previous = read_previous_api_key(name, app)
         if self.previous is not None:
@@ -78,9 +72,9 @@ class ApiKey:
         if self._file is None:
             return
         try:
-            key = valid_api_key((await self._read(self._file)).strip())
+            key = valid_api_key(await self._file.read())
         except (OSError, ValueError) as error:
-            fault = _describe(error)
+            fault = describe(error)
             if fault != self.fault:
                 # Without the exception: its traceback might show the content of the file.
                 logger.error("api_key_refused", application=self._name, fault=fault)  # noqa: TRY400
@@ -91,20 +85,6 @@ class ApiKey:
             self.previous = self.current
             self._set(SecretStr(key))
             logger.info("api_key_changed", application=self._name)
-
-    async def _read(self, file: Path) -> str:
-        """Return the content of a file, which may be on a volume that does not respond.
-
-        Raises:
-            OSError: it cannot be read, or not in time. A read that hangs is not started twice.
-        """
-        if self._reading is None:
-            self._reading = _in_thread(lambda: _text(file))
-        await asyncio.wait({self._reading}, timeout=_READ_SECONDS)
-        if not self._reading.done():
-            raise TimeoutError(errno.ETIMEDOUT, "does not respond")
-        reading, self._reading = self._reading, None
-        return reading.result()
 
     def _set(self, key: SecretStr) -> None:
         self._add_secret(key.get_secret_value())
@@ -134,43 +114,8 @@ def read_previous_api_key(name: str, app: UnifyApp) -> SecretStr | None:
 
 def _from_file(name: str, setting: str, file: Path | None) -> SecretStr:
     try:
-        return SecretStr(valid_api_key(_text(file).strip()))
+        text = "" if file is None else SecretFile(file).read_now()
+        return SecretStr(valid_api_key(text))
     except (OSError, ValueError) as error:
         table = "" if name == UnifyApp.DEFAULT else f"UNIFY_APPS__{name.upper()}__"
-        raise ConfigurationError([f"APIDECK__{table}{setting}: {_describe(error)}"]) from None
-
-
-def _text(path: Path | None) -> str:
-    return "" if path is None else path.read_text(encoding="utf-8")
-
-
-def _in_thread(work: Callable[[], str]) -> asyncio.Future[str]:
-    """Run `work` in a daemon thread, which does not delay the end of the process."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[str] = loop.create_future()
-
-    def settle(text: str, error: Exception | None) -> None:
-        if result.cancelled():
-            return
-        if error is None:
-            result.set_result(text)
-        else:
-            result.set_exception(error)
-
-    def run() -> None:
-        text, failed = "", None
-        try:
-            text = work()
-        except (OSError, ValueError) as error:
-            failed = error
-        with suppress(RuntimeError):  # The loop is closed, so no task waits for the result.
-            loop.call_soon_threadsafe(settle, text, failed)
-
-    threading.Thread(target=run, name="api-key-file", daemon=True).start()
-    return result
-
-
-def _describe(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or "cannot be read"
-    return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise ConfigurationError([f"APIDECK__{table}{setting}: {describe(error)}"]) from None

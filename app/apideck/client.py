@@ -16,6 +16,7 @@ from ..errors import (
     ApideckQuotaExhaustedError,
     ApideckTimeoutError,
     ApideckUnavailableError,
+    ConnectionNotFoundError,
     OutOfDescriptorsError,
 )
 from ..observability.telemetry import Telemetry
@@ -107,6 +108,8 @@ class ApideckClient:
         operation: Operation,
         call: Call,
         read: Callable[[ApideckResponse], T],
+        *,
+        retries: bool = True,
     ) -> T:
         """Call an operation for one consumer, with retries where they may help.
 
@@ -114,6 +117,7 @@ class ApideckClient:
             operation: the operation.
             call: what to send.
             read: returns the result of a response with status 200, or raises an `ApideckError`.
+            retries: whether to make more than one attempt.
 
         Raises:
             ApideckError: there is no result; each outcome has its own class.
@@ -135,7 +139,7 @@ class ApideckClient:
                 self._metrics.apideck_not_asked.labels(self._name).inc()
                 raise errors.circuit_open(error.retry_after) from None
 
-        return await calls.retries.run(attempt, seconds)
+        return await (calls.retries.run(attempt, seconds) if retries else attempt(1))
 
     def _add(self, operation: Operation) -> "_Calls":
         settings = self._settings
@@ -169,6 +173,8 @@ class ApideckClient:
             outcome = type(error).__name__.removeprefix("Apideck").removesuffix("Error")
             if not error.transient and (account := _ACCOUNT_BY_ERROR.get(type(error))):
                 self._set_account(account)
+            if isinstance(error, ConnectionNotFoundError) and operation.not_found == "named":
+                self._set_account("ok")  # Apideck accepts the key, and does not know the consumer.
             raise
         except OutOfDescriptorsError:
             outcome = "OutOfDescriptors"

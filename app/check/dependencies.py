@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 
+from ..apideck.account_check import CONSUMER
 from ..apideck.api_key import ApiKey
 from ..apideck.client import ApideckClient
 from ..apideck.sessions import create_session
@@ -25,8 +26,6 @@ from ..vault import Session
 from ..webhooks.build import build_targets
 from .results import CheckResult
 
-CONSUMER = "vault-bff-check"
-"""The consumer of the sessions; Apideck creates it if it does not exist."""
 _SHORT = "1m"
 _CONNECT_SECONDS = 10.0
 
@@ -36,8 +35,8 @@ async def check_dependencies(settings: Settings) -> AsyncIterator[CheckResult]:
 
     Issuers have to return their keys, or to reject a made-up token; applications have to reject a
     made-up cookie; a shared store of rate limits has to count; Apideck has to create a session of
-    one minute for each redirect target; and each target of events has to accept a connection, over
-    which nothing is sent.
+    one minute for each redirect target, for a consumer that it creates if there is none yet; and
+    each target of events has to accept a connection, over which nothing is sent.
     """
     async with AsyncExitStack() as stack:
         transport = AiohttpTransport(proxy=settings.egress.egress_proxy())
@@ -71,7 +70,7 @@ async def _probe(source: Source) -> CheckResult:
 
 
 async def _count(settings: LimitSettings) -> CheckResult:
-    store = build_store(settings)
+    store = build_store(settings, lambda _: None)
     try:
         await store.admit([Limit("check", CONSUMER, Rate(1, 1))])
     except StoreFailedError as error:

@@ -48,7 +48,8 @@ def is_key_of(issuer: IssuerSettings, key_issuer: str | None, iss: object) -> bo
     """Return whether a key may verify the tokens of an `iss`.
 
     The keys of an issuer with tenants can say which `iss` they are for: one, or with the
-    placeholder, every one. A key of one tenant must not verify the tokens of another.
+    placeholder, every one of a template. A key of one tenant must not verify the tokens of another,
+    and a key of another template none of this one.
 
     Args:
         issuer: the settings of the issuer.
@@ -57,6 +58,6 @@ def is_key_of(issuer: IssuerSettings, key_issuer: str | None, iss: object) -> bo
 
     Source: https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-issuer
     """
-    if issuer.template is None or key_issuer is None or PLACEHOLDER in key_issuer:
+    if issuer.template is None or key_issuer is None:
         return True
-    return key_issuer == iss
+    return key_issuer in (issuer.iss, iss)

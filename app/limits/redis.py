@@ -6,13 +6,15 @@ library: docs/adr/0008-rate-limits.md.
 Source: https://redis.io/docs/latest/develop/programmability/eval-intro/.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
-from ..common.redis_url import redis_pool
-from .models import Limit, QuotaStatus, RateLimitDecision
+from ..common.redis_client import Passwords
+from ..common.redis_url import RedisUrl
+from .models import Limit, QuotaStatus, RateLimitDecision, StoreFailedError
+from .redis_primary import Primary, Script, primary_of
+from .redis_rights import missing_right
 
 _MICROSECONDS = 1_000_000
 
@@ -20,7 +22,7 @@ _MICROSECONDS = 1_000_000
 # interval and window of each, in microseconds.
 # Returns for each request whether all of its limits admit it, then for each limit the microseconds
 # until its quota is full.
-_ADMIT = """
+_ADMIT = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local response, at, first = {}, 1, 1
@@ -47,25 +49,34 @@ while at <= #ARGV do
   at, first = at + 1 + 2 * limits, first + limits
 end
 return response
-"""
+""")
+
+
+async def no_passwords() -> Passwords:
+    """Return none: the URL contains what is needed."""
+    return Passwords()
 
 
 class RedisStore:
     """Keeps one number in Redis for each caller whose quota is not full; it expires by itself."""
 
-    def __init__(self, url: str, prefix: str) -> None:
-        """Build the client; nothing is connected yet.
+    def __init__(
+        self,
+        url: RedisUrl,
+        prefix: str,
+        passwords: Callable[[], Awaitable[Passwords]] = no_passwords,
+    ) -> None:
+        """Take how to connect; nothing is connected yet.
 
         Args:
-            url: `redis://`, `rediss://` or `unix://`, with user name, password and database.
+            url: the server, nodes of its cluster, or its sentinels.
             prefix: prefix of every key.
-
-        Raises:
-            ValueError: the URL describes no usable connection.
+            passwords: reads the passwords that the URL does not contain.
         """
+        self._url = url
         self._prefix = prefix
-        self._redis = Redis.from_pool(redis_pool(url))
-        self._admit = self._redis.register_script(_ADMIT)
+        self._passwords = passwords
+        self._primary: Primary | None = None
 
     async def admit_all(self, requests: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
         """Count requests in order, each against all of its limits or against none.
@@ -73,9 +84,10 @@ class RedisStore:
         The caller limits how long this may take.
 
         Raises:
-            Exception: whatever redis-py raises. The connection is closed then, so that the next
-                call resolves the host name again: after a failover a connection stays with the old
-                primary, which responds READONLY from then on, or MOVED as a node of a cluster.
+            StoreFailedError: the user lacks a right, or a file has no usable password.
+            Exception: whatever else redis-py raises. After any failure the next call starts from
+                the URL and the files: it resolves host names again, goes to another sentinel or
+                node, and uses a new password.
         """
         keys, numbers = [], []
         for limits in requests:
@@ -85,16 +97,24 @@ class RedisStore:
                 keys.append(f"{{{self._prefix}}}:{limit.policy}:{limit.key}")
                 numbers.append(limit.rate.interval * _MICROSECONDS)
                 numbers.append(limit.rate.window_seconds * _MICROSECONDS)
+        # Taken out for the time of the call, and put back only if that goes well.
+        primary, self._primary = self._primary, None
+        if primary is None:
+            primary = primary_of(self._url, await self._passwords())
         try:
-            response = iter(cast("list[int]", await self._admit(keys=keys, args=numbers)))
-        except Exception:
-            await self._redis.connection_pool.disconnect()
+            response = iter(await primary.run(_ADMIT, keys, numbers))
+        except BaseException as error:  # Also when the caller's time is over: a host may be down.
+            await primary.aclose()
+            if isinstance(error, ResponseError) and (right := missing_right(error)):
+                raise StoreFailedError(right) from error
             raise
+        self._primary = primary
         return [_decision(limits, response) for limits in requests]
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._redis.aclose()
+        if self._primary is not None:
+            await self._primary.aclose()
 
 
 def _decision(limits: Sequence[Limit], response: Iterator[int]) -> RateLimitDecision:

@@ -157,7 +157,7 @@ def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Sett
     limits = settings.limits
     wanted = (limits.max_in_flight, limits.connections.max_in_flight)
     # Each event that is being forwarded has a connection to its target.
-    forwarded = settings.webhooks.max_in_flight if settings.webhooks.enabled else 0
+    forwarded = settings.webhooks.max_in_flight * len(settings.webhooks.target_urls)
     budget = descriptor_budget(open_files_limit - forwarded, *wanted)
     if budget.in_flight != wanted:
         sessions, connections = budget.in_flight

@@ -5,6 +5,7 @@ from itertools import combinations
 
 from .claims import listed
 from .identity_source import ConfiguredSource, IdentitySourceSettings
+from .issuer_urls import overlap
 from .issuers import IssuerSettings
 
 
@@ -19,15 +20,8 @@ def check_issuers(issuers: Sequence[ConfiguredSource[IssuerSettings]]) -> None:
             continue
         if not set(listed(one.issuer)).isdisjoint(listed(other.issuer)):
             raise ValueError("two issuers have the same issuer URL and audience")
-        if _fits_template(one, other) or _fits_template(other, one):
+        if any(overlap(a, b) for a in listed(one.issuer) for b in listed(other.issuer)):
             raise ValueError("two issuers with the same audience accept the tokens of one tenant")
-
-
-def _fits_template(one: IssuerSettings, other: IssuerSettings) -> bool:
-    template = one.template
-    return template is not None and any(
-        template.tenant_in(iss) is not None for iss in listed(other.issuer)
-    )
 
 
 def check_consumer_spaces(sources: Sequence[ConfiguredSource[IdentitySourceSettings]]) -> None:

@@ -48,7 +48,8 @@ class IntrospectionSettings(Group):
     subject_claim: ClaimPath = "sub"
     """The claim of the response that identifies the caller, for issuers that send no `sub`. For
     services this can be `client_id`; then a response that also has `sub` or `username` describes a
-    person, and is rejected. For users, it must be a claim that people cannot change, and that is
+    person, and is rejected, and the issuer needs `required_scope`, `required_role` or
+    `required_claims`. For users, it must be a claim that people cannot change, and that is
     never given to another person."""
 
     allow_missing_audience: bool = False

@@ -80,6 +80,22 @@ class IssuerTemplate:
         return tenant if re.fullmatch(_TENANT, tenant) else None
 
 
+def overlap(one: str, other: str) -> bool:
+    """Return whether some `iss` is one of both settings, each of which may be a template.
+
+    Which tenants are accepted does not count: the template alone selects the issuer of a token.
+    """
+    segments = one.split("/"), other.split("/")
+    return len(segments[0]) == len(segments[1]) and all(
+        a == b or (PLACEHOLDER in (a, b) and _may_be_tenant(a) and _may_be_tenant(b))
+        for a, b in zip(*segments, strict=True)
+    )
+
+
+def _may_be_tenant(segment: str) -> bool:
+    return segment == PLACEHOLDER or re.fullmatch(_TENANT, segment) is not None
+
+
 def check_issuer_urls(settings: "IssuerSettings") -> None:
     """Check that the issuer URLs of an entry fit its other settings.
 

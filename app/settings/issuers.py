@@ -154,13 +154,27 @@ class IssuerSettings(IdentitySourceSettings):
         if self.kind == "services" and self.userinfo:
             raise ValueError("services have no UserInfo")
         subject = "sub" if self.introspection is None else self.introspection.subject_claim
-        if self.kind == "users" and subject.removeprefix("/") in _OF_CLIENTS:
-            raise ValueError("introspection.subject_claim names a claim of clients, not of users")
+        if subject.removeprefix("/") in _OF_CLIENTS:
+            self._check_clients()
         if self.userinfo and subject != "sub":
             raise ValueError("userinfo needs introspection.subject_claim to be sub")
         if self.kind == "users" and self.grants:
             raise ValueError("grants are for services; users start sessions for themselves")
         return self
+
+    def _check_clients(self) -> None:
+        """Check an issuer whose tokens are identified by their client.
+
+        The attack: some token of that client that names no person, but was not issued for this
+        service. The service's own tokens need a mark that others lack.
+        """
+        if self.kind == "users":
+            raise ValueError("introspection.subject_claim names a claim of clients, not of users")
+        if not (self.required_scope or self.required_role or self.required_claims):
+            raise ValueError(
+                "introspection.subject_claim names a claim that all tokens of a client "
+                "have, so required_scope, required_role or required_claims is needed, too"
+            )
 
     @property
     def iss(self) -> str:

@@ -1,10 +1,12 @@
 """`LIMITS__…`: requests at the same time, and requests over time."""
 
-from typing import Annotated, Final, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from .groups import Group, Secret
+from ..common.secret_file import SecretFile, describe
+from .groups import Group, Secret, printable
 
 MAX_PER_SECOND: Final = 100_000
 
@@ -28,10 +30,30 @@ def _known_store(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if url != MEMORY:
         # Here, because a service that counts in memory should not wait for the import.
-        from ..common.redis_url import redis_pool  # noqa: PLC0415
+        from ..common.redis_client import check_redis_url  # noqa: PLC0415
 
-        redis_pool(url)
+        check_redis_url(url)
     return value
+
+
+def valid_password(value: str) -> str:
+    """Return `value` when it can be a password of a store: printable ASCII, and not empty.
+
+    Raises:
+        ValueError: without quoting the value.
+    """
+    return printable(value)
+
+
+def _password_file(path: Path) -> Path:
+    try:
+        valid_password(SecretFile(path).read_now())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot be used: {describe(error)}") from None
+    return path
+
+
+PasswordFile = Annotated[Path, AfterValidator(_password_file)]
 
 
 class AdmissionSettings(Group):
@@ -95,9 +117,18 @@ class LimitSettings(AdmissionSettings):
 
     store: Annotated[Secret, AfterValidator(_known_store)] = SecretStr(MEMORY)
     """Where requests are counted: `memory`, each process by itself; or the URL of a Redis or Valkey
-    that all processes share, such as `redis://:password@redis:6379/0`. Percent-encode special
-    characters in the password. TLS parameters such as `?ssl_ca_certs=/run/ca.pem` go with
-    `rediss://`."""
+    that all processes share, such as `redis://:password@redis:6379/0`. With several servers, it is
+    `redis+cluster://node1:6379,node2:6379` for a cluster, and
+    `redis+sentinel://sentinel1:26379,sentinel2:26379/mymaster` for a primary that Sentinel watches.
+    Percent-encode special characters in the password. `rediss` instead of `redis` means TLS, with
+    parameters such as `?ssl_ca_certs=/run/ca.pem`."""
+
+    store_password_file: PasswordFile | None = None
+    """A file that contains only the password of the store, instead of one in the URL. A new
+    password in it is used from the next connection on, without a restart."""
+
+    store_sentinel_password_file: PasswordFile | None = None
+    """A file that contains only the password of the sentinels, if they have one."""
 
     store_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "vault-bff"
     """Prefix of all keys in the store."""
@@ -109,3 +140,26 @@ class LimitSettings(AdmissionSettings):
     when_store_fails: Literal["open", "closed"] = "open"
     """What happens to requests while the store fails: with `open` each process counts by itself,
     with `closed` they are rejected."""
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        files = (self.store_password_file, self.store_sentinel_password_file)
+        if files == (None, None):
+            return self
+        store = self.store.get_secret_value()
+        if store == MEMORY:
+            raise ValueError("store_password_file needs a store that is not memory")
+        from ..common.redis_client import has_password  # noqa: PLC0415
+        from ..common.redis_url import RedisUrl  # noqa: PLC0415
+
+        url = RedisUrl.parse(store)
+        if self.store_password_file is not None and has_password(url):
+            raise ValueError("takes a password in store or in store_password_file, not both")
+        if self.store_sentinel_password_file is not None:
+            if url.mode != "sentinel":
+                raise ValueError("store_sentinel_password_file goes with redis+sentinel:// only")
+            if "password" in url.sentinel:
+                raise ValueError(
+                    "takes sentinel_password in store or store_sentinel_password_file, not both"
+                )
+        return self

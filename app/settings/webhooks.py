@@ -73,7 +73,8 @@ class WebhookTarget(Group):
     `signing_secret_file`, not in both."""
 
     signing_secret_file: Path | None = None
-    """A file that holds the secret, or both, and nothing else."""
+    """A file that holds the secret, or both, and nothing else. New secrets in it are used within
+    seconds, without a restart."""
 
     @property
     def has_secret(self) -> bool:
@@ -112,8 +113,8 @@ class WebhookSettings(WebhookTarget):
     """Seconds that the target may take to respond. Apideck itself waits for 60."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """Events that one process forwards at the same time; more are rejected with a 503, and Apideck
-    delivers them again."""
+    """Events that one process forwards to one target at the same time; more are rejected with a
+    503, and Apideck delivers them again."""
 
     @property
     def max_age(self) -> timedelta:
@@ -123,7 +124,13 @@ class WebhookSettings(WebhookTarget):
     @property
     def enabled(self) -> bool:
         """Whether the events of any Unify app are forwarded."""
-        return any(one.target_url for one in (self, *self.unify_apps.values()))
+        return bool(self.target_urls)
+
+    @property
+    def target_urls(self) -> frozenset[str]:
+        """The URLs that events are forwarded to. Each has slots of its own."""
+        targets: list[WebhookTarget] = [self, *self.unify_apps.values()]
+        return frozenset(one.target_url for one in targets if one.target_url is not None)
 
     def target_of(self, unify_app: str) -> WebhookTarget | None:
         """Return where the events of a Unify app go, or None if they go nowhere."""

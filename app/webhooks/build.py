@@ -10,8 +10,9 @@ from ..apideck.api_key import ApiKey
 from ..errors import ConfigurationError
 from ..observability.telemetry import Telemetry
 from ..settings import ApideckSettings, WebhookSettings
-from ..settings.webhooks import SECRET_PREFIX, WebhookTarget, signing_secrets
+from ..settings.webhooks import WebhookTarget, signing_secrets
 from .relay import Relay, Target
+from .secret_file import SigningSecretFile, redact
 from .service import WebhookService, WebhookSource
 
 
@@ -52,6 +53,26 @@ def build_webhooks(
     return WebhookService(settings, sources, relay, metrics)
 
 
+def build_secret_files(
+    settings: WebhookSettings, service: WebhookService, add_secret: Callable[[str], None]
+) -> list[SigningSecretFile]:
+    """Return the files with signing secrets, which are to be read again while the service runs.
+
+    Args:
+        settings: where the events go.
+        service: has the targets.
+        add_secret: is called with every signing secret, with and without its prefix.
+    """
+    configured = ((name, settings.target_of(name)) for name in service.sources)
+    return [
+        SigningSecretFile(
+            name, service.sources[name].target, target.signing_secret_file, add_secret
+        )
+        for name, target in configured
+        if target is not None and target.signing_secret_file is not None
+    ]
+
+
 def build_targets(
     settings: WebhookSettings, apideck: ApideckSettings, add_secret: Callable[[str], None]
 ) -> dict[str, Target]:
@@ -70,9 +91,7 @@ def build_targets(
         target = settings.target_of(name)
         if target is not None and target.target_url is not None:
             secrets = _secrets(target)
-            for one in secrets:
-                add_secret(one)
-                add_secret(one.removeprefix(SECRET_PREFIX))
+            redact(secrets, add_secret)
             targets[name] = Target.build(target.target_url, secrets)
     return targets
 

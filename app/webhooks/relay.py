@@ -8,6 +8,7 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,22 +25,31 @@ from .slots import Slots
 _FAILED: Final = "The endpoint that events are forwarded to failed."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """An endpoint of the operator.
 
     Attributes:
         url: where it is.
         signers: one for each signing secret; each adds a signature.
+        secrets: the signing secrets, each with its prefix `whsec_`.
     """
 
     url: httpx.URL
     signers: tuple[Webhook, ...] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def build(cls, url: str, secrets: Iterable[str]) -> "Target":
         """Return a target with these signing secrets, each with its prefix `whsec_`."""
-        return cls(httpx.URL(url), tuple(map(Webhook, secrets)))
+        secrets = tuple(secrets)
+        return cls(httpx.URL(url), tuple(map(Webhook, secrets)), secrets)
+
+    def use(self, secrets: tuple[str, ...]) -> bool:
+        """Sign with other secrets from now on; return whether they differ."""
+        changed = secrets != self.secrets
+        self.secrets, self.signers = secrets, tuple(map(Webhook, secrets))
+        return changed
 
     def request(self, event_id: str, content: bytes, now: datetime) -> httpx.Request:
         """Return the request that delivers an event.
@@ -61,7 +71,10 @@ class Target:
 
 
 class Relay:
-    """Forwards events, so many at a time."""
+    """Forwards events, so many at a time to each target.
+
+    Each target has slots of its own, so that a slow one delays no event of another.
+    """
 
     def __init__(
         self,
@@ -76,18 +89,20 @@ class Relay:
             transport: carries requests. It must follow no redirect: an event with its valid
                 signature would go where the target's response points.
             timeout_seconds: how long the target may take to respond.
-            max_in_flight: how many events may be forwarded at the same time.
+            max_in_flight: how many events may be forwarded to one URL at the same time.
             clock: the current time in UTC.
         """
         self._transport = transport
         self._timeout_seconds = timeout_seconds
-        self._slots = Slots(max_in_flight, "being forwarded")
+        self._slots: defaultdict[httpx.URL, Slots] = defaultdict(
+            lambda: Slots(max_in_flight, "being forwarded to this target")
+        )
         self._clock = clock
 
     @property
     def in_flight(self) -> int:
         """How many events are being forwarded now."""
-        return self._slots.used
+        return sum(slots.used for slots in self._slots.values())
 
     async def forward(self, target: Target, event_id: str, content: bytes) -> None:
         """Deliver an event; return once the target has acknowledged it with a 2xx.
@@ -98,12 +113,12 @@ class Relay:
             content: the bytes that Apideck signed.
 
         Raises:
-            RelayOverloadedError: as many events as allowed are being forwarded.
+            RelayOverloadedError: as many events as allowed are being forwarded to the target.
             OutOfDescriptorsError: this process has no file descriptor for a connection.
             TargetFailedError: the target did not respond with a 2xx, or not at all.
             TargetTimeoutError: it did not respond in time.
         """
-        with self._slots:
+        with self._slots[target.url]:
             status = await self._send(target.request(event_id, content, self._clock()))
         if not httpx.codes.is_success(status):
             raise TargetFailedError(_FAILED, reason=f"the target responded with {status}")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import CHECK_FAILED, MISCONFIGURED
-from app.check.dependencies import CONSUMER, check_dependencies
+from app.apideck.account_check import CONSUMER
+from app.check.dependencies import check_dependencies
 from app.check.results import CheckResult
 from app.settings import Settings
 from emulators.apideck import ApideckEmulator

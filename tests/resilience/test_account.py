@@ -1,5 +1,6 @@
 """What Apideck reports about the operator's account: it is shown, and blocks no request."""
 
+import asyncio
 import gzip
 
 import httpx
@@ -117,3 +118,35 @@ async def test_a_problem_of_the_account_is_shown_and_does_not_open_the_breaker(
         }
         for level, state in (("error", account), ("info", "ok"))
     ]
+
+
+async def test_a_replica_without_traffic_notices_a_repaired_key_and_creates_no_session(
+    settings: Settings,
+    issuer: DevelopmentIssuer,
+    apideck: ApideckEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After one failed session it reads connections until Apideck accepts the key again."""
+    monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
+    monkeypatch.setattr("app.apideck.account_check._FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("app.apideck.account_check._LONGEST_SECONDS", 0.02)
+    apideck.fail(faults.error(401), times=None)
+    apideck.fail_connections(faults.error(401))
+    async with running(settings) as service, asyncio.timeout(30):
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+        while len(apideck.requests) < 4:
+            await service.get("/livez")
+            await asyncio.sleep(0.01)
+        refused = await shown(service)
+        apideck.fail_connections(None)
+        account = ""
+        while account != "ok":
+            await asyncio.sleep(0.01)
+            account = (await shown(service))[1]
+
+    assert refused == ("closed", "misconfigured", {"misconfigured"})
+    assert [request.method for request in apideck.requests].count("POST") == 1
+    assert apideck.minted == []
+    assert {request.header("x-apideck-consumer-id") for request in apideck.requests[1:]} == {
+        "vault-bff-check"
+    }

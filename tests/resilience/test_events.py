@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.apideck_events import sign
-from tests.support.events_service import ACKNOWLEDGE, PATH, Delivering, delivering, fresh
+from tests.support.events_service import (
+    ACKNOWLEDGE,
+    PATH,
+    SIGNING_SECRET,
+    Delivering,
+    delivering,
+    fresh,
+)
 from tests.support.http import bearer, problem
 from tests.support.service import APP_ID
 from tests.support.webhook_target import Respond, never, status
@@ -165,3 +173,20 @@ async def test_bodies_that_do_not_end_keep_no_event_out() -> None:
 
     assert results.index(401) == 137
     assert (results.count(401), results.count(503)) == (63, 137)
+
+
+async def test_new_signing_secrets_are_used_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that arrive after the file was read again have a signature with the new secret."""
+    monkeypatch.setattr(lifespan, "_PERIOD_SECONDS", 0.01)
+    file = tmp_path / "secrets"
+    file.write_text(SIGNING_SECRET)
+    webhooks = {"signing_secret": None, "signing_secret_file": file}
+    async with delivering(webhooks=webhooks) as service, asyncio.timeout(30):
+        await service.deliver(fresh())
+        file.write_text(f"whsec_{b64encode(b'n' * 32).decode()} {SIGNING_SECRET}")
+        while len(service.target.received[-1].headers["webhook-signature"].split()) < 2:
+            await asyncio.sleep(0.01)
+            await service.deliver(fresh())
+        assert len(service.verified()) > 1

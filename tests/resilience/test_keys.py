@@ -202,7 +202,7 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
     """Metrics show it, the key of the other Unify app is updated, and the service can end."""
     _, url = keyed
     monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
-    monkeypatch.setattr("app.apideck.api_key._READ_SECONDS", 0.1)
+    monkeypatch.setattr("app.common.secret_file._READ_SECONDS", 0.1)
     hung, working = tmp_path / "hung", tmp_path / "working"
     hung.write_text(EU_KEY)
     working.write_text(EU_KEY)
@@ -215,7 +215,7 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
                 await asyncio.sleep(0.01)
 
     def readers() -> list[threading.Thread]:
-        return [thread for thread in threading.enumerate() if thread.name == "api-key-file"]
+        return [thread for thread in threading.enumerate() if thread.name == "secret-file"]
 
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:

@@ -278,6 +278,8 @@ async def test_after_a_failover_requests_are_counted_by_the_new_primary(
             counted_behind(endpoint, issuer, apideck_url) as service,
         ):
             before = [await service.remaining() for _ in range(3)]
+            # WAIT is about the writes of its own connection.
+            await old.set("written", "last")
             await old.wait(1, 5000)
             await new.replicaof("NO", "ONE")
             await old.replicaof("127.0.0.1", str(port_of(new)))

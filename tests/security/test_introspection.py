@@ -14,6 +14,7 @@ from tests.support.service import running, settings_for
 
 SERVICE = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
 ONBOARDING = {"client_id": "onboarding", "scope": "vault:sessions"}
+CLIENT = {"aud": "vault-bff-services", "scope": "vault:sessions"}
 PERSONAL = ["sub", "org_id", "org_name", "name", "email", "picture", "roles"]
 
 
@@ -31,6 +32,7 @@ def two_issuers(issuer: DevelopmentIssuer, apideck_url: str, **introspection: An
         "issuer": issuer.issuer,
         "audience": "vault-bff-services",
         "kind": "services",
+        "required_scope": "vault:sessions",
         "credential": {"header": "x-service-token"},
         "grants": {"onboarding": ["*"], "ada": ["*"], "spa": ["*"]},
         "introspection": {**SERVICE, "subject_claim": "client_id", **introspection},
@@ -71,6 +73,8 @@ async def test_a_client_without_a_subject_is_a_service(
         {"sub": None, "client_id": "onboarding", "aud": "vault-bff"},
         {"sub": None, "client_id": "onboarding", "exp": 1},
         {"sub": None, "client_id": "onboarding", "iss": "https://evil.example"},
+        {"sub": None, "client_id": "onboarding", "scope": "openid"},
+        {"sub": None, "client_id": "onboarding", "scope": None},
     ],
 )
 async def test_no_person_gets_the_grant_of_a_client(
@@ -79,7 +83,7 @@ async def test_no_person_gets_the_grant_of_a_client(
     """The attack: a person's user name is a client id, or a service's client signs people in."""
     absent = [name for name, value in claims.items() if value is None]
     given = {name: value for name, value in claims.items() if value is not None}
-    token = opaque(issuer, absent, **{"aud": "vault-bff-services", **given})
+    token = opaque(issuer, absent, **{**CLIENT, **given})
     async with running(two_issuers(issuer, apideck_url)) as service:
         response = await service.post(
             "/vault-session", json={"consumer_id": "globex"}, headers={"x-service-token": token}

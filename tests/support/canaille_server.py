@@ -33,7 +33,7 @@ class Canaille:
 
     def services_token(self) -> str:
         """Return a service's access token (RFC 6749 section 4.4), an opaque one."""
-        return self._token("robot", {"grant_type": "client_credentials"})
+        return self._token("robot", {"grant_type": "client_credentials", "scope": "vault:sessions"})
 
     def _token(self, client: str, form: dict[str, str]) -> str:
         form = {"scope": "openid profile email", **form}

@@ -22,10 +22,18 @@ def missing() -> str | None:
 
 
 @contextmanager
-def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterator[str]:
-    """Run a Redis that stores nothing on disk for as long as the context lasts; yields its URL."""
+def redis_server(
+    folder: Path, port: int | None = None, *options: str, config: Path | None = None
+) -> Iterator[str]:
+    """Run a Redis for as long as the context lasts; yields its URL.
+
+    It stores nothing on disk, or is a sentinel if it gets a file with its configuration.
+    """
     port = port or free_ports()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options]
+    # A replica gets the data at once: by default its primary waits five seconds for others.
+    kind = ["--save", "", "--repl-diskless-sync-delay", "0"] if config is None else ["--sentinel"]
+    first = [] if config is None else [str(config)]
+    command = ["redis-server", *first, "--port", str(port), "--bind", "127.0.0.1", *kind, *options]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + _START_SECONDS

@@ -76,7 +76,7 @@ def client(client_id: str) -> "models.Client":
         redirect_uris=["http://client.localhost/callback"],
         grant_types=["client_credentials", "password"],
         response_types=["code"],
-        scope=SCOPE,
+        scope=[*SCOPE, "vault:sessions"] if client_id == "robot" else SCOPE,
         token_endpoint_auth_method="client_secret_basic",
     )
 

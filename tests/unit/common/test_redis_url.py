@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.common.redis_url import redis_address, redis_pool, redis_secrets
+from app.common.redis_client import check_redis_url
+from app.common.redis_url import RedisUrl
 
 
 @pytest.mark.parametrize(
@@ -18,14 +19,17 @@ from app.common.redis_url import redis_address, redis_pool, redis_secrets
         ("redis://redis?db=1&username=u&password=p&protocol=3", "redis:6379"),
         ("rediss://redis?ssl_cert_reqs=none&ssl_check_hostname=false", "redis:6379"),
         ("unix:///run/redis.sock?db=1", "/run/redis.sock"),
+        ("redis://[2001:db8::1]:6380/0", "[2001:db8::1]:6380"),
+        ("redis+cluster://node", "node:6379"),
+        ("rediss+cluster://u:p@a:1,[::1]:2,c/0?ssl_cert_reqs=none", "a:1,[::1]:2,c:6379"),
+        ("redis+sentinel://a,b:2/mymaster", "a:26379,b:2/mymaster"),
+        ("rediss+sentinel://:p@a:1/my.master-1/3?sentinel_password=q", "a:1/my.master-1"),
         ("unix://:secret@/run/redis%20one.sock", "/run/redis one.sock"),
     ],
 )
 def test_a_usable_url_is_accepted_and_its_address_can_be_shown(url: str, address: str) -> None:
     """The address has no user name, password or parameter."""
-    redis_pool(url)
-
-    assert redis_address(url) == address
+    assert check_redis_url(url).address == address
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,17 @@ def test_a_usable_url_is_accepted_and_its_address_can_be_shown(url: str, address
         ("redis://", "must name a host, such as redis://redis:6379/0"),
         ("redis:///0", "must name a host, such as redis://redis:6379/0"),
         ("unix://", "must name a socket, such as unix:///run/redis.sock"),
+        ("redis://a,b/0", "must name one host; several go with redis+cluster://"),
+        ("redis+cluster://a,,b", "must name a host"),
+        ("redis+cluster://a:1,b:port", "must be a URL with a port that is a number up to 65535"),
+        ("redis+cluster://a/1", "must end after the nodes: a cluster has no database but 0"),
+        ("redis+cluster://a?db=1", "has the query parameter db; with redis+cluster://"),
+        ("redis+cluster://a?sentinel_password=p", "has the query parameter sentinel_password; "),
+        ("redis+sentinel://a:1", "must end with the name of the primary in Sentinel, such as"),
+        ("redis+sentinel://a:1/my master", "must end with the name of the primary in Sentinel"),
+        ("redis+sentinel://a:1/mymaster/one", "must end with the name of the primary"),
+        ("redis+sentinel://a/m?ssl_cert_reqs=none", "has the query parameter ssl_cert_reqs; "),
+        ("redis://redis/0#one", "must have no fragment"),
         ("http://redis", "must be memory, or a URL that begins with redis://"),
         ("disk", "must be memory, or a URL that begins with redis://"),
     ],
@@ -58,7 +73,7 @@ def test_a_usable_url_is_accepted_and_its_address_can_be_shown(url: str, address
 def test_an_unusable_url_is_rejected_with_the_reason(url: str, words: str) -> None:
     """The message names the parameter or the part that is wrong."""
     with pytest.raises(ValueError, match=r"[a-z]") as raised:
-        redis_pool(url)
+        check_redis_url(url)
 
     assert words in str(raised.value)
 
@@ -67,7 +82,7 @@ def test_an_unusable_url_is_rejected_with_the_reason(url: str, words: str) -> No
 def test_a_password_that_is_not_percent_encoded_is_not_quoted(character: str) -> None:
     """Such a password ends up in the path or the query as far as a URL parser is concerned."""
     with pytest.raises(ValueError, match="must percent-encode") as raised:
-        redis_pool(f"redis://:hun{character}zebra=2@redis:6379/0")
+        check_redis_url(f"redis://:hun{character}zebra=2@redis:6379/0")
 
     assert "zebra" not in str(raised.value)
 
@@ -78,12 +93,25 @@ def test_a_message_of_the_client_that_quotes_a_password_is_left_out(tmp_path: Pa
     url = f"rediss://:CERT@redis?ssl_cert_reqs=CERT_NONE&ssl_ca_certs={tmp_path}/empty.pem"
 
     with pytest.raises(ValueError, match=r"^is not accepted by the Redis client: RedisError$"):
-        redis_pool(url)
+        check_redis_url(url)
 
 
 def test_the_secrets_of_a_url_are_known_in_every_form() -> None:
     """The URL itself, and each password both as it is written and as it is sent."""
     url = "rediss://user:p%40ss@redis/0?password=other%20one&ssl_password=third&db=1"
 
-    assert redis_secrets(url) == {url, "p%40ss", "p@ss", "other one", "third"}
-    assert redis_secrets("redis://redis/0") == {"redis://redis/0"}
+    assert RedisUrl.parse(url).secrets == {url, "p%40ss", "p@ss", "other one", "third"}
+    assert RedisUrl.parse("redis://redis/0").secrets == {"redis://redis/0"}
+
+
+def test_everything_that_redis_py_should_know_is_in_the_url_that_it_gets() -> None:
+    """It gets one host, and nothing about Sentinel, however the parameters are written."""
+    text = (
+        "rediss+sentinel://u:p%40@a,b:2/main/7?ssl_ca_certs=%2Fca&sentinel%5Fusername=s&protocol=3"
+    )
+
+    url = RedisUrl.parse(text)
+
+    assert url.single == "rediss://u:p%40@a:26379/7?ssl_ca_certs=%2Fca&protocol=3"
+    assert (url.hosts, url.service) == ((("a", 26379), ("b", 2)), "main")
+    assert url.sentinel == {"username": "s"}

@@ -92,6 +92,9 @@ def test_the_operator_reads_the_tenants_that_are_accepted() -> None:
         (f"{BASE}/{{tenantid}}/v2.0", True),
         (f"{BASE}/t1/v2.0", True),
         (f"{BASE}/t2/v2.0", False),
+        ("https://other.example.com/{tenantid}/v2.0", False),
+        (f"{BASE}/{{tenantid}}/v1.0", False),
+        ("{tenantid}", False),
     ],
 )
 def test_a_key_of_one_tenant_verifies_no_tokens_of_another(

@@ -8,6 +8,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from app.common.redis_url import RedisUrl
 from app.limits.guarded import GuardedStore, cause_of
 from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
 from app.limits.redis import RedisStore
@@ -193,7 +194,9 @@ def test_the_cause_of_a_failure_is_described_without_its_message(
 
 async def test_a_busy_event_loop_is_not_a_slow_store(redis_url: str) -> None:
     """A response that arrived in time, and was read late, counts."""
-    store = GuardedStore(RedisStore(redis_url, f"busy-{time.monotonic_ns()}"), "redis", 0.1)
+    store = GuardedStore(
+        RedisStore(RedisUrl.parse(redis_url), f"busy-{time.monotonic_ns()}"), "redis", 0.1
+    )
     async with asyncio.timeout(20):
         while True:  # Connects, and has the script loaded.
             with suppress(StoreFailedError):

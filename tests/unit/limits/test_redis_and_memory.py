@@ -4,6 +4,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
+from app.common.redis_url import RedisUrl
 from app.limits.guarded import GuardedStore, Store
 from app.limits.memory import MemoryStore
 from app.limits.models import Limit, Rate, StoreFailedError
@@ -24,7 +25,9 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 def shared(url: str, prefix: str | None = None) -> GuardedStore:
     """Return a store in a Redis, empty unless a prefix is given."""
-    return GuardedStore(RedisStore(url, prefix or f"test-{time.monotonic_ns()}"), "redis", 5)
+    return GuardedStore(
+        RedisStore(RedisUrl.parse(url), prefix or f"test-{time.monotonic_ns()}"), "redis", 5
+    )
 
 
 async def test_a_whole_quota_is_admitted_and_no_more(store: Store) -> None:

@@ -130,6 +130,10 @@ def test_a_cookie_session_shares_customers_with_an_issuer() -> None:
             {"issuer": ENTRA, "jwks_uri": KEYS, "tenants": ["a"]},
             {"issuer": ENTRA.replace("{tenantid}", "b")},
         ),
+        (
+            {"issuer": "https://x.example/{tenantid}/v2", "jwks_uri": KEYS, "tenants": ["a"]},
+            {"issuer": "https://x.example/b/{tenantid}", "jwks_uri": KEYS, "tenants": ["c"]},
+        ),
     ],
 )
 def test_two_entries_that_accept_one_token_are_a_fault(
@@ -141,6 +145,25 @@ def test_two_entries_that_accept_one_token_are_a_fault(
     assert fault(one=one, other=other).startswith("two issuers")
     assert fault(one=other, other=one).startswith("two issuers")
     identity(one=one, other={**other, "audience": "another"})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://x.example/{tenantid}",
+        "https://x.example/{tenantid}/v1",
+        "https://x.example/b%20c/{tenantid}",
+        "https://y.example/{tenantid}/v2",
+        "https://x.example/b/{tenantid}/v2",
+    ],
+)
+def test_templates_that_no_iss_fits_both_of_stand_beside_each_other(other: str) -> None:
+    """A segment that cannot be a tenant keeps them apart."""
+    more = {"jwks_uri": KEYS, "tenants": ["a"]}
+    identity(
+        one={"issuer": "https://x.example/{tenantid}/v2", "consumer_prefix": "o-", **more},
+        other={"issuer": other, "consumer_prefix": "p-", **more},
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,8 +76,25 @@ def test_a_claim_of_clients_does_not_identify_people(path: str) -> None:
     assert issuer_faults(introspection=own) == {
         "": "introspection.subject_claim names a claim of clients, not of users"
     }
-    services = {**ISSUER, "introspection": own, "kind": "services", "grants": {"robot": ["*"]}}
-    IdentitySettings.model_validate({"issuers": {"main": services}})
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"required_scope": "vault:sessions"},
+        {"required_role": "vault"},
+        {"required_claims": {"use": "vault"}},
+    ],
+)
+@pytest.mark.parametrize("path", ["client_id", "/azp"])
+def test_a_service_that_its_client_identifies_needs_a_mark(mark: dict[str, Any], path: str) -> None:
+    """Some token of the client that names no person would have the grant of the service."""
+    own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": path}
+    service = {"introspection": own, "kind": "services", "grants": {"robot": ["*"]}}
+
+    [fault] = issuer_faults(**service).values()
+    assert "so required_scope, required_role or required_claims is needed, too" in fault
+    IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, **service, **mark}}})
 
 
 def test_userinfo_needs_the_issuers_own_subject() -> None:

@@ -1,5 +1,7 @@
 """Tests of the settings of limits."""
 
+from pathlib import Path
+
 import pytest
 
 from app.errors import ConfigurationError
@@ -52,3 +54,40 @@ def test_a_store_that_the_redis_client_can_use_is_accepted(
     monkeypatch.setenv("LIMITS__STORE", "rediss://:hunter2@redis.invalid:6379/1")
 
     assert load_settings().limits.store.get_secret_value().startswith("rediss://")
+
+
+@pytest.mark.parametrize(
+    ("store", "setting", "content", "words"),
+    [
+        ("memory", "STORE", "hunter2", "needs a store that is not memory"),
+        ("redis://:one@redis", "STORE", "hunter2", "takes a password in store or in store_passw"),
+        ("redis://redis?password=one", "STORE", "hunter2", "not both"),
+        ("redis://redis", "STORE_SENTINEL", "hunter2", "goes with redis+sentinel:// only"),
+        ("redis+sentinel://a/m?sentinel_password=one", "STORE_SENTINEL", "hunter2", "not both"),
+        ("redis://redis", "STORE", "", "cannot be used: must be printable ASCII"),
+        ("redis://redis", "STORE", "hunter2\nhunter3", "cannot be used: must be printable ASCII"),
+        ("redis://redis", "STORE", None, "cannot be used: No such file or directory"),
+    ],
+)
+def test_a_password_file_that_cannot_be_used_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    store: str,
+    setting: str,
+    content: str | None,
+    words: str,
+) -> None:
+    """The one line says why, and shows no password."""
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("LIMITS__STORE", store)
+    monkeypatch.setenv(f"LIMITS__{setting}_PASSWORD_FILE", str(file))
+
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+
+    [fault] = raised.value.faults
+    assert fault.startswith("LIMITS")
+    assert words in fault
+    assert "hunter" not in fault

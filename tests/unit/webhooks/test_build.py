@@ -1,16 +1,23 @@
 """Which targets and secrets come out of the settings."""
 
 from base64 import b64encode
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
+from structlog.testing import capture_logs
 
+from app.apideck.api_key import ApiKey
 from app.errors import ConfigurationError
+from app.observability.telemetry import Telemetry
 from app.settings import ApideckSettings, WebhookSettings
-from app.webhooks.build import build_targets
+from app.webhooks.build import build_secret_files, build_targets, build_webhooks
+from app.webhooks.relay import Target
+from app.webhooks.secret_file import SigningSecretFile
 
 ONE, TWO = ("whsec_" + b64encode(letter * 32).decode() for letter in (b"1", b"2"))
 APIDECK = ApideckSettings.model_validate(
@@ -82,3 +89,62 @@ def test_a_file_without_a_secret_is_an_error_that_does_not_quote_it(
     with pytest.raises(ConfigurationError) as error:
         targets(target_url="https://a.example/hook", signing_secret_file=file)
     assert error.value.faults == (f"WEBHOOKS: the file {file}: {fault}",)
+
+
+def signatures_of(target: Target) -> set[str]:
+    """Return which of the secrets sign an event."""
+    request = target.request("id", b"{}", datetime.now(UTC))
+    found = set()
+    for secret in (ONE, TWO):
+        with suppress(WebhookVerificationError):
+            Webhook(secret).verify(b"{}", dict(request.headers))
+            found.add(secret)
+    return found
+
+
+async def test_a_new_secret_in_the_file_is_used_without_a_restart(tmp_path: Path) -> None:
+    """The last ones stay in use while the file holds none, and no secret can be logged."""
+    file = tmp_path / "secrets"
+    file.write_text(ONE)
+    target = targets(target_url="https://a.example/hook", signing_secret_file=file)["default"]
+    known: list[str] = []
+    secret_file = SigningSecretFile("default", target, file, known.append)
+    signed = []
+    with capture_logs() as logs:
+        for content in (ONE, f"{ONE} {TWO}\n", "", "whsec_typo", TWO):
+            file.write_text(content)
+            await secret_file.refresh()
+            signed.append(signatures_of(target))
+
+    assert signed == [{ONE}, {ONE, TWO}, {ONE, TWO}, {ONE, TWO}, {TWO}]
+    assert {ONE, TWO} < set(known)
+    assert [line["event"].removeprefix("signing_secret_") for line in logs] == [
+        "changed",
+        "refused",
+        "refused",
+        "changed",
+    ]
+    assert "typo" not in str(logs)
+
+
+def test_the_files_of_all_targets_are_kept_up_to_date(tmp_path: Path) -> None:
+    """A target whose secret comes from the environment has none."""
+    file = tmp_path / "secrets"
+    file.write_text(TWO)
+    settings = WebhookSettings.model_validate(
+        {
+            "target_url": "https://a.example/hook",
+            "signing_secret": ONE,
+            "unify_apps": {"brand": {"signing_secret_file": str(file)}},
+        }
+    )
+    telemetry = Telemetry()
+    keys = {
+        name: ApiKey(name, app, lambda _: None) for name, app in APIDECK.all_unify_apps().items()
+    }
+    transport = httpx.MockTransport(lambda _: httpx.Response(204))
+    service = build_webhooks(settings, APIDECK, keys, transport, telemetry)
+
+    [one] = build_secret_files(settings, service, lambda _: None)
+
+    assert one._target is service.sources["brand"].target

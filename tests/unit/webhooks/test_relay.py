@@ -198,7 +198,7 @@ async def test_only_so_many_events_are_forwarded_at_a_time() -> None:
     assert relay.in_flight == 2
     with pytest.raises(RelayOverloadedError) as error:
         await relay.forward(target, "b", CONTENT)
-    assert error.value.reason == "2 events are being forwarded"
+    assert error.value.reason == "2 events are being forwarded to this target"
     assert error.value.detail == "Too many events are being received."
     assert gate.arrived.locked()
 
@@ -206,6 +206,23 @@ async def test_only_so_many_events_are_forwarded_at_a_time() -> None:
     await asyncio.gather(*forwarding)
     await relay.forward(target, "c", CONTENT)
     assert relay.in_flight == 0
+
+
+async def test_a_slow_target_takes_no_slot_from_another() -> None:
+    """The slots of one backend are used up, and another backend still gets its events."""
+    gate = Gate()
+    relay = Relay(gate, 5, 1)
+    slow, other = (Target.build(f"https://{host}/hook", [SECRET]) for host in ("slow", "other"))
+    forwarding = [asyncio.create_task(relay.forward(one, "a", CONTENT)) for one in (slow, other)]
+    for _ in forwarding:
+        await gate.arrived.acquire()
+
+    assert relay.in_flight == 2
+    for target in (slow, other):
+        with pytest.raises(RelayOverloadedError):
+            await relay.forward(target, "b", CONTENT)
+    gate.opened.set()
+    await asyncio.gather(*forwarding)
 
 
 async def test_a_cancelled_request_no_longer_counts() -> None:

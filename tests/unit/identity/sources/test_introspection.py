@@ -280,12 +280,12 @@ async def test_another_claim_can_identify_people(path: str) -> None:
     assert (caller.kind, caller.subject, caller.consumer_id) == ("user", "grace", "grace")
 
 
-SERVICES = {"kind": "services", "grants": {"robot": ["acme"]}}
+SERVICES = {"kind": "services", "grants": {"robot": ["acme"]}, "required_scope": "vault:sessions"}
 
 
 async def test_the_client_can_identify_a_service() -> None:
     """A response for a client's own token names no person."""
-    response = {**without("sub"), "client_id": "robot", "username": None}
+    response = {**without("sub"), "client_id": "robot", "username": None, "scope": "vault:sessions"}
     asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
 
     caller = await asked.caller(credential("t0ken"))
@@ -308,7 +308,7 @@ async def test_a_persons_token_is_not_the_token_of_its_client(
     more: dict[str, Any], reason: str
 ) -> None:
     """The attack: a person signs in with the client of a service, and gets its grant."""
-    response = {**without("sub"), "client_id": "robot", **more}
+    response = {**without("sub"), "client_id": "robot", "scope": "vault:sessions", **more}
     asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
 
     with pytest.raises(UnauthenticatedError) as error:
