@@ -24,9 +24,9 @@ export type VaultCredential =
 /** What every call takes. */
 export type VaultOptions = VaultCredential & {
   /** The URL of the service. By default it is on the page's own origin. */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /** Cancels the call: its promise is rejected with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 };
 
 /** The body of a request for a session. The operator's policy decides which fields you may set. */
@@ -46,9 +46,9 @@ export interface VaultSessionRequest {
 /** What a call for a session takes. */
 export type VaultSessionOptions = VaultOptions & {
   /** The body of the request; by default empty, which means the operator's defaults. */
-  request?: VaultSessionRequest;
+  request?: VaultSessionRequest | undefined;
   /** The header that protects cookies from forged requests; by default `X-Vault-Session`. */
-  csrfHeader?: string;
+  csrfHeader?: string | undefined;
 };
 
 /** A Vault session. Treat it like a password: keep it in memory, never in storage. */
@@ -168,9 +168,9 @@ export function createVaultSession(options: VaultSessionOptions): Promise<VaultS
 /** What a list takes; it has every connector unless these restrict it. */
 export type ListConnectionsOptions = VaultOptions & {
   /** The only unified API to list, such as `accounting`. */
-  unifiedApi?: string;
+  unifiedApi?: string | undefined;
   /** Whether to list what is connected, or what is not; absent lists both. */
-  configured?: boolean;
+  configured?: boolean | undefined;
 };
 
 /**

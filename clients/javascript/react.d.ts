@@ -10,7 +10,7 @@ import type {
 export type UseVaultOptions = VaultOptions & {
   signal?: undefined;
   /** The header that protects cookies from forged requests; by default `X-Vault-Session`. */
-  csrfHeader?: string;
+  csrfHeader?: string | undefined;
 };
 
 /** What `useVault` returns. */

@@ -15,7 +15,14 @@ from app.settings.sources import load_settings
 from tests.support.tools import ROOT, name
 
 SAMPLES = ROOT / "tests" / "support" / "samples.py"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy/README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "deploy/README.md",
+        ROOT / "clients/javascript/README.md",
+    ]
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
