@@ -72,7 +72,7 @@ def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
     page.goto(APP)
 
     rejected = "sample.openVault('expired').catch((error) => error.message)"
-    assert page.evaluate(rejected) == "The access token is not valid."
+    assert page.evaluate(rejected) == "Your sign-in is not valid. Please sign in again."
     page.evaluate("token => sample.openVault(token)", world.issuer.token())
 
     expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
