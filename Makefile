@@ -63,6 +63,7 @@ node-modules: ## Install what the tests need from npm
 	$(NPM) --prefix tests/support/browser
 	$(NPM) --prefix tests/support/compose_lint
 	$(NPM) --prefix tests/support/webhook_receiver
+	$(NPM) --prefix tests/support/vite_app
 
 .PHONY: canaille
 canaille: $(VENV)/canaille/.installed ## Install the identity provider Canaille, which some tests need

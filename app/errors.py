@@ -32,9 +32,9 @@
   x WebhookError                      an event of Apideck was not forwarded: `app.webhooks.errors`
   x ShuttingDownError                 the process ends before there is a response
 
-Each has two messages for two readers: `detail` tells the caller what to do and can be shown to a
-person; `reason` tells the operator what happened, goes to the log, and never contains a secret, a
-token or personal data.
+Each has two messages for two readers: `detail` can be shown to a person, and has no words of HTTP.
+`reason` tells the operator what happened, goes to the log, and never contains a secret, a token or
+personal data.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class FieldError:
 
     Attributes:
         pointer: the field, as a JSON Pointer (RFC 6901) into the body; "" is the whole body.
-        detail: what is wrong with it, as a sentence for the caller.
+        detail: what is wrong with it, as a sentence for the caller's developer.
     """
 
     pointer: str

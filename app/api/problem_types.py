@@ -1,7 +1,8 @@
 """The table of problem types (RFC 9457): what each error is to the caller.
 
-`detail` can be shown to a person. `advice` is for the developer of the caller; it is on the type's
-page and in the OpenAPI document.
+`detail` can be shown to a person, so it has no words of HTTP; tests check that. Everything else is
+for the developer of the caller: `title`, the `detail` of a single field in `errors`, and `advice`,
+which is on the type's page and in the OpenAPI document.
 """
 
 from collections.abc import Mapping
@@ -57,8 +58,8 @@ BY_ERROR: Mapping[type[VaultBffError], ProblemType] = {
         "unauthenticated",
         HTTPStatus.UNAUTHORIZED,
         "Not authenticated",
-        "Send a credential: an access token as `Authorization: Bearer <token>`, or the header or "
-        "cookie that the operator has configured. If one was sent, sign in again and send a new "
+        "Send a credential that this service accepts: `securitySchemes` in `/openapi.json` lists "
+        "them, as the operator has configured them. If one was sent, sign in again and send a new "
         "one; the operator's log says why it was rejected.",
     ),
     errors.AmbiguousCredentialsError: ProblemType(

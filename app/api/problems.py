@@ -118,7 +118,7 @@ def problem_type_of(error: Exception) -> ProblemType:
 
 def _blank(status: int) -> ProblemType:
     phrase = _phrase(status)
-    return ProblemType(BLANK, status, phrase, advice="", detail=f"{phrase}.")
+    return ProblemType(BLANK, status, phrase, advice="", detail=INTERNAL_ERROR.detail)
 
 
 def _phrase(status: int) -> str:

@@ -13,8 +13,7 @@ HEADERS_TOO_LARGE = ProblemType(
     f"Send fewer or smaller headers and cookies; together they have at most {MAX_HEAD_BYTES} bytes "
     "(32 KiB). An access token becomes this large if the identity provider adds every group or "
     "role of the person to it; have it add fewer.",
-    "The sign-in data or cookies sent with the request are too large: at most "
-    f"{MAX_HEAD_BYTES} bytes (32 KiB) are allowed.",
+    f"The sign-in data is too large: at most {MAX_HEAD_BYTES} bytes (32 KiB) can be sent.",
 )
 
 _BY_STATUS = (

@@ -87,7 +87,7 @@ def _right(
         return None if required in rights(claims) else f"missing {kind} {required}"
 
     def error(finding: Finding, claims: Claims) -> InsufficientScopeError:
-        detail = f"The access token lacks the {kind} {required}."
+        detail = f"Your account lacks the {kind} {required}."
         # The log has no scopes, because issuers put identifiers of people into some.
         reason = str(replace(finding, received=None))
         insufficient = InsufficientScopeError(detail, reason=reason)

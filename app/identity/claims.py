@@ -102,7 +102,7 @@ def _consumer_id(
         names = " with ".join(paths)
         raise _unusable(
             claims,
-            f"The claim {names} cannot be a consumer id: it must be 1 to {MAX_CONSUMER_ID_LENGTH} "
+            f"Your account cannot be used here: {names} must be 1 to {MAX_CONSUMER_ID_LENGTH} "
             "printable ASCII characters without spaces.",
             reason=f"unusable claim {names}",
         )
@@ -111,7 +111,7 @@ def _consumer_id(
         names = " with ".join(paths)
         raise _unusable(
             claims,
-            f"The claim {names} cannot be a consumer id: ids that begin like this are reserved.",
+            f"Your account cannot be used here: its {names} begins with reserved characters.",
             reason=f"the claim {names} begins with the consumer_prefix of another source: "
             f"expected none of {listing(reserved_prefixes)}",
         )
@@ -127,7 +127,7 @@ def _unify_app(source: IdentitySourceSettings, claims: Claims) -> str:
         return value
     raise _unusable(
         claims,
-        f"Your account has no usable claim {path}, which selects where your connections are.",
+        f"Your account has no usable {path}, which selects where your connections are.",
         reason=f"the claim {path} names none of the allowed Unify apps: "
         f"expected {listing(source.apideck.allowed)}",
     )
@@ -141,7 +141,7 @@ def _identifier(claims: Claims, path: str) -> str:
     if not isinstance(value, str) or not value:
         raise _unusable(
             claims,
-            f"Your account has no claim {path}, which selects whose connections to open. "
+            f"Your account has no {path}, which selects whose connections to open. "
             "Sign in with an account or organization that has it.",
             reason=f"missing claim {path}: {present(claims)}",
         )

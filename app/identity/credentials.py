@@ -74,7 +74,9 @@ class CredentialFinder:
         """
         found = list(self._candidates(headers))
         if len(found) > 1:
-            raise AmbiguousCredentialsError("The request contains more than one credential.")
+            raise AmbiguousCredentialsError(
+                "More than one sign-in was sent. Please sign out, then sign in again."
+            )
         if not found:
             raise UnauthenticatedError(
                 "You are not signed in.", reason="no credential", presented=False
@@ -137,7 +139,8 @@ def _text(location: CredentialLocation, value: bytes) -> str:
         match = _BEARER.fullmatch(value)
         if match is None:
             raise UnauthenticatedError(
-                "The credential is malformed.", reason="the Authorization header is not Bearer"
+                "Your sign-in could not be read. Please sign in again.",
+                reason="the Authorization header is not Bearer",
             )
         return match[1].decode("ascii")
     if location.kind == "session":
@@ -152,5 +155,6 @@ def _text(location: CredentialLocation, value: bytes) -> str:
 
 def _malformed(where: str) -> UnauthenticatedError:
     return UnauthenticatedError(
-        "The credential is malformed.", reason=f"malformed value in {where}"
+        "Your sign-in could not be read. Please sign in again.",
+        reason=f"malformed value in {where}",
     )

@@ -61,7 +61,7 @@ class Discovery:
 
     def _unusable(self, what: str) -> IdentityProviderUnavailableError:
         return IdentityProviderUnavailableError(
-            "The identity provider cannot be used right now. Try again shortly.",
+            "Your sign-in cannot be checked right now. Try again shortly.",
             reason=f"discovery document of {self._issuer}: {what}",
             retry_after=30,
         )

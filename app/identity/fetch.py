@@ -184,7 +184,7 @@ def unavailable(
         retry_after: seconds after which the caller may try again.
     """
     error = IdentityProviderUnavailableError(
-        "The identity provider cannot be reached right now. Try again shortly.",
+        "Your sign-in cannot be checked right now. Try again shortly.",
         reason=f"{url}: {what}",
         retry_after=retry_after,
     )

@@ -21,7 +21,7 @@ _MAX_LISTED: Final = 16
 
 def invalid(reason: str) -> UnauthenticatedError:
     """Return the error for an invalid token; the caller does not learn the reason."""
-    return UnauthenticatedError("The access token is not valid.", reason=reason)
+    return UnauthenticatedError("Your sign-in is not valid. Please sign in again.", reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

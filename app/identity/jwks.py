@@ -177,7 +177,7 @@ class Jwks:
 
     def _unavailable(self) -> IdentityProviderUnavailableError:
         return IdentityProviderUnavailableError(
-            "The identity provider cannot be reached right now. Try again shortly.",
+            "Your sign-in cannot be checked right now. Try again shortly.",
             reason=self._error,
             retry_after=self._settings.jwks_cooldown_seconds,
         )

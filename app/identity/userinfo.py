@@ -92,7 +92,8 @@ class UserInfo:
         # Section 5.3.2: a response about another subject must not be used.
         if not isinstance(about, dict) or about.get("sub") != subject:
             raise UnauthenticatedError(
-                "The access token is not valid.", reason=f"{url}: responded about another subject"
+                "Your sign-in is not valid. Please sign in again.",
+                reason=f"{url}: responded about another subject",
             )
         return about
 

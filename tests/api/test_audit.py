@@ -150,7 +150,9 @@ async def test_rejected_tokens_are_audited_with_three_different_reasons(
     ]
     assert reasons[2].startswith("not a signed token (JWT): received 14 characters with 1 part")
     assert not any("secret" in reason.lower() for reason in reasons)
-    assert {one.json()["detail"] for one in responses} == {"The access token is not valid."}
+    assert {one.json()["detail"] for one in responses} == {
+        "Your sign-in is not valid. Please sign in again."
+    }
 
 
 async def test_a_failure_of_apideck_is_audited_with_its_id(

@@ -17,7 +17,13 @@ from tests.support.tools import ROOT, name
 
 SAMPLES = ROOT / "tests" / "support" / "samples.py"
 FOLDERS = (ROOT / "docs", ROOT / "deploy")
-PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in folder.rglob("*.md"))])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(page for folder in FOLDERS for page in folder.rglob("*.md")),
+        ROOT / "clients" / "javascript" / "README.md",
+    ]
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from tests.support.tools import ROOT, run, tool
 
 GITHUB = ROOT / ".github"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CLIENT = json.loads((ROOT / "clients" / "javascript" / "package.json").read_text())
 LOCK_FILES = (
     "requirements.txt",
     "requirements-dev.txt",
@@ -63,6 +65,23 @@ def test_versions_agree() -> None:
     """The package, the project file and the changelog have the same version."""
     assert PROJECT["version"] == app.__version__
     assert f"[{app.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert CLIENT["version"] == app.__version__
+
+
+def test_the_npm_package_has_the_license_of_the_project() -> None:
+    """The command `npm pack` adds no file from outside the folder, so the folder has a copy."""
+    copy = ROOT / "clients" / "javascript" / "LICENSE"
+    assert copy.read_text() == (ROOT / "LICENSE").read_text()
+    assert CLIENT["license"] == PROJECT["license"]
+
+
+def test_npm_lock_files_have_hashes_and_no_urls_of_packages() -> None:
+    """Hashes decide which packages are installed; the machine decides from which registry."""
+    for folder in folders_with("package-lock.json"):
+        packages = json.loads((ROOT / folder[1:] / "package-lock.json").read_text())["packages"]
+        for path, package in packages.items():
+            assert "resolved" not in package, (folder, path)
+            assert "integrity" in package or path == "", (folder, path)
 
 
 def test_every_imported_package_is_declared() -> None:

@@ -18,11 +18,25 @@ CHECKED = [
     "README.md",
     "SECURITY.md",
     "app",
+    "clients",
     "deploy",
     "docs",
     "tests",
 ]
-SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".html", ".js", ".mjs", ".ts", ".css", ""}
+SUFFIXES = {
+    ".py",
+    ".md",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".html",
+    ".js",
+    ".mjs",
+    ".ts",
+    ".tsx",
+    ".css",
+    "",
+}
 
 ARCHAIC = {
     "whoever, whomever": r"who(m)?ever",
@@ -67,6 +81,7 @@ def texts() -> list[Path]:
         if path.is_file()
         and path.suffix in SUFFIXES
         and "node_modules" not in path.parts
+        and path.name != "LICENSE"
         and path != Path(__file__)
     )
 

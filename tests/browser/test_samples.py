@@ -1,7 +1,7 @@
 """Every sample of docs/frontend.md, run in a page with the headers that the docs recommend.
 
 The host names of the samples work here, so the samples run unchanged. The embedded variant is in
-test_vault_js.py.
+test_vault_js.py, and React in test_package.py.
 """
 
 import importlib.util
@@ -72,34 +72,34 @@ def test_plain(page: Page, world: Published, tmp_path: Path) -> None:
     page.goto(APP)
 
     rejected = "sample.openVault('expired').catch((error) => error.message)"
-    assert page.evaluate(rejected) == "The access token is not valid."
+    assert page.evaluate(rejected) == "Your sign-in is not valid. Please sign in again."
     page.evaluate("token => sample.openVault(token)", world.issuer.token())
 
     expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
     expect(page.get_by_role("complementary")).to_contain_text("Ada Byron")
 
 
-def test_the_module_with_a_token(page: Page, world: Published, tmp_path: Path) -> None:
-    """The module opens the connector, or shows a message that a user understands."""
-    code = sample("With the client module", "js").code
+def test_the_package_with_a_token(page: Page, world: Published, tmp_path: Path) -> None:
+    """The package opens the connector, or shows a message that a user understands."""
+    code = sample("With the npm package", "js").code
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
-    shown = "token => new Promise((show) => sample.connect(token, show))"
+    shown = "token => new Promise((show) => sample.connect(async () => token, show))"
 
     assert page.evaluate(shown, "expired") == "Please sign in again."
     world.apideck.fail(faults.error(500), times=None)
     assert page.evaluate(shown, world.issuer.token()) == APIDECK_FAILED
     world.apideck.reset()
-    page.evaluate("token => sample.connect(token)", world.issuer.token())
+    page.evaluate("token => sample.connect(async () => token)", world.issuer.token())
 
     expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
 
 
-def test_the_module_with_a_cookie(
+def test_the_package_with_a_cookie(
     page: Page, context: BrowserContext, world: Published, tmp_path: Path
 ) -> None:
     """The cookie alone identifies the caller."""
-    code = sample("With the client module", "js", 1).code
+    code = sample("With the npm package", "js", 1).code
     publish(world, tmp_path, code, 'globalThis.sample = await import("./sample");')
     page.goto(APP)
 
@@ -110,32 +110,6 @@ def test_the_module_with_a_cookie(
 
     expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
     assert [minted.consumer_id for minted in world.apideck.minted] == ["spa:acme"]
-
-
-def test_the_button_in_react(page: Page, world: Published, tmp_path: Path) -> None:
-    """The button opens the connector, shows an error, and works after the Back button."""
-    main = """import { createRoot } from "react-dom/client";
-    import { VaultButton } from "./sample";
-    const connection = { unified_api: "accounting", service_id: "xero" };
-    const getAccessToken = async () => (await fetch("/token")).text();
-    createRoot(document.querySelector("main")).render(
-      <VaultButton {...{ getAccessToken, connection }}>Connect Xero</VaultButton>,
-    );"""
-    publish(world, tmp_path, sample("With React", "jsx").code, main, "<main></main>")
-    page.goto(APP)
-    button = page.get_by_role("button", name="Connect Xero")
-    world.apideck.fail(faults.error(500), times=None)
-
-    button.click()
-    expect(page.get_by_role("alert")).to_have_text(APIDECK_FAILED)
-    world.apideck.reset()
-    button.click()
-    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
-    page.go_back(wait_until="commit")
-    button.click()
-
-    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
-    assert len(world.apideck.minted) == 2
 
 
 @pytest.mark.usefixtures("server")

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  VaultSessionError,
+  VaultError,
   getConnection,
   listConnections,
-} from "../../deploy/local/demo/static/vault-session.js";
-import { problem, serve } from "./service.mjs";
+} from "../../clients/javascript/index.js";
+import { problem, serve, skipTimers } from "./service.mjs";
 
 const XERO = { unified_api: "accounting", service_id: "xero", state: "callable" };
 
@@ -21,7 +21,7 @@ function ok(body) {
 test("A list is a GET with the token, and its connections are returned.", async (t) => {
   const { origin, requests } = await serve(t, ok({ connections: [XERO] }));
 
-  const listed = await listConnections({ url: `${origin}/vault-connections`, token: "abc" });
+  const listed = await listConnections({ baseUrl: origin, token: "abc" });
 
   assert.deepEqual(listed, [XERO]);
   assert.equal(requests[0].method, "GET");
@@ -33,15 +33,14 @@ test("A list is a GET with the token, and its connections are returned.", async 
 test("An empty list is a list.", async (t) => {
   const { origin } = await serve(t, ok({ connections: [] }));
 
-  assert.deepEqual(await listConnections({ url: origin, token: "abc" }), []);
+  assert.deepEqual(await listConnections({ baseUrl: origin, token: "abc" }), []);
 });
 
 test("A list can be restricted, also to what is not connected.", async (t) => {
   const { origin, requests } = await serve(t, ok({ connections: [] }));
-  const url = `${origin}/vault-connections`;
 
-  await listConnections({ url, token: "abc", unifiedApi: "crm", configured: false });
-  await listConnections({ url, token: "abc", unifiedApi: "a&b=c" });
+  await listConnections({ baseUrl: origin, token: "abc", unifiedApi: "crm", configured: false });
+  await listConnections({ baseUrl: origin, token: "abc", unifiedApi: "a&b=c" });
 
   assert.equal(requests[0].url, "/vault-connections?unified_api=crm&configured=false");
   assert.equal(requests[1].url, "/vault-connections?unified_api=a%26b%3Dc");
@@ -50,7 +49,7 @@ test("A list can be restricted, also to what is not connected.", async (t) => {
 test("With cookies neither a token nor a header of its own is sent.", async (t) => {
   const { origin, requests } = await serve(t, ok(XERO));
 
-  await getConnection("accounting", "xero", { url: origin, credentials: "include" });
+  await getConnection("accounting", "xero", { baseUrl: origin, credentials: "include" });
 
   assert.equal(requests[0].headers.authorization, undefined);
   assert.equal(requests[0].headers["x-vault-session"], undefined);
@@ -58,35 +57,45 @@ test("With cookies neither a token nor a header of its own is sent.", async (t) 
 
 test("One connection is requested by its ids, which cannot leave their segments.", async (t) => {
   const { origin, requests } = await serve(t, ok(XERO));
-  const url = `${origin}/vault-connections`;
 
-  assert.deepEqual(await getConnection("accounting", "xero", { url, token: "abc" }), XERO);
-  await getConnection("accounting", "a/../b?c#d", { url, token: "abc" });
+  assert.deepEqual(await getConnection("accounting", "xero", { baseUrl: origin, token: "abc" }), XERO);
+  await getConnection("accounting", "a/../b?c#d", { baseUrl: origin, token: "abc" });
 
   assert.equal(requests[0].url, "/vault-connections/accounting/xero");
   assert.equal(requests[1].url, "/vault-connections/accounting/a%2F..%2Fb%3Fc%23d");
 });
 
+test("An id of dots names no connector, and no other path either.", async (t) => {
+  const { origin, requests } = await serve(t, ok(XERO));
+
+  for (const [unifiedApi, serviceId] of [["..", "livez"], ["accounting", "."], ["", "xero"]]) {
+    const call = getConnection(unifiedApi, serviceId, { baseUrl: origin, token: "abc" });
+    await assert.rejects(call, { name: "VaultError", type: "connection-not-found", status: 404 });
+  }
+
+  assert.deepEqual(requests, []);
+});
+
 test("A connector that does not exist is an error with the problem's type.", async (t) => {
   const { origin } = await serve(t, problem(404, "connection-not-found", { detail: "None." }));
 
-  const error = await getConnection("a", "b", { url: origin }).catch((error) => error);
+  const error = await getConnection("a", "b", { baseUrl: origin, token: "abc" }).catch((error) => error);
 
-  assert.ok(error instanceof VaultSessionError);
+  assert.ok(error instanceof VaultError);
   assert.deepEqual([error.type, error.status, error.detail], ["connection-not-found", 404, "None."]);
 });
 
 test("A 200 that is not from the service is an error.", async (t) => {
   const { origin } = await serve(t, ok({ hello: "proxy" }));
 
-  for (const call of [listConnections({ url: origin }), getConnection("a", "b", { url: origin })]) {
+  for (const call of [listConnections({ baseUrl: origin, token: "abc" }), getConnection("a", "b", { baseUrl: origin, token: "abc" })]) {
     await assert.rejects(call, { type: "unexpected-response", status: 200 });
   }
 });
 
 test("Two calls at the same time are one request; a list and a connection are two.", async (t) => {
   const { origin, requests } = await serve(t, ok({ connections: [], ...XERO }));
-  const options = { url: `${origin}/vault-connections`, token: "abc" };
+  const options = { baseUrl: origin, token: "abc" };
 
   await Promise.all([
     listConnections(options),
@@ -99,9 +108,10 @@ test("Two calls at the same time are one request; a list and a connection are tw
 });
 
 test("A short Retry-After is waited for once.", async (t) => {
+  skipTimers(t, 1000);
   const later = problem(503, "overloaded", { headers: { "Retry-After": "1" } });
   const { origin, requests } = await serve(t, later, ok({ connections: [XERO] }));
 
-  assert.deepEqual(await listConnections({ url: origin, token: "abc" }), [XERO]);
+  assert.deepEqual(await listConnections({ baseUrl: origin, token: "abc" }), [XERO]);
   assert.equal(requests.length, 2);
 });

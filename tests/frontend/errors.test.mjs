@@ -4,10 +4,10 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 
 import {
-  VaultSessionError,
+  VaultError,
   createVaultSession,
-} from "../../deploy/local/demo/static/vault-session.js";
-import { SESSION, created, problem, serve } from "./service.mjs";
+} from "../../clients/javascript/index.js";
+import { SESSION, created, problem, serve, skipTimers } from "./service.mjs";
 
 const RATE_LIMITED = (retryAfter) =>
   problem(429, "rate-limited", { headers: { "Retry-After": retryAfter } });
@@ -18,7 +18,7 @@ async function failureOf(options) {
     () => assert.fail("the call should have failed"),
     (reason) => reason,
   );
-  assert.ok(error instanceof VaultSessionError);
+  assert.ok(error instanceof VaultError);
   return error;
 }
 
@@ -26,9 +26,9 @@ test("A problem becomes an error with all members of the problem.", async (t) =>
   const errors = [{ pointer: "/theme", detail: "You may not set this." }];
   const detail = "The request sets fields that you may not set.";
   const response = problem(403, "field-not-permitted", { detail, request_id: "r-1", errors });
-  const { url } = await serve(t, response);
+  const { origin: baseUrl } = await serve(t, response);
 
-  const error = await failureOf({ url });
+  const error = await failureOf({ baseUrl });
 
   assert.equal(error.type, "field-not-permitted");
   assert.equal(error.status, 403);
@@ -37,25 +37,26 @@ test("A problem becomes an error with all members of the problem.", async (t) =>
   assert.equal(error.requestId, "r-1");
   assert.deepEqual(error.errors, errors);
   assert.equal(error.retryAfter, undefined);
-  assert.equal(error.name, "VaultSessionError");
+  assert.equal(error.name, "VaultError");
   assert.ok(error instanceof Error);
 });
 
 test("A relative type URI results in the same type as an absolute one.", async (t) => {
   const body = JSON.stringify({ type: "/problems/not-found", detail: "No." });
-  const { url } = await serve(t, { status: 404, headers: {}, body });
+  const headers = { "Content-Type": "application/problem+json" };
+  const { origin: baseUrl } = await serve(t, { status: 404, headers, body });
 
-  assert.equal((await failureOf({ url })).type, "not-found");
+  assert.equal((await failureOf({ baseUrl })).type, "not-found");
 });
 
 test("If no server listens, the error has the type network and a message for the user.", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
-  const url = `http://127.0.0.1:${server.address().port}/`;
+  const baseUrl = `http://127.0.0.1:${server.address().port}`;
   server.close();
   await once(server, "close");
 
-  const error = await failureOf({ url });
+  const error = await failureOf({ baseUrl });
 
   assert.equal(error.type, "network");
   assert.equal(error.status, 0);
@@ -64,22 +65,18 @@ test("If no server listens, the error has the type network and a message for the
 });
 
 test("A service that never responds is a network failure.", async (t) => {
-  const { url } = await serve(t, "silence");
+  const { origin: baseUrl } = await serve(t, "silence");
 
-  const limits = [];
-  t.mock.method(AbortSignal, "timeout", (milliseconds) => {
-    limits.push(milliseconds);
-    return AbortSignal.abort(new DOMException("Too late.", "TimeoutError"));
-  });
+  const skipped = skipTimers(t, 30_000);
 
-  assert.equal((await failureOf({ url })).type, "network");
-  assert.deepEqual(limits, [30_000]);
+  assert.equal((await failureOf({ baseUrl })).type, "network");
+  assert.deepEqual(skipped, [30_000]);
 });
 
 test("A response that ends early is a network failure.", async (t) => {
-  const { url } = await serve(t, "half");
+  const { origin: baseUrl } = await serve(t, "half");
 
-  assert.equal((await failureOf({ url })).type, "network");
+  assert.equal((await failureOf({ baseUrl })).type, "network");
 });
 
 for (const [what, status, body] of [
@@ -89,11 +86,17 @@ for (const [what, status, body] of [
   ["JSON null", 500, "null"],
   ["a JSON string", 500, '"no"'],
   ["JSON without a session", 200, "{}"],
+  ["a problem of another server, which is not a problem by its media type", 500, '{"detail":"x"}'],
+  ["a session with a script as its URL", 201, '{"redirect_url":"javascript:alert(1)"}'],
+  ["a session with data as its URL", 201, '{"redirect_url":"data:text/html,x"}'],
+  ["a session with an unencrypted URL", 201, '{"redirect_url":"http://vault.example/"}'],
+  ["a session that only resembles loopback", 201, '{"redirect_url":"http://localhost.evil/"}'],
+  ["a session with a relative URL", 201, '{"redirect_url":"/vault"}'],
 ]) {
   test(`A response that is ${what} is an error with a message for the user.`, async (t) => {
-    const { url } = await serve(t, { status, headers: {}, body });
+    const { origin: baseUrl } = await serve(t, { status, headers: {}, body });
 
-    const error = await failureOf({ url });
+    const error = await failureOf({ baseUrl });
 
     assert.equal(error.type, "unexpected-response");
     assert.equal(error.status, status);
@@ -105,21 +108,22 @@ for (const [what, status, body] of [
 for (const status of [429, 503]) {
   test(`After a ${status} the module waits as long as Retry-After says, and retries once.`, async (t) => {
     const busy = problem(status, "overloaded", { headers: { "Retry-After": "1" } });
-    const { url, requests } = await serve(t, busy, created());
-    const start = performance.now();
+    const { origin: baseUrl, requests } = await serve(t, busy, created());
+    const skipped = skipTimers(t, 1000);
 
-    assert.deepEqual(await createVaultSession({ url, token: "abc" }), SESSION);
+    assert.deepEqual(await createVaultSession({ baseUrl, token: "abc" }), SESSION);
 
-    assert.ok(performance.now() - start > 990);
+    assert.deepEqual(skipped, [1000]);
     assert.equal(requests.length, 2);
     assert.equal(requests[1].headers.authorization, "Bearer abc");
   });
 }
 
 test("The module retries only once.", async (t) => {
-  const { url, requests } = await serve(t, RATE_LIMITED("1"), RATE_LIMITED("1"), created());
+  skipTimers(t, 1000);
+  const { origin: baseUrl, requests } = await serve(t, RATE_LIMITED("1"), RATE_LIMITED("1"), created());
 
-  const error = await failureOf({ url });
+  const error = await failureOf({ baseUrl });
 
   assert.equal(error.type, "rate-limited");
   assert.equal(error.retryAfter, 1);
@@ -127,9 +131,9 @@ test("The module retries only once.", async (t) => {
 });
 
 test("The module does not wait longer than a few seconds.", async (t) => {
-  const { url, requests } = await serve(t, RATE_LIMITED("6"));
+  const { origin: baseUrl, requests } = await serve(t, RATE_LIMITED("6"));
 
-  const error = await failureOf({ url });
+  const error = await failureOf({ baseUrl });
 
   assert.equal(error.retryAfter, 6);
   assert.equal(requests.length, 1);
@@ -140,9 +144,9 @@ for (const [what, response] of [
   ["a Retry-After that is not a number", RATE_LIMITED("soon")],
 ]) {
   test(`With ${what} the module does not retry.`, async (t) => {
-    const { url, requests } = await serve(t, response);
+    const { origin: baseUrl, requests } = await serve(t, response);
 
-    const error = await failureOf({ url });
+    const error = await failureOf({ baseUrl });
 
     assert.equal(error.retryAfter, undefined);
     assert.equal(requests.length, 1);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 
-import { createVaultSession, openVault } from "../../deploy/local/demo/static/vault-session.js";
+import { createVaultSession, openVault } from "../../clients/javascript/index.js";
 import { SESSION, created, problem, serve } from "./service.mjs";
 
 /** Records the calls of `fetch` during one test, and forwards them. */
@@ -20,9 +21,9 @@ function recordFetch(t) {
 }
 
 test("A token is sent as a bearer token, and the session is returned unchanged.", async (t) => {
-  const { url, requests } = await serve(t, created());
+  const { origin: baseUrl, requests } = await serve(t, created());
 
-  const session = await createVaultSession({ url, token: "abc" });
+  const session = await createVaultSession({ baseUrl, token: "abc" });
 
   assert.deepEqual(session, SESSION);
   assert.equal(requests[0].method, "POST");
@@ -33,19 +34,19 @@ test("A token is sent as a bearer token, and the session is returned unchanged."
 });
 
 test("The body has all fields of the request, null included.", async (t) => {
-  const { url, requests } = await serve(t, created());
+  const { origin: baseUrl, requests } = await serve(t, created());
   const connection = { unified_api: "accounting", service_id: "xero" };
 
-  await createVaultSession({ url, token: "abc", request: { return_to: null, connection } });
+  await createVaultSession({ baseUrl, token: "abc", request: { return_to: null, connection } });
 
   assert.deepEqual(JSON.parse(requests[0].body), { return_to: null, connection });
 });
 
 test("With cookies the request has the CSRF header and no bearer token.", async (t) => {
-  const { url, requests } = await serve(t, created());
+  const { origin: baseUrl, requests } = await serve(t, created());
   const calls = recordFetch(t);
 
-  await createVaultSession({ url, credentials: "include" });
+  await createVaultSession({ baseUrl, credentials: "include" });
 
   assert.equal(calls[0].credentials, "include");
   assert.equal(requests[0].headers["x-vault-session"], "1");
@@ -53,33 +54,51 @@ test("With cookies the request has the CSRF header and no bearer token.", async 
 });
 
 test("The CSRF header can have another name.", async (t) => {
-  const { url, requests } = await serve(t, created());
+  const { origin: baseUrl, requests } = await serve(t, created());
 
-  await createVaultSession({ url, credentials: "include", csrfHeader: "X-CSRF" });
+  await createVaultSession({ baseUrl, credentials: "include", csrfHeader: "X-CSRF" });
 
   assert.equal(requests[0].headers["x-csrf"], "1");
   assert.equal(requests[0].headers["x-vault-session"], undefined);
 });
 
 test("With a token no cookies are sent, because the service rejects two credentials.", async (t) => {
-  const { url } = await serve(t, created());
+  const { origin: baseUrl } = await serve(t, created());
   const calls = recordFetch(t);
 
-  await createVaultSession({ url, token: "abc" });
+  await createVaultSession({ baseUrl, token: "abc" });
 
   assert.equal(calls[0].credentials, "omit");
 });
 
 test("Without a token the request has no credential, and no cookie either.", async (t) => {
-  const { url, requests } = await serve(t, problem(401, "unauthenticated"));
+  const { origin: baseUrl, requests } = await serve(t, problem(401, "unauthenticated"));
   const calls = recordFetch(t);
 
   for (const token of [undefined, null, ""]) {
-    await assert.rejects(createVaultSession({ url, token }), { type: "unauthenticated" });
+    await assert.rejects(createVaultSession({ baseUrl, token }), { type: "unauthenticated" });
   }
 
   for (const { headers } of requests) assert.equal(headers.authorization, undefined);
   for (const { credentials } of calls) assert.equal(credentials, "omit");
+});
+
+test("A redirect is not followed, so that a token goes to the service only.", async (t) => {
+  const elsewhere = await serve(t, created());
+  const redirect = { status: 307, headers: { Location: `${elsewhere.origin}/vault-session` } };
+  const { origin: baseUrl } = await serve(t, redirect);
+
+  await assert.rejects(createVaultSession({ baseUrl, token: "abc" }), { type: "network" });
+
+  assert.deepEqual(elsewhere.requests, []);
+});
+
+test("The URL of the service may have a path, and a slash at its end.", async (t) => {
+  const { origin, requests } = await serve(t, created());
+
+  await createVaultSession({ baseUrl: `${origin}/vault/`, token: "abc" });
+
+  assert.equal(requests[0].url, "/vault/vault-session");
 });
 
 test("The default URL is on the page's own origin.", async (t) => {
@@ -98,35 +117,34 @@ test("The default URL is on the page's own origin.", async (t) => {
   assert.deepEqual(urls, ["/vault-session"]);
 });
 
-test("A second click while the first is pending gets the same promise.", async (t) => {
-  const { url, requests } = await serve(t, created());
-  const click = () => createVaultSession({ url, token: "abc", request: { return_to: "settings" } });
+test("A second click while the first is pending shares its request.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, created());
+  const request = { return_to: "settings" };
+  const click = () => createVaultSession({ baseUrl, token: async () => "abc", request });
 
-  const [first, second] = [click(), click()];
+  assert.deepEqual(await Promise.all([click(), click()]), [SESSION, SESSION]);
 
-  assert.equal(first, second);
-  await first;
   assert.equal(requests.length, 1);
   await click();
   assert.equal(requests.length, 2);
 });
 
 test("After a failure the next click sends a new request.", async (t) => {
-  const { url } = await serve(t, problem(403, "missing-claim"), created());
+  const { origin: baseUrl } = await serve(t, problem(403, "missing-claim"), created());
 
-  await assert.rejects(createVaultSession({ url, token: "abc" }), { type: "missing-claim" });
+  await assert.rejects(createVaultSession({ baseUrl, token: "abc" }), { type: "missing-claim" });
 
-  assert.deepEqual(await createVaultSession({ url, token: "abc" }), SESSION);
+  assert.deepEqual(await createVaultSession({ baseUrl, token: "abc" }), SESSION);
 });
 
 test("Calls of two users, or for two connectors, are not shared.", async (t) => {
-  const { url, requests } = await serve(t, created());
+  const { origin: baseUrl, requests } = await serve(t, created());
   const connection = { unified_api: "crm", service_id: "hubspot" };
 
   await Promise.all([
-    createVaultSession({ url, token: "ada" }),
-    createVaultSession({ url, token: "otto" }),
-    createVaultSession({ url, token: "ada", request: { connection } }),
+    createVaultSession({ baseUrl, token: "ada" }),
+    createVaultSession({ baseUrl, token: "otto" }),
+    createVaultSession({ baseUrl, token: "ada", request: { connection } }),
   ]);
 
   const callers = requests.map(({ headers }) => headers.authorization).sort();
@@ -142,26 +160,26 @@ function recordLocation(t) {
 }
 
 test("Opening the Vault navigates to the redirect URL.", async (t) => {
-  const { url } = await serve(t, created());
+  const { origin: baseUrl } = await serve(t, created());
   const visited = recordLocation(t);
 
-  await openVault({ url, token: "abc" });
+  await openVault({ baseUrl, token: "abc" });
 
   assert.deepEqual(visited, [SESSION.redirect_url]);
 });
 
 test("Without a session the page does not navigate.", async (t) => {
-  const { url } = await serve(t, problem(403, "missing-claim"));
+  const { origin: baseUrl } = await serve(t, problem(403, "missing-claim"));
   const visited = recordLocation(t);
 
-  await assert.rejects(openVault({ url, token: "abc" }), { type: "missing-claim" });
+  await assert.rejects(openVault({ baseUrl, token: "abc" }), { type: "missing-claim" });
 
   assert.deepEqual(visited, []);
 });
 
-test("The module has less than three kilobytes, comments included.", async () => {
-  const path = "../../deploy/local/demo/static/vault-session.js";
-  const { size } = await stat(new URL(path, import.meta.url));
+test("The module has less than three kilobytes, compressed as servers do.", async () => {
+  const path = "../../clients/javascript/index.js";
+  const { length } = gzipSync(await readFile(new URL(path, import.meta.url)));
 
-  assert.ok(size < 3000, `${size} bytes`);
+  assert.ok(length < 3000, `${length} bytes`);
 });

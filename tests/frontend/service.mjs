@@ -52,5 +52,17 @@ export async function serve(t, ...responses) {
     server.closeAllConnections();
   });
   const origin = `http://127.0.0.1:${server.address().port}`;
-  return { url: `${origin}/vault-session`, origin, requests };
+  return { origin, requests };
+}
+
+/** Ends each timer of this length at once, during one test; returns the lengths of those. */
+export function skipTimers(t, length) {
+  const skipped = [];
+  const real = globalThis.setTimeout;
+  t.mock.method(globalThis, "setTimeout", (callback, milliseconds, ...rest) => {
+    if (milliseconds !== length) return real(callback, milliseconds, ...rest);
+    skipped.push(milliseconds);
+    return real(callback, 0, ...rest);
+  });
+  return skipped;
 }

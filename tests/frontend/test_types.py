@@ -1,4 +1,4 @@
-"""The types of the client module, checked by the TypeScript compiler."""
+"""The types of the npm package, checked by the TypeScript compiler."""
 
 import json
 import re
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from app.api.problem_types import ALL
 from tests.support.browser import PACKAGES
+from tests.support.tools import ROOT
 
 HERE = Path(__file__).parent
-MODULE = HERE.parent.parent / "deploy" / "local" / "demo" / "static" / "vault-session.js"
-TYPES = MODULE.with_suffix(".d.ts")
+PACKAGE = ROOT / "clients" / "javascript"
+TYPES = [PACKAGE / "index.d.ts", PACKAGE / "react.d.ts"]
 CONSUMER = HERE / "consumer.ts"
 TSC = PACKAGES / ".bin" / "tsc"
 OPTIONS = [
@@ -26,7 +28,7 @@ OPTIONS = [
     "esnext",
 ]
 
-pytestmark = pytest.mark.skipif(
+needs_packages = pytest.mark.skipif(
     shutil.which("node") is None or not TSC.exists(),
     reason="needs Node.js and npm packages: apt-get install nodejs npm, then make node-modules",
 )
@@ -44,21 +46,42 @@ def errors(*files: Path) -> str:
     return ended.stdout + ended.stderr
 
 
+def test_the_types_list_exactly_the_problems_of_the_service() -> None:
+    """The union of problems has each type of the service with its statuses, and no others."""
+    statuses: dict[str, set[int]] = {}
+    for problem in ALL:
+        statuses.setdefault(problem.slug, set()).add(int(problem.status))
+    table = re.search(r"interface ProblemStatuses \{(.*?)\}", TYPES[0].read_text(), re.DOTALL)
+    assert table is not None
+    rows = re.findall(r'^  "?([\w-]+)"?: ([\d |]+);$', table[1], re.MULTILINE)
+
+    declared = {slug: {int(status) for status in row.split(" | ")} for slug, row in rows}
+
+    assert declared == statuses
+
+
+@needs_packages
 def test_the_types_allow_the_docs_code_and_reject_mistakes() -> None:
     """consumer.ts uses every exported type and compiles, and each of its mistakes is an error."""
-    declared = re.findall(
-        r"^export (?:interface|class|function) (\w+)", TYPES.read_text(), re.MULTILINE
-    )
-    assert len(declared) == len(re.findall(r"^export\b", TYPES.read_text(), re.MULTILINE))
+    text = "".join(path.read_text() for path in TYPES)
+    declared = re.findall(r"^export (?:interface|type|const|function) (\w+)", text, re.MULTILINE)
+    assert len(declared) == len(re.findall(r"^export\b", text, re.MULTILINE))
     for name in declared:
         assert re.search(rf"\b{name}\b", CONSUMER.read_text()), name
 
-    assert errors(TYPES, CONSUMER) == ""
+    assert errors(*TYPES, CONSUMER) == ""
 
 
-def test_the_types_match_the_exports_of_the_module(tmp_path: Path) -> None:
+@needs_packages
+@pytest.mark.parametrize("name", ["index.js", "react.js"])
+def test_the_types_match_the_exports_of_the_module(name: str, tmp_path: Path) -> None:
     """Every export of the module has a type, and every type has an export."""
-    script = f"console.log(JSON.stringify(Object.keys(await import({json.dumps(str(MODULE))}))))"
+    # Node finds react, which the package does not bring, from a copy beside node_modules.
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    for file in PACKAGE.glob("*.js*"):
+        shutil.copy(file, tmp_path)
+    module = tmp_path / name
+    script = f"console.log(JSON.stringify(Object.keys(await import({json.dumps(str(module))}))))"
     printed = subprocess.run(
         ["node", "--input-type=module", "--eval", script],  # noqa: S607 - the node of the machine
         check=True,
@@ -67,12 +90,12 @@ def test_the_types_match_the_exports_of_the_module(tmp_path: Path) -> None:
         timeout=60,
     ).stdout
     exported = json.loads(printed)
-    assert "openVault" in exported
+    assert {"openVault", "useVault"} & set(exported)
 
     # The keys of an object literal have to be exactly those of its Record type.
     names = tmp_path / "names.ts"
     names.write_text(
-        f"import * as types from {json.dumps(str(MODULE))};\n"
+        f"import * as types from {json.dumps(str(PACKAGE / name))};\n"
         "export const names: Record<keyof typeof types, true> = "
         f"{json.dumps(dict.fromkeys(exported, True))};\n"
     )

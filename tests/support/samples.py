@@ -13,7 +13,7 @@ from tests.support.browser import PACKAGES
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "frontend.md"
 BACKEND = ROOT / "docs" / "backend.md"
-MODULE = ROOT / "deploy" / "local" / "demo" / "static" / "vault-session.js"
+PACKAGE = ROOT / "clients" / "javascript"
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,14 @@ def bundle(folder: Path, code: str, main: str) -> Response:
 
     Args:
         folder: an empty folder.
-        code: the sample, imported as `./sample`; it can import `./vault-session.js`.
+        code: the sample, imported as `./sample`; it can import the npm package.
         main: the script that uses the sample.
     """
     (folder / "sample.jsx").write_text(code)
     (folder / "main.jsx").write_text(main)
-    (folder / "vault-session.js").write_text(MODULE.read_text())
+    modules = folder / "node_modules"
+    modules.mkdir(exist_ok=True)
+    (modules / "vault-bff-client").symlink_to(PACKAGE)
     built = subprocess.run(
         [
             str(PACKAGES / ".bin" / "esbuild"),

@@ -105,7 +105,7 @@ async def test_a_bearer_token_is_rejected_if_no_source_accepts_bearer_tokens() -
         await authenticator(HEADER, COOKIE).authenticate([(b"authorization", b"Bearer abc")])
 
     assert messages(error.value) == (
-        "The access token is not valid.",
+        "Your sign-in is not valid. Please sign in again.",
         "no issuer accepts tokens in the Authorization header",
     )
 
@@ -131,7 +131,7 @@ async def rejection(sources: SourcesAtLocation, token: str) -> str | None:
     """Return the operator's message about a rejected token."""
     with pytest.raises(UnauthenticatedError) as error:
         await sources.caller(credential(token))
-    assert error.value.detail == "The access token is not valid."
+    assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     return problem_of(error.value)
 
 

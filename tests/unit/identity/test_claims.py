@@ -105,7 +105,7 @@ def test_a_unify_app_that_is_not_allowed_is_rejected(value: Any) -> None:
         with pytest.raises(MissingClaimError) as error:
             user_of("main", settings, claims, {})
         assert messages(error.value) == (
-            "Your account has no usable claim region, which selects where your connections are.",
+            "Your account has no usable region, which selects where your connections are.",
             "the claim region names none of the allowed Unify apps: expected 'eu'",
         )
 
@@ -155,12 +155,12 @@ def test_both_messages_name_the_claims_of_an_unusable_id() -> None:
 
     assert missing.value.reason == "missing claim /org/id: present are 'org', 'sub'"
     assert missing.value.detail == (
-        "Your account has no claim /org/id, which selects whose connections to open. "
+        "Your account has no /org/id, which selects whose connections to open. "
         "Sign in with an account or organization that has it."
     )
     assert unusable.value.reason == "unusable claim org with sub"
     assert unusable.value.detail == (
-        "The claim org with sub cannot be a consumer id: it must be 1 to 255 printable ASCII "
+        "Your account cannot be used here: org with sub must be 1 to 255 printable ASCII "
         "characters without spaces."
     )
 
@@ -319,7 +319,7 @@ def test_an_id_that_begins_with_the_prefix_of_another_source_is_rejected(
         user_of("main", settings, claims, {}, ("b-", "c-"))
 
     assert messages(error.value) == (
-        "The claim org_id cannot be a consumer id: ids that begin like this are reserved.",
+        "Your account cannot be used here: its org_id begins with reserved characters.",
         (
             "the claim org_id begins with the consumer_prefix of another source: "
             "expected none of 'b-' or 'c-'"

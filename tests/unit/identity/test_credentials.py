@@ -112,10 +112,13 @@ def test_a_request_with_two_credentials_is_rejected(headers: list[Header]) -> No
     with pytest.raises(AmbiguousCredentialsError) as error:
         found(*headers)
 
-    assert messages(error.value) == ("The request contains more than one credential.", None)
+    assert messages(error.value) == (
+        "More than one sign-in was sent. Please sign out, then sign in again.",
+        None,
+    )
 
 
-MALFORMED = "The credential is malformed."
+MALFORMED = "Your sign-in could not be read. Please sign in again."
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def test_unusable_metadata_is_rejected(document: Any, what: str) -> None:
         await discovery(Network({DOCUMENT: document})).endpoint("jwks_uri", None)
 
     assert messages(error.value) == (
-        "The identity provider cannot be used right now. Try again shortly.",
+        "Your sign-in cannot be checked right now. Try again shortly.",
         f"discovery document of {ISSUER}: {what}",
     )
     assert error.value.retry_after == 30

@@ -30,7 +30,7 @@ async def failure(fetcher: Fetcher, url: str = URL) -> tuple[str | None, float |
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await fetcher.get_json(url)
     detail, reason = messages(error.value)
-    assert detail == "The identity provider cannot be reached right now. Try again shortly."
+    assert detail == "Your sign-in cannot be checked right now. Try again shortly."
     return reason, error.value.retry_after
 
 

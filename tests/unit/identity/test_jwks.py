@@ -16,7 +16,7 @@ DISCOVERY = "https://id.example/.well-known/openid-configuration"
 [FIRST, SECOND, *_] = DevelopmentIssuer().keys.published()
 RSA = {"keys": [{**FIRST, "kid": "one"}]}
 ROTATED = {"keys": [{**FIRST, "kid": "one"}, {**FIRST, "kid": "two"}, {"kty": "?"}]}
-UNREACHABLE = "The identity provider cannot be reached right now. Try again shortly."
+UNREACHABLE = "Your sign-in cannot be checked right now. Try again shortly."
 
 
 def keys(network: Network, clock: Clock, jwks_uri: str | None = KEYS) -> Jwks:
@@ -40,7 +40,7 @@ async def unknown(jwks: Jwks, kid: str) -> None:
     """Assert that the issuer has no such key."""
     with pytest.raises(UnauthenticatedError) as error:
         await jwks.key(kid, "RS256")
-    assert error.value.detail == "The access token is not valid."
+    assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     assert problem_of(error.value) == "the issuer has no key with this kid and algorithm"
 
 

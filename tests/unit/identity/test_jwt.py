@@ -50,7 +50,7 @@ async def reason(made: UnverifiedToken, **settings: Any) -> str | None:
     """Return the operator's message about a rejected token."""
     with pytest.raises(UnauthenticatedError) as error:
         await verifier(**settings).verify(made)
-    assert error.value.detail == "The access token is not valid."
+    assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     return problem_of(error.value)
 
 

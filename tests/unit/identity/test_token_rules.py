@@ -82,7 +82,7 @@ def test_claims_that_break_a_rule_are_rejected(claims: dict[str, Any], reason: s
         rules().check(claims)
 
     assert (error.value.detail, problem_of(error.value)) == (
-        "The access token is not valid.",
+        "Your sign-in is not valid. Please sign in again.",
         reason,
     )
     assert error.value.presented is True
@@ -151,7 +151,7 @@ def test_a_token_without_the_required_scope_is_rejected(claims: dict[str, Any]) 
     with pytest.raises(InsufficientScopeError) as error:
         rules(required_scope="read").check({**CLAIMS, **claims})
 
-    assert error.value.detail == "The access token lacks the scope read."
+    assert error.value.detail == "Your account lacks the scope read."
     assert error.value.reason == "missing scope read: expected 'read'"
 
 
@@ -196,7 +196,7 @@ def test_the_role_is_read_from_the_configured_claim() -> None:
 
     with pytest.raises(InsufficientScopeError) as error:
         there.check({**CLAIMS, "roles": ["mint"]})
-    assert error.value.detail == "The access token lacks the role mint."
+    assert error.value.detail == "Your account lacks the role mint."
     assert problem_of(error.value) == "missing role mint"
 
 

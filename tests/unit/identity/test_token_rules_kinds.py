@@ -40,7 +40,7 @@ def test_an_id_token_is_rejected_where_the_header_does_not_tell(
     with pytest.raises(UnauthenticatedError) as error:
         rules(**settings).check({**CLAIMS, **claims})
 
-    assert error.value.detail == "The access token is not valid."
+    assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     assert str(error.value.reason).startswith("an ID token")
 
 

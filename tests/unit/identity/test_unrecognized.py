@@ -33,7 +33,7 @@ async def reason(token: str, **issuers: dict[str, Any]) -> str | None:
         await Authenticator(sources, settings, []).authenticate(
             [(b"authorization", f"Bearer {token}".encode())]
         )
-    assert error.value.detail == "The access token is not valid."
+    assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     return error.value.reason
 
 

@@ -36,7 +36,7 @@ def test_a_token_without_json_objects_is_rejected(header: str, claims: str, why:
     with pytest.raises(UnauthenticatedError) as error:
         parse(f"{header}.{claims}.c2ln")
 
-    assert messages(error.value) == ("The access token is not valid.", why)
+    assert messages(error.value) == ("Your sign-in is not valid. Please sign in again.", why)
 
 
 @pytest.mark.parametrize("name", ["a", "ab", "abc", "abcd", "\xff\xfe?>"])

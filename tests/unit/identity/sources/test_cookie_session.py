@@ -112,7 +112,7 @@ async def test_an_application_without_a_usable_response_is_unavailable(
         await source(Network({URL: response})).verify("abc")
 
     assert messages(error.value) == (
-        "The identity provider cannot be reached right now. Try again shortly.",
+        "Your sign-in cannot be checked right now. Try again shortly.",
         f"{URL}: {what}",
     )
     assert error.value.retry_after == 5

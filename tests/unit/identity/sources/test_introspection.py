@@ -123,7 +123,7 @@ async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) 
         await asked.verify("t0ken")
     network.responses[URL] = VALID
 
-    assert error.value.detail == "The access token is not valid."
+    assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     assert problem_of(error.value) == reason
     assert await asked.verify("t0ken") == VALID
 

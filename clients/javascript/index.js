@@ -1,0 +1,146 @@
+// The browser client of Vault BFF: one file without dependencies. index.d.ts has types and docs.
+
+const LONGEST_WAIT_SECONDS = 5;
+const TIMEOUT_SECONDS = 30;
+
+// Requests in flight, by everything that makes them different.
+const inFlight = new Map();
+
+export class VaultError extends Error {
+  name = "VaultError";
+
+  constructor({ type = "unexpected-response", detail, request_id, errors }, context) {
+    super(detail || "Something went wrong.");
+    this.type = String(type).split("/").pop();
+    this.detail = this.message;
+    this.requestId = request_id || undefined;
+    Object.assign(this, { errors: errors ?? [], status: 0 }, context);
+  }
+}
+
+export async function openVault(options) {
+  location.assign((await createVaultSession(options)).redirect_url);
+}
+
+export function createVaultSession(options) {
+  const { request = {}, csrfHeader = "X-Vault-Session", credentials } = options;
+  const headers = { "Content-Type": "application/json" };
+  if (credentials) headers[csrfHeader] = "1"; // another site's page cannot send it
+  const init = { method: "POST", headers, body: JSON.stringify(request) };
+  return call(options, "/vault-session", init, (body) => isWebUrl(body.redirect_url) && body);
+}
+
+export function listConnections(options) {
+  const { unifiedApi, configured } = options;
+  const query = new URLSearchParams();
+  if (unifiedApi !== undefined) query.set("unified_api", unifiedApi);
+  if (configured !== undefined) query.set("configured", configured);
+  const path = query.size ? `/vault-connections?${query}` : "/vault-connections";
+  return call(options, path, {}, ({ connections }) => Array.isArray(connections) && connections);
+}
+
+export async function getConnection(unifiedApi, serviceId, options) {
+  const ids = [unifiedApi, serviceId];
+  if (ids.some((id) => /^\.*$/.test(id))) {
+    // As a segment of a path, dots would name another path.
+    const problem = { type: "connection-not-found", detail: "There is no such integration." };
+    throw new VaultError(problem, { status: 404 });
+  }
+  const path = `/vault-connections/${ids.map(encodeURIComponent).join("/")}`;
+  return call(options, path, {}, (body) => body.service_id && body);
+}
+
+/** Tells whether a URL is safe to navigate to: `javascript:` would run in the page. */
+function isWebUrl(text) {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+  return protocol === "https:" || (protocol === "http:" && isLoopback);
+}
+
+/**
+ * Sends a request, or shares the equal one of the same user that is in flight. `read` returns the
+ * part of the response's body that the caller gets, or something falsy.
+ */
+async function call(options, path, init, read) {
+  const { baseUrl = "", credentials, signal } = options;
+  signal?.throwIfAborted();
+  const token = credentials ? undefined : options.token;
+  const bearer = typeof token === "function" ? await token(false) : token;
+  signal?.throwIfAborted();
+  const url = baseUrl.replace(/\/+$/, "") + path;
+  const request = { ...init, credentials: credentials ?? "omit", redirect: "error" };
+  const key = JSON.stringify([url, request, bearer]);
+  return share(key, signal, (shared) => send(url, request, bearer, token, read, shared));
+}
+
+/** Starts work, or joins that with the same key. It is aborted once all its callers have been. */
+function share(key, signal, start) {
+  let work = inFlight.get(key);
+  if (!work) {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), TIMEOUT_SECONDS * 1000);
+    const end = () => {
+      clearTimeout(timer);
+      if (inFlight.get(key) === work) inFlight.delete(key);
+    };
+    const cancel = () => {
+      end();
+      controller.abort();
+    };
+    work = { callers: 0, cancel, result: start(controller.signal).finally(end) };
+    inFlight.set(key, work);
+  }
+  work.callers += 1;
+  if (!signal) return work.result;
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      reject(signal.reason);
+      work.callers -= 1;
+      if (work.callers === 0) work.cancel();
+    };
+    signal.addEventListener("abort", leave);
+    work.result.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
+}
+
+/** Sends a request; after a 401 once with a new token, and after a short Retry-After once more. */
+async function send(url, request, bearer, token, read, signal) {
+  let canRenew = typeof token === "function";
+  let canWait = true;
+  for (;;) {
+    const headers = { ...request.headers };
+    if (bearer) headers.Authorization = `Bearer ${bearer}`;
+    const [response, body] = await exchange(url, { ...request, headers, signal });
+    const found = response.ok && body && read(body);
+    if (found) return found;
+
+    if (canRenew && response.status === 401) {
+      canRenew = false;
+      bearer = await token(true);
+      if (bearer) continue;
+    }
+    const retryAfter = parseInt(response.headers.get("Retry-After")) || undefined;
+    if (canWait && retryAfter <= LONGEST_WAIT_SECONDS) {
+      canWait = false;
+      await new Promise((resolve) => setTimeout(resolve, retryAfter * 1000));
+      continue;
+    }
+    const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+    throw new VaultError((isProblem && body) || {}, { status: response.status, retryAfter });
+  }
+}
+
+/** Returns a response and its body, which is undefined if it is not JSON: a proxy's page. */
+async function exchange(url, init) {
+  try {
+    const response = await fetch(url, init);
+    const body = await response.json().catch((error) => {
+      if (!(error instanceof SyntaxError)) throw error;
+    });
+    return [response, body];
+  } catch (cause) {
+    const detail = "The service cannot be reached.";
+    throw new VaultError({ type: "network", detail }, { cause });
+  }
+}

@@ -1,0 +1,203 @@
+"""The npm package in a web application of another developer, from `npm pack` to the browser."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from emulators.apideck import faults
+from tests.support.journeys import APIDECK_FAILED
+from tests.support.published import APP, SERVICE, VAULT, Published
+from tests.support.samples import PACKAGE, recommended_headers, sample
+from tests.support.vite_app import build, install, missing_app
+
+pytestmark = pytest.mark.skipif(missing_app() is not None, reason=str(missing_app()))
+
+
+@pytest.fixture(scope="module")
+def installed() -> Iterator[Path]:
+    """Return the web application with the package installed."""
+    with TemporaryDirectory() as folder:
+        commands = sample("With the npm package", "sh").code
+        components = {
+            "VaultButton": sample("With React", "tsx").code,
+            "Integrations": sample("With React", "tsx", 1).code,
+        }
+        yield install(Path(folder), commands, components)
+
+
+@pytest.fixture(scope="module")
+def _built(installed: Path) -> dict[str, Response]:
+    return build(installed)
+
+
+@pytest.fixture
+def page(page: Page, world: Published, _built: dict[str, Response]) -> Page:
+    """Return a page of the web application, whose user is signed in and has connected a system."""
+    for prefix in ("main", "spa"):
+        world.apideck.connect("app", f"{prefix}:acme", "accounting", "quickbooks")
+    world.sites.pages |= _built
+    world.sites.pages[f"{APP}/token"] = PlainTextResponse(world.issuer.token())
+    return page
+
+
+def connect(page: Page) -> Locator:
+    """Return the button that opens Xero, connected or not."""
+    return page.get_by_role("button", name=re.compile("^(Connect|Manage) Xero$"))
+
+
+def lists(world: Published) -> int:
+    """Return how many lists of connections the Apideck emulator has received."""
+    return sum(seen.method == "GET" for seen in world.apideck.requests)
+
+
+def test_the_package_holds_what_its_users_need_and_nothing_else(installed: Path) -> None:
+    """The package has modules, types, a license and a readme, and no dependencies."""
+    package = installed / "node_modules" / "vault-bff-client"
+    described = json.loads((package / "package.json").read_text())
+
+    assert sorted(path.name for path in package.iterdir()) == [
+        "LICENSE",
+        "README.md",
+        "index.d.ts",
+        "index.js",
+        "package.json",
+        "react.d.ts",
+        "react.js",
+    ]
+    assert "dependencies" not in described
+
+
+def test_package_managers_and_bundlers_find_every_file(installed: Path) -> None:
+    """The tool publint finds no mistake in the package's description."""
+    publint = installed / "node_modules" / ".bin" / "publint"
+    package = installed / "node_modules" / "vault-bff-client"
+
+    ended = subprocess.run(
+        [publint, "--strict", "--pack", "false", package],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_a_user_connects_a_system(page: Page, world: Published) -> None:
+    """The page lists connectors, opens the Vault, and lists the connection after the return."""
+    page.goto(APP)
+    listed = page.get_by_role("listitem")
+    expect(listed.filter(has_text="QuickBooks: connected")).to_be_visible()
+    expect(listed.filter(has_text="Xero: not connected")).to_be_visible()
+
+    page.get_by_role("button", name="Connect Xero").click()
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+    page.get_by_role("button", name="Connect Xero").click()
+    page.get_by_role("link", name="Back to app.example.com").click()
+
+    expect(page).to_have_url(re.compile(f"^{APP}/return"))
+    expect(listed.filter(has_text="Xero: connected")).to_be_visible()
+    assert len(world.apideck.minted) == 1
+    assert lists(world) == 2
+
+
+def test_a_rejected_token_is_renewed_once(page: Page, world: Published) -> None:
+    """With an expired token the page requests a new one, and the user notices nothing."""
+    world.sites.pages[f"{APP}/token"] = PlainTextResponse("expired")
+    world.sites.pages[f"{APP}/token/new"] = PlainTextResponse(world.issuer.token())
+
+    page.goto(APP)
+    connect(page).click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+    assert world.sites.requests.count(f"GET {APP}/token/new") == 2
+
+
+def test_the_cookie_of_the_application_identifies_the_user(
+    page: Page, context: BrowserContext, world: Published
+) -> None:
+    """With cookies the page sends no token."""
+    token = world.issuer.token(aud="spa")
+    context.add_cookies([{"name": "__Host-session", "value": token, "url": SERVICE}])
+
+    page.goto(f"{APP}/#cookie")
+    connect(page).click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+    assert [minted.consumer_id for minted in world.apideck.minted] == ["spa:acme"]
+    assert f"GET {APP}/token" not in world.sites.requests
+
+
+def test_a_problem_is_shown_and_the_next_attempt_succeeds(page: Page, world: Published) -> None:
+    """While Apideck is down, the list and the Vault show why; then both work."""
+    message = page.get_by_text(f"{APIDECK_FAILED} Reference: ")
+    world.apideck.fail_connections(faults.error(500))
+    page.goto(APP)
+    expect(message).to_be_visible()
+    world.apideck.fail_connections(None)
+    page.get_by_role("button", name="Try again").click()
+    expect(connect(page)).to_be_visible()
+    expect(message).to_have_count(0)
+
+    world.apideck.fail(faults.error(500), times=None)
+    connect(page).click()
+    expect(message).to_be_visible()
+    world.apideck.reset()
+    connect(page).click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/integrations/accounting/xero"))
+
+
+def test_the_back_button_returns_to_a_page_that_works(page: Page, world: Published) -> None:
+    """A page that the browser restores is not busy, and lists connections again."""
+    page.goto(APP)
+    button = page.get_by_role("button", name="Manage integrations")
+    expect(connect(page)).to_be_visible()
+    button.click()
+    expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
+
+    page.go_back(wait_until="commit")
+    expect(button).to_have_attribute("aria-busy", "false")
+    expect(page.locator("section")).to_have_attribute("aria-busy", "false")
+    assert lists(world) == 2
+    button.click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
+
+
+def test_an_unknown_error_reaches_the_error_boundary(page: Page, world: Published) -> None:
+    """An error of the application's own token function is not shown as a problem."""
+    del world.sites.pages[f"{APP}/token"]
+
+    page.goto(APP)
+
+    expect(page.get_by_role("heading")).to_have_text("Error: The sign-in was lost.")
+    assert world.apideck.requests == []
+
+
+def test_a_script_tag_is_enough(page: Page, context: BrowserContext, world: Published) -> None:
+    """The package's file, served as it is, opens the Vault from a page without a build."""
+    module = (PACKAGE / "index.js").read_text()
+    script = sample("With the npm package", "js", 2).code
+    for name, code in (("vault-bff-client.js", module), ("integrations.js", script)):
+        world.sites.pages[f"{APP}/{name}"] = Response(code, media_type="text/javascript")
+    body = sample("With the npm package", "html").code
+    world.sites.pages[f"{APP}/"] = HTMLResponse(body, headers=recommended_headers())
+    page.goto(APP)
+    with page.expect_event("dialog") as shown:
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Manage integrations").click()
+    assert "sign" in shown.value.message.lower()
+    token = world.issuer.token(aud="spa")
+    context.add_cookies([{"name": "__Host-session", "value": token, "url": SERVICE}])
+
+    page.get_by_role("button", name="Manage integrations").click()
+
+    expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { createVaultSession } from "../../clients/javascript/index.js";
+import { SESSION, created, problem, serve } from "./service.mjs";
+
+const REJECTED = problem(401, "unauthenticated", { detail: "Please sign in again." });
+
+/** Returns a token function that returns these tokens, and the arguments of its calls. */
+function source(...tokens) {
+  const calls = [];
+  const token = async (renew) => {
+    calls.push(renew);
+    return tokens[calls.length - 1];
+  };
+  return { token, calls };
+}
+
+test("A token function is called for each request.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, created());
+  const { token, calls } = source("first", "second");
+
+  await createVaultSession({ baseUrl, token });
+  await createVaultSession({ baseUrl, token });
+
+  assert.deepEqual(calls, [false, false]);
+  const sent = requests.map(({ headers }) => headers.authorization);
+  assert.deepEqual(sent, ["Bearer first", "Bearer second"]);
+});
+
+test("After a 401 the function is called once more, for a new token.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, REJECTED, created());
+  const { token, calls } = source("expired", "new");
+
+  assert.deepEqual(await createVaultSession({ baseUrl, token }), SESSION);
+
+  assert.deepEqual(calls, [false, true]);
+  const sent = requests.map(({ headers }) => headers.authorization);
+  assert.deepEqual(sent, ["Bearer expired", "Bearer new"]);
+});
+
+test("After a second 401 the call fails.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, REJECTED);
+  const { token, calls } = source("expired", "expired too", "another");
+
+  await assert.rejects(createVaultSession({ baseUrl, token }), { type: "unauthenticated" });
+
+  assert.equal(calls.length, 2);
+  assert.equal(requests.length, 2);
+});
+
+test("A function that has no new token causes no second request.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, REJECTED);
+  const { token } = source("expired", null);
+
+  await assert.rejects(createVaultSession({ baseUrl, token }), { type: "unauthenticated" });
+
+  assert.equal(requests.length, 1);
+});
+
+test("Another failure than a 401 causes no call for a new token.", async (t) => {
+  const { origin: baseUrl } = await serve(t, problem(403, "missing-claim"));
+  const { token, calls } = source("abc");
+
+  await assert.rejects(createVaultSession({ baseUrl, token }), { type: "missing-claim" });
+
+  assert.deepEqual(calls, [false]);
+});
+
+test("A fixed token that is rejected causes no second request.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, REJECTED);
+
+  await assert.rejects(createVaultSession({ baseUrl, token: "abc" }), { type: "unauthenticated" });
+
+  assert.equal(requests.length, 1);
+});
+
+for (const [when, renewing] of [
+  ["first", false],
+  ["second", true],
+]) {
+  test(`An error of the token function's ${when} call is passed on unchanged.`, async (t) => {
+    const { origin: baseUrl } = await serve(t, REJECTED);
+    const lost = new Error("The sign-in was lost.");
+    const token = async (renew) => {
+      if (renew === renewing) throw lost;
+      return "abc";
+    };
+
+    const failure = await createVaultSession({ baseUrl, token }).catch((error) => error);
+
+    assert.equal(failure, lost);
+  });
+}
+
+test("Two calls at once with one token function get what its user may see.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, created());
+  const { token } = source("ada", "otto");
+
+  await Promise.all([createVaultSession({ baseUrl, token }), createVaultSession({ baseUrl, token })]);
+
+  const sent = requests.map(({ headers }) => headers.authorization).sort();
+  assert.deepEqual(sent, ["Bearer ada", "Bearer otto"]);
+});
+
+test("A token is never logged, whatever happens.", async (t) => {
+  const logged = [];
+  for (const method of ["debug", "error", "info", "log", "warn"]) {
+    t.mock.method(console, method, (...values) => logged.push(values));
+  }
+  const { origin: baseUrl } = await serve(t, REJECTED, REJECTED, "half");
+
+  for (const token of [() => "canary", "canary"]) {
+    const error = await createVaultSession({ baseUrl, token }).catch((error) => error);
+    assert.ok(!`${error.stack}${JSON.stringify(error)}${error.cause}`.includes("canary"));
+  }
+
+  assert.deepEqual(logged, []);
+});
