@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.demo_stack import DemoStack
-from tests.support.demo_states import LISTS, hold, open_drawer
+from tests.support.demo_states import LISTS, first_of, hold, open_drawer
 from tests.support.journeys import (
     ADA,
     GRACE,
@@ -76,7 +76,7 @@ def test_a_late_response_is_not_shown_to_the_next_user(page: Page, stack: DemoSt
     expect(state(page, "Xero")).to_have_text("Not connected")
 
     with page.expect_response("**/vault-connections*") as late:
-        held[0].continue_()
+        first_of(page, held).continue_()
 
     states = {one["service_id"]: one["state"] for one in late.value.json()["connections"]}
     assert states["xero"] == "callable"
@@ -155,7 +155,7 @@ def test_a_card_shows_that_its_state_is_loading(page: Page, stack: DemoStack) ->
     expect(state(page, "Xero")).to_have_text("Checking…")
     expect(card(page, "Xero").get_by_role("button")).to_be_disabled()
     expect(page.get_by_role("button", name="Manage all")).to_be_enabled()
-    held[0].continue_()
+    first_of(page, held).continue_()
 
     expect(state(page, "Xero")).to_have_text("Not connected")
     expect(page.get_by_role("button", name="Connect Xero")).to_be_enabled()
@@ -232,7 +232,7 @@ def test_the_return_page_checks_before_it_says_anything(page: Page, stack: DemoS
         page.goto(f"{stack.demo}/return.html?authorizedConnection=quickbooks")
 
     expect(page.get_by_role("heading")).to_have_text("Checking QuickBooks…")
-    held[0].abort()
+    first_of(page, held).abort()
 
     expect(page.get_by_role("heading")).to_have_text("The state of QuickBooks is unknown")
     page.unroute_all()
@@ -262,7 +262,7 @@ def test_controls_are_disabled_until_they_work(page: Page, stack: DemoStack, pat
 
     expect(button).to_be_disabled()
     expect(page.get_by_label("Signed in as")).to_be_disabled()
-    held[0].continue_()
+    first_of(page, held).continue_()
 
     expect(button).to_be_enabled()
     expect(page.get_by_label("Signed in as")).to_be_enabled()

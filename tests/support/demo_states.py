@@ -4,6 +4,7 @@ The functions lead one page through the states, and yield the name of each: a pa
 would take minutes. docs/frontend.md lists the states.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +49,16 @@ def hold(page: Page, url: str) -> list[Route]:
     return held
 
 
+def first_of(page: Page, held: list[Route]) -> Route:
+    """Wait until a request is held, and return it."""
+    # Playwright calls the handler of a route after it has reported the request.
+    deadline = time.monotonic() + 20
+    while not held:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(10)
+    return held[0]
+
+
 def open_drawer(page: Page, action: str) -> None:
     """Open the drawer, and choose the latest action that has this text."""
     page.get_by_role("button", name="Under the hood").click()
@@ -62,7 +73,7 @@ def _settings(page: Page, stack: DemoStack) -> Iterator[str]:
         page.goto(stack.demo)
     expect(state(page, "Xero")).to_have_text("Checking…")
     yield "checking"
-    held[0].continue_()
+    first_of(page, held).continue_()
     page.unroute_all()
     expect(state(page, "Xero")).to_have_text("Not connected")
     yield "not connected"
@@ -125,7 +136,7 @@ def _return(page: Page, stack: DemoStack) -> Iterator[str]:
     with page.expect_request(LISTS):
         page.goto(f"{stack.demo}/return.html?authorizedConnection=quickbooks")
     yield "return: checking"
-    held[0].continue_()
+    first_of(page, held).continue_()
     page.unroute_all()
     expect(page.get_by_role("heading")).to_have_text("QuickBooks is connected")
     yield "return: connected"

@@ -88,7 +88,8 @@ function part(title, contents) {
   return [element("h3", "", title), ...(contents.length ? contents : [none])];
 }
 
-function logEvent({ event, timestamp, level, ...fields }) {
+// The response has the request ID already.
+function logEvent({ event, timestamp, level, request_id, ...fields }) {
   const given = Object.entries(fields).filter(([, value]) => value !== null && String(value));
   const line = given.map(([name, value]) => `${name}=${value}`).join(" ");
   const head = element("strong", level === "info" ? "" : "bad", event);
@@ -140,7 +141,7 @@ function choose(action) {
   chosen = action;
   const index = actions.indexOf(action);
   draw();
-  list.querySelectorAll("button")[index].focus();
+  list.querySelectorAll("button")[index].focus({ preventScroll: true });
 }
 
 function onAction() {
