@@ -4,15 +4,20 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, cast
 
+import structlog
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from ..state import Shutdown
 from .acceptor import Acceptor
+
+logger = structlog.get_logger(__name__)
 
 
 class InternalServer(uvicorn.Server):
@@ -79,7 +84,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind the port, start the application, and accept connections."""
-        listener = self.config.bind_socket()
+        listener = self._bind()
         await super().startup(sockets or [])  # No sockets: uvicorn itself accepts nothing.
         self.internal_state.update(self.lifespan.state)
         listener.listen(self.config.backlog)
@@ -104,6 +109,9 @@ class Server(uvicorn.Server):
         else:
             super().handle_exit(sig, frame)
 
+    def _bind(self) -> socket.socket:
+        return self.config.bind_socket()
+
     def _free_connections(self) -> int:
         return self._max_connections - len(self.server_state.connections)
 
@@ -113,6 +121,52 @@ class Server(uvicorn.Server):
         return create(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+class WorkerServer(Server):
+    """One of several workers.
+
+    A terminal sends SIGINT, and systemd SIGTERM, to the workers as well as to their supervisor,
+    which passes it on. So each signal counts once; for a second SIGTERM, the supervisor sends
+    SIGINT.
+    """
+
+    _received: frozenset[int] = frozenset()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Act on a signal, unless it was received before."""
+        if sig not in self._received:
+            self._received |= {sig}
+            super().handle_exit(sig, frame)
+
+    def _bind(self) -> socket.socket:
+        return bind(self.config.host, self.config.port, shared=True)
+
+
+def bind(host: str, port: int, *, shared: bool) -> socket.socket:
+    """Return a socket that is bound to a port.
+
+    Args:
+        host: the address.
+        port: the port.
+        shared: whether other processes of this user may share the port. The kernel spreads
+            connections evenly over those that listen; docs/adr/0020-workers.md compares it with one
+            socket that all workers have.
+
+    Raises:
+        SystemExit: with status 3, if the port is taken or the address is not one of this machine.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        logger.error("port_not_available", host=host, port=port, reason=error.strerror)  # noqa: TRY400
+        sys.exit(STARTUP_FAILURE)
+    return listener
 
 
 def _tune_garbage_collector() -> None:
