@@ -84,8 +84,9 @@ def _limits(limits: RateLimits) -> dict[str, Any]:
 
 
 def _webhooks(webhooks: WebhookService | None) -> dict[str, Any]:
-    names = () if webhooks is None else webhooks.sources
-    return {name: {"target_failing": name in webhooks.failing} for name in names}
+    if webhooks is None:
+        return {}
+    return {name: {"target_failing": name in webhooks.failing} for name in webhooks.sources}
 
 
 def _keys(keys: JwksState) -> dict[str, Any]:

@@ -37,7 +37,8 @@ async def test_reports_arrive(ends: tuple[WorkerChannel, socket.socket]) -> None
     large = ["x" * 1000] * 1000
     responding = asyncio.create_task(respond(end, {"alive": lambda: True, "large": lambda: large}))
 
-    assert await asyncio.gather(channel.request("large"), channel.request("alive")) == [large, True]
+    reports = await asyncio.gather(channel.request("large"), channel.request("alive"))
+    assert list(reports) == [large, True]
     responding.cancel()
     await asyncio.gather(responding, return_exceptions=True)
 

@@ -27,7 +27,7 @@ def test_a_signal_before_the_service_listens_ends_it(
 ) -> None:
     """There is nothing to finish, and a signal that is ignored would leave it running."""
 
-    def create_app(*_: Any) -> None:
+    def create_app(*_: Any, **__: Any) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(start, "configure_logging", lambda _: Redactor())
