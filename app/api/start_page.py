@@ -1,12 +1,16 @@
 """What this service is, for someone who opens its address."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 
-from .problem_pages import router as problem_pages
-
 router = APIRouter(include_in_schema=False)
+
+_DOCS: Final = {
+    "openapi": "/openapi.json",
+    "problem_types": "/problems",
+    "interactive_page": "/docs",
+}
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
@@ -15,13 +19,9 @@ async def describe_service(request: Request) -> dict[str, Any]:
     app: FastAPI = request.app
     # Callers may reach it under a path of another server.
     base = app.servers[0]["url"] if app.servers else ""
-    docs = {
-        "openapi": app.openapi_url,
-        "problem_types": problem_pages.prefix,
-        "interactive_page": app.docs_url,
-    }
+    served = {getattr(route, "path", None) for route in app.routes}
     return {
         "service": app.title,
         "summary": app.summary,
-        "docs": {name: base + path for name, path in docs.items() if path is not None},
+        "docs": {name: base + path for name, path in _DOCS.items() if path in served},
     }

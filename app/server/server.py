@@ -4,20 +4,16 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, cast
 
-import structlog
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
 from ..state import Shutdown
 from .acceptor import Acceptor
-
-logger = structlog.get_logger(__name__)
+from .listener import bind
 
 
 class InternalServer(uvicorn.Server):
@@ -110,7 +106,7 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     def _bind(self) -> socket.socket:
-        return self.config.bind_socket()
+        return bind(self.config.host, self.config.port)
 
     def _free_connections(self) -> int:
         return self._max_connections - len(self.server_state.connections)
@@ -140,33 +136,9 @@ class WorkerServer(Server):
             super().handle_exit(sig, frame)
 
     def _bind(self) -> socket.socket:
+        # The kernel spreads connections evenly over the workers that listen
+        # (docs/adr/0020-workers.md).
         return bind(self.config.host, self.config.port, shared=True)
-
-
-def bind(host: str, port: int, *, shared: bool) -> socket.socket:
-    """Return a socket that is bound to a port.
-
-    Args:
-        host: the address.
-        port: the port.
-        shared: whether other processes of this user may share the port. The kernel spreads
-            connections evenly over those that listen; docs/adr/0020-workers.md compares it with one
-            socket that all workers have.
-
-    Raises:
-        SystemExit: with status 3, if the port is taken or the address is not one of this machine.
-    """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        logger.error("port_not_available", host=host, port=port, reason=error.strerror)  # noqa: TRY400
-        sys.exit(STARTUP_FAILURE)
-    return listener
 
 
 def _tune_garbage_collector() -> None:

@@ -19,8 +19,9 @@ from ..settings.limits import MEMORY
 from ..settings.sources import misspelt
 from ..state import Shutdown
 from .cores import usable_cores
+from .listener import bind
 from .run import exit_on_signals, internal_config, serve_callers
-from .server import InternalServer, bind
+from .server import InternalServer
 from .supervisor import Patience, Supervisor
 
 logger = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ def _supervise(settings: Settings, telemetry: Telemetry, count: int) -> None:
         logger.warning("limits_counted_by_each_worker", workers=count)
     server, shutdown = settings.server, Shutdown()
     internal = internal_config(settings, telemetry, shutdown)
-    bind(server.host, server.port, shared=False).close()  # Another process may have the port.
+    bind(server.host, server.port).close()  # It fails if another process has the port.
     supervisor = Supervisor(
         partial(_run_worker, settings),
         count,

@@ -67,11 +67,18 @@ class Worker:
         Args:
             number: its number, from 1 on.
             target: what it runs; gets the end of a socket pair, for `channel.respond`.
+
+        Raises:
+            OSError: the system allows no further process.
         """
         self._own_end, end = socket.socketpair()
         with end:
             self._process = _SPAWN.Process(target=target, args=(end,), name=f"worker-{number}")
-            self._process.start()
+            try:
+                self._process.start()
+            except OSError:
+                self._own_end.close()
+                raise
         self.pid = int(self._process.pid or 0)
         self.channel: WorkerChannel | None = None
         self.started = False
@@ -201,13 +208,9 @@ class Supervisor:
         pause, first = pauses(), True
         while not self._shutdown.begun:
             started = time.monotonic()
-            self._workers[number] = worker = Worker(number, self._target)
-            status = await worker.ended(self._patience)
-            del self._workers[number]
-            self._all_metrics.end(str(number))
+            status = await self._run_one(number)
             if self._shutdown.begun:
                 return
-            logger.error("worker_ended", worker=number, pid=worker.pid, exit_status=status)
             if first and status == STARTUP_FAILURE:
                 # It would fail again: as a single process does, leave it to the service manager.
                 self._status = STARTUP_FAILURE
@@ -216,6 +219,20 @@ class Supervisor:
             self._own_metrics.workers_ended.inc()
             first = False
             await _happens(self._stopping, pause(time.monotonic() - started))
+
+    async def _run_one(self, number: int) -> int:
+        """Run one worker until it ends, and return its exit status."""
+        try:
+            self._workers[number] = worker = Worker(number, self._target)
+        except OSError as error:
+            logger.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
+            return 1
+        status = await worker.ended(self._patience)
+        del self._workers[number]
+        self._all_metrics.end(str(number))
+        if not self._shutdown.begun:
+            logger.error("worker_ended", worker=number, pid=worker.pid, exit_status=status)
+        return status
 
     def _send(self, number: int) -> None:
         for worker in self._workers.values():

@@ -1,12 +1,14 @@
 """The supervisor, with workers that do next to nothing."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import ModuleType
 
@@ -116,6 +118,28 @@ async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
 
     events = [one["event"] for one in logs if one["pid"] == stopped]
     assert events == ["worker_not_responding", "worker_ended"]
+
+
+async def test_a_process_that_the_system_refuses_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other workers keep running meanwhile."""
+    start, refused = SpawnProcess.start, [BlockingIOError(errno.EAGAIN, "no more processes")]
+
+    def refuse_once(process: SpawnProcess) -> None:
+        if refused:
+            raise refused.pop()
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse_once)
+    supervisor = supervisor_of(responding)
+    with capture_logs() as logs:
+        async with running(supervisor):
+            await pids(supervisor)
+
+    assert [(one["event"], one["reason"]) for one in logs] == [
+        ("worker_not_started", "no more processes")
+    ]
 
 
 async def test_workers_that_cannot_start_end_the_supervisor() -> None:
