@@ -42,7 +42,7 @@ class Patience:
     """How long a worker may take before it is killed.
 
     Attributes:
-        stop_seconds: to end, after it was told to.
+        stop_seconds: to end after a signal.
         start_seconds: to respond to its supervisor for the first time.
         silent_seconds: to respond later.
     """
