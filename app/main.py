@@ -46,7 +46,7 @@ from .settings.sources import load_settings
 from .state import Shutdown
 
 _API = (vault_session.router, vault_connections.router)
-_PAGES = (start_page.router, problem_pages.router)
+_PROBLEMS = (problem_pages.router,)
 _OPERATION = (health.router, metrics_page.router)
 # FastAPI's own tracing starts by itself as soon as any library sets a global provider.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -97,7 +97,8 @@ def create_app(
         telemetry=_NO_TELEMETRY,
     )
     received = (webhooks.router,) if settings.webhooks.enabled else ()
-    for router in (*_API, *received, *_PAGES, *(_OPERATION if internal else ())):
+    pages = (start_page.router_for(settings.server), *_PROBLEMS)
+    for router in (*_API, *received, *pages, *(_OPERATION if internal else ())):
         app.include_router(router)
     _start_at_zero(telemetry.metrics, (*_API, *received))
     schemes, requirements = security_schemes(settings.identity)

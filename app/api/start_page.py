@@ -1,27 +1,31 @@
 """What this service is, for someone who opens its address."""
 
-from typing import Any, Final
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter
 
-router = APIRouter(include_in_schema=False)
-
-_DOCS: Final = {
-    "openapi": "/openapi.json",
-    "problem_types": "/problems",
-    "interactive_page": "/docs",
-}
+from ..settings import ServerSettings
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
-async def describe_service(request: Request) -> dict[str, Any]:
-    """Return what this service is and where its docs are, but not its version."""
-    app: FastAPI = request.app
-    # Callers may reach it under a path of another server.
-    base = app.servers[0]["url"] if app.servers else ""
-    served = {getattr(route, "path", None) for route in app.routes}
-    return {
-        "service": app.title,
-        "summary": app.summary,
-        "docs": {name: base + path for name, path in _DOCS.items() if path in served},
-    }
+def router_for(settings: ServerSettings) -> APIRouter:
+    """Return the route of the page.
+
+    Args:
+        settings: where callers reach the service, and whether it has an interactive page.
+    """
+    router = APIRouter(include_in_schema=False)
+    base = settings.public_url or ""
+    docs = {"openapi": f"{base}/openapi.json", "problem_types": f"{base}/problems"}
+    if settings.docs:
+        docs["interactive_page"] = f"{base}/docs"
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    async def describe_service() -> dict[str, Any]:
+        """Return what this service is and where its docs are, but not its version."""
+        return {
+            "service": "Vault BFF",
+            "summary": "Apideck Hosted Vault sessions, and connections.",
+            "docs": docs,
+        }
+
+    return router
