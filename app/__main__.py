@@ -13,7 +13,7 @@ from .check.token import check_token
 from .check.token_file import not_a_token, read_token
 from .errors import ConfigurationError
 from .observability.logging import silence_logging
-from .server.run import serve
+from .server.start import serve
 from .settings import Settings
 from .settings.effective import effective, given
 from .settings.sources import Sources, misspelt

@@ -17,6 +17,7 @@ from .api import (
     metrics_page,
     openapi,
     problem_pages,
+    start_page,
     vault_connections,
     vault_session,
     webhooks,
@@ -96,10 +97,11 @@ def create_app(
         telemetry=_NO_TELEMETRY,
     )
     received = (webhooks.router,) if settings.webhooks.enabled else ()
-    pages = problem_pages.router_for(settings.server.public_url)
-    for router in (*_API, *received, pages, *(_OPERATION if internal else ())):
+    server = settings.server
+    pages = (start_page.router_for(server), problem_pages.router_for(server.public_url))
+    for router in (*_API, *received, *pages, *(_OPERATION if internal else ())):
         app.include_router(router)
-    if settings.server.docs:
+    if server.docs:
         docs_page.add_to(app)
     _start_at_zero(telemetry.metrics, (*_API, *received))
     schemes, requirements = security_schemes(settings.identity)

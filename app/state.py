@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, Protocol, TypedDict
+
+from prometheus_client.registry import Collector
 
 from .apideck.client import ApideckClient
 from .connections.service import ConnectionService
@@ -31,6 +33,18 @@ class Shutdown:
     begun: bool = False
 
 
+class Workers(Protocol):
+    """The processes that serve requests, if there are several."""
+
+    async def readiness(self) -> dict[str, dict[str, Any]]:
+        """Return what each reports on `/readyz`, by its name."""
+        ...
+
+    async def metrics(self) -> Collector:
+        """Return the metrics of all of them together."""
+        ...
+
+
 class AppState(TypedDict):
     """What the lifespan opened. The server gives every request a copy of it, in its ASGI scope."""
 
@@ -44,6 +58,7 @@ class AppState(TypedDict):
     shutdown: Shutdown
     metrics: Metrics
     tracing: Tracing
+    workers: NotRequired[Workers]
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ from benchmarks.contestants import (
     LISTS,
     MINIMAL,
     OURS,
+    WORKERS,
     Contestant,
     Run,
 )
@@ -76,6 +77,7 @@ CALM_SECONDS = 3.0
 BUSY = OVERLOAD["g-overload"]
 """The load while probes are timed."""
 PAIR = Scenario(0.0, 64, 6)
+PAIR_OF_WORKERS = Scenario(0.0, 128, 6)
 PACED = Scenario(0.15, 0, 6)
 SHARES = {"a quarter": 0.25, "three quarters": 0.75}
 """Of what the service can do in a-64: how often it is asked in the scenario c-shares."""
@@ -203,6 +205,18 @@ class Competition:
         )
         self._keep("f-two-processes", OURS.name, result)
 
+    def workers(self) -> None:
+        """Measure the service with two workers, each with a core that it shares with the load."""
+        script = lua(self._folder, self._tokens)
+        cores = f"{SERVER_CORE},{LOAD_CORE}"
+        with (
+            upstream(self._upstream_port, 0.0) as url,
+            self._noted("f-two-workers", WORKERS),
+            serving(WORKERS, run := self._run(url), cores) as server,
+        ):
+            result = measure(server, run, script, PAIR_OF_WORKERS)
+            self._keep("f-two-workers", OURS.name, result)
+
     def _run(self, url: str) -> Run:
         port, internal_port = next(self._ports), next(self._ports)
         return Run(port, url, self._issuer, self._folder, self._redis, internal_port)
@@ -250,6 +264,7 @@ def play_all(
             for name, (scenario, ours) in FURTHER.items()
         },
         "f-two-processes": played.pair,
+        "f-two-workers": played.workers,
         **{
             name: partial(played.play, name, scenario, versions)
             for name, scenario in OVERLOAD.items()

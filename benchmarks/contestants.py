@@ -165,6 +165,7 @@ def _nginx(run: Run) -> list[str]:
 
 OURS = service("vault-bff")
 INTERNAL = service("vault-bff, probes on their own port", SERVER__INTERNAL_PORT="{internal}")
+WORKERS = service("vault-bff, two workers", SERVER__WORKERS="2", SERVER__INTERNAL_PORT="{internal}")
 COLD = service("vault-bff, tokens cold", IDENTITY__REMEMBERED_TOKENS="0")
 MINIMAL = _python("starlette_aiohttp")
 LISTS = service(

@@ -21,6 +21,7 @@ Starts = Mapping[str, list[tuple[float, float]]]
 _BETWEEN = {
     "b/per_second/4000 over 1000 connections": ("b-4000", "b-1000"),
     "f/per_second/two processes over one": ("f-two-processes", "a-64"),
+    "f/per_second/two workers over one": ("f-two-workers", "a-64"),
     "g/per_second/three times over capacity": ("g-three-times", "g-capacity"),
     "g/per_second/eight times over capacity": ("g-overload", "g-capacity"),
     "g/per_second/twelve times over capacity": ("g-beyond", "g-capacity"),

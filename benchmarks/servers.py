@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -70,6 +71,10 @@ def redis(port: int) -> Iterator[str]:
         process.wait(timeout=30)
 
 
+def _all_ready(report: dict[str, Any]) -> bool:
+    return all(one["status"] == "ready" for one in report.get("workers", {}).values())
+
+
 @contextlib.contextmanager
 def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Iterator[Server]:
     """Run a contestant, once it answers."""
@@ -88,7 +93,8 @@ def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Itera
         while True:
             with contextlib.suppress(httpx.TransportError):
                 # Peers know no such path; any answer shows that they are there.
-                if httpx.get(url).status_code == 200 or not ours:
+                answer = httpx.get(url)
+                if not ours or (answer.status_code == 200 and _all_ready(answer.json())):
                     break
             if process.poll() is not None or time.monotonic() > started + _START_SECONDS:
                 raise RuntimeError(f"{contestant.name} does not start")

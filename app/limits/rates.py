@@ -33,7 +33,12 @@ class _Rates(NamedTuple):
 
 
 class RateLimits:
-    """Counts each request against the limits of its caller, and admits or rejects it."""
+    """Counts each request against the limits of its caller, and admits or rejects it.
+
+    Attributes:
+        shared: whether other processes count in the same store.
+        store_failing: whether the last request that was counted found the store failing.
+    """
 
     def __init__(self, settings: LimitSettings, store: Store, metrics: Metrics) -> None:
         """Take the limits, and the store that counts.
@@ -50,9 +55,10 @@ class RateLimits:
         self._per_consumer = Rate.parse(settings.connections.per_consumer)
         self._fails_open = settings.when_store_fails == "open"
         self._store = store
+        self.shared = not isinstance(store, MemoryStore)
         self._fallback = MemoryStore()
         self._metrics = metrics
-        self._store_failing = False
+        self.store_failing = False
 
     async def admit(self, caller: Caller, use: Use = "sessions") -> RateLimitDecision:
         """Count one request of a caller.
@@ -115,14 +121,14 @@ class RateLimits:
         return limits
 
     def _on_success(self) -> None:
-        if self._store_failing:
-            self._store_failing = False
+        if self.store_failing:
+            self.store_failing = False
             logger.info("limit_store_recovered")
 
     def _on_failure(self, error: StoreFailedError) -> None:
         self._metrics.limit_store_failures.inc()
-        if not isinstance(error, StoreSkippedError) and not self._store_failing:
-            self._store_failing = True
+        if not isinstance(error, StoreSkippedError) and not self.store_failing:
+            self.store_failing = True
             logger.error(
                 "limit_store_failed",
                 error=str(error),

@@ -4,10 +4,12 @@ No label contains an identity, a consumer or anything else that a caller can cho
 of time series is known in advance.
 """
 
+import platform
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from .. import __version__
 from .log_collector import LogCollector
 from .log_writer import WRITER
 
@@ -62,11 +64,28 @@ class Metrics:
         )
         # The process has one log, so the metrics of each app show the same figures.
         self.registry.register(LogCollector(WRITER))
+        self._describe_the_process()
         self._count_limits()
         self._count_identity()
         self._count_apideck()
         self._count_events()
         self._begin_at_zero()
+
+    def _describe_the_process(self) -> None:
+        # CPU, memory and files: https://prometheus.io/docs/instrumenting/writing_clientlibs/.
+        ProcessCollector(registry=self.registry)
+        build = Gauge(
+            "vault_bff_build_info",
+            "1, with the version of the service and of Python as labels",
+            ("version", "python_version"),
+            registry=self.registry,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+        self.workers_ended = Counter(
+            "vault_bff_workers_ended",
+            "Workers that ended although the service was not asked to stop",
+            registry=self.registry,
+        )
 
     def _count_limits(self) -> None:
         self.shed = Counter(
@@ -194,7 +213,3 @@ class Metrics:
         for status in statuses:
             self.requests.labels(method, route, int(status))
         self.request_seconds.labels(route)
-
-    def render(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)

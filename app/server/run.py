@@ -1,10 +1,12 @@
-"""Runs the service in this process until it is asked to stop."""
+"""Serves callers in this process until it is asked to stop."""
 
 import asyncio
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -12,25 +14,26 @@ from typing import Any, Final, cast
 import structlog
 import uvicorn
 
-from ..api import webhooks
+from ..api import health, webhooks
 from ..api.body import MAX_BODY_BYTES
 from ..api.problems import Problems
 from ..limits.descriptors import descriptor_budget
-from ..main import create_app, create_internal_app, create_telemetry
+from ..main import create_app, create_internal_app
 from ..middleware.security_headers import HEADERS
-from ..observability.logging import configure_logging
 from ..observability.telemetry import Telemetry
+from ..observability.worker_metrics import families_of
 from ..settings import Settings
 from ..settings.server import ServerSettings
-from ..settings.sources import misspelt
-from ..state import Shutdown
+from ..state import AppState, Shutdown
+from .channel import respond
 from .protocol import BoundedProtocol
-from .server import InternalServer, Server
+from .server import InternalServer, Server, WorkerServer
 
 logger = structlog.get_logger(__name__)
 
 _BACKLOG: Final = 4096
 _INTERNAL_GRACE_SECONDS: Final = 1
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _REJECTIONS: Final = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
@@ -39,43 +42,76 @@ _REJECTIONS: Final = (
 """The protocol itself responds with these: there is no request yet that middleware could see."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve until the process is asked to stop, then finish the requests in progress.
+def serve_callers(
+    settings: Settings, telemetry: Telemetry, end: socket.socket | None = None
+) -> None:
+    """Serve in this process.
 
     Args:
         settings: everything that an operator can set.
+        telemetry: what the service reports about itself.
+        end: as a worker, the end of the socket pair on which its supervisor requests reports.
 
     Raises:
         SystemExit: with status 3, if a port is taken or the application does not start.
     """
-    telemetry = create_telemetry(settings, configure_logging(settings.log))
-    for line in misspelt():
-        logger.warning("unknown_variable", detail=line)
     settings, max_connections = _fit_to_descriptors(settings, _raise_open_files_limit())
     shutdown = Shutdown()
-    # uvicorn finishes what is in progress and then raises the signal again. By then everything is
-    # done, and to end when asked to is not a failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    server = Server(
+    server = (Server if end is None else WorkerServer)(
         _public(settings, telemetry, shutdown),
         shutdown=shutdown,
         delay_seconds=settings.server.shutdown_delay_seconds,
         max_connections=max_connections,
         count_not_accepted=telemetry.metrics.out_of_descriptors.labels("client").inc,
     )
-    internal = _internal(settings, telemetry, shutdown)
+    internal = None if end is not None else internal_config(settings, telemetry, shutdown)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(_serve(server, internal))
+        if end is None:
+            runner.run(_serve(server, internal))
+        else:
+            runner.run(_serve_as_worker(server, telemetry, shutdown, end))
 
 
 async def _serve(server: Server, internal: uvicorn.Config | None) -> None:
     if internal is None:
-        await server.serve()
+        await _serve_until_stopped(server)
         return
     async with InternalServer(internal).running() as state:
         server.internal_state = state
-        await server.serve()
+        await _serve_until_stopped(server)
+
+
+async def _serve_as_worker(
+    server: Server, telemetry: Telemetry, shutdown: Shutdown, end: socket.socket
+) -> None:
+    state = server.internal_state
+    state.update(metrics=telemetry.metrics, shutdown=shutdown)
+    reports = {
+        "alive": lambda: True,
+        "readyz": lambda: health.readiness(cast("AppState", state)),
+        "metrics": lambda: families_of(telemetry.metrics.registry),
+    }
+    responding = asyncio.create_task(respond(end, reports))
+    try:
+        await _serve_until_stopped(server)
+    finally:
+        responding.cancel()
+        with suppress(asyncio.CancelledError):
+            await responding
+
+
+async def _serve_until_stopped(server: Server) -> None:
+    # uvicorn finishes what is in progress and then raises the signal again. By then everything is
+    # done, and to end when asked to is not a failure.
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    await server.serve()
+
+
+def exit_on_signals() -> None:
+    """End at once and with status 0 when asked to, for as long as nothing has begun."""
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def _public(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> uvicorn.Config:
@@ -92,9 +128,16 @@ def _public(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> uvi
     )
 
 
-def _internal(
+def internal_config(
     settings: Settings, telemetry: Telemetry, shutdown: Shutdown
 ) -> uvicorn.Config | None:
+    """Return the configuration of the internal port, or None if the operator wants none.
+
+    Args:
+        settings: everything that an operator can set.
+        telemetry: what the service reports about itself.
+        shutdown: reports when the process has been asked to stop.
+    """
     server = settings.server
     if server.internal_port is None:
         return None

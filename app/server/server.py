@@ -80,7 +80,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Bind the port, start the application, and accept connections."""
-        listener = bind(self.config.host, self.config.port)
+        listener = self._bind()
         await super().startup(sockets or [])  # No sockets: uvicorn itself accepts nothing.
         self.internal_state.update(self.lifespan.state)
         listener.listen(self.config.backlog)
@@ -105,6 +105,9 @@ class Server(uvicorn.Server):
         else:
             super().handle_exit(sig, frame)
 
+    def _bind(self) -> socket.socket:
+        return bind(self.config.host, self.config.port)
+
     def _free_connections(self) -> int:
         return self._max_connections - len(self.server_state.connections)
 
@@ -114,6 +117,28 @@ class Server(uvicorn.Server):
         return create(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+class WorkerServer(Server):
+    """One of several workers.
+
+    A terminal sends SIGINT, and systemd SIGTERM, to the workers as well as to their supervisor,
+    which passes it on. So each signal counts once; for a second SIGTERM, the supervisor sends
+    SIGINT.
+    """
+
+    _received: frozenset[int] = frozenset()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Act on a signal, unless it was received before."""
+        if sig not in self._received:
+            self._received |= {sig}
+            super().handle_exit(sig, frame)
+
+    def _bind(self) -> socket.socket:
+        # The kernel spreads connections evenly over the workers that listen
+        # (docs/adr/0020-workers.md).
+        return bind(self.config.host, self.config.port, shared=True)
 
 
 def _tune_garbage_collector() -> None:

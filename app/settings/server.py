@@ -1,18 +1,35 @@
 """`SERVER__…`, `CORS__…`, `LOG__…` and `TRACING__…`: the process, and what it reports."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    model_validator,
+)
 
 from ..common.urls import page_origin, service_url, web_url
 from .groups import Group, HeaderName, NonEmpty, Secret
+
+MAX_WORKERS: Final = 128
 
 
 def _without_slash(value: str) -> str:
     if value.endswith("/") or "?" in value:
         raise ValueError("must not end with a slash, and must have no query")
     return value
+
+
+def _number_of_workers(value: object) -> object:
+    is_number = isinstance(value, str) and value.isascii() and value.isdecimal()
+    number = int(str(value)) if is_number else value
+    if number != "auto" and (type(number) is not int or not 1 <= number <= MAX_WORKERS):
+        raise ValueError(f"must be auto, or a whole number from 1 to {MAX_WORKERS}")
+    return number
 
 
 class ServerSettings(Group):
@@ -32,6 +49,12 @@ class ServerSettings(Group):
 
     internal_host: str | None = None
     """Address to listen on with `SERVER__INTERNAL_PORT`; by default `SERVER__HOST`."""
+
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_number_of_workers)] = 1
+    """Processes that serve requests; `auto` for one on each core that this process may use (its CPU
+    affinity and the quota of its control group, rounded down). More than one need
+    `SERVER__INTERNAL_PORT`. Limits that are per process are per worker; so are rate limits, unless
+    `LIMITS__STORE` names a shared store."""
 
     public_url: Annotated[str, AfterValidator(web_url), AfterValidator(_without_slash)] | None = (
         None
@@ -74,6 +97,13 @@ class ServerSettings(Group):
         same_host = (self.internal_host or self.host) == self.host
         if same_host and self.internal_port == self.port:
             raise ValueError("internal_port must not be the same as port")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_have_an_internal_port(self) -> Self:
+        # On the public port, one worker would respond for itself only.
+        if self.workers != 1 and self.internal_port is None:
+            raise ValueError("more than one of workers, or auto, needs internal_port")
         return self
 
 

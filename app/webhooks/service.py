@@ -10,7 +10,12 @@ from ..errors import OutOfDescriptorsError
 from ..observability.metrics import Metrics
 from ..observability.webhook_audit import DeliveryRecord
 from ..settings.webhooks import WebhookSettings
-from .errors import InvalidEventError, InvalidSignatureError
+from .errors import (
+    InvalidEventError,
+    InvalidSignatureError,
+    TargetFailedError,
+    TargetTimeoutError,
+)
 from .event import Event, IgnoredEvent, check_age, read_event
 from .relay import Relay, Target
 from .signature import SignedContent, verify_raw, verify_sorted
@@ -48,6 +53,7 @@ class WebhookService:
         sources: the Unify apps whose events are received, by the operator's name.
         receiving: the context in which to read a request; raises `RelayOverloadedError` once too
             many others have entered it since.
+        failing: the Unify apps whose target did not acknowledge the last event.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class WebhookService:
         self._unverified = Slots(_MAX_UNVERIFIED, "being verified")
         self.sources = sources
         self.receiving = NewestFirst(_MAX_RECEIVING)
+        self.failing: set[str] = set()
 
     async def verify(self, record: DeliveryRecord, signature: str, body: bytes) -> SignedContent:
         """Return what the signature of a request covers.
@@ -101,7 +108,8 @@ class WebhookService:
             TargetFailedError: the target did not acknowledge the event.
             TargetTimeoutError: the target did not respond in time.
         """
-        source = self.sources[str(record.unify_app)]
+        unify_app = str(record.unify_app)
+        source = self.sources[unify_app]
         event = read_event(signed.content, self._settings.event_types)
         record.event_type = event.type
         if isinstance(event, IgnoredEvent):
@@ -116,6 +124,10 @@ class WebhookService:
         except OutOfDescriptorsError:
             self._metrics.out_of_descriptors.labels("webhook-target").inc()
             raise
+        except (TargetFailedError, TargetTimeoutError):
+            self.failing.add(unify_app)
+            raise
+        self.failing.discard(unify_app)
 
     async def _verified(self, body: bytes, signature: str, keys: Sequence[str]) -> SignedContent:
         signed = verify_raw(body, signature, keys)

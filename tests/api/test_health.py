@@ -2,7 +2,10 @@ import httpx
 from structlog.testing import capture_logs
 
 from app.settings import Settings
+from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
+from tests.support.apideck_events import sign
+from tests.support.events_service import SIGNING_SECRET, fresh
 from tests.support.http import bearer
 from tests.support.service import running, settings_for
 
@@ -59,3 +62,35 @@ async def test_a_service_that_needs_no_keys_is_ready_without_any(
 
     assert response.status_code == 200
     assert response.json()["issuers"] == {}
+
+
+async def test_dependencies_that_do_not_count_are_reported_without_addresses(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """A rate limit store and a target of events that are down leave the service ready."""
+    webhooks = {"target_url": "http://127.0.0.1:9/", "signing_secret": SIGNING_SECRET}
+    limits = {"store": "redis://127.0.0.1:9/0"}
+    settings = settings_for(issuer.issuer, apideck_url, webhooks=webhooks, limits=limits)
+    async with running(settings) as service:
+        before = await service.get("/readyz")
+        await service.post("/vault-session", headers=bearer(issuer.token()))
+        body = fresh()
+        headers = {"x-apideck-signature": sign(body, API_KEY), "content-type": "application/json"}
+        event = await service.post("/webhooks/apideck", content=body, headers=headers)
+        after = await service.get("/readyz")
+
+    assert event.status_code == 502
+    assert before.json()["limits"] == {"store": "shared", "failing": False}
+    assert before.json()["webhooks"] == {"default": {"target_failing": False}}
+    assert after.status_code == 200
+    assert after.json()["limits"] == {"store": "shared", "failing": True}
+    assert after.json()["webhooks"] == {"default": {"target_failing": True}}
+    assert "127.0.0.1" not in after.text
+
+
+async def test_limits_in_memory_cannot_fail(service: httpx.AsyncClient) -> None:
+    """Without a shared store and webhooks there is nothing to report of them."""
+    ready = (await service.get("/readyz")).json()
+
+    assert ready["limits"] == {"store": "memory", "failing": False}
+    assert ready["webhooks"] == {}

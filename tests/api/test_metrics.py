@@ -1,7 +1,12 @@
+import platform
+
 import httpx
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
+from app import __version__
 from app.api.problem_types import ALL
 from app.api.vault_session import PATH
 from app.settings import Settings
@@ -77,10 +82,11 @@ async def test_a_bug_is_counted_on_any_route(
 
     monkeypatch.setattr("app.sessions.service.plan_session", fail)
     monkeypatch.setattr("app.api.health._upstream", fail)
-    responses = [
-        await service.post("/vault-session", headers=bearer(issuer.token())),
-        await service.get("/readyz"),
-    ]
+    with capture_logs():  # To render the tracebacks would take half a minute.
+        responses = [
+            await service.post("/vault-session", headers=bearer(issuer.token())),
+            await service.get("/readyz"),
+        ]
 
     assert [response.status_code for response in responses] == [500, 500]
     assert (await samples(service))["vault_bff_unexpected_errors_total", ()] == 2
@@ -106,6 +112,41 @@ async def test_the_state_of_each_issuers_keys_is_a_metric(
     assert found["vault_bff_jwks_usable", main] == 0
     assert found["vault_bff_jwks_failing", main] == 1
     assert ("vault_bff_jwks_age_seconds", main) not in found
+
+
+async def test_the_version_and_the_process_are_in_the_metrics(service: httpx.AsyncClient) -> None:
+    """The build is a metric with labels; CPU, memory and files have Prometheus' usual names."""
+    found = await samples(service)
+    labels = (("python_version", platform.python_version()), ("version", __version__))
+
+    assert found["vault_bff_build_info", labels] == 1
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "start_time_seconds"):
+        assert found[f"process_{name}", ()] > 0
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text",
+        ),
+        ("text/plain;version=0.0.4", "text/plain"),
+        ("application/openmetrics-text;version=abc", "application/openmetrics-text"),
+        ("text/html", "text/plain"),
+    ],
+)
+async def test_metrics_are_openmetrics_for_scrapers_that_accept_it(
+    service: httpx.AsyncClient, accept: str, media_type: str
+) -> None:
+    """Any other scraper gets Prometheus' own format."""
+    response = await service.get("/metrics", headers={"accept": accept})
+
+    assert response.headers["content-type"].startswith(f"{media_type}; version=1.0.0")
+    assert response.text.endswith("# EOF\n") is (media_type != "text/plain")
+    if media_type != "text/plain":
+        families = list(openmetrics.text_string_to_metric_families(response.text))  # type: ignore[no-untyped-call]
+        assert {"vault_bff_sessions", "process_cpu_seconds"} <= {one.name for one in families}
 
 
 async def test_no_label_holds_an_identity(

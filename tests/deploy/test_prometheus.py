@@ -100,7 +100,8 @@ def test_every_alert_has_a_severity_a_description_and_a_runbook_entry(name: str)
     assert alert["labels"]["severity"] in {"page", "ticket"}
     assert alert["annotations"]["summary"]
     assert alert["annotations"]["description"].endswith(".")
-    assert alert["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
+    url = f"https://docs.example.com/vault-bff/runbook.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == url
 
 
 def test_the_runbook_has_exactly_one_entry_for_each_alert() -> None:

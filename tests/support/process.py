@@ -87,9 +87,9 @@ def url(environment: dict[str, str], path: str) -> str:
     return f"http://127.0.0.1:{environment['SERVER__PORT']}{path}"
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENT_SECONDS) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + PATIENT_SECONDS
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -23,6 +23,8 @@ def series() -> dict[str, frozenset[str]]:
     labels = _labels(metrics)
     found = {"up": TARGET}
     for family in metrics.registry.collect():
+        if not family.name.startswith("vault_bff_"):
+            continue  # Those of prometheus_client.
         for suffix in _PARTS[family.type]:
             bound = {"le"} if suffix == "_bucket" else set()
             found[family.name + suffix] = TARGET | labels[family.name] | bound

@@ -1,0 +1,259 @@
+"""Runs workers: processes that serve the same port.
+
+uvicorn's own supervisor runs uvicorn's own server only, replaces a worker without a pause and waits
+for it without a limit (docs/adr/0020-workers.md).
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import structlog
+from prometheus_client.registry import Collector
+from uvicorn.config import STARTUP_FAILURE
+
+from ..observability.metrics import Metrics
+from ..observability.worker_metrics import WorkerMetrics, families_of
+from ..state import Shutdown
+from .channel import WorkerChannel
+
+logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+Target = Callable[[socket.socket], None]
+
+# A fork would copy locks of the thread that writes the log, in whatever state they are.
+_SPAWN: Final = multiprocessing.get_context("spawn")
+_CHECK_SECONDS: Final = 5.0
+_START_CHECK_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_STABLE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a worker may take before it is killed.
+
+    Attributes:
+        stop_seconds: to end after a signal.
+        start_seconds: to respond to its supervisor for the first time.
+        silent_seconds: to respond later.
+    """
+
+    stop_seconds: float
+    start_seconds: float = 120.0
+    silent_seconds: float = 30.0
+
+
+class Worker:
+    """One process.
+
+    Attributes:
+        channel: how to get its reports; None before it has responded, and while it does not.
+        started: whether it has ever responded.
+        pid: its process id.
+    """
+
+    def __init__(self, number: int, target: Target) -> None:
+        """Start the process.
+
+        Args:
+            number: its number, from 1 on.
+            target: what it runs; gets the end of a socket pair, for `channel.respond`.
+
+        Raises:
+            OSError: the system allows no further process.
+        """
+        self._own_end, end = socket.socketpair()
+        with end:
+            self._process = _SPAWN.Process(target=target, args=(end,), name=f"worker-{number}")
+            try:
+                self._process.start()
+            except OSError:
+                self._own_end.close()
+                raise
+        self.pid = int(self._process.pid or 0)
+        self.channel: WorkerChannel | None = None
+        self.started = False
+
+    def send(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    async def ended(self, patience: Patience) -> int:
+        """Wait until the process has ended, and return its exit status.
+
+        Args:
+            patience: it is killed when it does not respond for that long.
+        """
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        channel = await WorkerChannel.over(self._own_end)
+        loop.add_reader(self._process.sentinel, ended.set)
+        responded_at = loop.time()
+        while not await _happens(ended, _CHECK_SECONDS if self.channel else _START_CHECK_SECONDS):
+            try:
+                await channel.request("alive")
+            except OSError:
+                self.channel = None
+            else:
+                self.channel, self.started, responded_at = channel, True, loop.time()
+            allowed = patience.silent_seconds if self.started else patience.start_seconds
+            if loop.time() >= responded_at + allowed:
+                logger.error("worker_not_responding", pid=self.pid)
+                self._process.kill()
+        loop.remove_reader(self._process.sentinel)
+        await channel.close()
+        self._process.join()
+        status = self._process.exitcode
+        self._process.close()
+        return int(status or 0)
+
+
+class Supervisor:
+    """Starts workers, replaces those that end, and reports for all of them."""
+
+    def __init__(
+        self,
+        target: Target,
+        count: int,
+        *,
+        patience: Patience,
+        shutdown: Shutdown,
+        metrics: Metrics,
+    ) -> None:
+        """Prepare to run workers.
+
+        Args:
+            target: what each process runs; gets the end of a socket pair, for `channel.respond`.
+            count: how many.
+            patience: when to kill a worker.
+            shutdown: records that the service has been asked to stop.
+            metrics: those of this process.
+        """
+        self._target = target
+        self._count = count
+        self._shutdown = shutdown
+        self._own_metrics = metrics
+        self._all_metrics = WorkerMetrics()
+        self._patience = patience
+        self._stopping = asyncio.Event()
+        self._workers: dict[int, Worker] = {}
+        self._status = 0
+
+    async def run(self) -> int:
+        """Run the workers until the service is asked to stop; return the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop, number)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in range(1, self._count + 1):
+                    group.create_task(self._keep_running(worker))
+        finally:
+            self._send(signal.SIGKILL)
+        return self._status
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ask the workers to stop as this process was asked: at once for SIGINT or a second time.
+
+        A worker counts each of the two signals once, because a terminal sends SIGINT, and systemd
+        sends SIGTERM, to all processes of a service.
+        """
+        if not self._shutdown.begun:
+            asyncio.get_running_loop().call_later(
+                self._patience.stop_seconds, self._send, signal.SIGKILL
+            )
+        elif number == signal.SIGTERM:
+            number = signal.SIGINT
+        self._shutdown.begun = True
+        self._stopping.set()
+        self._send(number)
+
+    async def readiness(self) -> dict[str, dict[str, Any]]:
+        """Return what each worker reports on `/readyz`, by its number."""
+        reports = await self._request_all("readyz")
+        others = {str(number): {"status": "not running"} for number in range(1, self._count + 1)}
+        for number, worker in self._workers.items():
+            status = "not responding" if worker.started else "starting"
+            others[str(number)] = {"status": status}
+        return others | reports
+
+    async def metrics(self) -> Collector:
+        """Return the metrics of all workers and of this process together."""
+        reports = await self._request_all("metrics")
+        own = {"supervisor": families_of(self._own_metrics.registry)}
+        self._all_metrics.report(own | reports)
+        return self._all_metrics
+
+    async def _request_all(self, report: str) -> dict[str, Any]:
+        async def request(number: int, channel: WorkerChannel) -> None:
+            with suppress(OSError):
+                reports[str(number)] = await channel.request(report)
+
+        reports: dict[str, Any] = {}
+        workers = self._workers.items()
+        channels = [(number, one.channel) for number, one in workers if one.channel is not None]
+        await asyncio.gather(*(request(*one) for one in channels))
+        return reports
+
+    async def _keep_running(self, number: int) -> None:
+        pause, first = pauses(), True
+        while not self._shutdown.begun:
+            started = time.monotonic()
+            status = await self._run_one(number)
+            if self._shutdown.begun:
+                return
+            if first and status == STARTUP_FAILURE:
+                # It would fail again: as a single process does, leave it to the service manager.
+                self._status = STARTUP_FAILURE
+                self.stop()
+                return
+            self._own_metrics.workers_ended.inc()
+            first = False
+            await _happens(self._stopping, pause(time.monotonic() - started))
+
+    async def _run_one(self, number: int) -> int:
+        """Run one worker until it ends, and return its exit status."""
+        try:
+            self._workers[number] = worker = Worker(number, self._target)
+        except OSError as error:
+            logger.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
+            return 1
+        status = await worker.ended(self._patience)
+        del self._workers[number]
+        self._all_metrics.end(str(number))
+        if not self._shutdown.begun:
+            logger.error("worker_ended", worker=number, pid=worker.pid, exit_status=status)
+        return status
+
+    def _send(self, number: int) -> None:
+        for worker in self._workers.values():
+            worker.send(number)
+
+
+def pauses() -> Callable[[float], float]:
+    """Return a function from the seconds that a worker ran to those before it is replaced."""
+    ended_early = 0
+
+    def pause(ran_seconds: float) -> float:
+        nonlocal ended_early
+        ended_early = 0 if ran_seconds >= _STABLE_SECONDS else ended_early
+        ended_early += 1
+        return min(2.0 ** (ended_early - 1), _LONGEST_PAUSE_SECONDS)
+
+    return pause
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, and return whether it happened in time."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

@@ -1,0 +1,83 @@
+"""The channel between the supervisor and a worker."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from app.server.channel import WorkerChannel, respond
+
+pytestmark = pytest.mark.usefixtures("terminated")
+
+
+@pytest.fixture
+def terminated() -> Iterator[list[int]]:
+    """Return the signals that this process sends itself."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    yield received
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[tuple[WorkerChannel, socket.socket]]:
+    """Return the supervisor's end of a channel, and the worker's."""
+    own, other = socket.socketpair()
+    with other:
+        channel = await WorkerChannel.over(own)
+        yield channel, other
+        await channel.close()
+
+
+async def test_reports_arrive(ends: tuple[WorkerChannel, socket.socket]) -> None:
+    """Also several at once, and one that is larger than a buffer."""
+    channel, end = ends
+    large = ["x" * 1000] * 1000
+    responding = asyncio.create_task(respond(end, {"alive": lambda: True, "large": lambda: large}))
+
+    reports = await asyncio.gather(channel.request("large"), channel.request("alive"))
+    assert list(reports) == [large, True]
+    responding.cancel()
+    await asyncio.gather(responding, return_exceptions=True)
+
+
+async def test_a_late_response_is_not_taken_for_another(
+    ends: tuple[WorkerChannel, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that timed out is answered when the worker has time again."""
+    channel, end = ends
+    monkeypatch.setattr("app.server.channel._SECONDS", 0.01)
+    with pytest.raises(TimeoutError):
+        await channel.request("late")
+    monkeypatch.undo()
+    reports = {"late": lambda: "late", "alive": lambda: "in time"}
+    responding = asyncio.create_task(respond(end, reports))
+
+    assert await channel.request("alive") == "in time"
+    responding.cancel()
+    await asyncio.gather(responding, return_exceptions=True)
+
+
+async def test_a_request_to_a_worker_that_is_gone_fails(
+    ends: tuple[WorkerChannel, socket.socket],
+) -> None:
+    """It does not wait for the timeout."""
+    channel, end = ends
+    end.close()
+
+    with pytest.raises(ConnectionError):
+        await channel.request("alive")
+
+
+async def test_a_worker_without_a_supervisor_asks_itself_to_stop(
+    ends: tuple[WorkerChannel, socket.socket], terminated: list[int]
+) -> None:
+    """Otherwise it would keep the port, with no one to stop or replace it."""
+    channel, end = ends
+    await channel.close()
+    async with asyncio.timeout(20):
+        await respond(end, {})
+
+    assert terminated == [signal.SIGTERM]

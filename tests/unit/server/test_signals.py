@@ -1,0 +1,58 @@
+"""What the service does when it is asked to stop."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from app.observability.redaction import Redactor
+from app.server import start
+from app.server.server import WorkerServer
+from app.settings import Settings
+from app.state import Shutdown
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_before_the_service_listens_ends_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to finish, and a signal that is ignored would leave it running."""
+
+    def create_app(*_: Any, **__: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(start, "configure_logging", lambda _: Redactor())
+    monkeypatch.setattr("app.server.run.create_app", create_app)
+    with pytest.raises(SystemExit) as error:
+        start.serve(settings)
+
+    assert error.value.code == 0
+
+
+async def test_a_worker_counts_each_signal_once() -> None:
+    """It can get SIGTERM from systemd and from its supervisor, and SIGINT from a terminal, too."""
+    shutdown = Shutdown()
+    server = WorkerServer(
+        uvicorn.Config("unused", log_config=None),
+        shutdown=shutdown,
+        delay_seconds=60,
+        max_connections=1,
+        count_not_accepted=lambda: None,
+    )
+
+    server.handle_exit(signal.SIGTERM, None)
+    server.handle_exit(signal.SIGTERM, None)
+    assert (shutdown.begun, server.should_exit) == (True, False)
+
+    server.handle_exit(signal.SIGINT, None)
+    server.handle_exit(signal.SIGINT, None)
+    assert (server.should_exit, server.force_exit) == (True, False)

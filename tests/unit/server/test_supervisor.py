@@ -1,0 +1,190 @@
+"""The supervisor, with workers that do next to nothing."""
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from structlog.testing import capture_logs
+from uvicorn.config import STARTUP_FAILURE
+
+from app.observability.metrics import Metrics
+from app.server.supervisor import Patience, Supervisor, Target, pauses
+from app.state import Shutdown
+from tests.support.worker_targets import failing_to_start, recording, responding
+
+SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _workers_that_start_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep workers from importing pytest, which is the main module of the tests."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def supervisor_of(target: Target, **patience: float) -> Supervisor:
+    """Return a supervisor of two workers."""
+    return Supervisor(
+        target,
+        2,
+        patience=Patience(**{"stop_seconds": SECONDS, **patience}),
+        shutdown=Shutdown(),
+        metrics=Metrics(),
+    )
+
+
+@asynccontextmanager
+async def running(supervisor: Supervisor) -> AsyncIterator["asyncio.Task[int]"]:
+    """Run a supervisor for as long as the context lasts; yields its exit status."""
+    async with asyncio.timeout(SECONDS):
+        task = asyncio.create_task(supervisor.run())
+        try:
+            yield task
+        finally:
+            if not task.done():
+                supervisor.stop()
+                supervisor.stop()
+            await task
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    while not holds():  # noqa: ASYNC110 - signals and files are not events
+        await asyncio.sleep(0.02)
+
+
+async def pids(supervisor: Supervisor, *, other_than: int = 0) -> list[int]:
+    """Return the process ids of both workers, once both respond."""
+    while True:
+        families = {one.name: one for one in (await supervisor.metrics()).collect()}
+        samples = families["pid"].samples if "pid" in families else []
+        found = [int(one.value) for one in samples]
+        if len(found) == 2 and other_than not in found:
+            return found
+        await asyncio.sleep(0.1)
+
+
+async def test_a_worker_that_ends_is_replaced() -> None:
+    """The other keeps running, and the end is logged and counted."""
+    supervisor = supervisor_of(responding)
+    with capture_logs() as logs:
+        async with running(supervisor) as status:
+            killed, other = await pids(supervisor)
+            os.kill(killed, signal.SIGKILL)
+            after = await pids(supervisor, other_than=killed)
+            readiness = await supervisor.readiness()
+            counted = {
+                sample.name: sample.value
+                for family in (await supervisor.metrics()).collect()
+                for sample in family.samples
+            }
+
+    assert other in after
+    assert readiness == {"1": {"status": "ready"}, "2": {"status": "ready"}}
+    assert counted["vault_bff_workers_ended_total"] == 1
+    assert [(one["event"], one["pid"], one["exit_status"]) for one in logs] == [
+        ("worker_ended", killed, -signal.SIGKILL)
+    ]
+    assert await status == 0
+
+
+async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would accept connections and serve none of them."""
+    monkeypatch.setattr("app.server.supervisor._CHECK_SECONDS", 0.1)
+    supervisor = supervisor_of(responding, silent_seconds=0.1)
+    with capture_logs() as logs:
+        async with running(supervisor):
+            stopped, _ = await pids(supervisor)
+            os.kill(stopped, signal.SIGSTOP)
+            await pids(supervisor, other_than=stopped)
+
+    events = [one["event"] for one in logs if one["pid"] == stopped]
+    assert events == ["worker_not_responding", "worker_ended"]
+
+
+async def test_a_process_that_the_system_refuses_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other workers keep running meanwhile."""
+    start, refused = SpawnProcess.start, [BlockingIOError(errno.EAGAIN, "no more processes")]
+
+    def refuse_once(process: SpawnProcess) -> None:
+        if refused:
+            raise refused.pop()
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse_once)
+    supervisor = supervisor_of(responding)
+    with capture_logs() as logs:
+        async with running(supervisor):
+            await pids(supervisor)
+
+    assert [(one["event"], one["reason"]) for one in logs] == [
+        ("worker_not_started", "no more processes")
+    ]
+
+
+async def test_workers_that_cannot_start_end_the_supervisor() -> None:
+    """The status is that of a single process, so that the service manager decides what follows."""
+    async with running(supervisor_of(failing_to_start)) as status:
+        assert await status == STARTUP_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        ([signal.SIGTERM, signal.SIGTERM], ["SIGTERM", "SIGINT"]),
+        ([signal.SIGINT], ["SIGINT"]),
+    ],
+)
+async def test_signals_are_passed_on(
+    tmp_path: Path, sent: list[signal.Signals], received: list[str]
+) -> None:
+    """A second SIGTERM says at once, as SIGINT does. Nothing is replaced after the first."""
+    supervisor = supervisor_of(partial(recording, tmp_path))
+
+    def files() -> list[list[str]]:
+        return [file.read_text().split() for file in tmp_path.iterdir()]
+
+    async with running(supervisor) as status:
+        await until(lambda: len(files()) == 2)
+        for number, name in zip(sent, received, strict=True):
+            os.kill(os.getpid(), number)
+            await until(lambda name=name: all(name in file for file in files()))  # type: ignore[misc]
+        assert await status == 0
+
+    assert files() == [received] * 2
+
+
+async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    """It has as long as its requests may take, and a little more."""
+    async with running(supervisor_of(partial(recording, tmp_path), stop_seconds=1)) as status:
+        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await status == 0
+
+
+def test_pauses_grow_until_a_worker_has_run_for_a_while() -> None:
+    """A worker that ends at once is started less and less often, but at least twice a minute."""
+    pause = pauses()
+
+    assert [pause(0.1) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [pause(90), pause(0.1)] == [1, 2]
