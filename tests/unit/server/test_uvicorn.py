@@ -4,7 +4,6 @@ import hashlib
 import inspect
 
 import pytest
-from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
@@ -14,7 +13,6 @@ DIGESTS = {
     RequestResponseCycle: "e67d470d435dcc1c",
     FlowControl: "126debcdaa894c83",
     Server: "06e799f7c58f8be6",
-    Config.bind_socket: "97f8fea4957ccbfe",
 }
 
 
