@@ -101,7 +101,8 @@ def test_every_imported_package_is_declared() -> None:
     ]
 
     assert all(packages & declared for packages in used), used
-    assert declared <= set().union(*used)
+    # The interactive page serves its files, and imports nothing of it.
+    assert declared - {"fastapi-offline"} <= set().union(*used)
 
 
 @pytest.mark.parametrize(
