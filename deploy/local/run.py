@@ -4,7 +4,6 @@ Ctrl-C stops all of them.
 """
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -17,6 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+from service_environment import RETURN_TARGET, SettingsError, service_environment
+from service_log import relay
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -34,8 +36,14 @@ Vault BFF is running, with emulators of everything that it needs. Nothing here i
                   and open the redirect_url of the response
   The problems    {service}/problems
   The issuer      {issuer}/people
-  Press Ctrl-C to stop.
+{notes}  Press Ctrl-C to stop.
 """
+OWN_PAGE = """\
+  Your page       {origin} may call the service;
+                  return_to "{target}" leads back to {origin}/
+"""
+USED = "  Your settings   used instead of the demo's: {names}\n"
+IGNORED = "  Ignored         the demo needs its own values of: {names}\n"
 
 
 class Stack:
@@ -46,10 +54,17 @@ class Stack:
         self.ports = {name: base + i for i, name in enumerate(names)}
         self.urls = {name: f"http://{HOST}:{port}" for name, port in self.ports.items()}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            self.service = service_environment(self.urls, base, os.environ)
+        except SettingsError as wrong:
+            fail(str(wrong))
+        self._internal = self.service.variables.get("SERVER__INTERNAL_PORT", str(base))
+        self._log: threading.Thread | None = None
 
     def start(self) -> None:
         """Start all processes, and wait until each of them responds."""
-        for name, port in self.ports.items():
+        # The demo's server comes first, because it reads the log of the service.
+        for name, port in reversed(self.ports.items()):
             with contextlib.closing(socket.socket()) as probe:
                 if probe.connect_ex((HOST, port)) == 0:
                     fail(f"Port {port} is in use. Try other ports: DEMO_PORT_BASE=9000 make demo")
@@ -58,7 +73,12 @@ class Stack:
                 cwd=ROOT,
                 env=self._environment(name),
                 start_new_session=True,
+                stdin=subprocess.PIPE if name == "demo" else None,
+                stdout=subprocess.PIPE if name == "service" else None,
             )
+        log, page = self.children["service"].stdout, self.children["demo"].stdin
+        if log and page:
+            self._log = relay(log, page, console=self.service.console)
         deadline = time.monotonic() + START_SECONDS
         while not all(self._responds(name) for name in self.ports):
             self.check()
@@ -74,22 +94,37 @@ class Stack:
 
     def stop(self) -> None:
         """Stop all processes, the service first, and wait for them."""
-        for child in self.children.values():
+        children = [self.children[name] for name in self.ports if name in self.children]
+        for child in children:
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for child in self.children.values():
+        for child in children:
             try:
                 child.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        if self._log:
+            self._log.join(STOP_SECONDS)
+
+    def notes(self) -> str:
+        """Return what the message says about the developer's page and settings."""
+        found = ""
+        if origin := os.environ.get("DEMO_ORIGIN", "").removesuffix("/"):
+            found += OWN_PAGE.format(origin=origin, target=RETURN_TARGET)
+        if self.service.used:
+            found += USED.format(names=", ".join(self.service.used))
+        if self.service.ignored:
+            found += IGNORED.format(names=", ".join(self.service.ignored))
+        return found
 
     def _responds(self, name: str) -> bool:
         paths = {"service": "/readyz", "issuer": "/people", "apideck": "/__emulator__/minted"}
-        url = self.urls[name] + paths.get(name, "/")
+        port = self._internal if name == "service" else self.ports[name]
+        url = f"http://{HOST}:{port}{paths.get(name, '/')}"
         try:
-            with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - http on loopback
+            with urllib.request.urlopen(url, timeout=2) as response:
                 return bool(response.status == 200)
         except OSError:
             return False
@@ -102,7 +137,7 @@ class Stack:
         """Return a process's environment: only the service and the emulator get the API key."""
         common = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
         if name == "service":
-            return {**os.environ, **common, **self._settings()}
+            return {**self.service.variables, **common}
         if name == "apideck":
             events = {"EMULATOR_WEBHOOK_URL": f"{self.urls['service']}/webhooks/apideck"}
             return {**_without_settings(), **common, **events}
@@ -116,24 +151,8 @@ class Stack:
             "VAULT_BFF_URL": self.urls["service"],
             "ISSUER_URL": self.urls["issuer"],
             "APIDECK_URL": self.urls["apideck"],
-        }
-
-    def _settings(self) -> dict[str, str]:
-        """Return the settings that replace the URLs of config.toml by the actual ones."""
-        return {
-            "CONFIG_FILE": str(HERE / "config.toml"),
-            "SERVER__PORT": str(self.ports["service"]),
-            "SERVER__PUBLIC_URL": self.urls["service"],
-            "APIDECK__BASE_URL": self.urls["apideck"],
-            "APIDECK__VAULT_ORIGINS": json.dumps([self.urls["apideck"]]),
-            "IDENTITY__ISSUERS__DEMO__ISSUER": self.urls["issuer"],
-            "IDENTITY__ISSUERS__BACKENDS__ISSUER": self.urls["issuer"],
-            "WEBHOOKS__TARGET_URL": os.environ.get(
-                "WEBHOOKS__TARGET_URL", f"{self.urls['demo']}/webhooks/apideck"
-            ),
-            "SESSION__RETURN_TO__SETTINGS": f"{self.urls['demo']}/return.html",
-            "SESSION__DEFAULTS__THEME__LOGO": f"{self.urls['demo']}/icon.svg",
-            "CORS__ALLOW_ORIGINS": json.dumps([self.urls["demo"]]),
+            "SERVICE_LOG": "stdin",
+            "METRICS_URL": f"http://{HOST}:{self._internal}/metrics",
         }
 
 
@@ -165,7 +184,7 @@ def main() -> None:
     with stop_on_signals() as stop:
         try:
             stack.start()
-            print(MESSAGE.format(**stack.urls), flush=True)
+            print(MESSAGE.format(**stack.urls, notes=stack.notes()), flush=True)
             while not stop.wait(0.5):
                 stack.check()
         finally:

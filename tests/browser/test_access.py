@@ -1,102 +1,76 @@
-"""The demo and the Vault with a keyboard, a screen reader, a small screen and dark colours."""
+"""Every state of the demo and the Vault: by keyboard, by screen reader, on any screen."""
 
-from collections.abc import Callable
-from typing import Literal
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.browser import missing_packages, violations
 from tests.support.demo_stack import DemoStack
-from tests.support.journeys import SIGNED_OUT, open_with_connection, sign_in
+from tests.support.demo_states import walk
 
-Scheme = Literal["light", "dark"]
-
-
-def settings(page: Page, stack: DemoStack) -> None:
-    """Open the settings page, with one connection."""
-    open_with_connection(page, stack.demo, "Xero")
+DOCS = Path(__file__).parent.parent.parent / "docs" / "frontend.md"
+WIDTHS = (390, 768, 1280)
 
 
-def rejection(page: Page, stack: DemoStack) -> None:
-    """Open the settings page, with an error."""
-    page.goto(stack.demo)
-    sign_in(page, SIGNED_OUT)
-    page.get_by_role("button", name="Manage all").click()
-    expect(page.get_by_role("alert").get_by_role("button")).to_be_visible()
-
-
-def embedded(page: Page, stack: DemoStack) -> None:
-    """Open the dialog of the embedded variant."""
-    page.goto(f"{stack.demo}/embedded.html")
-    page.get_by_role("button", name="Open integrations").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-
-
-def failed_return(page: Page, stack: DemoStack) -> None:
-    """Return to the demo with an error."""
-    page.goto(f"{stack.demo}/return.html?error_type=x&error_message=y&service_id=xero")
-    page.get_by_text("Details").click()
-
-
-def vault(page: Page, stack: DemoStack) -> None:
-    """Open the Vault, with one connection."""
-    open_with_connection(page, stack.demo, "Xero")
-    page.get_by_role("button", name="Manage all").click()
-    expect(page.get_by_role("button", name="Disconnect Xero")).to_be_visible()
-
-
-def connector(page: Page, stack: DemoStack) -> None:
-    """Open the page of one connector in the Vault."""
-    page.goto(stack.demo)
-    page.get_by_role("button", name="Connect Xero").click()
-    expect(page.get_by_role("heading", name="Guide")).to_be_visible()
-
-
-def expired(page: Page, stack: DemoStack) -> None:
-    """Open the Vault with an expired session."""
-    page.goto(f"{stack.apideck}/session/over")
-    expect(page.get_by_role("heading")).to_have_text("This session has expired")
+@contextmanager
+def context_of(browser: Browser, width: int) -> Iterator[BrowserContext]:
+    """Open a browser profile with a screen of this width; fails on an error in one of its pages."""
+    with browser.new_context(viewport={"width": width, "height": 800}) as context:
+        errors: list[str] = []
+        context.on("weberror", lambda found: errors.append(str(found.error)))
+        yield context
+        assert errors == []
 
 
 @pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(
-    "state", [settings, rejection, embedded, failed_return, vault, connector, expired]
-)
-def test_axe_finds_no_violation(
-    page: Page,
-    stack: DemoStack,
-    state: Callable[[Page, DemoStack], None],
-    scheme: Scheme,
-) -> None:
-    """Every page follows axe-core's rules on contrast, names and landmarks, in light and dark."""
-    page.emulate_media(color_scheme=scheme)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_state_is_accessible_and_fits(browser: Browser, stack: DemoStack, width: int) -> None:
+    """axe-core finds nothing in light and dark, and no page needs horizontal scrolling."""
+    found: list[str] = []
+    seen: list[str] = []
+    with context_of(browser, width) as context:
+        page = context.new_page()
+        for state in walk(page, stack):
+            seen.append(state)
+            page.emulate_media(color_scheme="light")
+            found += [f"{state}: {one}" for one in _faults(page)]
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append(f"{state} needs horizontal scrolling")
+            page.emulate_media(color_scheme="dark")
+            # The other rules do not depend on colours.
+            found += [f"{state}, dark: {one}" for one in _faults(page, "color-contrast")]
 
-    state(page, stack)
-
-    assert violations(page) == []
-
-
-@pytest.mark.parametrize(
-    "state", [settings, rejection, embedded, failed_return, vault, connector, expired]
-)
-def test_a_phone_shows_the_whole_page(
-    page: Page, stack: DemoStack, state: Callable[[Page, DemoStack], None]
-) -> None:
-    """No page needs horizontal scrolling on a screen of 360 pixels."""
-    page.set_viewport_size({"width": 360, "height": 640})
-
-    state(page, stack)
-
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert found == []
+    listed = re.findall(r"^\| ([^|-]+?) \|", _part("States of a page"), re.MULTILINE)[1:]
+    assert listed == seen
 
 
-def test_a_keyboard_user_can_connect(page: Page, stack: DemoStack) -> None:
-    """Tab and Enter lead from the demo to the Vault and back, and the focus is visible."""
-    page.goto(stack.demo)
-    expect(page.get_by_role("button", name="Connect QuickBooks")).to_be_visible()
+def _faults(page: Page, *rules: str) -> list[str]:
+    return [one for frame in page.frames for one in violations(frame, *rules)]
 
+
+def _part(heading: str) -> str:
+    return DOCS.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_keyboard_is_enough(browser: Browser, stack: DemoStack, width: int) -> None:
+    """Tab, Enter and Escape lead through connecting, the drawer, a confirmation and the dialog."""
+    with context_of(browser, width) as context:
+        page = context.new_page()
+        page.goto(stack.demo)
+        expect(page.get_by_role("button", name="Connect QuickBooks")).to_be_visible()
+        _connect(page)
+        _use_drawer(page)
+        _delete(page)
+        _use_dialog(page, stack)
+
+
+def _connect(page: Page) -> None:
     tab_to(page, "Connect QuickBooks")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
@@ -108,22 +82,51 @@ def test_a_keyboard_user_can_connect(page: Page, stack: DemoStack) -> None:
     expect(page.get_by_role("heading")).to_have_text("QuickBooks is connected")
     tab_to(page, "Back to integrations")
     page.keyboard.press("Enter")
-
     expect(page.get_by_role("button", name="Manage QuickBooks")).to_be_visible()
 
 
-def test_a_keyboard_user_can_close_the_dialog(page: Page, stack: DemoStack) -> None:
-    """Escape closes the dialog and returns the focus to the button."""
+def _use_drawer(page: Page) -> None:
+    toggle = page.get_by_role("button", name="Under the hood")
+    tab_to(page, "Under the hood")
+    page.keyboard.press("Enter")
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("group", name="Request, response and service")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(toggle).to_be_focused()
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+
+
+def _delete(page: Page) -> None:
+    page.get_by_role("button", name="Manage all").focus()
+    page.keyboard.press("Enter")
+    for key, name in (("Escape", "Delete QuickBooks"), ("Enter", "Connect QuickBooks")):
+        expect(page.get_by_role("button", name="Delete QuickBooks")).to_be_visible()
+        page.get_by_role("button", name="Delete QuickBooks").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+        if key == "Enter":
+            page.keyboard.press("Tab")
+        page.keyboard.press(key)
+        expect(page.get_by_role("button", name=name)).to_be_visible()
+
+
+def _use_dialog(page: Page, stack: DemoStack) -> None:
     page.goto(f"{stack.demo}/embedded.html")
-    expect(page.get_by_text("Acme Inc. works with")).to_be_visible()
+    expect(page.get_by_text("Nothing is connected yet.")).to_be_visible()
     tab_to(page, "Open integrations")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_be_visible()
+    xero = page.frame_locator("dialog iframe").get_by_role("button", name="Connect Xero")
+    xero.focus()
+    page.keyboard.press("Enter")
+    disconnect = page.frame_locator("dialog iframe").get_by_role("button", name="Disconnect Xero")
+    disconnect.focus()
 
     page.keyboard.press("Escape")
 
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_role("button", name="Open integrations")).to_be_focused()
+    expect(page.locator(".row .state")).to_have_text(["Connected"])
 
 
 def test_a_busy_button_is_announced_and_keeps_the_focus(page: Page, stack: DemoStack) -> None:
@@ -135,9 +138,28 @@ def test_a_busy_button_is_announced_and_keeps_the_focus(page: Page, stack: DemoS
 
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_have_text("Opening Xero")
+    expect(page.locator("#status")).to_have_text("Opening Xero")
     expect(button).to_have_attribute("aria-busy", "true")
     expect(button).to_be_focused()
+
+
+def test_forced_colours_show_the_system_menu(page: Page, stack: DemoStack) -> None:
+    """With forced colours, the user menu looks like the system's, and a state has a border."""
+    page.emulate_media(forced_colors="active")
+    page.goto(stack.demo)
+
+    expect(page.get_by_label("Signed in as")).to_have_css("appearance", "auto")
+
+
+def test_nothing_moves_with_reduced_motion(page: Page, stack: DemoStack) -> None:
+    """The skeletons pulse only for users who have not asked for reduced motion."""
+    for motion, name in (("reduce", "none"), ("no-preference", "pulse")):
+        page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
+        with page.expect_request("**/vault-connections*"):
+            page.route("**/vault-connections*", lambda route: None)  # noqa: ARG005
+            page.goto(stack.demo)
+        button = page.get_by_role("button", name="Checking Xero")
+        expect(button).to_have_css("animation-name", name)
 
 
 def tab_to(page: Page, name: str) -> None:

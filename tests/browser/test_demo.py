@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.demo_stack import DemoStack
+from tests.support.demo_states import LISTS, first_of, hold, open_drawer
 from tests.support.journeys import (
     ADA,
     GRACE,
@@ -75,9 +76,10 @@ def test_a_late_response_is_not_shown_to_the_next_user(page: Page, stack: DemoSt
     expect(state(page, "Xero")).to_have_text("Not connected")
 
     with page.expect_response("**/vault-connections*") as late:
-        held[0].continue_()
+        first_of(page, held).continue_()
 
-    assert [one["service_id"] for one in late.value.json()["connections"]] == ["xero"]
+    states = {one["service_id"]: one["state"] for one in late.value.json()["connections"]}
+    assert states["xero"] == "callable"
     # After two timers of the page's event loop, the page has handled the response.
     page.evaluate("() => new Promise((done) => setTimeout(() => setTimeout(done, 50), 50))")
     expect(state(page, "Xero")).to_have_text("Not connected")
@@ -100,10 +102,12 @@ def test_colleagues_share_connections(page: Page, stack: DemoStack) -> None:
     expect(card(colleagues, "Xero").get_by_text("Connected", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("way", ["Back button", "address"])
 @pytest.mark.parametrize(
-    ("click", "then", "verb"),
-    [("Disconnect", "Not connected", "Connect"), ("Disable", "Disabled", "Manage")],
+    ("click", "then", "verb", "way"),
+    [
+        ("Disconnect", "Not connected", "Connect", "Back button"),
+        ("Disable", "Disabled", "Manage", "address"),
+    ],
 )
 def test_a_card_shows_what_has_changed_in_the_vault(
     page: Page, stack: DemoStack, click: str, then: str, verb: str, way: str
@@ -112,6 +116,8 @@ def test_a_card_shows_what_has_changed_in_the_vault(
     open_with_connection(page, stack.demo, "Xero")
     page.get_by_role("button", name="Manage all").click()
     page.get_by_role("button", name=f"{click} Xero").click()
+    if click == "Disconnect":
+        page.get_by_role("dialog").get_by_role("button", name=click).click()
     expect(card(page, "Xero").get_by_text(then, exact=True)).to_be_visible()
 
     if way == "address":
@@ -142,59 +148,96 @@ def test_an_open_page_shows_a_change_within_two_seconds(page: Page, stack: DemoS
 
 def test_a_card_shows_that_its_state_is_loading(page: Page, stack: DemoStack) -> None:
     """Until the state is known, the button of the card is disabled and other buttons work."""
-    held: list[Route] = []
-    page.route("**/vault-connections*", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
-    with page.expect_request("**/vault-connections*"):
+    held = hold(page, LISTS)
+    with page.expect_request(LISTS):
         page.goto(stack.demo)
 
     expect(state(page, "Xero")).to_have_text("Checking…")
     expect(card(page, "Xero").get_by_role("button")).to_be_disabled()
     expect(page.get_by_role("button", name="Manage all")).to_be_enabled()
-    held[0].continue_()
+    first_of(page, held).continue_()
 
     expect(state(page, "Xero")).to_have_text("Not connected")
     expect(page.get_by_role("button", name="Connect Xero")).to_be_enabled()
 
 
-def test_the_return_page_shows_an_error_as_text(page: Page, stack: DemoStack) -> None:
-    """The headline is the demo's own, the reported error is below, and the URL has no query."""
+def test_the_main_action_depends_on_what_is_connected(page: Page, stack: DemoStack) -> None:
+    """Connect is primary; Manage all becomes primary once something is connected."""
+    primary = re.compile("primary")
+    page.goto(stack.demo)
+    expect(page.get_by_role("button", name="Connect Xero")).to_have_class(primary)
+    expect(page.get_by_role("button", name="Manage all")).not_to_have_class(primary)
+    connect(page, "Xero")
+
+    go_home(page)
+
+    expect(page.get_by_role("button", name="Manage all")).to_have_class(primary)
+    expect(page.get_by_role("button", name="Manage Xero")).not_to_have_class(primary)
+
+
+def test_connectors_that_only_the_vault_knows_are_listed(page: Page, stack: DemoStack) -> None:
+    """They are in the group Other, with the names of the service, and can be connected."""
+    open_with_connection(page, stack.demo, "Xero")
+    others = page.locator("section").filter(has=page.get_by_role("heading", name="Other"))
+    expect(others.get_by_role("heading", level=3)).to_have_text(
+        ["Pipedrive", "Zoho CRM", "Personio"]
+    )
+
+    connect(page, "Personio")
+    go_home(page)
+
+    expect(state(page, "Personio")).to_have_text("Connected")
+
+
+def test_the_return_page_offers_the_connector_after_an_error(page: Page, stack: DemoStack) -> None:
+    """It shows the checked state, the reported error as text, and a button that tries again."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Connect Xero").click()
     page.get_by_role("button", name="Simulate an error Xero").click()
 
-    expect(page.get_by_role("heading")).to_have_text("Xero was not connected")
-    page.get_by_text("Details").click()
+    expect(page.get_by_role("heading")).to_have_text("Xero is not connected")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Embedded")).to_be_visible()
+    page.get_by_text("What the Vault reported").click()
     expect(page.get_by_text("The connector refused the authorization.")).to_be_visible()
     expect(page).to_have_url(f"{stack.demo}/return.html")
     assert page.evaluate("history.length") > 1
+    page.get_by_role("button", name="Connect Xero").click()
+    expect(page).to_have_url(re.compile(r"/integrations/accounting/xero"))
 
 
-def test_a_forged_return_link_cannot_claim_a_connection(page: Page, stack: DemoStack) -> None:
-    """The page shows only connections that Apideck confirms, and shows markup as text."""
-    with page.expect_response("**/vault-connections*") as response:
+def test_a_forged_return_link_cannot_claim_anything(page: Page, stack: DemoStack) -> None:
+    """The page claims only what Apideck confirms, whatever the link reports."""
+    with page.expect_response(LISTS) as response:
         page.goto(f"{stack.demo}/return.html?authorizedConnection=xero")
     assert response.value.json() == {"connections": []}
     expect(page.get_by_role("heading")).to_have_text("Xero is not connected")
+    connect(page, "Xero")
+    page.goto(f"{stack.demo}/return.html?error_type=x&service_id=xero")
+    expect(page.get_by_role("heading")).to_have_text("Xero is connected")
 
     message = "<img src=x onerror=alert(1)>"
     page.goto(f"{stack.demo}/return.html?error_type=x&error_message={message}&ref=javascript:0")
 
-    page.get_by_text("Details").click()
+    page.get_by_text("What the Vault reported").last.click()
     expect(page.get_by_text(message)).to_be_visible()
-    expect(page.get_by_role("link")).to_have_text(["Fieldnotes", "Back to integrations"])
+    expect(page.get_by_role("link")).to_have_text(
+        ["Fieldnotes", "Integrations", "Embedded", "Back to integrations"]
+    )
 
 
 def test_the_return_page_checks_before_it_says_anything(page: Page, stack: DemoStack) -> None:
     """Until the service has responded, the page says that it is checking."""
-    held: list[Route] = []
-    page.route("**/vault-connections*", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
-    with page.expect_request("**/vault-connections*"):
+    held = hold(page, LISTS)
+    with page.expect_request(LISTS):
         page.goto(f"{stack.demo}/return.html?authorizedConnection=quickbooks")
 
     expect(page.get_by_role("heading")).to_have_text("Checking QuickBooks…")
-    held[0].abort()
+    first_of(page, held).abort()
 
-    expect(page.get_by_role("heading")).to_have_text("QuickBooks could not be checked")
+    expect(page.get_by_role("heading")).to_have_text("The state of QuickBooks is unknown")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading")).to_have_text("QuickBooks is not connected")
 
 
 def test_a_double_click_creates_one_session(page: Page, stack: DemoStack) -> None:
@@ -219,7 +262,7 @@ def test_controls_are_disabled_until_they_work(page: Page, stack: DemoStack, pat
 
     expect(button).to_be_disabled()
     expect(page.get_by_label("Signed in as")).to_be_disabled()
-    held[0].continue_()
+    first_of(page, held).continue_()
 
     expect(button).to_be_enabled()
     expect(page.get_by_label("Signed in as")).to_be_enabled()
@@ -240,36 +283,41 @@ def test_the_page_works_after_the_back_button(page: Page, stack: DemoStack) -> N
 
 
 def test_the_embedded_variant_stays_on_the_page(page: Page, stack: DemoStack) -> None:
-    """Vault JS receives a token without a redirect URI; closing the dialog returns the focus."""
+    """The Vault opens in a dialog without a redirect URI; the page then shows the connection."""
     page.goto(f"{stack.demo}/embedded.html")
     button = page.get_by_role("button", name="Open integrations")
     button.click()
 
-    dialog = page.get_by_role("dialog", name="Vault JS would open here")
-    expect(dialog).to_be_visible()
+    dialog = page.get_by_role("dialog", name="Integrations")
+    vault = page.frame_locator("dialog iframe")
+    vault.get_by_role("button", name="Connect Xero").click()
+    expect(vault.get_by_role("button", name="Disconnect Xero")).to_be_visible()
     [minted] = stack.minted()
-    expect(dialog).to_contain_text(f"{minted['token'][:12]}… ({len(minted['token'])} characters)")
     assert "redirect_uri" not in minted["session"]
     dialog.get_by_role("button", name="Close").click()
+
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
+    expect(page.locator(".row .about")).to_have_text(["Xero"])
 
 
 def test_tokens_are_only_in_memory(page: Page, stack: DemoStack) -> None:
-    """No storage, cookie or markup of the demo holds a token."""
+    """No storage, cookie or markup of the demo holds a token, and neither does its drawer."""
     page.goto(stack.demo)
     sign_in(page, GRACE)
     connect(page, "Xero")
     page.goto(f"{stack.demo}/embedded.html")
     page.get_by_role("button", name="Open integrations").click()
     expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    open_drawer(page, "POST /vault-session")
 
     kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
 
     assert "grace" in kept
     for minted in stack.minted():
         assert minted["token"] not in kept + page.content()
-    assert "eyJ" not in kept
+    assert "eyJ" not in kept + page.content()
     assert page.context.cookies() == []
 
 

@@ -190,11 +190,15 @@ def test_what_is_connected(page: Page, world: Published, tmp_path: Path) -> None
         ("authorizedConnection=evil", "Welcome back.", ""),
         (
             "error_type=x&error_message=<b>Refused</b>&service_id=quickbooks",
-            "QuickBooks was not connected.",
+            "An error was reported for QuickBooks.",
             "<b>Refused</b>",
         ),
-        ("error_message=No&service_id=Your bank", "The integration was not connected.", "No"),
-        (f"error_message={'x' * 300}", "The integration was not connected.", "x" * 200),
+        (
+            "error_message=No&service_id=Your bank",
+            "An error was reported for the integration.",
+            "No",
+        ),
+        (f"error_message={'x' * 300}", "An error was reported for the integration.", "x" * 200),
     ],
 )
 def test_the_return_page(

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-import pytest
+from playwright.sync_api import Browser
 
-from tests.support.browser import missing
-from tests.support.screenshots import IMAGES, take_screenshots
+from tests.support.demo_stack import DemoStack
+from tests.support.screenshots import IMAGES, SHOTS, take_screenshots
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_the_command_takes_every_screenshot_of_the_docs(tmp_path: Path) -> None:
+def test_the_command_takes_the_screenshots_of_the_docs(
+    tmp_path: Path, stack: DemoStack, browser: Browser
+) -> None:
     """`make screenshots` writes exactly the images that the docs have."""
-    take_screenshots(tmp_path)
+    take_screenshots(tmp_path, stack, browser)
 
     written = {path.name for path in tmp_path.iterdir() if path.stat().st_size > 10_000}
     assert written == {path.name for path in IMAGES.glob("*.png")}
+    assert len(written) == sum(len(files) for _, _, files in SHOTS)

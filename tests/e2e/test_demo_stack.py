@@ -13,14 +13,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.demo_stack import demo_stack
+from tests.support.demo_stack import DemoStack, demo_stack
 from tests.support.http import bearer, problem
 from tests.support.ports import free_ports, is_free
+from tests.support.process import until
 from tests.support.waiting import http_client
 
 ROOT = Path(__file__).parent.parent.parent
 RUN = [sys.executable, str(ROOT / "deploy" / "local" / "run.py")]
 PORTS = 4
+OWN_PAGE, LOGO = "http://localhost:5173", "https://example.com/logo.svg"
 
 
 @pytest.fixture
@@ -80,24 +82,6 @@ def test_the_printed_command_returns_a_link_to_the_vault(
     assert all(is_free(base + i) for i in range(PORTS))
 
 
-def test_a_changed_connection_reaches_open_pages_within_two_seconds() -> None:
-    """Apideck's event goes through the service to the demo, which tells the page."""
-    with demo_stack() as stack, http_client() as client:
-        token = client.get(f"{stack.issuer}/token/ada").text
-        created = client.post(f"{stack.service}/vault-session", headers=bearer(token)).json()
-        with client.stream("GET", f"{stack.demo}/changes", timeout=10) as stream:
-            lines = stream.iter_lines()
-            assert next(lines) == "retry: 1000"
-            form = {"unified_api": "crm", "service_id": "hubspot", "action": "connect"}
-            started = time.monotonic()
-            client.post(f"{stack.apideck}/connect", data={"jwt": created["session_token"], **form})
-
-            assert next(line for line in lines if line.startswith("data")) == "data: changed"
-            assert time.monotonic() - started < 2
-        forged = client.post(f"{stack.demo}/webhooks/apideck", json={"payload": {"event_id": "x"}})
-        assert forged.status_code == 401
-
-
 def test_a_port_in_use_is_reported(base: int) -> None:
     """If a port is in use, one line names it and says how to choose others."""
     with socket.create_server(("127.0.0.1", base + 2)):
@@ -117,16 +101,76 @@ def test_a_port_in_use_is_reported(base: int) -> None:
     assert all(is_free(base + i) for i in range(PORTS))
 
 
-def test_a_service_account_works_at_once(demo: subprocess.Popen[str], base: int) -> None:
+@pytest.fixture(scope="module")
+def stack() -> Iterator[DemoStack]:
+    """Run the demo with settings of a developer."""
+    settings = {
+        "DEMO_ORIGIN": OWN_PAGE,
+        "CONFIG_FILE": "/etc/other.toml",
+        "SESSION__DEFAULTS__THEME__LOGO": LOGO,
+    }
+    with demo_stack(**settings) as running:
+        yield running
+
+
+def test_a_developers_own_page_uses_the_demo(stack: DemoStack) -> None:
+    """Its origin passes CORS, `return_to` leads back to it, and its settings count."""
+    token = httpx.get(f"{stack.issuer}/token/ada").text
+    headers = {**bearer(token), "origin": OWN_PAGE}
+
+    response = httpx.post(
+        f"{stack.service}/vault-session", json={"return_to": "app"}, headers=headers
+    )
+
+    assert response.status_code == 201
+    assert response.headers["access-control-allow-origin"] == OWN_PAGE
+    session = stack.minted()[-1]["session"]
+    assert session["redirect_uri"] == f"{OWN_PAGE}/"
+    assert session["theme"]["logo"] == LOGO
+    assert f"{OWN_PAGE} may call the service" in stack.printed
+    assert "used instead of the demo's: SESSION__DEFAULTS__THEME__LOGO" in stack.printed
+    assert "needs its own values of: CONFIG_FILE" in stack.printed
+
+
+def test_the_service_log_is_printed_and_shown(stack: DemoStack) -> None:
+    """The terminal gets lines for a person, and the demo's server has the events of a request."""
+    assert re.search(r"\[info +\] jwks_changed +issuer=demo", stack.printed)
+    rejected = httpx.post(f"{stack.service}/vault-session")
+    url = f"{stack.demo}/activity/{rejected.headers['x-request-id']}"
+
+    until(lambda: len(httpx.get(url).json()["log"]) == 2)
+    audit, access = httpx.get(url).json()["log"]
+    assert (audit["event"], access["event"]) == ("vault_session_refused", "http_request")
+    assert any('outcome="refused"' in line for line in httpx.get(url).json()["metrics"])
+
+
+def test_a_changed_connection_reaches_open_pages_within_two_seconds(stack: DemoStack) -> None:
+    """Apideck's event goes through the service to the demo, which tells the page."""
+    with http_client() as client:
+        token = client.get(f"{stack.issuer}/token/ada").text
+        created = client.post(f"{stack.service}/vault-session", headers=bearer(token)).json()
+        with client.stream("GET", f"{stack.demo}/changes", timeout=10) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "retry: 1000"
+            form = {"unified_api": "crm", "service_id": "hubspot", "action": "connect"}
+            started = time.monotonic()
+            client.post(f"{stack.apideck}/connect", data={"jwt": created["session_token"], **form})
+
+            assert "data: changed" in lines
+            assert time.monotonic() - started < 2
+        forged = client.post(f"{stack.demo}/webhooks/apideck", json={"payload": {"event_id": "x"}})
+        assert forged.status_code == 401
+
+
+def test_a_service_account_works_at_once(stack: DemoStack) -> None:
     """It may act for the demo's customers, and reads what each of them has connected."""
-    until_ready(demo)
-    service, issuer = (f"http://127.0.0.1:{base + i}" for i in (0, 2))
+    service = stack.service
     form = {
         "grant_type": "client_credentials",
         "client_id": "onboarding",
         "audience": "vault-bff-services",
     }
-    token = httpx.post(f"{issuer}/token", data=form).json()["access_token"]
+    token = httpx.post(f"{stack.issuer}/token", data=form).json()["access_token"]
     headers = bearer(token)
 
     created = httpx.post(f"{service}/vault-session", json={"consumer_id": "acme"}, headers=headers)
@@ -138,5 +182,5 @@ def test_a_service_account_works_at_once(demo: subprocess.Popen[str], base: int)
     )
 
     assert created.status_code == 201
-    assert {one["state"] for one in listed.json()["connections"]} == {"available"}
+    assert "zoho-crm" in {one["service_id"] for one in listed.json()["connections"]}
     assert problem(foreign) == (403, "consumer-not-granted")

@@ -202,7 +202,9 @@ def test_the_text_of_a_button_is_readable(browser: httpx.Client, colour: str, in
     assert f"--primary: {colour}; --primary-ink: {ink};" in shown
 
 
-@pytest.mark.parametrize("name", ["vault.css", "countdown.js", "icon.svg"])
+@pytest.mark.parametrize(
+    "name", ["vault.css", "vault.js", "confirm.js", "countdown.js", "embedded.js", "icon.svg"]
+)
 def test_the_pages_have_their_own_assets(browser: httpx.Client, name: str) -> None:
     """The emulator serves style sheet, script and icon itself."""
     response = browser.get(f"/assets/{name}")
@@ -231,3 +233,42 @@ def test_a_unified_api_without_connectors_is_shown_as_empty(browser: httpx.Clien
 
     assert "<h2>Lead</h2>" in shown
     assert "has no connectors" in shown
+
+
+def test_only_the_embedded_page_can_be_framed(browser: httpx.Client) -> None:
+    """Pages on loopback can frame it, as Vault JS does; it has no way back and stays embedded."""
+    visit = Visit(browser, {"redirect_uri": BACK})
+    policy = "content-security-policy"
+
+    embedded = browser.get(f"/session/{visit.token}?embedded=true")
+
+    assert "frame-ancestors 'none'" in visit.home.headers[policy]
+    assert visit.home.headers["x-frame-options"] == "DENY"
+    for response in (embedded, browser.get("/embedded")):
+        assert "frame-ancestors http://127.0.0.1:* http://localhost:*;" in response.headers[policy]
+        assert "x-frame-options" not in response.headers
+    assert BACK not in embedded.text
+    location = visit.choose("connect", page="embedded").headers["location"]
+    assert location == f"/session/{visit.token}?embedded=true"
+    assert browser.get("/session/over?embedded=true").status_code == 401
+
+
+def test_actions_that_take_something_away_ask_first(browser: httpx.Client) -> None:
+    """Disconnect and Delete have the texts of a confirmation; other actions have none."""
+    visit = Visit(browser, {"settings": {"unified_apis": ["crm"]}})
+    visit.choose("connect")
+
+    asking = re.findall(r'value="(\w+)" class="danger"[^>]* data-confirm="\w+"', visit.reload())
+
+    assert asking == ["disconnect", "delete"]
+    assert visit.reload().count("data-confirm") == 2
+
+
+def test_every_connector_has_a_symbol(browser: httpx.Client) -> None:
+    """Each card uses a symbol that exists: the connector's own, or that of its unified API."""
+    symbols = re.findall(r'<symbol id="([\w-]+)"', browser.get("/look/symbols.svg").text)
+    used = re.findall(r"symbols\.svg#([\w-]+)", page(browser))
+
+    assert len(used) > 10
+    assert set(used) <= set(symbols)
+    assert {"quickbooks", "crm", "file-storage"} <= set(used)

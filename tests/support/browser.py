@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 PACKAGES = Path(__file__).parent / "browser" / "node_modules"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -56,10 +56,19 @@ def browser(*arguments: str) -> Iterator[Browser]:
             launched.close()
 
 
-def violations(page: Page) -> list[str]:
-    """Return the accessibility rules that a page violates, found by axe-core."""
-    page.evaluate((PACKAGES / "axe-core" / "axe.min.js").read_text())
-    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+def violations(page: Page | Frame, *rules: str) -> list[str]:
+    """Return the accessibility rules that a page or frame violates, found by axe-core.
+
+    Args:
+        page: the page or frame.
+        rules: the rules to check; by default all.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((PACKAGES / "axe-core" / "axe.min.js").read_text())
+    options = {"resultTypes": ["violations"], "iframes": False}
+    found = page.evaluate(
+        "options => axe.run(options)", {**options, "runOnly": list(rules)} if rules else options
+    )
     return [
         f"{rule['id']}: {node['target']}" for rule in found["violations"] for node in rule["nodes"]
     ]

@@ -27,9 +27,11 @@ class DemoStack:
 
     Attributes:
         pid: of the process that has started the four.
+        printed: what it has printed until all were ready.
     """
 
     pid: int
+    printed: str
     service: str
     apideck: str
     issuer: str
@@ -68,19 +70,20 @@ def demo_stack(**settings: str) -> Iterator[DemoStack]:
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_for(process, printed.fileno())
-            yield DemoStack(process.pid, *(f"http://127.0.0.1:{base + i}" for i in range(PORTS)))
+            said = _wait_for(process, printed.fileno())
+            urls = (f"http://127.0.0.1:{base + i}" for i in range(PORTS))
+            yield DemoStack(process.pid, said, *urls)
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", printed: int) -> None:
+def _wait_for(process: "subprocess.Popen[bytes]", printed: int) -> str:
     deadline = time.monotonic() + START_SECONDS
     while True:
         said = os.pread(printed, 100_000, 0)
         if b"Press Ctrl-C" in said:
-            return
+            return said.decode()
         assert process.poll() is None, said.decode()
         assert time.monotonic() < deadline, said.decode()
         time.sleep(0.02)

@@ -31,7 +31,7 @@ def connect(page: Page, name: str) -> None:
     # Both pages have a button with this name; the link is only in the Vault.
     expect(page.get_by_role("link", name="All integrations")).to_be_visible()
     page.get_by_role("button", name=f"Connect {name}").click()
-    expect(page.get_by_role("heading")).to_have_text(f"{name} is connected")
+    expect(page.get_by_role("heading", name=f"{name} is connected")).to_be_visible()
 
 
 def open_with_connection(page: Page, demo: str, name: str) -> None:

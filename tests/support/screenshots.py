@@ -1,70 +1,58 @@
 """`make screenshots`: takes screenshots of the demo for the docs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.support.browser import browser, missing
 from tests.support.demo_stack import ROOT, DemoStack, demo_stack
-from tests.support.journeys import connect, open_with_connection
+from tests.support.demo_states import walk
 
 IMAGES = ROOT / "docs" / "images"
-WIDTH, HEIGHT = 1280, 800
-Shot = Callable[[Page, DemoStack], None]
+DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=800)
+SHOTS: tuple[tuple[ViewportSize, Literal["light", "dark"], dict[str, str]], ...] = (
+    (
+        DESKTOP,
+        "light",
+        {
+            "connected": "settings",
+            "under the hood": "under-the-hood",
+            "Vault": "vault",
+            "Vault: confirmation": "vault-confirmation",
+            "return: connected": "return",
+            "return: not connected": "return-error",
+            "embedded: dialog": "embedded",
+            "signed out": "signed-out",
+        },
+    ),
+    (DESKTOP, "dark", {"needs attention, disabled, unknown": "settings-dark"}),
+    (PHONE, "light", {"failed": "failure"}),
+)
+"""The size, the scheme, and the name of the file for each state that the docs show."""
 
 
-def settings(page: Page, stack: DemoStack) -> None:
-    """The settings page, with one connection."""
-    open_with_connection(page, stack.demo, "QuickBooks")
-
-
-def vault(page: Page, stack: DemoStack) -> None:
-    """The Vault, opened from that page."""
-    settings(page, stack)
-    page.get_by_role("button", name="Manage all").click()
-    expect(page.get_by_role("button", name="Disconnect QuickBooks")).to_be_visible()
-
-
-def failure(page: Page, stack: DemoStack) -> None:
-    """The settings page while Apideck does not respond."""
-    page.goto(stack.demo)
-    stack.fail("close", times=None)
-    page.get_by_role("button", name="Connect Xero").click()
-    expect(page.get_by_role("button", name="Try again")).to_be_visible()
-
-
-def return_page(page: Page, stack: DemoStack) -> None:
-    """The return page."""
-    page.goto(stack.demo)
-    connect(page, "Xero")
-
-
-SHOTS: dict[str, tuple[Shot, Literal["light", "dark"]]] = {
-    "settings": (settings, "light"),
-    "settings-dark": (settings, "dark"),
-    "vault": (vault, "light"),
-    "failure": (failure, "light"),
-    "return": (return_page, "light"),
-}
-
-
-def take_screenshots(folder: Path) -> None:
+def take_screenshots(folder: Path, stack: DemoStack, running: Browser) -> None:
     """Write every screenshot into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    size: ViewportSize = {"width": WIDTH, "height": HEIGHT}
-    with demo_stack() as stack, browser("--hide-scrollbars") as running:
-        for name, (shot, scheme) in SHOTS.items():
-            stack.reset()
-            with running.new_context(viewport=size, color_scheme=scheme) as context:
-                page = context.new_page()
-                shot(page, stack)
-                page.mouse.move(0, 0)
-                page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
+    for size, scheme, files in SHOTS:
+        with running.new_context(viewport=size, color_scheme=scheme) as context:
+            page = context.new_page()
+            wanted = dict(files)
+            for state in walk(page, stack):
+                if state in wanted:
+                    _take(page, folder / f"{wanted.pop(state)}.png")
+                if not wanted:
+                    break
+
+
+def _take(page: Page, path: Path) -> None:
+    page.mouse.move(0, 0)
+    page.screenshot(path=path, animations="disabled", caret="hide")
 
 
 if __name__ == "__main__":
     if missing():
         raise SystemExit(missing())
-    take_screenshots(IMAGES)
+    with demo_stack() as stack, browser("--hide-scrollbars") as running:
+        take_screenshots(IMAGES, stack, running)

@@ -7,15 +7,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class PageHeadersMiddleware:
     """Adds a strict policy to every page."""
 
-    def __init__(self, app: ASGIApp, *, connect_to: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, *, connect_to: tuple[str, ...], vault: str) -> None:
         self.app = app
         services = " ".join(connect_to)
         self._headers = {
             "content-security-policy": (
                 "default-src 'none'; script-src 'self'; style-src 'self'; "
                 f"connect-src 'self' {services}; img-src 'self' {services}; "
-                "frame-src https://vaultjs.apideck.com; base-uri 'none'; form-action 'self'; "
-                "frame-ancestors 'none'"
+                f"frame-src https://vaultjs.apideck.com {vault}; base-uri 'none'; "
+                "form-action 'self'; frame-ancestors 'none'"
             ),
             # Vault JS authorizes in a pop-up, and needs messages from it.
             "cross-origin-opener-policy": "same-origin-allow-popups",

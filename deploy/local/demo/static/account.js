@@ -1,6 +1,7 @@
 // The signed-in user. A real web application has its own sign-in; the demo uses the development
 // issuer, where you can choose a user.
 
+import { button, element, symbol } from "./markup.js";
 import { VaultSessionError } from "./vault-session.js";
 
 const PERSON = "fieldnotes.person";
@@ -10,26 +11,18 @@ const picture = document.querySelector("#picture");
 let people = [];
 let urls = {};
 let chosen = "";
+let changed = () => {};
 
-/** Loads the users and the signed-in user, on a page without a user menu. */
-export async function loadAccount() {
+/** Loads the users; calls `onChange(person)` now and whenever another user signs in. */
+export async function startAccount(onChange) {
   urls = await getJson("/config.json");
   people = await getJson(`${urls.issuer}/people`);
   chosen = sessionStorage.getItem(PERSON) ?? people[0].id;
-}
-
-/** Does the same on a page with a user menu; calls `onChange(person)` now and at every change. */
-export async function startAccount(onChange) {
-  await loadAccount();
   select.append(...people.map((one) => new Option(`${one.name}, ${one.org_name}`, one.id)));
-  select.value = chosen;
   select.disabled = false;
-  select.addEventListener("change", () => {
-    chosen = select.value;
-    sessionStorage.setItem(PERSON, chosen);
-    show(onChange);
-  });
-  show(onChange);
+  select.addEventListener("change", () => signIn(select.value));
+  changed = () => show(onChange);
+  changed();
 }
 
 /** Returns the signed-in user, or undefined. */
@@ -58,12 +51,45 @@ export async function accessToken() {
   return body.access_token;
 }
 
+/** Returns the URL of the emulated Vault. */
+export function vaultUrl() {
+  return urls.apideck;
+}
+
 export function focusSignIn() {
   select.focus();
 }
 
+/** Shows what a signed-out user sees instead of the integrations; nothing for a signed-in user. */
+export function drawSignIn(person) {
+  const choices = people.map((one) => {
+    const picture = element("img");
+    Object.assign(picture, { src: one.picture, alt: "", width: 36, height: 36 });
+    const text = element("span", "", element("strong", "", one.name), ` ${one.org_name}`);
+    const choice = button("", () => signIn(one.id), "person");
+    choice.append(picture, text);
+    return element("li", "", choice);
+  });
+  const box = element(
+    "section",
+    "empty",
+    symbol("lock"),
+    element("h2", "", "Sign in to see your integrations"),
+    element("p", "dim", "What is connected belongs to your organization. Choose a user of this demo."),
+    element("ul", "people", ...choices),
+  );
+  document.querySelector("#sign-in").replaceChildren(...(person ? [] : [box]));
+}
+
+function signIn(id) {
+  chosen = id;
+  sessionStorage.setItem(PERSON, chosen);
+  changed();
+}
+
 function show(onChange) {
   const person = signedIn();
+  select.value = person ? person.id : "";
   picture.hidden = !person;
   if (person) picture.src = person.picture;
   onChange(person);

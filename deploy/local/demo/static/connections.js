@@ -1,19 +1,36 @@
 // What the signed-in user's organization has connected, as the service reports it.
 
-import { connectionsAccess, signedIn } from "./account.js";
+import { connectionsAccess } from "./account.js";
+import { symbol } from "./markup.js";
 import { listConnections } from "./vault-session.js";
 
-const key = (unifiedApi, serviceId) => `${unifiedApi}/${serviceId}`;
+/** What a page shows for each state, and the verb of the button. */
+export const STATES = {
+  checking: { label: "Checking…", verb: "Checking", icon: "clock" },
+  none: { label: "Not connected", verb: "Connect", icon: "ring" },
+  connected: { label: "Connected", verb: "Manage", icon: "check" },
+  disabled: { label: "Disabled", verb: "Manage", icon: "pause" },
+  attention: { label: "Needs attention", verb: "Fix", icon: "warning" },
+  unknown: { label: "Unknown", verb: "Open", icon: "question" },
+};
 
-/** Returns a function that maps the ids of a connector to `connected`, `disabled` or undefined. */
+/** Returns every connector that the Vault offers, with `shown`, one of the names in `STATES`. */
 export async function readConnections() {
-  const options = { ...(await connectionsAccess()), configured: true };
-  const listed = signedIn() ? await listConnections(options) : [];
-  const states = new Map(listed.map((one) => [key(one.unified_api, one.service_id), shown(one)]));
-  return (unifiedApi, serviceId) => states.get(key(unifiedApi, serviceId));
+  const listed = await listConnections(await connectionsAccess());
+  return listed.map((connection) => ({ ...connection, shown: shown(connection) }));
 }
 
-function shown({ state, enabled }) {
-  if (state !== "callable") return undefined; // also for states that Apideck adds later
-  return enabled === false ? "disabled" : "connected";
+/** Shows a state in an element. */
+export function showState(element, state) {
+  const { label, icon } = STATES[state];
+  element.dataset.state = state;
+  element.replaceChildren(symbol(icon, "symbol small"), label);
+}
+
+function shown({ state, enabled, health }) {
+  if (state === "available" || state === "added") return "none";
+  if (state === "authorized" || state === "invalid") return "attention";
+  if (state !== "callable") return "unknown"; // Apideck may add states
+  if (enabled === false) return "disabled";
+  return [undefined, null, "ok", "pending_refresh"].includes(health) ? "connected" : "attention";
 }

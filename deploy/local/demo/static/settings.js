@@ -1,80 +1,39 @@
 // The settings page: one card for each connector, with a button that opens the Vault.
 
-import { startAccount, vaultAccess } from "./account.js";
-import { isBusy, setBusy, setIdle } from "./busy.js";
+import "./drawer.js";
+
+import { drawSignIn, startAccount } from "./account.js";
+import { drawGroup, showStates } from "./cards.js";
+import { changes } from "./changes.js";
 import { readConnections } from "./connections.js";
-import { GROUPS } from "./connectors.js";
-import { clearNotice, showNotice } from "./notice.js";
-import { openVault } from "./vault-session.js";
+import { GROUPS, connectorOf, connectorsOf, isKnown } from "./connectors.js";
+import { clearFailures, showFailure } from "./failure.js";
+import { open } from "./open.js";
 
-const STATES = {
-  loading: { label: "Checking…", verb: "Open" },
-  unknown: { label: "Unknown", verb: "Open" },
-  connected: { label: "Connected", verb: "Manage" },
-  disabled: { label: "Disabled", verb: "Manage" },
-  none: { label: "Not connected", verb: "Connect" },
-};
 const greeting = document.querySelector("#greeting");
+const groups = document.querySelector("#groups");
 const manage = document.querySelector("#manage");
-const cards = [];
+const notice = document.querySelector("#notice");
 let latestRefresh = 0;
-
-async function go(button, name, request) {
-  if (isBusy(button)) return;
-  clearNotice();
-  setBusy(button, `Opening ${name}`);
-  try {
-    await openVault({ ...(await vaultAccess()), request });
-    // The button stays busy while the browser leaves the page.
-  } catch (error) {
-    setIdle(button);
-    showNotice(error, () => go(button, name, request));
-  }
-}
+let others; // the group of connectors that only Apideck knows
 
 function draw(person) {
-  clearNotice();
+  clearFailures();
   greeting.textContent = person
     ? `Connect the systems that ${person.org_name} works with.`
     : "You are signed out.";
+  manage.hidden = !person;
   manage.disabled = false;
-  cards.length = 0;
-  document.querySelector("#groups").replaceChildren(...GROUPS.map(drawGroup));
-  refresh();
+  manage.classList.remove("primary");
+  drawSignIn(person);
+  drawGroups(person ? GROUPS : []);
+  latestRefresh += 1; // a response that is on its way belongs to another user
+  if (person) refresh();
 }
 
-function drawGroup({ unified_api, title, connectors }) {
-  const group = copyOf("#group");
-  group.querySelector("h2").textContent = title;
-  group.querySelector("ul").append(...connectors.map((one) => drawCard(one, unified_api)));
-  return group;
-}
-
-function drawCard({ service_id, name, purpose }, unified_api) {
-  const card = copyOf("#card");
-  card.dataset.service = service_id;
-  card.querySelector(".tile").textContent = name[0];
-  card.querySelector("h3").textContent = name;
-  card.querySelector("p").textContent = purpose;
-  const button = card.querySelector("button");
-  button.addEventListener("click", () =>
-    go(button, name, { connection: { unified_api, service_id } }),
-  );
-  cards.push({ card, name, unified_api, service_id });
-  showState(cards.at(-1), "loading");
-  return card;
-}
-
-function showState({ card, name }, state) {
-  const { label, verb } = STATES[state];
-  const shown = card.querySelector(".state");
-  const button = card.querySelector("button");
-  shown.textContent = label;
-  shown.classList.toggle("on", state === "connected");
-  button.disabled = state === "loading";
-  if (isBusy(button)) return; // its text says that it is opening something
-  button.textContent = verb;
-  button.setAttribute("aria-label", `${verb} ${name}`);
+function drawGroups(all) {
+  others = undefined;
+  groups.replaceChildren(...all.map((group) => drawGroup(group.title, connectorsOf(group))));
 }
 
 async function refresh() {
@@ -82,38 +41,57 @@ async function refresh() {
   // If another user has signed in since, the response is not for that user.
   const isCurrent = () => thisRefresh === latestRefresh;
   try {
-    const stateOf = await readConnections();
-    if (!isCurrent()) return;
-    for (const one of cards) showState(one, stateOf(one.unified_api, one.service_id) ?? "none");
+    const connections = await readConnections();
+    if (isCurrent()) showConnections(connections);
   } catch (error) {
     if (!isCurrent()) return;
-    for (const one of cards) showState(one, "unknown");
-    showNotice(error, refreshAgain);
+    showStates(() => "unknown");
+    showFailure(notice, error, refreshAgain);
   }
 }
 
+function showConnections(connections) {
+  drawOthers(connections.filter((connection) => !isKnown(connection)).map(connectorOf));
+  const states = new Map(connections.map((one) => [keyOf(one), one.shown]));
+  // Apideck lists nothing for a customer who has never opened the Vault.
+  showStates((connector) => states.get(keyOf(connector)) ?? "none");
+  manage.classList.toggle("primary", [...states.values()].includes("connected"));
+}
+
+function drawOthers(connectors) {
+  const key = connectors.map(keyOf).join();
+  // Cards that are drawn already stay: one of them may be busy, or have the focus.
+  if (others?.dataset.key === key) return;
+  others?.remove();
+  others = drawGroup("Other", connectors);
+  others.dataset.key = key;
+  if (connectors.length) groups.append(others);
+}
+
+function keyOf({ unified_api, service_id }) {
+  return `${unified_api}/${service_id}`;
+}
+
 function refreshAgain() {
-  clearNotice();
+  clearFailures();
+  showStates(() => "checking");
   refresh();
 }
 
-function copyOf(template) {
-  return document.querySelector(template).content.firstElementChild.cloneNode(true);
-}
-
 async function start() {
-  clearNotice();
+  clearFailures();
+  drawGroups(GROUPS);
   try {
     await startAccount(draw);
   } catch (error) {
     greeting.textContent = "Your account could not be loaded.";
-    showNotice(error, start);
+    showStates(() => "unknown");
+    showFailure(notice, error, start);
   }
 }
 
-manage.addEventListener("click", () => go(manage, "your integrations", {}));
-// The demo's server sends a message when Apideck reports that a connection has changed.
-new EventSource("/changes").addEventListener("message", refresh);
+manage.addEventListener("click", () => open(manage, "your integrations", {}, notice));
+changes.addEventListener("message", () => manage.hidden || refresh());
 // After the Back button, browsers may restore the page as it was before the visit to the Vault.
 addEventListener("pageshow", (event) => event.persisted && refreshAgain());
 start();

@@ -1,13 +1,21 @@
 """The card of a connector, with its actions."""
 
-from emulators.apideck.catalogue import service_name
-from emulators.apideck.markup import Markup, fill, joined, render
+from emulators.apideck.catalogue import service_name, symbol
+from emulators.apideck.markup import NOTHING, Markup, fill, joined, render
 from emulators.apideck.visit import Visit
 
 _BUTTON = (
-    '<button name="action" value="$action" class="$kind" aria-label="$label $name">$label</button>'
+    '<button name="action" value="$action" class="$kind" aria-label="$label $name"$confirm>'
+    "$label</button>"
 )
+_CONFIRM = ' data-title="$label $name?" data-text="$text" data-confirm="$label"'
 _LABELS = {"fail": "Simulate an error"}
+_KINDS = {"connect": "primary", "fail": "plain", "disconnect": "danger", "delete": "danger"}
+_WARNINGS = {
+    "disconnect": "The application can no longer use this connection until you connect it again.",
+    "delete": "This removes the connection and its settings. You cannot undo it.",
+}
+_LINK = '<a href="$url">$name</a>'
 
 
 def card(visit: Visit, api: str, service: str, *, heading: str = "h3") -> Markup:
@@ -18,12 +26,13 @@ def card(visit: Visit, api: str, service: str, *, heading: str = "h3") -> Markup
     name = service_name(api, service)
     return render(
         "card.html",
-        initial=name[:1].upper(),
-        name=name,
+        symbol=symbol(api, service),
+        name=fill(_LINK, url=visit.connector_url(api, service), name=name)
+        if visit.page != "embedded"
+        else name,
         heading=heading,
         state=state,
         kind="on" if enabled else "off",
-        link=visit.connector_url(api, service),
         token=visit.token,
         api=api,
         service=service,
@@ -41,6 +50,8 @@ def _actions(visit: Visit, state: str) -> list[str]:
 
 
 def _button(action: str, name: str) -> Markup:
-    kind = {"connect": "primary", "fail": "plain"}.get(action, "quiet")
     label = _LABELS.get(action, action.capitalize())
-    return fill(_BUTTON, action=action, label=label, name=name, kind=kind)
+    text = _WARNINGS.get(action)
+    confirm = fill(_CONFIRM, label=label, name=name, text=text) if text else NOTHING
+    kind = _KINDS.get(action, "quiet")
+    return fill(_BUTTON, action=action, label=label, name=name, kind=kind, confirm=confirm)

@@ -36,6 +36,7 @@ def page(visit: Visit, content: Markup, nonce: str) -> Markup:
     return render(
         "page.html",
         nonce=nonce,
+        kind=visit.page,
         vault_name=_vault_name(visit),
         favicon=web_url(theme.get("favicon")) or "/assets/icon.svg",
         primary=primary,
@@ -93,7 +94,7 @@ def _suggestions(visit: Visit, apis: list[str]) -> Markup:
 
 def _logs(visit: Visit, of: str | None = None) -> Markup:
     """Return the latest events, of one connector or of all connectors."""
-    if not visit.setting("show_logs"):
+    if not visit.setting("show_logs") or visit.page == "embedded":
         return NOTHING
     latest = [event for service, event in visit.consumer.events if of in {None, service}]
     events = joined([fill("<li>$event</li>", event=event) for event in latest[:-11:-1]])

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from emulators.apideck import rendering
-from emulators.apideck.catalogue import service_name
+from emulators.apideck.catalogue import LOOK, service_name
 from emulators.apideck.connected import described
 from emulators.apideck.deliveries import Deliveries
 from emulators.apideck.markup import PAGES, Markup, origin, render
@@ -22,13 +22,12 @@ _HEADERS = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
-    # Like the real Vault, this one forbids framing.
-    "x-frame-options": "DENY",
 }
+_LOOPBACK = "http://127.0.0.1:* http://localhost:*"
 _POLICY = (
     "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; "
     "img-src 'self' https: http://127.0.0.1:* http://localhost:*; "
-    "form-action 'self' {back}; frame-ancestors 'none'; base-uri 'none'"
+    "form-action 'self' {back}; frame-ancestors {ancestors}; base-uri 'none'"
 )
 _DONE = {
     "connect": "connected",
@@ -54,12 +53,18 @@ class Vault:
             Route("/session/{token}", self._home),
             Route("/integrations/{unified_api}/{service_id}", self._connector),
             Route("/connect", self._change, methods=["POST"]),
+            Route("/embedded", self._embedded),
+            Mount("/look", StaticFiles(directory=LOOK)),
             Mount("/assets", StaticFiles(directory=PAGES / "assets")),
         ]
 
     async def _home(self, request: Request) -> Response:
-        visit = self._visit(request.path_params["token"], "home")
-        return _page(visit, rendering.home(visit)) if visit else _expired()
+        page = "embedded" if request.query_params.get("embedded") == "true" else "home"
+        visit = self._visit(request.path_params["token"], page)
+        return _page(visit, rendering.home(visit)) if visit else _expired(page)
+
+    async def _embedded(self, _: Request) -> Response:
+        return HTMLResponse(render("embedded.html"), headers=_headers(framed=True))
 
     async def _connector(self, request: Request) -> Response:
         page = "isolated" if request.query_params.get("isolation") == "true" else "connector"
@@ -71,9 +76,10 @@ class Vault:
 
     async def _change(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-        visit = self._visit(form.get("jwt", ""), form.get("page", "home"))
+        page = form.get("page", "home")
+        visit = self._visit(form.get("jwt", ""), page)
         if visit is None:
-            return _expired()
+            return _expired(page)
         api, service = form.get("unified_api", ""), form.get("service_id", "")
         action = form.get("action", "")
         if action == "fail" and visit.back:
@@ -116,15 +122,22 @@ def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
 def _page(visit: Visit, content: Markup) -> Response:
     nonce = secrets.token_urlsafe(16)
     # Browsers apply form-action to the redirect after a form, too.
-    policy = _POLICY.format(nonce=nonce, back=origin(visit.back) if visit.back else "")
-    body = rendering.page(visit, content, nonce)
-    return HTMLResponse(body, headers={**_HEADERS, "content-security-policy": policy})
+    back = origin(visit.back) if visit.back else ""
+    headers = _headers(framed=visit.page == "embedded", nonce=nonce, back=back)
+    return HTMLResponse(rendering.page(visit, content, nonce), headers=headers)
 
 
-def _expired() -> Response:
-    policy = _POLICY.format(nonce="none", back="")
-    headers = {**_HEADERS, "content-security-policy": policy}
-    return HTMLResponse(render("expired.html"), 401, headers)
+def _expired(page: str = "home") -> Response:
+    return HTMLResponse(render("expired.html"), 401, _headers(framed=page == "embedded"))
+
+
+def _headers(*, framed: bool = False, nonce: str = "none", back: str = "") -> dict[str, str]:
+    ancestors = _LOOPBACK if framed else "'none'"
+    policy = _POLICY.format(nonce=nonce, back=back, ancestors=ancestors)
+    # Like the real Vault, this one forbids framing. Only what Vault JS opens may be framed, here by
+    # pages on loopback.
+    frames = {} if framed else {"x-frame-options": "DENY"}
+    return {**_HEADERS, **frames, "content-security-policy": policy}
 
 
 def _failure(service: str) -> dict[str, str]:

@@ -20,7 +20,8 @@ class Visit:
         claims: the claims of the token.
         consumer: the consumer of the session.
         seconds_left: the time until the session expires.
-        page: `home`, `connector`, or `isolated` for a connector's page without navigation.
+        page: `home`, `connector`, `isolated` for a connector's page without navigation, or
+            `embedded` for the first page in a frame of another page.
     """
 
     token: str
@@ -41,12 +42,12 @@ class Visit:
     @property
     def isolated(self) -> bool:
         """Whether the page has no links to other pages."""
-        return self.page == "isolated" or self.setting("isolation_mode")
+        return self.page in {"isolated", "embedded"} or self.setting("isolation_mode")
 
     @property
     def back(self) -> str | None:
-        """The redirect URI, or None."""
-        return web_url(self.claims.get("redirect_uri"))
+        """The redirect URI, or None; a frame does not redirect."""
+        return None if self.page == "embedded" else web_url(self.claims.get("redirect_uri"))
 
     @property
     def actions(self) -> list[str]:
@@ -62,7 +63,7 @@ class Visit:
     @property
     def home_url(self) -> str:
         """The path of the first page."""
-        return f"/session/{self.token}"
+        return f"/session/{self.token}{'?embedded=true' if self.page == 'embedded' else ''}"
 
     def connector_url(self, api: str, service: str) -> str:
         """Return the path of a connector's page, isolated if this page is."""

@@ -1,0 +1,23 @@
+// Opens the Vault when the user clicks a button. A failure is shown beside the button.
+
+import { vaultAccess } from "./account.js";
+import { isBusy, setBusy, setIdle } from "./busy.js";
+import { clearFailures, showFailure } from "./failure.js";
+import { openVault } from "./vault-session.js";
+
+/** Opens the Vault; `request` is the body of the request for a session. */
+export async function open(button, name, request, container) {
+  if (isBusy(button)) return;
+  clearFailures();
+  setBusy(button, `Opening ${name}`);
+  try {
+    await openVault({ ...(await vaultAccess()), request });
+    // The button stays busy while the browser leaves the page.
+  } catch (error) {
+    setIdle(button);
+    showFailure(container, error, () => {
+      button.focus();
+      open(button, name, request, container);
+    });
+  }
+}
