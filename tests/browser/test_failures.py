@@ -15,6 +15,8 @@ from tests.support.journeys import (
     state,
 )
 
+PROBLEM = "application/problem+json"
+
 
 def test_a_signed_out_user_is_asked_to_sign_in(page: Page, stack: DemoStack) -> None:
     """The page shows no card, because nothing is known, and sends no request to the service."""
@@ -107,7 +109,10 @@ def test_a_rate_limit_of_the_service_is_shown(page: Page, stack: DemoStack) -> N
     """The card shows the message of the service, and offers a retry."""
     limited = {"type": "/problems/rate-limited", "detail": "Too many requests were sent."}
     cors = {"access-control-allow-origin": stack.demo}
-    page.route("**/vault-session", lambda one: one.fulfill(status=429, json=limited, headers=cors))
+    page.route(
+        "**/vault-session",
+        lambda route: route.fulfill(status=429, json=limited, content_type=PROBLEM, headers=cors),
+    )
     page.goto(stack.demo)
 
     page.get_by_role("button", name="Connect Xero").click()
@@ -154,6 +159,7 @@ def test_connections_that_apideck_does_not_return_are_shown_as_unknown(
         lambda route: route.fulfill(
             status=503,
             json=unavailable,
+            content_type=PROBLEM,
             headers={"access-control-allow-origin": stack.demo},
         ),
     )

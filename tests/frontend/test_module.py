@@ -1,4 +1,4 @@
-"""The client module for frontends, tested with Node's test runner."""
+"""The npm package for frontends, tested with Node's test runner."""
 
 import shutil
 import subprocess

@@ -22,6 +22,7 @@ from emulators.running import run
 from emulators.serving import serve
 
 STATIC = Path(__file__).parent / "static"
+CLIENT = Path(__file__).parents[3] / "clients" / "javascript"
 LOOK = Path(__file__).parent.parent / "look"
 
 
@@ -45,6 +46,7 @@ class Demo:
                 *self.activity.routes(),
                 *Events(self._on_event).routes(),
                 Mount("/look", StaticFiles(directory=LOOK)),
+                Mount("/vault-bff-client", StaticFiles(directory=CLIENT)),
                 Mount("/", StaticFiles(directory=STATIC, html=True)),
             ],
             middleware=[

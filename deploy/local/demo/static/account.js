@@ -2,7 +2,7 @@
 // issuer, where you can choose a user.
 
 import { button, element, symbol } from "./markup.js";
-import { VaultSessionError } from "./vault-session.js";
+import { VaultError } from "./vault-bff-client/index.js";
 
 const PERSON = "fieldnotes.person";
 const select = document.querySelector("#person");
@@ -30,19 +30,9 @@ export function signedIn() {
   return people.find((person) => person.id === chosen);
 }
 
-/** Returns the URL for sessions and the access token, as options for `vault-session.js`. */
-export function vaultAccess() {
-  return access("vault-session");
-}
-
-/** Returns the URL for connections and the access token, as options for it. */
-export function connectionsAccess() {
-  return access("vault-connections");
-}
-
-async function access(path) {
-  const url = `${urls.service}/${path}`;
-  return signedIn() ? { url, token: await accessToken() } : { url };
+/** Returns the URL of the service and the access token, as options for the npm package. */
+export async function vaultAccess() {
+  return { baseUrl: urls.service, token: signedIn() ? await accessToken() : null };
 }
 
 /** Returns the access token of the signed-in user. */
@@ -101,6 +91,6 @@ async function getJson(url) {
     return await response.json();
   } catch (cause) {
     const detail = "The sign-in cannot be reached. Please try again in a moment.";
-    throw new VaultSessionError({ type: "network", detail }, { cause });
+    throw new VaultError({ type: "network", detail }, { cause });
   }
 }

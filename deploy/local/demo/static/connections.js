@@ -1,8 +1,8 @@
 // What the signed-in user's organization has connected, as the service reports it.
 
-import { connectionsAccess } from "./account.js";
+import { vaultAccess } from "./account.js";
 import { symbol } from "./markup.js";
-import { listConnections } from "./vault-session.js";
+import { listConnections } from "./vault-bff-client/index.js";
 
 /** What a page shows for each state, and the verb of the button. */
 export const STATES = {
@@ -16,7 +16,7 @@ export const STATES = {
 
 /** Returns every connector that the Vault offers, with `shown`, one of the names in `STATES`. */
 export async function readConnections() {
-  const listed = await listConnections(await connectionsAccess());
+  const listed = await listConnections(await vaultAccess());
   return listed.map((connection) => ({ ...connection, shown: shown(connection) }));
 }
 

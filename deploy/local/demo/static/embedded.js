@@ -10,7 +10,7 @@ import { connectorOf } from "./connectors.js";
 import { clearFailures, showFailure } from "./failure.js";
 import { copyOf, element, symbol } from "./markup.js";
 import { VaultDialog } from "./vault-dialog.js";
-import { createVaultSession } from "./vault-session.js";
+import { createVaultSession } from "./vault-bff-client/index.js";
 
 // In your application: import { ApideckVault } from "@apideck/vault-js";
 const ApideckVault = globalThis.ApideckVault ?? VaultDialog;

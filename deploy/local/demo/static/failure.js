@@ -22,7 +22,7 @@ const TEMPORARY = new Set([
   "internal-error",
 ]);
 
-/** Shows a VaultSessionError in a container, with a button that may solve the problem. */
+/** Shows a VaultError in a container, with a button that may solve the problem. */
 export function showFailure(container, error, tryAgain) {
   const box = element("div", "notice");
   box.append(element("p", "message", OWN_MESSAGES[error.type] ?? error.detail));

@@ -3,7 +3,7 @@
 import { vaultAccess } from "./account.js";
 import { isBusy, setBusy, setIdle } from "./busy.js";
 import { clearFailures, showFailure } from "./failure.js";
-import { openVault } from "./vault-session.js";
+import { openVault } from "./vault-bff-client/index.js";
 
 /** Opens the Vault; `request` is the body of the request for a session. */
 export async function open(button, name, request, container) {
