@@ -22,7 +22,8 @@ from .cores import usable_cores
 from .listener import bind
 from .run import exit_on_signals, internal_config, serve_callers
 from .server import InternalServer
-from .supervisor import Patience, Supervisor
+from .supervisor import Supervisor
+from .worker import Patience
 
 logger = structlog.get_logger(__name__)
 

@@ -5,14 +5,10 @@ for it without a limit (docs/adr/0020-workers.md).
 """
 
 import asyncio
-import multiprocessing
-import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -23,98 +19,14 @@ from ..observability.metrics import Metrics
 from ..observability.worker_metrics import WorkerMetrics, families_of
 from ..state import Shutdown
 from .channel import WorkerChannel
+from .worker import Patience, Target, Worker, happens
 
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-Target = Callable[[socket.socket], None]
 
-# A fork would copy locks of the thread that writes the log, in whatever state they are.
-_SPAWN: Final = multiprocessing.get_context("spawn")
-_CHECK_SECONDS: Final = 5.0
-_START_CHECK_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STABLE_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a worker may take before it is killed.
-
-    Attributes:
-        stop_seconds: to end after a signal.
-        start_seconds: to respond to its supervisor for the first time.
-        silent_seconds: to respond later.
-    """
-
-    stop_seconds: float
-    start_seconds: float = 120.0
-    silent_seconds: float = 30.0
-
-
-class Worker:
-    """One process.
-
-    Attributes:
-        channel: how to get its reports; None before it has responded, and while it does not.
-        started: whether it has ever responded.
-        pid: its process id.
-    """
-
-    def __init__(self, number: int, target: Target) -> None:
-        """Start the process.
-
-        Args:
-            number: its number, from 1 on.
-            target: what it runs; gets the end of a socket pair, for `channel.respond`.
-
-        Raises:
-            OSError: the system allows no further process.
-        """
-        self._own_end, end = socket.socketpair()
-        with end:
-            self._process = _SPAWN.Process(target=target, args=(end,), name=f"worker-{number}")
-            try:
-                self._process.start()
-            except OSError:
-                self._own_end.close()
-                raise
-        self.pid = int(self._process.pid or 0)
-        self.channel: WorkerChannel | None = None
-        self.started = False
-
-    def send(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
-        if self._process.exitcode is None:
-            os.kill(self.pid, number)
-
-    async def ended(self, patience: Patience) -> int:
-        """Wait until the process has ended, and return its exit status.
-
-        Args:
-            patience: it is killed when it does not respond for that long.
-        """
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        channel = await WorkerChannel.over(self._own_end)
-        loop.add_reader(self._process.sentinel, ended.set)
-        responded_at = loop.time()
-        while not await _happens(ended, _CHECK_SECONDS if self.channel else _START_CHECK_SECONDS):
-            try:
-                await channel.request("alive")
-            except OSError:
-                self.channel = None
-            else:
-                self.channel, self.started, responded_at = channel, True, loop.time()
-            allowed = patience.silent_seconds if self.started else patience.start_seconds
-            if loop.time() >= responded_at + allowed:
-                logger.error("worker_not_responding", pid=self.pid)
-                self._process.kill()
-        loop.remove_reader(self._process.sentinel)
-        await channel.close()
-        self._process.join()
-        status = self._process.exitcode
-        self._process.close()
-        return int(status or 0)
 
 
 class Supervisor:
@@ -218,7 +130,7 @@ class Supervisor:
                 return
             self._own_metrics.workers_ended.inc()
             first = False
-            await _happens(self._stopping, pause(time.monotonic() - started))
+            await happens(self._stopping, pause(time.monotonic() - started))
 
     async def _run_one(self, number: int) -> int:
         """Run one worker until it ends, and return its exit status."""
@@ -250,10 +162,3 @@ def pauses() -> Callable[[float], float]:
         return min(2.0 ** (ended_early - 1), _LONGEST_PAUSE_SECONDS)
 
     return pause
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, and return whether it happened in time."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()

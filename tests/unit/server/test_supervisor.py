@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from uvicorn.config import STARTUP_FAILURE
 
 from app.observability.metrics import Metrics
-from app.server.supervisor import Patience, Supervisor, Target, pauses
+from app.server.supervisor import Supervisor, pauses
+from app.server.worker import Patience, Target
 from app.state import Shutdown
 from tests.support.worker_targets import failing_to_start, recording, responding
 
@@ -108,7 +109,7 @@ async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would accept connections and serve none of them."""
-    monkeypatch.setattr("app.server.supervisor._CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("app.server.worker._CHECK_SECONDS", 0.1)
     supervisor = supervisor_of(responding, silent_seconds=0.1)
     with capture_logs() as logs:
         async with running(supervisor):

@@ -1,0 +1,110 @@
+"""One worker process, as its supervisor sees it."""
+
+import asyncio
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from .channel import WorkerChannel
+
+logger = structlog.get_logger(__name__)
+
+Target = Callable[[socket.socket], None]
+
+# A fork would copy locks of the thread that writes the log, in whatever state they are.
+_SPAWN: Final = multiprocessing.get_context("spawn")
+_CHECK_SECONDS: Final = 5.0
+_START_CHECK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a worker may take before it is killed.
+
+    Attributes:
+        stop_seconds: to end after a signal.
+        start_seconds: to respond to its supervisor for the first time.
+        silent_seconds: to respond later.
+    """
+
+    stop_seconds: float
+    start_seconds: float = 120.0
+    silent_seconds: float = 30.0
+
+
+class Worker:
+    """One process.
+
+    Attributes:
+        channel: how to get its reports; None before it has responded, and while it does not.
+        started: whether it has ever responded.
+        pid: its process id.
+    """
+
+    def __init__(self, number: int, target: Target) -> None:
+        """Start the process.
+
+        Args:
+            number: its number, from 1 on.
+            target: what it runs; gets the end of a socket pair, for `channel.respond`.
+
+        Raises:
+            OSError: the system allows no further process.
+        """
+        self._own_end, end = socket.socketpair()
+        with end:
+            self._process = _SPAWN.Process(target=target, args=(end,), name=f"worker-{number}")
+            try:
+                self._process.start()
+            except OSError:
+                self._own_end.close()
+                raise
+        self.pid = int(self._process.pid or 0)
+        self.channel: WorkerChannel | None = None
+        self.started = False
+
+    def send(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    async def ended(self, patience: Patience) -> int:
+        """Wait until the process has ended, and return its exit status.
+
+        Args:
+            patience: it is killed when it does not respond for that long.
+        """
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        channel = await WorkerChannel.over(self._own_end)
+        loop.add_reader(self._process.sentinel, ended.set)
+        responded_at = loop.time()
+        while not await happens(ended, _CHECK_SECONDS if self.channel else _START_CHECK_SECONDS):
+            try:
+                await channel.request("alive")
+            except OSError:
+                self.channel = None
+            else:
+                self.channel, self.started, responded_at = channel, True, loop.time()
+            allowed = patience.silent_seconds if self.started else patience.start_seconds
+            if loop.time() >= responded_at + allowed:
+                logger.error("worker_not_responding", pid=self.pid)
+                self._process.kill()
+        loop.remove_reader(self._process.sentinel)
+        await channel.close()
+        self._process.join()
+        status = self._process.exitcode
+        self._process.close()
+        return int(status or 0)
+
+
+async def happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, and return whether it happened in time."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
