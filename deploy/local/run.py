@@ -23,6 +23,8 @@ from service_log import relay
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOST = "127.0.0.1"
+# Without the proxy of the environment, which does not reach this machine's loopback.
+LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -124,7 +126,7 @@ class Stack:
         port = self._internal if name == "service" else self.ports[name]
         url = f"http://{HOST}:{port}{paths.get(name, '/')}"
         try:
-            with urllib.request.urlopen(url, timeout=2) as response:
+            with LOOPBACK.open(url, timeout=2) as response:
                 return bool(response.status == 200)
         except OSError:
             return False

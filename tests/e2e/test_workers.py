@@ -284,19 +284,24 @@ def test_sigterm_drains_every_worker(
     service: Service, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """Requests in flight succeed, the internal port closes last, and nothing is left running."""
-    apideck.fail(Slow(1), times=None)
+    apideck.fail(Slow(3), times=None)
     workers = service.workers()
+    responses: list[httpx.Response] = []
+
+    def shutting_down() -> bool:
+        responses.append(service.get("/readyz"))
+        return responses[-1].status_code == 503
+
     sent = request("POST", "/vault-session", issuer.token())
     with ThreadPoolExecutor() as pool:
         pending = pool.submit(asyncio.run, send_all(service.port, sent, 16))
         until(lambda: len(apideck.requests) == 16)
         service.process.send_signal(signal.SIGTERM)
-        until(lambda: service.get("/readyz").status_code == 503)
-        shutting_down = service.get("/readyz").json()["shutting_down"]
+        until(shutting_down)
         exchanges = pending.result()
     status = service.process.wait(40)
 
-    assert shutting_down is True
+    assert responses[-1].json()["shutting_down"] is True
     assert {one.status for one in exchanges} == {201}
     assert (status, service.err.read_text()) == (0, "")
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)

@@ -128,7 +128,7 @@ async def test_a_node_that_does_not_respond_is_left_out(nodes: Cluster) -> None:
         seeds = [one.getsockname()[1] for one in (silent, dead)]
         hosts = ",".join(f"127.0.0.1:{port}" for port in [*seeds, port_of(nodes.spare)])
         async with store(
-            f"redis+cluster://{hosts}", store_prefix=prefix, store_timeout_seconds=0.5
+            f"redis+cluster://{hosts}", store_prefix=prefix, store_timeout_seconds=1.5
         ) as counting:
             assert await once_it_counts(counting) == 4
 
@@ -186,7 +186,7 @@ async def test_after_a_failover_by_sentinel_the_new_primary_counts_on(tmp_path: 
             f"redis+sentinel://{hosts}/{SERVICE}/3",
             store_password_file=file,
             store_sentinel_password_file=file,
-            store_timeout_seconds=0.3,
+            store_timeout_seconds=1.5,
         ) as counting:
             before = await once_it_counts(counting)
             database = watched.primary.info("keyspace")
