@@ -34,7 +34,7 @@ class AccountCheck:
     """Checks the account of one Unify app while Apideck last reported it as misconfigured.
 
     It waits for one minute before the first request, and twice as long before each further one, up
-    to 16 minutes. After a change of the API key it waits for one minute again.
+    to 16 minutes. After a change of the API key the next request is due within a minute.
     """
 
     def __init__(self, client: ApideckClient, clock: Callable[[], float] = time.monotonic) -> None:

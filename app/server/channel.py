@@ -39,7 +39,8 @@ class WorkerChannel:
         async with asyncio.timeout(_SECONDS), self._one_at_a_time:
             self._number += 1
             self._writer.write(json.dumps([self._number, report]).encode() + b"\n")
-            while line := await self._reader.readline():
+            # The last line is incomplete if the worker was killed while it sent it.
+            while (line := await self._reader.readline()).endswith(b"\n"):
                 number, value = json.loads(line)
                 if number == self._number:  # Otherwise it is the response to one that timed out.
                     return value

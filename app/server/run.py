@@ -199,8 +199,10 @@ def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Sett
     """
     limits = settings.limits
     wanted = (limits.max_in_flight, limits.connections.max_in_flight)
-    # Each event that is being forwarded has a connection to its target.
-    forwarded = settings.webhooks.max_in_flight * len(settings.webhooks.target_urls)
+    # Each event that is being forwarded has a connection to its target. With many targets, which
+    # are hardly all slow at once, most descriptors are kept for callers.
+    targets = settings.webhooks.max_in_flight * len(settings.webhooks.target_urls)
+    forwarded = min(targets, open_files_limit // 4)
     budget = descriptor_budget(open_files_limit - forwarded, *wanted)
     if budget.in_flight != wanted:
         sessions, connections = budget.in_flight

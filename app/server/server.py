@@ -124,7 +124,7 @@ class WorkerServer(Server):
 
     A terminal sends SIGINT, and systemd SIGTERM, to the workers as well as to their supervisor,
     which passes it on. So each signal counts once; for a second SIGTERM, the supervisor sends
-    SIGINT.
+    SIGINT, which ends the delay and not the requests in flight.
     """
 
     _received: frozenset[int] = frozenset()
@@ -132,8 +132,10 @@ class WorkerServer(Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Act on a signal, unless it was received before."""
         if sig not in self._received:
+            # To uvicorn, SIGINT during a shutdown says to cut off the requests in flight.
+            effective = signal.SIGTERM if self._received else sig
             self._received |= {sig}
-            super().handle_exit(sig, frame)
+            super().handle_exit(effective, frame)
 
     def _bind(self) -> socket.socket:
         # The kernel spreads connections evenly over the workers that listen

@@ -58,6 +58,7 @@ class Supervisor:
         self._patience = patience
         self._stopping = asyncio.Event()
         self._workers: dict[int, Worker] = {}
+        self._ever_started = False
         self._status = 0
 
     async def run(self) -> int:
@@ -111,10 +112,12 @@ class Supervisor:
                 reports[str(number)] = await channel.request(report)
 
         reports: dict[str, Any] = {}
-        workers = self._workers.items()
-        channels = [(number, one.channel) for number, one in workers if one.channel is not None]
+        asked = dict(self._workers)
+        channels = [(number, one.channel) for number, one in asked.items() if one.channel]
         await asyncio.gather(*(request(*one) for one in channels))
-        return reports
+        # One that has ended meanwhile is counted among those that ended.
+        ended = {str(number) for number, one in asked.items() if self._workers.get(number) != one}
+        return {number: report for number, report in reports.items() if number not in ended}
 
     async def _keep_running(self, number: int) -> None:
         pause, first = pauses(), True
@@ -140,11 +143,12 @@ class Supervisor:
             logger.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
             return 1
         status = await worker.ended(self._patience)
+        self._ever_started |= any(one.started for one in self._workers.values())
         del self._workers[number]
         self._all_metrics.end(str(number))
         if not self._shutdown.begun:
             logger.error("worker_ended", worker=number, pid=worker.pid, exit_status=status)
-        return status
+        return status if self._ever_started else STARTUP_FAILURE
 
     def _send(self, number: int) -> None:
         for worker in self._workers.values():

@@ -84,13 +84,18 @@ class Worker:
         channel = await WorkerChannel.over(self._own_end)
         loop.add_reader(self._process.sentinel, ended.set)
         responded_at = loop.time()
-        while not await happens(ended, _CHECK_SECONDS if self.channel else _START_CHECK_SECONDS):
+        pause = _START_CHECK_SECONDS
+        while not await happens(ended, pause):
             try:
                 await channel.request("alive")
-            except OSError:
+            except OSError as error:
                 self.channel = None
+                # One that has closed its end will not respond again.
+                closed = isinstance(error, ConnectionError)
+                pause = _CHECK_SECONDS if closed else _START_CHECK_SECONDS
             else:
                 self.channel, self.started, responded_at = channel, True, loop.time()
+                pause = _CHECK_SECONDS
             allowed = patience.silent_seconds if self.started else patience.start_seconds
             if loop.time() >= responded_at + allowed:
                 logger.error("worker_not_responding", pid=self.pid)

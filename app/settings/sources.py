@@ -112,7 +112,7 @@ class Sources:
 
     def place(self, path: Path) -> str:
         """Return where a setting is given, or would be: its variable, or its file and line."""
-        if holds(self.platform, path) and not holds(self.environment, path):
+        if path == ("server", "port") and self.platform and not holds(self.environment, path):
             return PORT
         origin = self._origin(path)
         if self.file is None or origin is None:

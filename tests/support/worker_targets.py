@@ -42,3 +42,9 @@ def failing_to_start(end: socket.socket) -> None:
     """End as uvicorn does if the application does not start."""
     end.close()
     sys.exit(3)
+
+
+def crashing(end: socket.socket) -> None:
+    """End as Python does after an exception."""
+    end.close()
+    sys.exit(1)

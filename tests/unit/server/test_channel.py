@@ -71,6 +71,21 @@ async def test_a_request_to_a_worker_that_is_gone_fails(
         await channel.request("alive")
 
 
+async def test_a_response_that_breaks_off_is_the_end_of_the_worker(
+    ends: tuple[WorkerChannel, socket.socket],
+) -> None:
+    """A worker can be killed while it sends a report."""
+    channel, end = ends
+    end.settimeout(0)
+    requested = asyncio.create_task(channel.request("alive"))
+    await asyncio.get_running_loop().sock_recv(end, 100)
+    end.sendall(b'[1, {"rep')
+    end.close()
+
+    with pytest.raises(ConnectionError):
+        await requested
+
+
 async def test_a_worker_without_a_supervisor_asks_itself_to_stop(
     ends: tuple[WorkerChannel, socket.socket], terminated: list[int]
 ) -> None:

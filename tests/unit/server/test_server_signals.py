@@ -38,20 +38,21 @@ def test_a_signal_before_the_service_listens_ends_it(
     assert error.value.code == 0
 
 
-async def test_a_worker_counts_each_signal_once() -> None:
-    """It can get SIGTERM from systemd and from its supervisor, and SIGINT from a terminal, too."""
+@pytest.mark.parametrize("delay_seconds", [0, 60])
+async def test_a_worker_counts_each_signal_once(delay_seconds: float) -> None:
+    """It can get SIGTERM from systemd and its supervisor, and SIGINT too; no request is cut off."""
     shutdown = Shutdown()
     server = WorkerServer(
         uvicorn.Config("unused", log_config=None),
         shutdown=shutdown,
-        delay_seconds=60,
+        delay_seconds=delay_seconds,
         max_connections=1,
         count_not_accepted=lambda: None,
     )
 
     server.handle_exit(signal.SIGTERM, None)
     server.handle_exit(signal.SIGTERM, None)
-    assert (shutdown.begun, server.should_exit) == (True, False)
+    assert (shutdown.begun, server.should_exit) == (True, delay_seconds == 0)
 
     server.handle_exit(signal.SIGINT, None)
     server.handle_exit(signal.SIGINT, None)

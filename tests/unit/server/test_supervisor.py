@@ -20,7 +20,7 @@ from app.observability.metrics import Metrics
 from app.server.supervisor import Supervisor, pauses
 from app.server.worker import Patience, Target
 from app.state import Shutdown
-from tests.support.worker_targets import failing_to_start, recording, responding
+from tests.support.worker_targets import crashing, failing_to_start, recording, responding
 
 SECONDS = 60
 
@@ -143,9 +143,32 @@ async def test_a_process_that_the_system_refuses_is_tried_again(
     ]
 
 
-async def test_workers_that_cannot_start_end_the_supervisor() -> None:
+async def test_the_report_of_a_worker_that_has_just_ended_is_left_out() -> None:
+    """Its counts are among those of ended workers already."""
+    supervisor = supervisor_of(responding)
+
+    class Ending:
+        started = True
+
+        @property
+        def channel(self) -> "Ending":
+            return self
+
+        async def request(self, _: str) -> dict[str, str]:
+            supervisor._workers.clear()
+            return {"status": "ready"}
+
+    supervisor._workers[1] = Ending()  # type: ignore[assignment]
+
+    readiness = await supervisor.readiness()
+
+    assert readiness["1"] == {"status": "not running"}
+
+
+@pytest.mark.parametrize("target", [failing_to_start, crashing])
+async def test_workers_that_cannot_start_end_the_supervisor(target: Target) -> None:
     """The status is that of a single process, so that the service manager decides what follows."""
-    async with running(supervisor_of(failing_to_start)) as status:
+    async with running(supervisor_of(target)) as status:
         assert await status == STARTUP_FAILURE
 
 

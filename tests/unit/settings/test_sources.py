@@ -78,6 +78,17 @@ def test_a_wrong_port_of_the_platform_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert faults() == ["PORT: must be a whole number"]
 
 
+def test_other_faults_of_the_server_do_not_name_the_port_of_the_platform(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of the fault has the place of the group."""
+    file.write_text('[apideck]\napp_id = "from-file"\n[server]\nworkers = 2\n')
+    monkeypatch.setenv("PORT", "9001")
+
+    assert [fault for fault in faults() if fault.startswith("PORT")] == []
+    assert any("workers" in fault for fault in faults())
+
+
 def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is JSON, and further variables add to it."""
     monkeypatch.setenv("SERVER", '{"port": 9000, "host": "0.0.0.0"}')
