@@ -76,6 +76,11 @@ bench: $(VENV)/bench/.installed ## Compare the service with alternatives (about 
 	$(NPM) --prefix benchmarks/peers/node
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.compare $(ARGS)
 
+.PHONY: bench-cpu
+bench-cpu: $(VENV)/bench/.installed ## Compare the CPU of a request with that of services that do the same work
+	$(NPM) --prefix benchmarks/peers/node
+	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.paired $(ARGS)
+
 .PHONY: plot
 plot: $(VENV)/bench/.installed ## Draw the results of make bench
 	$(BENCH) -m benchmarks.plot

@@ -146,6 +146,17 @@ def _python(name: str) -> Contestant:
     )
 
 
+def _careful(peer: Contestant, name: str) -> tuple[Contestant, Contestant]:
+    """Return a peer that does the service's work: verifying all tokens, and remembering them."""
+    verifying = replace(peer, name=name, environment=lambda run: {"ISSUER": run.issuer})
+    remembering = replace(
+        peer,
+        name=f"{name}, remembering tokens",
+        environment=lambda run: {"ISSUER": run.issuer, "REMEMBER_TOKENS": "1"},
+    )
+    return verifying, remembering
+
+
 def _no_node() -> str | None:
     installed = shutil.which("node") and (NODE / "node_modules").is_dir()
     return None if installed else f"npm ci --prefix {NODE.relative_to(HERE.parent)}"
@@ -201,6 +212,9 @@ PEERS = [
     ),
 ]
 ALL = [OURS, *PEERS]
+
+CAREFUL_FASTAPI, REMEMBERING_FASTAPI = _careful(_python("careful_fastapi"), "careful FastAPI")
+CAREFUL_FASTIFY, REMEMBERING_FASTIFY = _careful(_node("careful"), "careful Fastify")
 
 FEATURES = [
     COLD,

@@ -34,6 +34,11 @@ class Server:
             total += int(fields[11]) + int(fields[12])
         return total / _TICKS
 
+    def cpu_nanoseconds(self) -> int:
+        """Return the CPU that the threads of its processes have used."""
+        tasks = (task for pid in self._family() for task in Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
     def rss_mb(self) -> float:
         """Return the memory that its processes have."""
         status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self._family())
