@@ -150,7 +150,8 @@ export const VaultError: {
  *
  * This and the other calls share these rules:
  *
- * - While a call is in flight, an equal call of the same user shares its request.
+ * - While a call is in flight, an equal call with the same token shares its request. Calls with
+ *   cookies do not: the cookie may have become another user's.
  * - If the response has a `Retry-After` of at most five seconds, the call waits and retries once.
  * - A request ends after 30 seconds, and so does a wait for your `token` function.
  *

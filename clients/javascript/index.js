@@ -59,8 +59,8 @@ function isWebUrl(text) {
 }
 
 /**
- * Sends a request, or shares the equal one of the same user that is in flight. `read` returns the
- * part of the response's body that the caller gets, or something falsy.
+ * Sends a request, or shares the equal one with the same token that is in flight. `read` returns
+ * the part of the response's body that the caller gets, or something falsy.
  */
 async function call(options, path, init, read) {
   const { baseUrl = "", credentials, signal } = options;
@@ -71,8 +71,10 @@ async function call(options, path, init, read) {
   signal?.throwIfAborted();
   const url = baseUrl.replace(/\/+$/, "") + path;
   const request = { ...init, credentials: credentials ?? "omit", redirect: "error" };
-  const key = JSON.stringify([url, request, bearer]);
-  return join(share(key, (shared) => send(url, request, bearer, token, read, shared)), signal);
+  const start = (shared) => send(url, request, bearer, token, read, shared);
+  // A page cannot see whose cookie a request has, so only the service can tell which are equal.
+  if (credentials) return join(begin(start), signal);
+  return join(share(JSON.stringify([url, request, bearer]), start), signal);
 }
 
 /** Returns the work with this key that is in flight, or starts it. */
