@@ -126,7 +126,7 @@ interface ProblemOf<Type extends string, Status extends number> {
 /** Why a request failed (RFC 9457): `type` distinguishes the members of this union. */
 export type Problem =
   | { [Type in keyof ProblemStatuses]: ProblemOf<Type, ProblemStatuses[Type]> }[keyof ProblemStatuses]
-  /** There was no response, or none within 30 seconds. */
+  /** There was no response, or none within 30 seconds; or no token within 30 seconds. */
   | ProblemOf<"network", 0>
   /** The response is not from the service, but for example from a proxy. */
   | ProblemOf<"unexpected-response", number>
@@ -150,9 +150,10 @@ export const VaultError: {
  *
  * This and the other calls share these rules:
  *
- * - While a call is in flight, an equal call of the same user shares its request.
+ * - While a call is in flight, an equal call with the same token shares its request. Calls with
+ *   cookies do not: the cookie may have become another user's.
  * - If the response has a `Retry-After` of at most five seconds, the call waits and retries once.
- * - A request ends after 30 seconds.
+ * - A request ends after 30 seconds, and so does a wait for your `token` function.
  *
  * @throws {VaultError} if the request fails; errors of your `token` function are passed on.
  */

@@ -59,48 +59,70 @@ function isWebUrl(text) {
 }
 
 /**
- * Sends a request, or shares the equal one of the same user that is in flight. `read` returns the
- * part of the response's body that the caller gets, or something falsy.
+ * Sends a request, or shares the equal one with the same token that is in flight. `read` returns
+ * the part of the response's body that the caller gets, or something falsy.
  */
 async function call(options, path, init, read) {
   const { baseUrl = "", credentials, signal } = options;
   signal?.throwIfAborted();
   const token = credentials ? undefined : options.token;
-  const bearer = typeof token === "function" ? await token(false) : token;
+  const isFunction = typeof token === "function";
+  const bearer = isFunction ? await join(begin(async () => token(false)), signal) : token;
   signal?.throwIfAborted();
   const url = baseUrl.replace(/\/+$/, "") + path;
   const request = { ...init, credentials: credentials ?? "omit", redirect: "error" };
-  const key = JSON.stringify([url, request, bearer]);
-  return share(key, signal, (shared) => send(url, request, bearer, token, read, shared));
+  const start = (shared) => send(url, request, bearer, token, read, shared);
+  // A page cannot see whose cookie a request has, so only the service can tell which are equal.
+  if (credentials) return join(begin(start), signal);
+  return join(share(JSON.stringify([url, request, bearer]), start), signal);
 }
 
-/** Starts work, or joins that with the same key. It is aborted once all its callers have been. */
-function share(key, signal, start) {
+/** Returns the work with this key that is in flight, or starts it. */
+function share(key, start) {
   let work = inFlight.get(key);
   if (!work) {
-    const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(), TIMEOUT_SECONDS * 1000);
-    const end = () => {
-      clearTimeout(timer);
-      if (inFlight.get(key) === work) inFlight.delete(key);
-    };
-    const cancel = () => {
-      end();
-      controller.abort();
-    };
-    work = { callers: 0, cancel, result: start(controller.signal).finally(end) };
+    work = begin(start, () => inFlight.get(key) === work && inFlight.delete(key));
     inFlight.set(key, work);
   }
+  return work;
+}
+
+/** Starts work, whose signal is aborted when the time is over. `onEnd` is called when it ends. */
+function begin(start, onEnd) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => {
+    const cause = new Error(`There was no result within ${TIMEOUT_SECONDS} seconds.`);
+    controller.abort(unreachable(cause));
+  }, TIMEOUT_SECONDS * 1000);
+  const end = () => {
+    clearTimeout(timer);
+    onEnd?.();
+  };
+  signal.addEventListener("abort", end);
+  return { callers: 0, controller, result: until(signal, start(signal)).finally(end) };
+}
+
+/** Waits for work, or until the signal is aborted. Work that all callers have left is aborted. */
+function join(work, signal) {
   work.callers += 1;
   if (!signal) return work.result;
+  return until(signal, work.result, () => {
+    work.callers -= 1;
+    if (work.callers === 0) work.controller.abort();
+  });
+}
+
+/** Waits for a promise, or until the signal is aborted: then it rejects with the signal's reason. */
+function until(signal, promise, onAbort) {
   return new Promise((resolve, reject) => {
     const leave = () => {
       reject(signal.reason);
-      work.callers -= 1;
-      if (work.callers === 0) work.cancel();
+      onAbort?.();
     };
+    if (signal.aborted) leave();
     signal.addEventListener("abort", leave);
-    work.result.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
   });
 }
 
@@ -140,7 +162,11 @@ async function exchange(url, init) {
     });
     return [response, body];
   } catch (cause) {
-    const detail = "The service cannot be reached.";
-    throw new VaultError({ type: "network", detail }, { cause });
+    throw unreachable(cause);
   }
+}
+
+function unreachable(cause) {
+  const detail = "The service cannot be reached.";
+  return new VaultError({ type: "network", detail }, { cause });
 }

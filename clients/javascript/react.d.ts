@@ -46,7 +46,8 @@ export interface UseConnections {
 
 /**
  * Lists connections when the component appears, when an option changes, and when the Back button
- * returns to the page. Components with the same options share a request.
+ * returns to the page. Components with the same options, token included,
+ * share a request. With cookies each sends its own.
  *
  * A new `token` function does not load the list again. If another user can sign in while the
  * component stays, give the component a `key` of the user. An error of your `token` function is

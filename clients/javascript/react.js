@@ -56,7 +56,9 @@ export function useConnections(options) {
     listConnections({ ...latest.current, signal }).then(
       (connections) => setKnown({ list, round, connections }),
       (error) => {
-        if (!signal.aborted) setKnown((before) => ({ ...before, list, round, error }));
+        if (!signal.aborted) {
+          setKnown((before) => ({ ...(before.list === list && before), list, round, error }));
+        }
       },
     );
     return () => controller.abort();

@@ -252,6 +252,28 @@ def test_a_double_click_creates_one_session(page: Page, stack: DemoStack) -> Non
 
 
 @pytest.mark.parametrize("path", ["/", "/embedded.html"])
+def test_the_vault_does_not_open_for_the_user_before(
+    page: Page, stack: DemoStack, path: str
+) -> None:
+    """If another user signs in while the Vault is being opened, it does not open."""
+    page.goto(stack.demo + path)
+    sign_in(page, ADA)
+    button = page.locator("#manage, #open")
+    label = button.text_content() or ""
+    held = hold(page, "**/vault-session")
+    button.click()
+    request = first_of(page, held).request
+
+    # The package ends a request after 30 seconds anyway.
+    with page.expect_event("requestfailed", lambda failed: failed == request, timeout=20_000):
+        sign_in(page, OTTO)
+
+    expect(page.get_by_text("Globex GmbH works with")).to_be_visible()
+    expect(button).to_have_text(label)
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/", "/embedded.html"])
 def test_controls_are_disabled_until_they_work(page: Page, stack: DemoStack, path: str) -> None:
     """Button and user menu are disabled until the page knows who is signed in."""
     held: list[Route] = []

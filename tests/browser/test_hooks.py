@@ -101,6 +101,22 @@ def test_the_list_of_the_user_before_is_not_shown(page: Page, service: Service) 
     expect(page.locator("p")).to_have_text("netsuite")
 
 
+def test_a_failed_load_does_not_show_the_list_of_the_user_before(
+    page: Page, service: Service
+) -> None:
+    """If the next user's list fails, the page shows only the error, and no list during a retry."""
+    page.evaluate("lists('ada')")
+    service.next().fulfill(body=list_of("xero"), headers=CORS)
+    expect(page.locator("p")).to_have_text("xero")
+
+    page.evaluate("lists('otto')")
+    service.next(2).abort()
+    expect(page.locator("p")).to_have_text("network")
+
+    page.locator("p").click()
+    expect(page.locator("p")).to_have_text("loading")
+
+
 def test_a_list_stays_while_it_is_loaded_again(page: Page, service: Service) -> None:
     """A refresh shows the list of before, also after it has failed."""
     page.evaluate("lists('ada')")

@@ -151,6 +151,15 @@ test("Calls of two users, or for two connectors, are not shared.", async (t) => 
   assert.deepEqual(callers, ["Bearer ada", "Bearer ada", "Bearer otto"]);
 });
 
+test("Calls with cookies are not shared: the cookie may have become another user's.", async (t) => {
+  const { origin: baseUrl, requests } = await serve(t, created());
+  const call = () => createVaultSession({ baseUrl, credentials: "include" });
+
+  await Promise.all([call(), call()]);
+
+  assert.equal(requests.length, 2);
+});
+
 /** Records the navigations of the page during one test. */
 function recordLocation(t) {
   const visited = [];

@@ -66,3 +66,14 @@ export function skipTimers(t, length) {
   });
   return skipped;
 }
+
+/** Holds each timer of this length during one test; returns the functions that end them. */
+export function holdTimers(t, length) {
+  const held = [];
+  const real = globalThis.setTimeout;
+  t.mock.method(globalThis, "setTimeout", (callback, milliseconds, ...rest) => {
+    if (milliseconds !== length) return real(callback, milliseconds, ...rest);
+    held.push(callback);
+  });
+  return held;
+}

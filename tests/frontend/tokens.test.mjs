@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createVaultSession } from "../../clients/javascript/index.js";
-import { SESSION, created, problem, serve } from "./service.mjs";
+import { SESSION, created, holdTimers, problem, serve } from "./service.mjs";
 
 const REJECTED = problem(401, "unauthenticated", { detail: "Please sign in again." });
 
@@ -90,6 +90,47 @@ for (const [when, renewing] of [
     const failure = await createVaultSession({ baseUrl, token }).catch((error) => error);
 
     assert.equal(failure, lost);
+  });
+}
+
+/** Calls with a token function that never ends when `renew` is this; returns when it waits. */
+async function callThatHangs(renewing, options) {
+  let call;
+  await new Promise((waits) => {
+    const hang = () => new Promise(() => waits());
+    const token = (renew) => (renew === renewing ? hang() : "abc");
+    call = createVaultSession({ ...options, token });
+  });
+  return { call };
+}
+
+for (const [when, renewing, responses] of [
+  ["first", false, [created()]],
+  ["second", true, [REJECTED, created()]],
+]) {
+  const limit = { timeout: 20_000 };
+
+  test(`A token function whose ${when} call never ends is a network failure.`, limit, async (t) => {
+    const { origin: baseUrl } = await serve(t, ...responses);
+    const timers = holdTimers(t, 30_000);
+    const { call } = await callThatHangs(renewing, { baseUrl });
+
+    timers.at(-1)();
+
+    await assert.rejects(call, { name: "VaultError", type: "network", status: 0 });
+    assert.deepEqual(await createVaultSession({ baseUrl, token: "abc" }), SESSION);
+  });
+
+  test(`A call can be aborted while the token function's ${when} call waits.`, limit, async (t) => {
+    const { origin: baseUrl } = await serve(t, ...responses);
+    const controller = new AbortController();
+    const { call } = await callThatHangs(renewing, { baseUrl, signal: controller.signal });
+
+    controller.abort();
+    const next = createVaultSession({ baseUrl, token: "abc" });
+
+    await assert.rejects(call, { name: "AbortError" });
+    assert.deepEqual(await next, SESSION);
   });
 }
 

@@ -11,6 +11,7 @@ const picture = document.querySelector("#picture");
 let people = [];
 let urls = {};
 let chosen = "";
+let signInEnds = new AbortController(); // when the user signs out, or another one signs in
 let changed = () => {};
 
 /** Loads the users; calls `onChange(person)` now and whenever another user signs in. */
@@ -30,20 +31,30 @@ export function signedIn() {
   return people.find((person) => person.id === chosen);
 }
 
-/** Returns the URL of the service and the access token, as options for the npm package. */
+/**
+ * Returns options for the npm package: the URL of the service, the access token of the signed-in
+ * user, and a signal that is aborted when that user is no longer the signed-in one.
+ */
 export async function vaultAccess() {
-  return { baseUrl: urls.service, token: signedIn() ? await accessToken() : null };
+  const { signal } = signInEnds;
+  const token = signedIn() ? await accessToken(signal) : null;
+  return { baseUrl: urls.service, token, signal };
 }
 
-/** Returns the access token of the signed-in user. */
-export async function accessToken() {
-  const body = await getJson(`${urls.issuer}/token?person=${encodeURIComponent(chosen)}`);
+async function accessToken(signal) {
+  const url = `${urls.issuer}/token?person=${encodeURIComponent(chosen)}`;
+  const body = await getJson(url, { signal });
   return body.access_token;
 }
 
 /** Returns the URL of the emulated Vault. */
 export function vaultUrl() {
   return urls.apideck;
+}
+
+/** Tells whether a call failed because its user is no longer the signed-in one. */
+export function isAborted(error) {
+  return error.name === "AbortError";
 }
 
 export function focusSignIn() {
@@ -72,6 +83,8 @@ export function drawSignIn(person) {
 }
 
 function signIn(id) {
+  signInEnds.abort();
+  signInEnds = new AbortController();
   chosen = id;
   sessionStorage.setItem(PERSON, chosen);
   changed();
@@ -85,11 +98,12 @@ function show(onChange) {
   onChange(person);
 }
 
-async function getJson(url) {
+async function getJson(url, init) {
   try {
-    const response = await fetch(url);
+    const response = await fetch(url, init);
     return await response.json();
   } catch (cause) {
+    if (isAborted(cause)) throw cause;
     const detail = "The sign-in cannot be reached. Please try again in a moment.";
     throw new VaultError({ type: "network", detail }, { cause });
   }

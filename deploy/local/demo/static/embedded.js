@@ -2,7 +2,7 @@
 
 import "./drawer.js";
 
-import { drawSignIn, startAccount, vaultAccess } from "./account.js";
+import { drawSignIn, isAborted, startAccount, vaultAccess } from "./account.js";
 import { isBusy, setBusy, setIdle } from "./busy.js";
 import { changes } from "./changes.js";
 import { readConnections, showState } from "./connections.js";
@@ -31,7 +31,7 @@ async function openEmbedded() {
     const session = await createVaultSession({ ...(await vaultAccess()), request });
     ApideckVault.open({ token: session.session_token, onClose });
   } catch (error) {
-    showFailure(document.querySelector("#failure"), error, openEmbedded);
+    if (!isAborted(error)) showFailure(document.querySelector("#failure"), error, openEmbedded);
   } finally {
     setIdle(open);
   }

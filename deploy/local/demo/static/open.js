@@ -1,6 +1,6 @@
 // Opens the Vault when the user clicks a button. A failure is shown beside the button.
 
-import { vaultAccess } from "./account.js";
+import { isAborted, vaultAccess } from "./account.js";
 import { isBusy, setBusy, setIdle } from "./busy.js";
 import { clearFailures, showFailure } from "./failure.js";
 import { openVault } from "./vault-bff-client/index.js";
@@ -15,6 +15,7 @@ export async function open(button, name, request, container) {
     // The button stays busy while the browser leaves the page.
   } catch (error) {
     setIdle(button);
+    if (isAborted(error)) return;
     showFailure(container, error, () => {
       button.focus();
       open(button, name, request, container);
