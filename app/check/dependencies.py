@@ -72,7 +72,8 @@ async def _probe(source: Source) -> CheckResult:
 async def _count(settings: LimitSettings) -> CheckResult:
     store = build_store(settings, lambda _: None)
     try:
-        await store.admit([Limit("check", CONSUMER, Rate(1, 1))])
+        # So high that every check is admitted, and so written: without that right, it fails.
+        await store.admit([Limit("check", CONSUMER, Rate(1000, 1))])
     except StoreFailedError as error:
         return CheckResult("LIMITS__STORE", well=False, detail=str(error))
     finally:

@@ -48,8 +48,8 @@ def test_the_rules_are_valid() -> None:
 
 @with_promtool
 def test_alerts_fire_exactly_in_their_scenarios() -> None:
-    """In each scenario of rules_test.yml exactly the listed alerts fire."""
-    promtool("test", "rules", "rules_test.yml")
+    """In each scenario exactly the listed alerts fire."""
+    promtool("test", "rules", "rules_test.yml", "rules_days_test.yml")
 
 
 @pytest.mark.parametrize("name", ALERTS)
