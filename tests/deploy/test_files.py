@@ -21,7 +21,7 @@ CHECKED_BY = {
     "local/look": "support/demo_states.py",
     "local/run.py": "support/demo_stack.py",
     "local/service_environment.py": "demo/test_environment.py",
-    "local/service_log.py": "demo/test_server.py",
+    "local/service_log.py": "e2e/test_demo_stack.py",
     "platforms": "deploy/test_platforms.py",
     "prometheus": "deploy/test_prometheus.py",
     "proxies": "support/proxies.py",
