@@ -54,7 +54,9 @@ def upstream(port: int, delay: float) -> Iterator[str]:
     """Run the stub upstream."""
     command = ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "benchmarks.upstream"]
     command += ["--port", str(port), "--delay", str(delay)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    # It finds the modules that this process finds; pytest and make extend the path differently.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     try:
         assert process.stdout is not None
         process.stdout.readline()
