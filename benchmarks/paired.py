@@ -112,11 +112,8 @@ class Course:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as client:
             for number in range(WARM_UP_BATCHES + self._rounds):
-                fresh = self._tokens(BATCH)
                 for row in random.sample(self.rows, len(self.rows)):
-                    # Rows that share a server share no tokens: each is new to its server once.
-                    tokens = self._tokens(BATCH) if row.name.endswith("again") else fresh
-                    cost = await self._batch(client, row, tokens, *servers[row.contestant.name])
+                    cost = await self._batch(client, row, *servers[row.contestant.name])
                     if number >= WARM_UP_BATCHES:
                         self._batches[row.name].append(cost)
         return self._batches
@@ -128,11 +125,12 @@ class Course:
         ]
 
     async def _batch(
-        self, client: aiohttp.ClientSession, row: Row, fresh: list[str], server: Server, run: Run
+        self, client: aiohttp.ClientSession, row: Row, server: Server, run: Run
     ) -> float:
-        credentials = self._seen if row.seen else fresh
         if row.operation is EVENT:
             credentials = self._events
+        else:
+            credentials = self._seen if row.seen else self._tokens(row.size)
         url = f"http://127.0.0.1:{run.port}{row.operation.path}"
         left = iter(credentials[: row.size])
 

@@ -15,20 +15,17 @@ from emulators.apideck.faults import Broken
 from emulators.issuer import DevelopmentIssuer
 from tests.support import raw
 from tests.support.http import bearer, problem
-from tests.support.process import ROOT, START_SECONDS, environment_for, until, url
+from tests.support.process import ROOT, START_SECONDS, until, url
 from tests.support.waiting import until_ready
 
 QUERY = "planted=in-the-query"
 
 
 @pytest.fixture
-def environment(
-    issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
-) -> dict[str, str]:
+def environment(environment: dict[str, str]) -> dict[str, str]:
     """Return the environment of a service with one slot, and patience."""
-    assert apideck.requests == []
     return {
-        **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
+        **environment,
         "LIMITS__MAX_IN_FLIGHT": "1",
         "LIMITS__MAX_WAITING": "1",
         "LIMITS__MAX_WAIT_SECONDS": "30",

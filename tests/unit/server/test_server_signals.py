@@ -1,7 +1,6 @@
 """What the service does when it is asked to stop."""
 
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,14 +11,6 @@ from app.server import start
 from app.server.server import WorkerServer
 from app.settings import Settings
 from app.state import Shutdown
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def test_a_signal_before_the_service_listens_ends_it(

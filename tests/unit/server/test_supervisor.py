@@ -5,7 +5,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing.context import SpawnProcess
@@ -29,14 +29,6 @@ SECONDS = 60
 def _workers_that_start_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep workers from importing pytest, which is the main module of the tests."""
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
-
-
-@pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def supervisor_of(target: Target, **patience: float) -> Supervisor:
