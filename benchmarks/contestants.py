@@ -140,6 +140,8 @@ def _filled(value: str, run: Run) -> str:
 def _python(name: str) -> Contestant:
     module = f"benchmarks.peers.{name}:app"
     options = ["--no-access-log", "--log-level", "warning", "--backlog", "8192"]
+    # As long as that of the service: the load generator pauses between batches.
+    options += ["--timeout-keep-alive", "75"]
     return Contestant(
         name.replace("_", "-"),
         lambda run: [sys.executable, "-m", "uvicorn", module, "--port", str(run.port), *options],
