@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.support.browser import go_back
 from tests.support.demo_stack import DemoStack
 from tests.support.demo_states import LISTS, first_of, hold, open_drawer
 from tests.support.journeys import (
@@ -117,9 +118,7 @@ def test_a_card_shows_what_has_changed_in_the_vault(
     if way == "address":
         page.goto(stack.demo)
     else:
-        # The history has several pages of the Vault.
-        while page.url.startswith(stack.apideck):
-            page.go_back(wait_until="commit")
+        go_back(page)
 
     expect(state(page, "Xero")).to_have_text(then)
     expect(card(page, "Xero").get_by_role("button")).to_have_text(verb)
@@ -290,7 +289,7 @@ def test_the_page_works_after_the_back_button(page: Page, stack: DemoStack) -> N
     page.get_by_role("button", name="Manage all").click()
     expect(page).to_have_url(re.compile(r"/session/"))
 
-    page.go_back(wait_until="commit")
+    go_back(page)
 
     button = page.locator("#manage")
     expect(button).to_have_text("Manage all")

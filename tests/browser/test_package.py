@@ -12,6 +12,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from emulators.apideck import faults
+from tests.support.browser import go_back
 from tests.support.journeys import APIDECK_FAILED
 from tests.support.published import APP, SERVICE, VAULT, Published
 from tests.support.samples import PACKAGE, recommended_headers, sample
@@ -163,7 +164,7 @@ def test_the_back_button_returns_to_a_page_that_works(page: Page, world: Publish
     button.click()
     expect(page).to_have_url(re.compile(f"^{VAULT}/session/"))
 
-    page.go_back(wait_until="commit")
+    go_back(page)
     expect(button).to_have_attribute("aria-busy", "false")
     expect(page.locator("section")).to_have_attribute("aria-busy", "false")
     assert lists(world) == 2

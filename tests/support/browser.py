@@ -56,6 +56,15 @@ def browser(*arguments: str) -> Iterator[Browser]:
             launched.close()
 
 
+def go_back(page: Page) -> None:
+    """Go back to the last page of another origin, over all pages of this one.
+
+    Chromium can reject `Page.go_back` while it restores the page of the previous call. This returns
+    before the browser has navigated.
+    """
+    page.evaluate("void setTimeout(() => history.go(-1 - navigation.currentEntry.index))")
+
+
 def violations(page: Page | Frame, *rules: str) -> list[str]:
     """Return the accessibility rules that a page or frame violates, found by axe-core.
 
