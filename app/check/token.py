@@ -174,7 +174,8 @@ class IssuerCheck:
             return self._fail("signature", "not checked: no setting allows this algorithm")
         try:
             key = await source.jwks.key(token.header.get("kid"), algorithm)
-            verify_signature(token, key, self._issuer, signature_algorithms([algorithm]))
+            verified_by = signature_algorithms([algorithm])[algorithm]
+            verify_signature(token, key, self._issuer, verified_by)
         except IdentityError as error:
             return self._fail("signature", error.reason or error.detail)
         return CheckResult(f"{self._setting} signature", well=True, detail="verified")

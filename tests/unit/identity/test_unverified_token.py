@@ -4,7 +4,7 @@ import pytest
 
 from app.errors import UnauthenticatedError
 from app.identity.unverified_token import UnverifiedToken, parse
-from tests.support.in_process import messages
+from tests.support.in_process import messages, problem_of
 from tests.support.signing import encoded
 
 
@@ -21,8 +21,10 @@ def test_text_of_another_form_is_not_parsed(text: str) -> None:
     [
         ("e30", encoded(b"[]"), "the payload is not a JSON object"),
         (encoded(b"5"), "e30", "the header is not a JSON object"),
-        ("a", "e30", "the header is not JSON"),
-        ("e30", "a", "the payload is not JSON"),
+        ("a", "e30", "the header is not base64url"),
+        ("e30", "a", "the payload is not base64url"),
+        ("e31", "e30", "the header is not base64url"),
+        ("e30", "e31", "the payload is not base64url"),
         (encoded(b"{"), "e30", "the header is not JSON"),
         ("e30", encoded(b'{"a":1,"a":2}'), "the payload is not JSON"),
         ("e30", encoded(b"\xff"), "the payload is not JSON"),
@@ -39,13 +41,25 @@ def test_a_token_without_json_objects_is_rejected(header: str, claims: str, why:
     assert messages(error.value) == ("Your sign-in is not valid. Please sign in again.", why)
 
 
+@pytest.mark.parametrize("signature", ["a", "c2lnY", "c2lnYR", "c2lnYWJ"])
+def test_a_signature_has_one_spelling(signature: str) -> None:
+    """No change of its text leaves the same bytes."""
+    with pytest.raises(UnauthenticatedError) as error:
+        parse(f"e30.e30.{signature}")
+
+    assert problem_of(error.value) == "the signature is not base64url"
+
+
 @pytest.mark.parametrize("name", ["a", "ab", "abc", "abcd", "\xff\xfe?>"])
 def test_segments_of_every_length_are_decoded(name: str) -> None:
     """Segments have no padding (RFC 7515 section 2)."""
     header = {"typ": name}
     text = f"{encoded(json.dumps(header, ensure_ascii=False).encode())}.{encoded(b'{}')}.c2ln"
 
-    assert parse(text) == UnverifiedToken(text, header, {})
+    token = parse(text)
+
+    assert token == UnverifiedToken(text, header, {}, b"sig")
+    assert token.signing_input == text[:-5].encode()
 
 
 def test_the_repr_of_a_parsed_token_contains_nothing() -> None:
