@@ -1,5 +1,6 @@
 """What a request can reach: what the lifespan opened, and what is known of the request itself."""
 
+import asyncio
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NotRequired, Protocol, TypedDict
@@ -106,6 +107,19 @@ def request_context(scope: Mapping[str, Any]) -> RequestContext:
     """
     context: RequestContext = scope[_CONTEXT]
     return context
+
+
+def disconnect_of(scope: Mapping[str, Any]) -> "asyncio.Future[None] | None":
+    """Return a future that is done once the client has disconnected; None under other servers.
+
+    It is that of the connection: wait for it, and do not cancel it.
+
+    Args:
+        scope: the ASGI scope of a request.
+    """
+    future: asyncio.Future[None] | None
+    future = scope.get("extensions", {}).get(DISCONNECTED, {}).get("future")
+    return future
 
 
 def set_request_context(scope: MutableMapping[str, Any], context: RequestContext) -> None:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import VaultBffError
 from ..limits.admission import Admission, AdmissionQueue, Ticket
 from ..observability.audit import AuditRecord, Subject
-from ..state import DISCONNECTED, app_state, request_context
+from ..state import app_state, disconnect_of, request_context
 
 _REJECTION: Final = "vault_bff.rejection"
 
@@ -97,8 +97,7 @@ async def _wait(queue: AdmissionQueue, ticket: Ticket, scope: Scope) -> Admissio
     def leave(_: asyncio.Future[None]) -> None:
         queue.disconnect(ticket)
 
-    extension = scope.get("extensions", {}).get(DISCONNECTED, {})
-    disconnected = extension.get("future") or asyncio.Future()
+    disconnected = disconnect_of(scope) or asyncio.Future()
     disconnected.add_done_callback(leave)
     try:
         return await ticket
