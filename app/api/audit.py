@@ -1,31 +1,31 @@
-"""The dependency that makes a request leave an audit event."""
+"""The audit record of a request."""
 
-from typing import Annotated
-
-from fastapi import Depends, Request
+from fastapi import Request
 
 from ..errors import IdentityError, VaultBffError
 from ..observability.audit import AuditRecord, Subject
 from ..observability.webhook_audit import DeliveryRecord
-from ..state import request_context
+from ..state import RequestContext, request_context
 
 
-class StartAuditRecord:
-    """A dependency that starts the request's audit record.
+def start_audit_record(context: RequestContext, of: Subject) -> AuditRecord:
+    """Start the record of a request, and return it.
 
-    `AccessLogMiddleware` writes it when the request ends. Declare it before the other dependencies,
-    so that requests which those reject are in it, too.
+    `AccessLogMiddleware` writes it when the request ends.
+
+    Args:
+        context: the context of the request.
+        of: what the request is for.
     """
+    context.audit = AuditRecord(of, started=context.received_at)
+    return context.audit
 
-    def __init__(self, of: Subject) -> None:
-        """Take what the requests of the endpoint are for."""
-        self._of = of
 
-    async def __call__(self, request: Request) -> AuditRecord:
-        """Return the record."""
-        context = request_context(request.scope)
-        context.audit = AuditRecord(self._of, started=context.received_at)
-        return context.audit
+def audit_record(request: Request) -> AuditRecord:
+    """Return the audit record of a request whose caller is known."""
+    record = request_context(request.scope).audit
+    assert record is not None  # noqa: S101 - the dependency for the caller has started it
+    return record
 
 
 def note_error(record: AuditRecord | DeliveryRecord, error: Exception, problem: str) -> None:
@@ -45,10 +45,3 @@ def note_error(record: AuditRecord | DeliveryRecord, error: Exception, problem: 
         record.fields = tuple(one.pointer for one in error.errors)
     if isinstance(error, IdentityError):
         record.issuer, record.subject = error.issuer, error.subject
-
-
-AuditRecordDep = Annotated[AuditRecord, Depends(StartAuditRecord("vault_session"))]
-"""The audit record of a request for a session."""
-
-ConnectionsAuditDep = Annotated[AuditRecord, Depends(StartAuditRecord("vault_connections"))]
-"""The audit record of a request for connections."""

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..common import strict_json
 from ..errors import FieldError, InvalidRequestError
-from ..state import request_context
+from .audit import audit_record
 from .caller import CallerDep
 from .field_errors import field_errors
 from .openapi import json_schema
@@ -56,8 +56,7 @@ class JsonBody(Generic[T]):
         try:
             return self._adapter.validate_python(value, strict=True)
         except ValidationError as error:
-            if (record := request_context(request.scope).audit) is not None:
-                record.note_rejected_request(value)
+            audit_record(request).note_rejected_request(value)
             faults = error.errors(include_url=False, include_context=False, include_input=False)
             raise InvalidRequestError(
                 "The request is not valid.", errors=field_errors(faults)

@@ -9,15 +9,22 @@ from fastapi import Depends, Request
 from ..identity.models import Caller
 from ..limits.models import QuotaStatus, RateLimitDecision
 from ..limits.rates import Use, refusal
+from ..observability.audit import Subject
 from ..state import RequestContext, app_state, request_context
+from .audit import start_audit_record
 
 
 class AuthenticatedCaller:
-    """A dependency whose value is who is calling, counted against the limits of one use."""
+    """A dependency whose value is who is calling, counted against the limits of one use.
 
-    def __init__(self, use: Use) -> None:
-        """Take what callers of the endpoint request."""
+    It starts the audit record first, so requests that it rejects leave an audit event, too. Each
+    further dependency would cost about 2 % of a request.
+    """
+
+    def __init__(self, use: Use, of: Subject) -> None:
+        """Take what callers of the endpoint request, and what audit events call that."""
         self._use = use
+        self._of = of
 
     async def __call__(self, request: Request) -> Caller:
         """Return who is calling, after counting the request against their rate limits.
@@ -27,22 +34,24 @@ class AuthenticatedCaller:
             LimitError: the caller has reached a rate limit.
         """
         state, context = app_state(request.scope), request_context(request.scope)
+        audit = start_audit_record(context, self._of)
         with state["tracing"].span("verify credential"):
             caller = await state["authenticator"].authenticate(
                 request.scope["headers"], reads_only=request.scope["method"] == "GET"
             )
-        if context.audit is not None:
-            context.audit.caller_kind, context.audit.issuer = caller.kind, caller.issuer
-            context.audit.subject, context.audit.actor = caller.subject, caller.actor
-            context.audit.consumer_id = caller.consumer_id
+        audit.caller_kind, audit.issuer = caller.kind, caller.issuer
+        audit.subject, audit.actor = caller.subject, caller.actor
+        audit.consumer_id = caller.consumer_id
         enforce(await state["limits"].admit(caller, self._use), context)
         return caller
 
 
-CallerDep = Annotated[Caller, Depends(AuthenticatedCaller("sessions"))]
+CallerDep = Annotated[Caller, Depends(AuthenticatedCaller("sessions", "vault_session"))]
 """The caller of a request for a session."""
 
-ConnectionsCallerDep = Annotated[Caller, Depends(AuthenticatedCaller("connections"))]
+ConnectionsCallerDep = Annotated[
+    Caller, Depends(AuthenticatedCaller("connections", "vault_connections"))
+]
 """The caller of a request for connections."""
 
 

@@ -8,6 +8,7 @@ from ..errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
 from ..identity.consumers import consumer_of
 from ..identity.models import Caller
 from ..state import app_state, request_context
+from .audit import audit_record
 from .caller import enforce
 
 _POINTER = "/query/consumer_id"
@@ -28,15 +29,14 @@ async def admitted_consumer(request: Request, caller: Caller, requested: str | N
         LimitError: there were too many requests for this consumer.
     """
     state, context = app_state(request.scope), request_context(request.scope)
+    audit = audit_record(request)
     _check_repeated(request)
     try:
         consumer_id = consumer_of(caller, requested, _POINTER)
     except ConsumerNotGrantedError:
-        if context.audit is not None:
-            context.audit.note_rejected_consumer(requested)
+        audit.note_rejected_consumer(requested)
         raise
-    if context.audit is not None:
-        context.audit.consumer_id = consumer_id
+    audit.consumer_id = consumer_id
     enforce(await state["limits"].admit_consumer(caller.unify_app, consumer_id), context)
     return consumer_id
 

@@ -10,7 +10,7 @@ from ..apideck.connections import VaultConnection
 from ..connections.models import ConnectionList, ConnectionQuery
 from ..state import app_state
 from ..vault import Slug
-from .audit import ConnectionsAuditDep
+from .audit import audit_record
 from .body import MAX_BODY_BYTES, read_body
 from .caller import ConnectionsCallerDep
 from .consumer import admitted_consumer
@@ -50,7 +50,6 @@ class ListParameters(ConsumerParameter):
 )
 async def list_vault_connections(
     request: Request,
-    audit: ConnectionsAuditDep,
     caller: ConnectionsCallerDep,
     query: Annotated[ListParameters, Query()],
 ) -> ConnectionList:
@@ -65,7 +64,7 @@ async def list_vault_connections(
     await read_body(request, MAX_BODY_BYTES)
     wanted = ConnectionQuery(query.unified_api, query.configured)
     connections = app_state(request.scope)["connections"]
-    reading = connections.list(caller, consumer_id, wanted, audit)
+    reading = connections.list(caller, consumer_id, wanted, audit_record(request))
     return await cancel_on_disconnect(request, reading)
 
 
@@ -76,9 +75,8 @@ async def list_vault_connections(
     response_description="The connector, and the state of its connection.",
     responses=responses(HTTPStatus.OK, OF_CONNECTIONS),
 )
-async def get_vault_connection(  # noqa: PLR0913 - each is a part of the request
+async def get_vault_connection(
     request: Request,
-    audit: ConnectionsAuditDep,
     caller: ConnectionsCallerDep,
     *,
     unified_api: Annotated[Slug, Path(description="Such as `accounting`.")],
@@ -93,5 +91,6 @@ async def get_vault_connection(  # noqa: PLR0913 - each is a part of the request
     consumer_id = await admitted_consumer(request, caller, query.consumer_id)
     await read_body(request, MAX_BODY_BYTES)
     connections = app_state(request.scope)["connections"]
+    audit = audit_record(request)
     reading = connections.get(caller, consumer_id, unified_api, service_id, audit)
     return await cancel_on_disconnect(request, reading)

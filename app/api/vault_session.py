@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 
 from ..sessions.models import SessionRequest
 from ..state import app_state
-from .audit import AuditRecordDep
+from .audit import audit_record
 from .body import JsonBody
 from .caller import CallerDep
 from .disconnects import cancel_on_disconnect
@@ -45,7 +45,6 @@ router = APIRouter(tags=["Vault sessions"])
 )
 async def create_vault_session(
     request: Request,
-    audit: AuditRecordDep,
     caller: CallerDep,
     body: Annotated[SessionRequest, Depends(_body)],
 ) -> VaultSession:
@@ -58,5 +57,6 @@ async def create_vault_session(
     `type` resolves on this service.
     """
     sessions = app_state(request.scope)["sessions"]
-    link = await cancel_on_disconnect(request, sessions.mint(caller, body, audit))
+    minting = sessions.mint(caller, body, audit_record(request))
+    link = await cancel_on_disconnect(request, minting)
     return VaultSession.of(link)

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Request
 from structlog.testing import capture_logs
 
-from app.api.audit import AuditRecordDep
+from app.api.audit import audit_record
 from app.api.body import JsonBody
 from app.api.caller import CallerDep
 from app.main import create_app
@@ -29,11 +29,12 @@ router = APIRouter()
 @router.post("/things/{number}")
 async def conflict(
     number: int,
-    audit: AuditRecordDep,
+    request: Request,
     _caller: CallerDep,
     body: Annotated[SessionRequest, Depends(JsonBody(SessionRequest))],
 ) -> None:
     """Raise the framework's own error, as an endpoint of any FastAPI application may."""
+    audit = audit_record(request)
     audit.target, audit.connection = body.get("return_to"), str(number)
     raise HTTPException(409)
 
