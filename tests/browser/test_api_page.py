@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from app.api.route_problems import OF_SESSIONS
 from app.sessions.models import SessionRequest
@@ -51,14 +51,20 @@ def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
             yield url(environment, "/docs")
 
 
-@pytest.fixture
-def operation(page: Page, api_page: str) -> Locator:
-    """Open the page and the operation that creates a session; returns the operation."""
+def opened(page: Page, api_page: str) -> Locator:
+    """Open the page and the operation that creates a session; return the operation."""
     page.route(re.compile(r"^https:"), lambda route: route.abort())
     page.goto(api_page)
     button = page.get_by_role("button", name="Create a Vault session")
     button.click()
     return page.locator(".opblock").filter(has=button)
+
+
+@pytest.fixture(scope="module")
+def operation(browser: Browser, api_page: str) -> Iterator[Locator]:
+    """Return the operation on a page that tests share, because it takes seconds to open one."""
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        yield opened(context.new_page(), api_page)
 
 
 def expect_example(shown: Locator, value: object) -> None:
@@ -67,9 +73,9 @@ def expect_example(shown: Locator, value: object) -> None:
     expect(code).to_have_text(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def test_the_page_explains_the_operation(page: Page, operation: Locator) -> None:
+def test_the_page_explains_the_operation(operation: Locator) -> None:
     """The page names the service and describes the operation."""
-    expect(page.get_by_role("heading", name="Vault BFF")).to_be_visible()
+    expect(operation.page.get_by_role("heading", name="Vault BFF")).to_be_visible()
     expect(operation).to_contain_text("Create a Vault session")
     expect(operation).to_contain_text("return where to send their browser.")
     expect(operation).to_contain_text("Every error is a problem (RFC 9457)")
@@ -95,6 +101,7 @@ def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
 def test_the_page_offers_examples_of_requests(operation: Locator) -> None:
     """Each example has a name that states its purpose, and can be selected."""
     body = operation.locator(".opblock-section-request-body")
+    body.get_by_role("tab", name="Example Value").click()
     expect_example(body, {})
     choice = body.get_by_role("combobox").last
 
@@ -120,9 +127,9 @@ def test_the_page_lists_every_problem_by_its_status(operation: Locator) -> None:
         expect(code).to_contain_text(f'"title": "{problem.title}"')
 
 
-@pytest.mark.usefixtures("operation")
-def test_the_page_lists_the_security_schemes(page: Page) -> None:
+def test_the_page_lists_the_security_schemes(page: Page, api_page: str) -> None:
     """The dialog explains every kind of credential that the settings allow."""
+    opened(page, api_page)
     page.get_by_role("button", name="Authorize").click()
 
     schemes = page.locator(".dialog-ux .auth-container")
@@ -137,8 +144,9 @@ def test_the_page_lists_the_security_schemes(page: Page) -> None:
     expect(schemes).to_have_count(4)
 
 
-def test_the_page_sends_requests(page: Page, operation: Locator, issuer: DevelopmentIssuer) -> None:
+def test_the_page_sends_requests(page: Page, api_page: str, issuer: DevelopmentIssuer) -> None:
     """With a token the page creates a session; without one it shows the problem."""
+    operation = opened(page, api_page)
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     live = operation.locator(".live-responses-table")
