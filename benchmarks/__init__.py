@@ -1,1 +1,1 @@
-"""Measurements, each a command: see README.md here."""
+"""Benchmarks and profiles; the Makefile has a target for each."""

@@ -1,4 +1,4 @@
-"""Who is compared: how each is started, and what it needs."""
+"""The servers that are compared: their commands, settings and requirements."""
 
 import os
 import shutil
@@ -11,9 +11,10 @@ from emulators.issuer.http import CLIENT_ID, CLIENT_SECRET
 
 HERE = Path(__file__).parent
 NODE = HERE / "peers" / "node"
-_PAGE = "https://app.example.com"
+_ORIGIN = "https://app.example.com"
 API_KEY = "sk_bench_opens-nothing"
-_UNREACHED = "100000/second"
+_HIGH_LIMIT = "100000/second"
+"""Counts, but never rejects a request."""
 
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log /dev/null;
@@ -38,7 +39,16 @@ http {{
 
 @dataclass(frozen=True)
 class Run:
-    """Where one run takes place."""
+    """Addresses and files for one run of a server.
+
+    Attributes:
+        port: the port of the server.
+        upstream: URL of the stub upstream.
+        issuer: URL of the issuer of the tokens.
+        folder: a folder for temporary files.
+        redis: URL of Redis, for contestants that use it.
+        internal_port: a second port, for contestants that use one.
+    """
 
     port: int
     upstream: str
@@ -52,22 +62,22 @@ Headers = Mapping[str, str]
 
 
 def bearer(token: str) -> Headers:
-    """Return the headers of a request with a token in Authorization."""
+    """Return headers with a token in Authorization."""
     return {"authorization": f"Bearer {token}"}
 
 
 def cookie(token: str) -> Headers:
-    """Return the headers of a request with a token in a cookie, as a page of ours sends it."""
+    """Return headers with a token in a cookie, as a browser sends them."""
     return {
         "cookie": f"session={token}",
-        "origin": _PAGE,
+        "origin": _ORIGIN,
         "x-vault-session": "1",
         "content-type": "application/json",
     }
 
 
 def signature(value: str) -> Headers:
-    """Return the headers of an event, with its signature."""
+    """Return the headers of a signed event."""
     return {"x-apideck-signature": value, "content-type": "application/json"}
 
 
@@ -76,13 +86,13 @@ class Contestant:
     """One server.
 
     Attributes:
-        name: what tables call it.
-        command: starts it.
-        environment: what it is told beyond `PORT` and `UPSTREAM`.
-        missing: what has to be installed first; None when nothing has.
-        headers: what a request carries, made of one token.
-        opaque: whether its tokens mean something to their issuer alone.
-        folder: the working directory that it is started in.
+        name: its name in tables.
+        command: returns the command that starts it.
+        environment: returns environment variables in addition to `PORT` and `UPSTREAM`.
+        missing: returns the command that installs a missing requirement, or None.
+        headers: returns the headers of a request, for one token.
+        opaque: whether it needs opaque tokens, which it introspects.
+        folder: its working directory.
     """
 
     name: str
@@ -94,9 +104,9 @@ class Contestant:
     folder: Path = HERE.parent
 
     def all_environment(self, run: Run) -> dict[str, str]:
-        """Return the environment that it is started with."""
-        own = {"PORT": str(run.port), "UPSTREAM": run.upstream, "NODE_ENV": "production"}
-        return {**os.environ, **own, **self.environment(run)}
+        """Return the complete environment of its process."""
+        common = {"PORT": str(run.port), "UPSTREAM": run.upstream, "NODE_ENV": "production"}
+        return {**os.environ, **common, **self.environment(run)}
 
 
 def service(
@@ -106,10 +116,17 @@ def service(
     opaque: bool = False,
     **settings: str,
 ) -> Contestant:
-    """Return the service itself, with everything on that is on by default.
+    """Return the service with its default features, except for two settings.
 
-    Limits are set so high that nobody meets them, but count. Joining a caller's identical requests
-    is off: it would spare Apideck most of what is measured.
+    The rate limits count but are too high to reject a request. Identical requests of a caller are
+    not joined, because most requests would not reach the upstream.
+
+    Args:
+        name: its name in tables.
+        headers: returns the headers of a request, for one token.
+        opaque: whether it needs opaque tokens, which it introspects.
+        settings: further settings; `{redis}`, `{upstream}` and `{internal}` in a value are replaced
+            by the URLs and the internal port of the run.
     """
 
     def environment(run: Run) -> dict[str, str]:
@@ -120,27 +137,27 @@ def service(
             "IDENTITY__ISSUERS__MAIN__ISSUER": run.issuer,
             "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff",
             "SESSION__JOIN_IDENTICAL": "false",
-            "LIMITS__PER_USER": _UNREACHED,
-            "LIMITS__TOTAL": _UNREACHED,
+            "LIMITS__PER_USER": _HIGH_LIMIT,
+            "LIMITS__TOTAL": _HIGH_LIMIT,
             "SERVER__PORT": str(run.port),
-            **{setting: _filled(value, run) for setting, value in settings.items()},
+            **{setting: _substitute(value, run) for setting, value in settings.items()},
         }
 
     command = [sys.executable, "-m", "app", "serve"]
     return Contestant(name, lambda _: command, environment, headers=headers, opaque=opaque)
 
 
-def _filled(value: str, run: Run) -> str:
-    known = {"redis": run.redis, "upstream": run.upstream, "internal": str(run.internal_port)}
-    for name, filled in known.items():
-        value = value.replace(f"{{{name}}}", filled)
+def _substitute(value: str, run: Run) -> str:
+    variables = {"redis": run.redis, "upstream": run.upstream, "internal": str(run.internal_port)}
+    for name, substitute in variables.items():
+        value = value.replace(f"{{{name}}}", substitute)
     return value
 
 
 def _python(name: str) -> Contestant:
     module = f"benchmarks.peers.{name}:app"
     options = ["--no-access-log", "--log-level", "warning", "--backlog", "8192"]
-    # As long as that of the service: the load generator pauses between batches.
+    # The same as for the service: the load generator pauses between batches.
     options += ["--timeout-keep-alive", "75"]
     return Contestant(
         name.replace("_", "-"),
@@ -149,24 +166,24 @@ def _python(name: str) -> Contestant:
 
 
 def _careful(peer: Contestant, name: str) -> tuple[Contestant, Contestant]:
-    """Return a peer that does the service's work: verifying all tokens, and remembering them."""
+    """Return a peer that does the same work as the service, without and with a token cache."""
     verifying = replace(peer, name=name, environment=lambda run: {"ISSUER": run.issuer})
-    remembering = replace(
+    caching = replace(
         peer,
-        name=f"{name}, remembering tokens",
-        environment=lambda run: {"ISSUER": run.issuer, "REMEMBER_TOKENS": "1"},
+        name=f"{name}, tokens cached",
+        environment=lambda run: {"ISSUER": run.issuer, "CACHE_TOKENS": "1"},
     )
-    return verifying, remembering
+    return verifying, caching
 
 
-def _no_node() -> str | None:
+def _missing_node_packages() -> str | None:
     installed = shutil.which("node") and (NODE / "node_modules").is_dir()
     return None if installed else f"npm ci --prefix {NODE.relative_to(HERE.parent)}"
 
 
 def _node(name: str) -> Contestant:
     file = str(NODE / f"{name}.mjs")
-    return Contestant(f"node-{name}", lambda _: ["node", file], missing=_no_node)
+    return Contestant(f"node-{name}", lambda _: ["node", file], missing=_missing_node_packages)
 
 
 def _nginx(run: Run) -> list[str]:
@@ -183,8 +200,8 @@ COLD = service("vault-bff, tokens cold", IDENTITY__REMEMBERED_TOKENS="0")
 MINIMAL = _python("starlette_aiohttp")
 LISTS = service(
     "vault-bff, lists of connections",
-    LIMITS__CONNECTIONS__PER_USER=_UNREACHED,
-    LIMITS__CONNECTIONS__PER_CONSUMER=_UNREACHED,
+    LIMITS__CONNECTIONS__PER_USER=_HIGH_LIMIT,
+    LIMITS__CONNECTIONS__PER_CONSUMER=_HIGH_LIMIT,
 )
 EVENTS = service(
     "vault-bff, events",
@@ -196,7 +213,7 @@ EVENTS = service(
 
 
 def baseline(checkout: Path, contestant: Contestant = OURS) -> Contestant:
-    """Return the service as another checkout has it, to compare two versions in one run."""
+    """Return the service from another checkout, to compare two versions in one run."""
     return replace(contestant, name=f"{contestant.name}, baseline", folder=checkout)
 
 
@@ -226,7 +243,7 @@ FEATURES = [
         "tokens in a cookie",
         cookie,
         IDENTITY__ISSUERS__MAIN__CREDENTIAL__COOKIE="session",
-        CORS__ALLOW_ORIGINS=f'["{_PAGE}"]',
+        CORS__ALLOW_ORIGINS=f'["{_ORIGIN}"]',
     ),
     service(
         "introspection, cached",
@@ -236,7 +253,7 @@ FEATURES = [
         IDENTITY__ISSUERS__MAIN__INTROSPECTION__CACHE_SECONDS="300",
     ),
     service("log at error only", LOG__LEVEL="error"),
-    # The upstream takes spans, too, as it takes everything.
+    # The stub upstream accepts spans, too.
     service("tracing 1 %", TRACING__ENDPOINT="{upstream}/v1/traces"),
     service("tracing 100 %", TRACING__ENDPOINT="{upstream}/v1/traces", TRACING__SAMPLE_RATIO="1"),
 ]

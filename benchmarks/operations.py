@@ -1,4 +1,4 @@
-"""The requests that are measured, and what the right response to each is."""
+"""The measured requests, and checks of their responses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ class Operation:
     """One kind of request.
 
     Attributes:
-        method: its HTTP method.
-        path: its path.
-        expected: a text in the body of every good response.
-        check: raises an AssertionError unless a response is right in full.
+        method: the HTTP method.
+        path: the path.
+        expected: text that every successful response contains.
+        check: checks a complete response, and raises an AssertionError if it is wrong.
     """
 
     method: str
@@ -31,17 +31,17 @@ def _check_session(response: httpx.Response) -> None:
 
 
 def _check_list(response: httpx.Response) -> None:
-    """Every connector is in the list, with fields of Apideck's and without secrets."""
+    """Check that the list has every connector, with Apideck's fields and without secrets."""
     listed = response.json()["connections"]
     assert len(listed) == CONNECTORS
-    for number, one in enumerate(listed):
-        assert one.items() < connection(number).items()
-        assert {"name", "state", "health", "updated_at"} < one.keys()
-        assert "settings" not in one
+    for number, item in enumerate(listed):
+        assert item.items() < connection(number).items()
+        assert {"name", "state", "health", "updated_at"} < item.keys()
+        assert "settings" not in item
 
 
 def _check_event(response: httpx.Response) -> None:
-    """The event was forwarded: the service acknowledges events that it ignores, too."""
+    """Check that the event was forwarded: ignored events get a 204, too."""
     assert response.status_code == httpx.codes.NO_CONTENT
     metrics = httpx.get(response.url.join("/metrics")).text
     forwarded = 'application="default",outcome="forwarded",problem="none"'

@@ -1,9 +1,9 @@
-"""Where a request's CPU goes, room by room: `make profile`.
+"""CPU of a request by package: `make profile`.
 
-py-spy looks at the service two hundred times a second while wrk loads it, and each look is put down
-to the innermost frame of the service's own on the stack: what a library does for a room is that
-room's cost, and what no room asked for is the framework's. Some libraries are counted once more by
-themselves, whichever room they work for.
+py-spy samples the stack of the service two hundred times a second while wrk loads it. Each sample
+counts for the package of the innermost frame that belongs to the service, so a library counts for
+the package that calls it. The rest is the framework's. A second table has the share of some
+libraries by themselves.
 """
 
 import argparse
@@ -23,38 +23,41 @@ from emulators.issuer import DevelopmentIssuer
 
 _FRAME = re.compile(r" \((app/[^:()]+):\d+\)")
 _SECONDS = 8
-_ROOMS = {
+_PACKAGES = {
     "app/middleware": "middleware: ids, headers, access event, metrics",
-    "app/api": "api: reading, answering, auditing",
-    "app/identity": "identity: verifying the token, claims",
-    "app/sessions": "sessions: the policy",
-    "app/limits": "limits: counting",
-    "app/apideck": "apideck: deadline, breaker, request, answer",
-    "app/common/transport.py": "transport: httpx's objects over aiohttp",
+    "app/api": "api: parsing, responding, auditing",
+    "app/identity": "identity: token verification, claims",
+    "app/sessions": "sessions: policy",
+    "app/limits": "limits: rate limits",
+    "app/apideck": "apideck: deadline, circuit breaker, request, response",
+    "app/common/transport.py": "transport: httpx API over aiohttp",
     "app/observability": "observability: log lines, redaction",
     "app/common/strict_json.py": "strict JSON",
     "app/common/urls.py": "URLs",
-    "app/server/protocol.py": "the server's protocol",
+    "app/server/protocol.py": "server: HTTP protocol",
     "app/server": "event loop, uvicorn, Starlette, FastAPI",
     "app/__main__.py": "event loop, uvicorn, Starlette, FastAPI",
 }
-
-
 _LIBRARIES = ("aiohttp", "httpx", "prometheus_client", "structlog", "starlette", "fastapi")
 
 
 def owner(stack: str) -> str:
-    """Return the room that a look at the stack is put down to."""
+    """Return the package that a sample of the stack counts for."""
     for frame in reversed(stack.split(";")):
-        if found := _FRAME.search(frame):
-            parts = found[1].split("/")
-            package = "/".join(parts[:2])
-            return _ROOMS.get(found[1], _ROOMS.get(package, package))
+        if match := _FRAME.search(frame):
+            package = "/".join(match[1].split("/")[:2])
+            return _PACKAGES.get(match[1], _PACKAGES.get(package, package))
     return "other threads"
 
 
 def profile(scenario: Scenario, port: int, raw: Path) -> float:
-    """Load the service while it is looked at; returns its CPU in milliseconds a request."""
+    """Sample the service under load, and return its CPU per request in milliseconds.
+
+    Args:
+        scenario: the load.
+        port: the port of the upstream; the service has the next one.
+        raw: the file for py-spy's samples.
+    """
     issuer = DevelopmentIssuer()
     with issuer.serve(), tempfile.TemporaryDirectory() as folder:
         tokens = [issuer.token(sub=f"person-{number}") for number in range(PEOPLE)]
@@ -66,46 +69,47 @@ def profile(scenario: Scenario, port: int, raw: Path) -> float:
                 spy = [str(Path(sys.executable).parent / "py-spy"), "record"]
                 spy += ["--pid", str(server.pid), "--duration", str(_SECONDS), "--rate", "200"]
                 spy += ["--format", "raw", "--output", str(raw)]
-                looking = subprocess.Popen(
+                sampler = subprocess.Popen(
                     spy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                 )
                 before = server.cpu_seconds()
-                seen = wrk(run, script, scenario.connections, _SECONDS + 1)
+                summary = wrk(run, script, scenario.connections, _SECONDS + 1)
                 cpu = server.cpu_seconds() - before
-                looking.wait()
-    return 1000 * cpu / seen["requests"]
+                sampler.wait()
+    return 1000 * cpu / summary["requests"]
 
 
 def main() -> None:
-    """Profile one scenario and print its table."""
+    """Profile one scenario, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--port", type=int, default=21_800)
-    chosen = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    arguments = parser.parse_args()
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "stacks"
-        scenario = Scenario(chosen.delay, chosen.connections, _SECONDS)
-        cpu_ms = profile(scenario, chosen.port, raw)
-        looks: Counter[str] = Counter()
+        scenario = Scenario(arguments.delay, arguments.connections, _SECONDS)
+        cpu_ms = profile(scenario, arguments.port, raw)
+        samples: Counter[str] = Counter()
         libraries: Counter[str] = Counter()
         for line in raw.read_text().splitlines():
             stack, _, count = line.rpartition(" ")
-            looks[owner(stack)] += int(count)
-            # The innermost frame alone: everything is within the framework's.
+            samples[owner(stack)] += int(count)
+            # Only the innermost frame: the framework's frames are on every stack.
+            innermost = stack.rpartition(";")[2]
             libraries.update(
-                {one: int(count) for one in _LIBRARIES if f" ({one}/" in stack.rpartition(";")[2]}
+                {library: int(count) for library in _LIBRARIES if f" ({library}/" in innermost}
             )
-    print(f"{cpu_ms:.2f} ms of CPU a request; {looks.total()} looks\n")
-    print("| room | share |\n| --- | ---: |")
-    for room, count in looks.most_common():
-        print(f"| {room} | {100 * count / looks.total():.1f} % |")
-    print("\n| library, by itself | share |\n| --- | ---: |")
-    for library, count in libraries.most_common():
-        print(f"| {library} | {100 * count / looks.total():.1f} % |")
+    print(f"{cpu_ms:.2f} ms of CPU per request; {samples.total()} samples\n")
+    print("| package | share |\n| --- | ---: |")
+    for package, number in samples.most_common():
+        print(f"| {package} | {100 * number / samples.total():.1f} % |")
+    print("\n| library by itself | share |\n| --- | ---: |")
+    for library, number in libraries.most_common():
+        print(f"| {library} | {100 * number / samples.total():.1f} % |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What Apideck sends: full Connection objects, and signed events about them.
+"""Apideck's payloads: full Connection objects, and signed events about them.
 
 Source: https://developers.apideck.com/apis/vault/reference (schema "Connection").
 """
@@ -13,7 +13,7 @@ from typing import Any
 from emulators.apideck.connected import Connected, described
 
 CONNECTORS = 300
-"""Connectors in a list."""
+"""Number of connectors in a list."""
 
 
 def connection(number: int) -> dict[str, Any]:
@@ -23,13 +23,13 @@ def connection(number: int) -> dict[str, Any]:
 
 
 def signed_events(count: int, key: str) -> list[str]:
-    """Return events that have just happened, each as its signature, a tab, and its body.
+    """Return current events, each as its signature, a tab and its body.
 
     The signature covers the body with sorted keys, as in Apideck's guide.
 
     Args:
-        count: how many; each has its own id.
-        key: the API key.
+        count: number of events; each has an ID of its own.
+        key: the API key, which signs them.
     """
     occurred_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return [_signed(_event(number, occurred_at), key) for number in range(count)]
@@ -52,6 +52,6 @@ def _event(number: int, occurred_at: str) -> dict[str, Any]:
 
 
 def _signed(event: dict[str, Any], key: str) -> str:
-    content = json.dumps(event, separators=(",", ":"), sort_keys=True)
-    signature = hmac.digest(key.encode(), content.encode(), hashlib.sha256).hex()
+    signed_body = json.dumps(event, separators=(",", ":"), sort_keys=True)
+    signature = hmac.digest(key.encode(), signed_body.encode(), hashlib.sha256).hex()
     return f"{signature}\t{json.dumps(event, separators=(',', ':'))}"

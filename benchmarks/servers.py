@@ -1,4 +1,4 @@
-"""Servers that are measured, and the stub upstream that they ask; each a process on its core."""
+"""Processes of a benchmark: the measured servers, the stub upstream and Redis, pinned to cores."""
 
 import contextlib
 import os
@@ -20,41 +20,51 @@ SERVER_CORE, LOAD_CORE = "0", str(max(os.sched_getaffinity(0)))
 
 
 class Server:
-    """A contestant that runs."""
+    """A running contestant.
+
+    Attributes:
+        pid: the ID of its main process.
+        ready_seconds: seconds from its start until it was ready.
+    """
 
     def __init__(self, process: "subprocess.Popen[bytes]", ready_seconds: float) -> None:
         self.pid = process.pid
         self.ready_seconds = ready_seconds
 
     def cpu_seconds(self) -> float:
-        """Return the CPU that its processes have used."""
+        """Return the CPU time of its processes, in seconds."""
         total = 0
-        for pid in self._family():
+        for pid in self._pids():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
         return total / _TICKS
 
     def cpu_nanoseconds(self) -> int:
-        """Return the CPU that the threads of its processes have used."""
-        tasks = (task for pid in self._family() for task in Path(f"/proc/{pid}/task").iterdir())
+        """Return the CPU time of all threads of its processes, in nanoseconds."""
+        tasks = (task for pid in self._pids() for task in Path(f"/proc/{pid}/task").iterdir())
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
     def rss_mb(self) -> float:
-        """Return the memory that its processes have."""
-        status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self._family())
+        """Return the resident memory of its processes, in MB."""
+        status = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self._pids())
         return sum(map(int, re.findall(r"VmRSS:\s+(\d+)", status))) / 1024
 
-    def _family(self) -> list[int]:
+    def _pids(self) -> list[int]:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return [self.pid, *map(int, children)]
 
 
 @contextlib.contextmanager
 def upstream(port: int, delay: float) -> Iterator[str]:
-    """Run the stub upstream."""
+    """Run the stub upstream; yields its URL.
+
+    Args:
+        port: its port.
+        delay: seconds before each response.
+    """
     command = ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "benchmarks.upstream"]
     command += ["--port", str(port), "--delay", str(delay)]
-    # It finds the modules that this process finds; pytest and make extend the path differently.
+    # The stub needs the import path of this process: pytest and make extend it differently.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     try:
@@ -68,7 +78,7 @@ def upstream(port: int, delay: float) -> Iterator[str]:
 
 @contextlib.contextmanager
 def redis(port: int) -> Iterator[str]:
-    """Run a Redis beside the load; yields its URL."""
+    """Run Redis on the core of the load generator; yields its URL."""
     command = ["taskset", "-c", LOAD_CORE, "redis-server", "--port", str(port), "--save", ""]
     process = subprocess.Popen([*command, "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL)
     try:
@@ -79,12 +89,16 @@ def redis(port: int) -> Iterator[str]:
 
 
 def _all_ready(report: dict[str, Any]) -> bool:
-    return all(one["status"] == "ready" for one in report.get("workers", {}).values())
+    return all(worker["status"] == "ready" for worker in report.get("workers", {}).values())
 
 
 @contextlib.contextmanager
 def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Iterator[Server]:
-    """Run a contestant, once it answers."""
+    """Run a contestant; yields when it is ready.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
     started = time.monotonic()
     process = subprocess.Popen(
         ["taskset", "-c", cores, *contestant.command(run)],
@@ -99,12 +113,12 @@ def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Itera
         url = f"http://127.0.0.1:{port}/{'readyz' if ours else ''}"
         while True:
             with contextlib.suppress(httpx.TransportError):
-                # Peers know no such path; any answer shows that they are there.
-                answer = httpx.get(url)
-                if not ours or (answer.status_code == 200 and _all_ready(answer.json())):
+                # The other contestants have no readiness endpoint: any response will do.
+                response = httpx.get(url)
+                if not ours or (response.status_code == 200 and _all_ready(response.json())):
                     break
             if process.poll() is not None or time.monotonic() > started + _START_SECONDS:
-                raise RuntimeError(f"{contestant.name} does not start")
+                raise RuntimeError(f"{contestant.name} did not start")
             time.sleep(0.01)
         yield Server(process, time.monotonic() - started)
     finally:

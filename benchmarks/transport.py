@@ -1,10 +1,13 @@
-"""What carries a request to Apideck, and what that costs: `make bench-transport`.
+"""The cost of HTTP clients for the requests to Apideck: `make bench-transport`.
 
-Every way is measured alone in a process of its own, in several rounds of shuffled order: with 64 in
-flight against an upstream that answers at once, with 1,000 in flight against one that takes 300 ms
-(which only the CPU limits), and with arrivals paced at 1,000 a second against the same, which shows
-what a way adds while the CPU suffices; and with 400 a second against one that takes 2.5 s, where
-1,000 are in flight and the CPU suffices, too. docs/adr/0006-transport.md rests on it.
+Each client is measured alone in its own process, in several rounds of shuffled order. Scenarios:
+
+- 64 requests in flight, and an upstream without delay.
+- 1,000 requests in flight, and an upstream delay of 300 ms. The CPU is the bottleneck.
+- 1,000 arrivals a second and 300 ms: the latency that the client adds while the CPU is sufficient.
+- 400 arrivals a second and 2.5 s: the same with 1,000 requests in flight.
+
+docs/adr/0006-transport.md uses the results.
 """
 
 import argparse
@@ -52,27 +55,27 @@ HEADERS = {
     "authorization": "Bearer sk_bench_opens-nothing",
 }
 _SMALL_POOLS = 32
-_PATIENCE_SECONDS = 2.0
-# Not None: httpx-aiohttp takes that for aiohttp's own limit of 100.
+_GRACE_SECONDS = 2.0
+# Not None: with None, httpx-aiohttp uses aiohttp's own limit of 100.
 _UNBOUNDED = httpx.Limits(max_connections=100_000, max_keepalive_connections=100_000)
 
 
 @asynccontextmanager
 async def httpx_client(url: str) -> AsyncIterator[Post]:
-    """Use httpx as it comes, with its limits taken off."""
+    """Use httpx with default settings, except for unlimited connections."""
     async with httpx.AsyncClient(limits=_UNBOUNDED, timeout=60) as client:
-        yield _through(client, url)
+        yield _post_with_client(client, url)
 
 
 @asynccontextmanager
 async def httpx_small_pools(url: str) -> AsyncIterator[Post]:
-    """Use many small httpx clients in turn, so that no pool is long."""
+    """Use many httpx clients in turn, so that each pool is small."""
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(httpx.AsyncClient(limits=_UNBOUNDED, timeout=60))
             for _ in range(_SMALL_POOLS)
         ]
-        posts = itertools.cycle([_through(client, url) for client in clients])
+        posts = itertools.cycle([_post_with_client(client, url) for client in clients])
 
         async def post() -> int:
             return await next(posts)()
@@ -82,60 +85,60 @@ async def httpx_small_pools(url: str) -> AsyncIterator[Post]:
 
 @asynccontextmanager
 async def httpx_aiohttp_client(url: str) -> AsyncIterator[Post]:
-    """Use httpx-aiohttp the way that its manual shows."""
+    """Use httpx-aiohttp in a client, as its documentation shows."""
     transport = httpx_aiohttp.AiohttpTransport(limits=_UNBOUNDED)
     async with httpx.AsyncClient(transport=transport, timeout=60) as client:
-        yield _through(client, url)
+        yield _post_with_client(client, url)
 
 
 @asynccontextmanager
 async def httpx_aiohttp_direct(url: str) -> AsyncIterator[Post]:
-    """Use httpx-aiohttp without a client around it."""
+    """Use the transport of httpx-aiohttp without a client."""
     async with httpx_aiohttp.AiohttpTransport(limits=_UNBOUNDED) as transport:
-        yield _carried_by(transport, url)
+        yield _post_with_transport(transport, url)
 
 
 @asynccontextmanager
 async def pyreqwest_direct(url: str) -> AsyncIterator[Post]:
-    """Use pyreqwest's httpx transport without a client around it."""
+    """Use pyreqwest's httpx transport without a client."""
     async with HttpxTransport(ClientBuilder().build()) as transport:
-        yield _carried_by(transport, url)
+        yield _post_with_transport(transport, url)
 
 
 @asynccontextmanager
 async def ours(url: str) -> AsyncIterator[Post]:
-    """Use the service's own transport the way that the service does."""
+    """Use the service's transport without a client, as the service does."""
     async with AiohttpTransport() as transport:
-        yield _carried_by(transport, url)
+        yield _post_with_transport(transport, url)
 
 
 @asynccontextmanager
 async def bare_aiohttp(url: str) -> AsyncIterator[Post]:
-    """Use aiohttp alone: what httpx's objects cost shows in the difference."""
+    """Use aiohttp alone; the difference shows the cost of the httpx API."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def post() -> int:
-            async with session.post(url, data=BODY, headers=HEADERS) as answer:
-                await answer.read()
-                return answer.status
+            async with session.post(url, data=BODY, headers=HEADERS) as response:
+                await response.read()
+                return response.status
 
         yield post
 
 
-def _through(client: httpx.AsyncClient, url: str) -> Post:
+def _post_with_client(client: httpx.AsyncClient, url: str) -> Post:
     async def post() -> int:
         return (await client.post(url, content=BODY, headers=HEADERS)).status_code
 
     return post
 
 
-def _carried_by(transport: httpx.AsyncBaseTransport, url: str) -> Post:
-    ready = httpx.URL(url)
+def _post_with_transport(transport: httpx.AsyncBaseTransport, url: str) -> Post:
+    parsed_url = httpx.URL(url)
 
     async def post() -> int:
-        # As the service does: a request for each caller, a client for none.
-        request = httpx.Request("POST", ready, headers=HEADERS, content=BODY)
+        # As the service does: it builds a request each time and has no client.
+        request = httpx.Request("POST", parsed_url, headers=HEADERS, content=BODY)
         async with asyncio.timeout(60):
             response = await transport.handle_async_request(request)
             await response.aread()
@@ -157,15 +160,15 @@ CONTESTANTS: dict[str, Contestant] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """How much is asked of whom.
+    """The load and the upstream's delay.
 
     Attributes:
-        delay_seconds: how long the upstream takes.
-        in_flight: requests at the same time, each followed by another; and how many warm up. With
-            paced arrivals, about how many there are at the same time.
-        seconds: how long is measured.
-        per_second: requests that arrive in a second, whatever became of the last ones; None where
-            each follows another.
+        delay_seconds: seconds before each response of the upstream.
+        in_flight: number of requests of the warm-up. With a closed loop also the number of requests
+            in flight during the measurement; with paced arrivals about that number.
+        seconds: duration of the measurement.
+        per_second: mean number of random arrivals a second; None for a closed loop, where each
+            request follows a response.
     """
 
     delay_seconds: float
@@ -175,7 +178,7 @@ class Scenario:
 
 
 SCENARIOS = {
-    "at-once-64": Scenario(0.0, 64, 3.0),
+    "0ms-64": Scenario(0.0, 64, 3.0),
     "300ms-1000": Scenario(0.3, 1000, 6.0),
     "300ms-paced": Scenario(0.3, 300, 6.0, per_second=1000),
     "2500ms-paced": Scenario(2.5, 1000, 8.0, per_second=400),
@@ -184,15 +187,15 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Result:
-    """What one contestant did in one round.
+    """The result of one contestant in one round.
 
     Attributes:
-        per_second: good answers a second.
-        cpu_ms: milliseconds of CPU for each good answer.
-        p50_ms: half of the answers took no longer.
-        p99_ms: 99 of 100 answers took no longer.
-        errors: what did not come to a 200; of paced arrivals, what was not there two seconds after
-            the last of them was due.
+        per_second: successful responses a second.
+        cpu_ms: CPU for each successful response in milliseconds.
+        p50_ms: median latency of the successful responses in milliseconds.
+        p99_ms: 99th percentile of that latency in milliseconds.
+        errors: requests without a 200. With paced arrivals also requests in flight when two
+            seconds have passed since the last response was due.
     """
 
     per_second: float
@@ -203,11 +206,11 @@ class Result:
 
 
 async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Result:
-    """Keep so many requests in flight for so long."""
+    """Run the load of a scenario with one client."""
     latencies: list[float] = []
     errors = 0
 
-    async def one(post: Post) -> None:
+    async def send(post: Post) -> None:
         nonlocal errors
         started = time.perf_counter()
         try:
@@ -219,34 +222,34 @@ async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Resul
         else:
             errors += 1
 
-    async def again_until(post: Post, end: float) -> None:
+    async def send_until(post: Post, end: float) -> None:
         while time.perf_counter() < end:
-            await one(post)
+            await send(post)
 
-    async def arrivals(post: Post, per_second: float) -> None:
+    async def send_paced(post: Post, per_second: float) -> None:
         nonlocal errors
-        chance = random.Random(1)
+        generator = random.Random(1)
         tasks = set()
         due = time.perf_counter()
         end = due + scenario.seconds
         while due < end:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.add(asyncio.create_task(one(post)))
-            due += chance.expovariate(per_second)
-        _, late = await asyncio.wait(tasks, timeout=scenario.delay_seconds + _PATIENCE_SECONDS)
+            tasks.add(asyncio.create_task(send(post)))
+            due += generator.expovariate(per_second)
+        _, late = await asyncio.wait(tasks, timeout=scenario.delay_seconds + _GRACE_SECONDS)
         for task in late:
             task.cancel()
         errors += len(late)
 
     async with contestant(url) as post:
-        await asyncio.gather(*(one(post) for _ in range(scenario.in_flight)))
+        await asyncio.gather(*(send(post) for _ in range(scenario.in_flight)))
         latencies.clear()
         started, cpu = time.perf_counter(), time.process_time()
         if scenario.per_second is None:
             end = started + scenario.seconds
-            await asyncio.gather(*(again_until(post, end) for _ in range(scenario.in_flight)))
+            await asyncio.gather(*(send_until(post, end) for _ in range(scenario.in_flight)))
         else:
-            await arrivals(post, scenario.per_second)
+            await send_paced(post, scenario.per_second)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     latencies.sort()
     good = max(len(latencies), 1)
@@ -261,7 +264,7 @@ async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Resul
 
 @contextmanager
 def upstream(port: int, delay_seconds: float) -> Iterator[str]:
-    """Run the upstream on one core for as long as the context lasts."""
+    """Run the stub upstream until the context exits; yields the URL of its sessions."""
     command = [sys.executable, "-m", "benchmarks.upstream", "--port", str(port)]
     command += ["--delay", str(delay_seconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -274,10 +277,10 @@ def upstream(port: int, delay_seconds: float) -> Iterator[str]:
         process.communicate()
 
 
-def compete(
+def run_scenarios(
     scenarios: Iterable[str], rounds: int, port: int
 ) -> Iterator[tuple[str, dict[str, list[Result]]]]:
-    """Yield each scenario's results by contestant."""
+    """Run scenarios; yields the name of each and its results by contestant."""
     for name in scenarios:
         scenario = SCENARIOS[name]
         results: dict[str, list[Result]] = {contestant: [] for contestant in CONTESTANTS}
@@ -286,49 +289,51 @@ def compete(
                 for contestant in random.sample(list(CONTESTANTS), len(CONTESTANTS)):
                     command = [sys.executable, "-m", "benchmarks.transport", "--contestant"]
                     command += [contestant, "--scenario", name, "--url", url]
-                    out = subprocess.run(command, check=True, capture_output=True, text=True)
-                    results[contestant].append(Result(**json.loads(out.stdout)))
+                    run = subprocess.run(command, check=True, capture_output=True, text=True)
+                    results[contestant].append(Result(**json.loads(run.stdout)))
         yield name, results
 
 
 def show(name: str, results: dict[str, list[Result]]) -> None:
-    """Print one scenario's table: medians, and the spread of the CPU."""
+    """Print the results of one scenario as a table."""
     print(f"\n{name}: medians of {len(results['ours'])} rounds")
-    print("| way | answers/s | CPU ms each (min to max) | p50 ms | p99 ms | errors |")
+    print("| option | responses/s | CPU ms per response (min to max) | p50 ms | p99 ms | errors |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for contestant, rounds in results.items():
-        cpu = [one.cpu_ms for one in rounds]
+        cpu = [result.cpu_ms for result in rounds]
         print(
-            f"| {contestant} | {statistics.median(one.per_second for one in rounds):,.0f} "
+            f"| {contestant} | {statistics.median(result.per_second for result in rounds):,.0f} "
             f"| {statistics.median(cpu):.3f} ({min(cpu):.3f} to {max(cpu):.3f}) "
-            f"| {statistics.median(one.p50_ms for one in rounds):,.0f} "
-            f"| {statistics.median(one.p99_ms for one in rounds):,.0f} "
-            f"| {sum(one.errors for one in rounds)} |"
+            f"| {statistics.median(result.p50_ms for result in rounds):,.0f} "
+            f"| {statistics.median(result.p99_ms for result in rounds):,.0f} "
+            f"| {sum(result.errors for result in rounds)} |"
         )
 
 
 def main() -> None:
-    """Run all contestants, or one of them as a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Compare all contestants, or measure one of them in this process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--port", type=int, default=8690)
     parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--scenario", choices=SCENARIOS, help="this one alone")
+    parser.add_argument("--scenario", choices=SCENARIOS, help="run only this scenario")
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if chosen.contestant is None:
-        scenarios = [chosen.scenario] if chosen.scenario else SCENARIOS
-        for name, results in compete(scenarios, chosen.rounds, chosen.port):
+    arguments = parser.parse_args()
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
+    if arguments.contestant is None:
+        scenarios = [arguments.scenario] if arguments.scenario else SCENARIOS
+        for name, results in run_scenarios(scenarios, arguments.rounds, arguments.port):
             show(name, results)
         return
-    contestant, scenario = CONTESTANTS[chosen.contestant], SCENARIOS[chosen.scenario]
-    # As the service has it (app/server/server.py): the collector's pauses are not the transport's.
+    contestant, scenario = CONTESTANTS[arguments.contestant], SCENARIOS[arguments.scenario]
+    # As in app/server/server.py, so that garbage collection does not distort the result.
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)
-    print(json.dumps(asdict(uvloop.run(measure(contestant, chosen.url, scenario)))))
+    print(json.dumps(asdict(uvloop.run(measure(contestant, arguments.url, scenario)))))
 
 
 if __name__ == "__main__":

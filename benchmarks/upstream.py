@@ -1,9 +1,9 @@
-"""A stand-in for Apideck that costs as little as it can: `python -m benchmarks.upstream`.
+"""A stub of Apideck with minimal CPU cost: `python -m benchmarks.upstream`.
 
-The emulator checks what it is sent, which would be most of what a benchmark measured. This one
-responds to a list of connections with 300 connectors, to an event as the operator's target does,
-and to everything else with a session, after a delay; to a share of requests with a 503, or by
-hanging up.
+The emulator validates requests, which would take most of the CPU in a benchmark. The stub waits and
+returns a fixed response: 300 connectors to a request for connections, a 204 to an event (as the
+operator's target does), and a session to every other request. It can fail a share of the requests
+with a 503 or by closing the connection.
 """
 
 import argparse
@@ -39,66 +39,80 @@ OTHERS = {
     b"GET /vault/connections": _ok([connection(number) for number in range(CONNECTORS)]),
     b"POST /events": b"HTTP/1.1 204 No Content\r\n\r\n",
 }
-"""Responses to what is not a session, by method and path."""
+"""Responses other than the session, by method and path."""
 FAILURE = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
 class Upstream(asyncio.Protocol):
-    """One connection; requests on it come one after the other."""
+    """One connection, without pipelining.
 
-    def __init__(self, delay_seconds: float, failing: float, hanging_up: float) -> None:
+    Args:
+        delay_seconds: time before each response.
+        failure_share: share of requests that get a 503, from 0 to 1.
+        disconnect_share: share of requests whose connection is closed without a response, from 0
+            to 1.
+    """
+
+    def __init__(self, delay_seconds: float, failure_share: float, disconnect_share: float) -> None:
         self._delay = delay_seconds
-        self._failing = failing
-        self._hanging_up = hanging_up
+        self._failure_share = failure_share
+        self._disconnect_share = disconnect_share
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to answer."""
+        """Store the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer once a request is whole."""
+        """Respond when a request is complete."""
         self._received += data
-        head, found, body = self._received.partition(_HEAD_END)
-        if not found:
+        head, head_end, body = self._received.partition(_HEAD_END)
+        if not head_end:
             return
         lower = head.lower()
-        at = lower.find(_LENGTH)
-        length = 0 if at < 0 else int(lower[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
+        position = lower.find(_LENGTH)
+        length = 0 if position < 0 else int(lower[position + len(_LENGTH) :].split(b"\r\n", 1)[0])
         if len(body) < length:
             return
         self._received = body[length:]
         response = OTHERS.get(head.partition(b" HTTP/")[0], SESSION)
         if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._answer, response)
+            asyncio.get_running_loop().call_later(self._delay, self._respond, response)
         else:
-            self._answer(response)
+            self._respond(response)
 
-    def _answer(self, response: bytes) -> None:
+    def _respond(self, response: bytes) -> None:
         if self._transport.is_closing():
             return
-        chance = random.random() if self._failing or self._hanging_up else 1.0
-        if chance < self._hanging_up:
+        draw = random.random() if self._failure_share or self._disconnect_share else 1.0
+        if draw < self._disconnect_share:
             self._transport.close()
         else:
-            failed = chance < self._hanging_up + self._failing
+            failed = draw < self._disconnect_share + self._failure_share
             self._transport.write(FAILURE if failed else response)  # type: ignore[attr-defined]  # it is a WriteTransport
 
 
 async def main() -> None:
-    """Serve until it is killed."""
+    """Serve until the process is killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--failing", type=float, default=0.0, help="share of answers, 0 to 1")
-    parser.add_argument("--hanging-up", type=float, default=0.0, help="share of answers, 0 to 1")
-    chosen = parser.parse_args()
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each response")
+    parser.add_argument(
+        "--failure-share", type=float, default=0.0, help="share of requests that get a 503, 0 to 1"
+    )
+    parser.add_argument(
+        "--disconnect-share",
+        type=float,
+        default=0.0,
+        help="share of requests that get no response, 0 to 1",
+    )
+    arguments = parser.parse_args()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Upstream(chosen.delay, chosen.failing, chosen.hanging_up),
+        lambda: Upstream(arguments.delay, arguments.failure_share, arguments.disconnect_share),
         "127.0.0.1",
-        chosen.port,
+        arguments.port,
         backlog=8192,
     )
     print("ready", flush=True)

@@ -1,1 +1,1 @@
-"""What the service is compared with, each as small as it can be: none asks who is calling."""
+"""Small alternatives to the service; only the careful ones authenticate callers."""

@@ -1,7 +1,7 @@
-"""A careful FastAPI service: what a good engineer writes in a day, with well-known libraries.
+"""A careful FastAPI service: a day's work with well-known libraries.
 
-It verifies every token, limits each caller, logs JSON, counts, and has a deadline. With
-REMEMBER_TOKENS it keeps verified tokens until they expire.
+It verifies every token, limits each caller, writes JSON logs, counts requests, and has a deadline.
+With CACHE_TOKENS=1 it caches verified tokens until they expire.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from prometheus_client import Counter, Histogram, generate_latest
 from pydantic import BaseModel
 
 DEADLINE_SECONDS = 10.0
-REMEMBERED = 10_000 if os.environ.get("REMEMBER_TOKENS") else 0
+MAX_CACHED_TOKENS = 10_000 if os.environ.get("CACHE_TOKENS") else 0
 LIMIT = parse("100000/second")
 ISSUER = os.environ["ISSUER"]
 
@@ -42,15 +42,15 @@ structlog.configure(
 log = structlog.get_logger()
 requests = Counter("requests", "Requests", ["status"])
 seconds = Histogram("request_seconds", "Duration of a request")
-# It fetches the keys once in five minutes, while the event loop waits.
+# PyJWKClient blocks the event loop while it fetches the keys, once in five minutes.
 keys = jwt.PyJWKClient(f"{ISSUER}/jwks")
 limiter = FixedWindowRateLimiter(MemoryStorage())
-remembered: dict[str, dict[str, Any]] = {}
+cached_claims: dict[str, dict[str, Any]] = {}
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    """Open the client."""
+    """Open the HTTP client."""
     transport = AiohttpTransport(limits=httpx.Limits(max_connections=None))
     headers = {"authorization": "Bearer sk_bench", "x-apideck-app-id": "bench"}
     async with httpx.AsyncClient(
@@ -71,7 +71,7 @@ class Session(BaseModel):
 
 @app.middleware("http")
 async def count(request: Request, call_next: Any) -> Response:
-    """Count each request and its duration."""
+    """Count requests, and measure their duration."""
     started = time.perf_counter()
     response: Response = await call_next(request)
     requests.labels(response.status_code).inc()
@@ -82,11 +82,11 @@ async def count(request: Request, call_next: Any) -> Response:
 async def caller(
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())],
 ) -> dict[str, Any]:
-    """Verify the token, and return its claims."""
+    """Return the claims of a verified token."""
     token = credentials.credentials
-    known = remembered.get(token)
-    if known and known["exp"] > time.time():
-        return known
+    cached = cached_claims.get(token)
+    if cached and cached["exp"] > time.time():
+        return cached
     try:
         claims = jwt.decode(
             token,
@@ -99,10 +99,10 @@ async def caller(
     except jwt.PyJWTError as error:
         log.warning("rejected", reason=str(error))
         raise HTTPException(401) from error
-    if REMEMBERED:
-        if len(remembered) >= REMEMBERED:
-            del remembered[next(iter(remembered))]
-        remembered[token] = claims
+    if MAX_CACHED_TOKENS:
+        if len(cached_claims) >= MAX_CACHED_TOKENS:
+            del cached_claims[next(iter(cached_claims))]
+        cached_claims[token] = claims
     return claims
 
 

@@ -1,4 +1,4 @@
-"""FastAPI with one httpx client for all requests, as it comes."""
+"""FastAPI with one httpx client for all requests, with default settings."""
 
 import os
 from typing import Any
@@ -19,8 +19,8 @@ client = httpx.AsyncClient(headers=HEADERS)
 
 @app.post("/vault-session", status_code=201)
 async def vault_session() -> dict[str, Any]:
-    """Mint a session."""
-    answer = await client.post(URL, json={})
-    answer.raise_for_status()
-    data = answer.json()["data"]
+    """Create a session."""
+    response = await client.post(URL, json={})
+    response.raise_for_status()
+    data = response.json()["data"]
     return {"redirect_url": data["session_uri"], "session_token": data["session_token"]}

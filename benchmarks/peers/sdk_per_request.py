@@ -1,4 +1,4 @@
-"""FastAPI with Apideck's SDK made for each request, which is what its manual shows."""
+"""FastAPI with an instance of Apideck's SDK for each request, as in its manual."""
 
 import os
 from typing import Any
@@ -11,13 +11,13 @@ app = FastAPI()
 
 @app.post("/vault-session", status_code=201)
 def vault_session() -> dict[str, Any]:
-    """Mint a session."""
+    """Create a session."""
     with Apideck(
         api_key="sk_bench",
         app_id="bench",
         consumer_id="consumer",
         server_url=os.environ["UPSTREAM"],
     ) as apideck:
-        answer = apideck.vault.sessions.create(session={})
-    data = answer.create_session_response.data
+        response = apideck.vault.sessions.create(session={})
+    data = response.create_session_response.data
     return {"redirect_url": data.session_uri, "session_token": data.session_token}

@@ -1,4 +1,4 @@
-"""FastAPI with one of Apideck's SDK for all requests, awaited."""
+"""FastAPI with one instance of Apideck's SDK for all requests, and its async methods."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ apideck = Apideck(
 
 @app.post("/vault-session", status_code=201)
 async def vault_session() -> dict[str, Any]:
-    """Mint a session."""
-    answer = await apideck.vault.sessions.create_async(session={})
-    data = answer.create_session_response.data
+    """Create a session."""
+    response = await apideck.vault.sessions.create_async(session={})
+    data = response.create_session_response.data
     return {"redirect_url": data.session_uri, "session_token": data.session_token}

@@ -1,4 +1,4 @@
-"""Starlette with aiohttp and nothing else: what this language can do."""
+"""Starlette with aiohttp and nothing else: the minimal server in Python."""
 
 import os
 from collections.abc import AsyncIterator
@@ -22,18 +22,18 @@ HEADERS = {
 
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-    """Open the client."""
+    """Open the HTTP client."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, headers=HEADERS) as client:
         yield {"client": client}
 
 
 async def vault_session(request: Request) -> Response:
-    """Mint a session."""
-    async with request.state.client.post(URL, data=b"{}") as answer:
-        data = (await answer.json())["data"]
-    found = {"redirect_url": data["session_uri"], "session_token": data["session_token"]}
-    return JSONResponse(found, 201)
+    """Create a session."""
+    async with request.state.client.post(URL, data=b"{}") as response:
+        data = (await response.json())["data"]
+    session = {"redirect_url": data["session_uri"], "session_token": data["session_token"]}
+    return JSONResponse(session, 201)
 
 
 app = Starlette(

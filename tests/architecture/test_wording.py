@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.tools import ROOT
 
-# Not benchmarks and pyproject.toml yet.
+# Not pyproject.toml yet.
 CHECKED = [
     ".ci",
     ".github",
@@ -18,11 +18,14 @@ CHECKED = [
     "README.md",
     "SECURITY.md",
     "app",
+    "benchmarks",
     "clients",
     "deploy",
     "docs",
     "tests",
 ]
+# Not rewritten yet.
+EXCLUDED = {Path("benchmarks/report.py")}
 SUFFIXES = {
     ".py",
     ".md",
@@ -83,6 +86,7 @@ def texts() -> list[Path]:
         and "node_modules" not in path.parts
         and path.name != "LICENSE"
         and path != Path(__file__)
+        and path.relative_to(ROOT) not in EXCLUDED
     )
 
 

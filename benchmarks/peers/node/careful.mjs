@@ -1,5 +1,5 @@
-// A careful Fastify service: it verifies every token, limits each caller, logs JSON, counts, and has
-// a deadline. REMEMBER_TOKENS=1 keeps verified tokens until they expire.
+// A careful Fastify service: it verifies every token, limits each caller, writes JSON logs, counts
+// requests, and has a deadline. With CACHE_TOKENS=1 it caches verified tokens until they expire.
 import rateLimit from "@fastify/rate-limit";
 import Fastify from "fastify";
 import { createRemoteJWKSet, jwtVerify } from "jose";
@@ -8,20 +8,20 @@ import { Pool } from "undici";
 
 const DEADLINE_MS = 10_000;
 const LIMIT = 100_000;
-const REMEMBERED = 10_000;
-const { ISSUER, PORT, REMEMBER_TOKENS, UPSTREAM } = process.env;
+const MAX_CACHED_TOKENS = 10_000;
+const { ISSUER, PORT, CACHE_TOKENS, UPSTREAM } = process.env;
 
 const keys = createRemoteJWKSet(new URL(`${ISSUER}/jwks`));
 const pool = new Pool(UPSTREAM, { connections: null });
-const remembered = new Map();
+const cachedClaims = new Map();
 
 const requests = new client.Counter({ name: "requests_total", help: "Requests", labelNames: ["status"] });
 const seconds = new client.Histogram({ name: "request_seconds", help: "Duration of a request" });
 client.collectDefaultMetrics();
 
-async function claimsOf(token) {
-  const known = remembered.get(token);
-  if (known && known.exp * 1000 > Date.now()) return known;
+async function verifiedClaims(token) {
+  const cached = cachedClaims.get(token);
+  if (cached && cached.exp * 1000 > Date.now()) return cached;
   const { payload } = await jwtVerify(token, keys, {
     issuer: ISSUER,
     audience: "vault-bff",
@@ -29,9 +29,9 @@ async function claimsOf(token) {
     typ: "at+jwt",
     requiredClaims: ["exp", "sub", "org_id"],
   });
-  if (REMEMBER_TOKENS) {
-    if (remembered.size >= REMEMBERED) remembered.delete(remembered.keys().next().value);
-    remembered.set(token, payload);
+  if (CACHE_TOKENS) {
+    if (cachedClaims.size >= MAX_CACHED_TOKENS) cachedClaims.delete(cachedClaims.keys().next().value);
+    cachedClaims.set(token, payload);
   }
   return payload;
 }
@@ -47,7 +47,7 @@ async function authenticate(request, reply) {
   const [scheme, token] = (request.headers.authorization ?? "").split(" ");
   try {
     if (scheme.toLowerCase() !== "bearer") throw new Error("no bearer token");
-    request.caller = await claimsOf(token);
+    request.caller = await verifiedClaims(token);
   } catch (error) {
     request.log.warn({ reason: error.message }, "rejected");
     return reply.code(401).send({ detail: "Unauthorized" });
@@ -63,7 +63,7 @@ const limited = app.rateLimit({
 
 app.post("/vault-session", { preHandler: [authenticate, limited] }, async (request, reply) => {
   const { name, org_id: consumer } = request.caller;
-  const answer = await pool.request({
+  const response = await pool.request({
     path: "/vault/sessions",
     method: "POST",
     headers: {
@@ -75,11 +75,11 @@ app.post("/vault-session", { preHandler: [authenticate, limited] }, async (reque
     body: JSON.stringify({ consumer_metadata: { user_name: name } }),
     signal: AbortSignal.timeout(DEADLINE_MS),
   });
-  if (answer.statusCode >= 400) {
-    await answer.body.dump();
+  if (response.statusCode >= 400) {
+    await response.body.dump();
     return reply.code(502).send({ detail: "Apideck failed" });
   }
-  const { data } = await answer.body.json();
+  const { data } = await response.body.json();
   request.log.info({ consumer }, "session created");
   return reply.code(201).send({ redirect_url: data.session_uri, session_token: data.session_token });
 });

@@ -1,4 +1,4 @@
-// Fastify with one of Apideck's SDK for all requests.
+// Fastify with one instance of Apideck's SDK for all requests.
 import { Apideck } from "@apideck/unify";
 import Fastify from "fastify";
 

@@ -1,4 +1,4 @@
-// Fastify without the SDK: undici, which is Node's own HTTP client, by hand.
+// Fastify without the SDK: it calls Apideck with undici, Node's own HTTP client.
 import Fastify from "fastify";
 import { Pool } from "undici";
 
@@ -12,8 +12,8 @@ const headers = {
 const app = Fastify();
 
 app.post("/vault-session", async (_, reply) => {
-  const answer = await pool.request({ path: "/vault/sessions", method: "POST", headers, body: "{}" });
-  const { data } = await answer.body.json();
+  const response = await pool.request({ path: "/vault/sessions", method: "POST", headers, body: "{}" });
+  const { data } = await response.body.json();
   return reply.code(201).send({ redirect_url: data.session_uri, session_token: data.session_token });
 });
 
