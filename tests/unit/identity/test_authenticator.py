@@ -99,6 +99,26 @@ async def test_a_cookie_is_accepted_from_an_allowed_page_only(missing: int) -> N
         await authenticator(SESSION).authenticate([*headers, (b"cookie", b"app.0=abc")])
 
 
+@pytest.mark.parametrize(
+    ("site", "admitted"), [(b"same-origin", True), (b"cross-site", False), (b"none", False)]
+)
+async def test_a_cookie_reads_for_pages_of_the_same_or_an_allowed_origin(
+    site: bytes, *, admitted: bool
+) -> None:
+    """A request that only reads needs no header of its own, because browsers report its page."""
+    sends = [(b"cookie", b"sid=abc")]
+    [allowed] = PAGE[:1]
+    reader = authenticator(COOKIE)
+
+    assert (await reader.authenticate([allowed, *sends], reads_only=True)).subject == "abc"
+    if admitted:
+        caller = await reader.authenticate([(b"sec-fetch-site", site), *sends], reads_only=True)
+        assert caller.subject == "abc"
+        return
+    with pytest.raises(ForbiddenOriginError):
+        await reader.authenticate([(b"sec-fetch-site", site), *sends], reads_only=True)
+
+
 async def test_a_bearer_token_is_rejected_if_no_source_accepts_bearer_tokens() -> None:
     """A token for another location must not be accepted at this one."""
     with pytest.raises(UnauthenticatedError) as error:

@@ -116,6 +116,16 @@ async def test_a_request_leaves_once_however_often_it_says_so() -> None:
     assert decisions(waiting) == [RUNS, WAITS]
 
 
+async def test_a_request_that_leaves_the_queue_gets_no_slot() -> None:
+    """The slot that becomes free goes to the request behind it."""
+    queue = Queue()
+    running, _running, left, next_one = queue.join_many(4)
+    queue.leave(left)
+    assert queue.metric("waiting") == 1
+    queue.leave(running)
+    assert decisions([left, next_one]) == [WAITS, RUNS]
+
+
 @controlled
 async def test_a_rejected_request_frees_no_slot(loop: ControlledLoop) -> None:
     """Whether it was rejected at once or has expired: it had none."""

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
+from app.errors import IdentityProviderUnavailableError, MissingClaimError, UnauthenticatedError
 from app.identity.sources.cookie_session import CookieSessionSource, build
 from app.settings import CookieSessionSettings, IdentitySettings
 from app.settings.credentials import CredentialLocation
@@ -45,6 +45,15 @@ async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
     assert (caller.kind, caller.issuer, caller.subject) == ("user", "app", "7")
     assert caller.consumer_id == "app-7"
     assert caller.consumer_metadata == {"user_name": "Ada"}
+
+
+async def test_no_person_gets_the_consumer_of_another_source() -> None:
+    """A consumer id that begins with the prefix of another source is rejected."""
+    reserving = source(Network({URL: {"sub": "main:ada"}}))
+    reserving.reserved_prefixes = ("main:",)
+
+    with pytest.raises(MissingClaimError):
+        await reserving.caller(credential("abc", COOKIE))
 
 
 @pytest.mark.parametrize(
