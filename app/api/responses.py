@@ -26,6 +26,8 @@ _HEADERS = {
     ),
     "X-Request-ID": ("Identifies the request in the operator's log.", "string"),
 }
+# Generated once: for each status of each route, it would be a quarter of the startup.
+_PROBLEM_SCHEMAS = json_schema(Problem)["$defs"]
 
 
 def responses(
@@ -50,7 +52,7 @@ def _problem_response(status: int, types: list[ProblemType]) -> dict[str, Any]:
     references = [ref(_name(one)) for one in types]
     schema: dict[str, Any] = references[0] if len(references) == 1 else {"oneOf": references}
     definitions = {
-        **json_schema(Problem)["$defs"],
+        **_PROBLEM_SCHEMAS,
         **{_name(one): _schema(one) for one in types},
     }
     return {
