@@ -7,10 +7,12 @@ import pytest
 from app.apideck.error_mapping import (
     NotFound,
     circuit_open,
+    connection_not_found,
     error_of,
     invalid_response,
     meaning_of,
     no_response,
+    out_of_descriptors,
     timed_out,
 )
 from app.errors import (
@@ -22,6 +24,7 @@ from app.errors import (
     ApideckRejectedRequestError,
     ApideckUnavailableError,
     ConnectionNotFoundError,
+    FieldError,
 )
 
 
@@ -172,3 +175,29 @@ def test_a_404_means_what_the_operation_says(
     """A missing connection is not a fault of the operator, and a wrong base URL is."""
     assert type(error_of(404, {}, body, not_found)) is error
     assert type(error_of(400, {}, body, not_found)) is ApideckRejectedRequestError
+
+
+def test_a_missing_connection_has_a_reason() -> None:
+    """The operator learns what said so, and the caller which parameters name it."""
+    by_apideck = error_of(404, {}, b"", "all")
+    faults = [FieldError("/path/service_id", "There is no such connector.")]
+    by_policy = connection_not_found("not on offer", faults)
+
+    assert by_apideck.detail == by_policy.detail == "There is no such integration."
+    assert by_apideck.reason == "no such connection: Apideck does not know it"
+    assert by_policy.reason == "no such connection: not on offer"
+    assert by_policy.errors == tuple(faults)
+
+
+def test_a_lack_of_descriptors_is_no_failure_of_apideck() -> None:
+    """The caller can try again, and the operator learns which limit to raise."""
+    error = out_of_descriptors()
+
+    assert (error.detail, error.retry_after) == (
+        "There are too many requests right now. Try again shortly.",
+        1,
+    )
+    assert error.reason == (
+        "no file descriptor left for a connection to Apideck: raise the limit on open files of "
+        "this process (ulimit -n)"
+    )

@@ -4,10 +4,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from app.errors import UnauthenticatedError
 from app.identity.discovery import Discovery
 from app.identity.userinfo import CACHE_SECONDS, UserInfo
 from app.settings import IssuerSettings
-from tests.support.in_process import Clock, Network
+from tests.support.in_process import Clock, Network, messages
 
 ISSUER = "https://id.example"
 URL = f"{ISSUER}/userinfo"
@@ -30,6 +31,23 @@ async def test_a_userinfo_request_has_the_persons_own_token(endpoint: str | None
     about = await userinfo(network, Clock(0.0), endpoint).about("t0ken", {"sub": "ada", "exp": 60})
 
     assert about == ADA
+    assert network.requests[-1].headers["authorization"] == "Bearer t0ken"
+
+
+async def test_a_check_sends_a_request_each_time() -> None:
+    """`check --token` reports what the endpoint responds now, and why a response is not used."""
+    network = Network({URL: ADA})
+    source = userinfo(network, Clock())
+
+    assert await source.request("t0ken", "ada") == ADA
+    with pytest.raises(UnauthenticatedError) as error:
+        await source.request("t0ken", "eve")
+
+    assert messages(error.value) == (
+        "Your sign-in is not valid. Please sign in again.",
+        f"{URL}: responded about another subject",
+    )
+    assert network.urls() == [URL, URL]
     assert network.requests[-1].headers["authorization"] == "Bearer t0ken"
 
 

@@ -57,7 +57,11 @@ async def test_a_rejection_says_when_to_try_again() -> None:
     assert {error.retry_after for error in errors.values()} == {1}
     assert errors[FULL].detail == errors[EXPIRED].detail
     assert errors[FULL].reason == "the queue is full"
+    assert errors[FULL].detail == "There are too many requests just now; try again shortly."
     assert errors[EXPIRED].reason == "no slot became free within 2 s"
+    stopping = errors[Admission.SHUT_DOWN]
+    assert stopping.detail == "The service is restarting. Please try again in a moment."
+    assert stopping.reason == "still queued at the end of SERVER__SHUTDOWN_GRACE_SECONDS"
 
 
 @controlled
