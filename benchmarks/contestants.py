@@ -217,20 +217,21 @@ def baseline(checkout: Path, contestant: Contestant = OURS) -> Contestant:
     return replace(contestant, name=f"{contestant.name}, baseline", folder=checkout)
 
 
-PEERS = [
-    _python("sdk_per_request"),
-    _python("sdk_shared"),
-    _python("fastapi_httpx"),
-    _node("sdk"),
-    _node("undici"),
+SDK_PER_REQUEST, SDK_SHARED = _python("sdk_per_request"), _python("sdk_shared")
+NODE_SDK = _node("sdk")
+NO_WORK = [
     MINIMAL,
+    _node("undici"),
     Contestant(
         "nginx",
         _nginx,
         missing=lambda: None if shutil.which("nginx") else "apt-get install nginx-light",
     ),
+    _python("fastapi_httpx"),
+    NODE_SDK,
+    SDK_SHARED,
 ]
-ALL = [OURS, *PEERS]
+"""Peers that only pass requests on."""
 
 CAREFUL_FASTAPI, REMEMBERING_FASTAPI = _careful(_python("careful_fastapi"), "careful FastAPI")
 CAREFUL_FASTIFY, REMEMBERING_FASTIFY = _careful(_node("careful"), "careful Fastify")

@@ -29,7 +29,7 @@ class PacedResult:
 
     Attributes:
         good: responses with a 2xx status.
-        turned_away: responses with a 503.
+        rejected: responses with a 503.
         errors: other responses, failed connections, and requests without a response ten seconds
             after the last request.
         p50_ms: median latency of the good responses, from the time at which the request was due,
@@ -38,7 +38,7 @@ class PacedResult:
     """
 
     good: int
-    turned_away: int
+    rejected: int
     errors: int
     p50_ms: float
     p99_ms: float
@@ -152,13 +152,13 @@ async def _paced(port: int, tokens: list[str], per_second: float, seconds: float
     while load.in_flight and time.perf_counter() < deadline:  # noqa: ASYNC110 - the interval is long
         await asyncio.sleep(0.01)
     good = sum(count for status, count in load.statuses.items() if _is_good(status))
-    turned_away = load.statuses[_OVERLOADED]
-    errors = load.statuses.total() - good - turned_away + load.in_flight
+    rejected = load.statuses[_OVERLOADED]
+    errors = load.statuses.total() - good - rejected + load.in_flight
     if not good:
-        return PacedResult(0, turned_away, errors, 0.0, 0.0)
+        return PacedResult(0, rejected, errors, 0.0, 0.0)
     load.latencies.sort()
     p50, p99 = load.latencies[good // 2], load.latencies[good * 99 // 100]
-    return PacedResult(good, turned_away, errors, 1000 * p50, 1000 * p99)
+    return PacedResult(good, rejected, errors, 1000 * p50, 1000 * p99)
 
 
 def _is_good(status: int) -> bool:

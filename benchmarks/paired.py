@@ -1,4 +1,4 @@
-"""CPU for each request, of all contestants side by side: `make bench-cpu`.
+"""CPU for each request, of all contestants side by side.
 
 All servers run at once on one core. They get small batches of requests in turn, in a shuffled order
 that is different in each round. A change of the machine's speed hits all contestants of a round
@@ -6,21 +6,14 @@ alike, so ratios are taken within a round. CPU is in nanoseconds, as the Linux s
 (/proc/PID/task/TID/schedstat, see https://docs.kernel.org/scheduler/sched-stats.html).
 """
 
-import argparse
 import asyncio
 import contextlib
 import itertools
-import json
 import math
-import os
 import random
-import shutil
 import statistics
-import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 
@@ -38,16 +31,18 @@ from benchmarks.contestants import (
     Run,
 )
 from benchmarks.operations import EVENT, LIST, SESSION, Operation
-from benchmarks.report import versions
 from benchmarks.samples import signed_events
-from benchmarks.servers import LOAD_CORE, Server, serving, upstream
+from benchmarks.servers import Server, serving
 from emulators.issuer import DevelopmentIssuer
 
-RESULTS = Path(__file__).parent / "results" / "paired.json"
-BATCH = 192
+BATCH = 96
 """Requests in a batch."""
 CONNECTIONS = 64
-WARM_UP_BATCHES = 3
+WARM_UP_BATCHES = 6
+ROUNDS_BETWEEN_CHECKS = 10
+
+Batches = Mapping[str, list[float]]
+"""CPU milliseconds for each request, by row and round."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ TYPICAL = Row(f"vault-bff, {FIRST_SEEN}", OURS)
 REFERENCE = Row("starlette-aiohttp, no checks", MINIMAL)
 CAREFUL = Row(f"careful FastAPI, {FIRST_SEEN}", CAREFUL_FASTAPI)
 GUARDED = (REFERENCE, TYPICAL, CAREFUL)
-"""What the test of the committed ratios measures."""
+"""What `tests/e2e/test_cost.py` measures."""
 ROWS = (
     *GUARDED,
     Row(f"vault-bff, {FIRST_SEEN}, again", OURS),
@@ -83,12 +78,9 @@ ROWS = (
     Row(f"careful FastAPI, {SEEN_BEFORE}", REMEMBERING_FASTAPI, seen=True),
     Row(f"careful Fastify, {FIRST_SEEN}", CAREFUL_FASTIFY),
     Row(f"careful Fastify, {SEEN_BEFORE}", REMEMBERING_FASTIFY, seen=True),
-    Row("vault-bff, a list of 300 connectors", LISTS, seen=True, operation=LIST, size=16),
-    Row("vault-bff, a relayed event", EVENTS, seen=True, operation=EVENT, size=64),
+    Row("vault-bff, a list of 300 connectors", LISTS, seen=True, operation=LIST, size=8),
+    Row("vault-bff, a relayed event", EVENTS, seen=True, operation=EVENT),
 )
-
-Batches = Mapping[str, list[float]]
-"""CPU milliseconds for each request, by row and round."""
 
 
 class Course:
@@ -103,8 +95,14 @@ class Course:
         self._events = signed_events(BATCH, API_KEY)
         self._batches: dict[str, list[float]] = {row.name: [] for row in self.rows}
 
-    async def run(self, servers: Mapping[str, tuple[Server, Run]]) -> Batches:
-        """Send all batches, and return what each cost.
+    async def run(
+        self, servers: Mapping[str, tuple[Server, Run]], enough: Callable[[Batches], bool]
+    ) -> Batches:
+        """Send batches, and return what each cost.
+
+        Args:
+            servers: the servers of the rows, by the contestant's name.
+            enough: whether the rounds so far are enough; called after every tenth round.
 
         Raises:
             AssertionError: a response was not successful.
@@ -116,6 +114,9 @@ class Course:
                     cost = await self._batch(client, row, *servers[row.contestant.name])
                     if number >= WARM_UP_BATCHES:
                         self._batches[row.name].append(cost)
+                done = number + 1 - WARM_UP_BATCHES
+                if done > 0 and done % ROUNDS_BETWEEN_CHECKS == 0 and enough(self._batches):
+                    break
         return self._batches
 
     def _tokens(self, count: int) -> list[str]:
@@ -154,15 +155,20 @@ class Course:
 
 
 def measured(
-    issuer: DevelopmentIssuer, rows: Iterable[Row], rounds: int, run_for: Callable[[], Run]
+    issuer: DevelopmentIssuer,
+    rows: Iterable[Row],
+    rounds: int,
+    run_for: Callable[[], Run],
+    enough: Callable[[Batches], bool] = lambda _: False,
 ) -> Batches:
     """Start every server once, and return the CPU of all rows.
 
     Args:
         issuer: signs the tokens.
         rows: what is measured.
-        rounds: how many batches each row gets.
+        rounds: the largest number of batches for each row.
         run_for: returns the ports and addresses for one more server.
+        enough: whether the rounds so far are enough; called after every tenth round.
     """
     course = Course(issuer, rows, rounds)
     with contextlib.ExitStack() as stack:
@@ -170,7 +176,7 @@ def measured(
         for contestant in {row.contestant.name: row.contestant for row in course.rows}.values():
             run = run_for()
             servers[contestant.name] = (stack.enter_context(serving(contestant, run)), run)
-        return asyncio.run(course.run(servers))
+        return asyncio.run(course.run(servers, enough))
 
 
 def ratio(batches: Batches, over: str, under: str) -> tuple[float, float]:
@@ -195,34 +201,3 @@ def table(batches: Batches) -> Iterator[str]:
             for other in (REFERENCE, CAREFUL)
         )
         yield f"| {name} | {statistics.median(costs):.3f} | {against} |"
-
-
-def main() -> None:
-    """Measure all rows, print them, and keep the raw data."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=45)
-    parser.add_argument("--quick", action="store_true", help="10 rounds")
-    parser.add_argument("--port", type=int, default=22_000)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
-    if missing := CAREFUL_FASTIFY.missing():
-        sys.exit(f"needs: {missing}")
-    assert shutil.which("taskset"), "needs: apt-get install util-linux"
-    issuer, ports = DevelopmentIssuer(), itertools.count(chosen.port + 1)
-    os.sched_setaffinity(0, {int(LOAD_CORE)})
-    with (
-        issuer.serve(),
-        tempfile.TemporaryDirectory() as folder,
-        upstream(chosen.port, 0.0) as url,
-    ):
-
-        def run_for() -> Run:
-            return Run(next(ports), url, issuer.issuer, Path(folder))
-
-        batches = measured(issuer, ROWS, 10 if chosen.quick else chosen.rounds, run_for)
-    print("\n".join(table(batches)))
-    chosen.out.write_text(json.dumps({"versions": versions(), "cpu_ms": batches}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What a competition came to: tables, ratios, raw data, and what ran where."""
+"""Results: tables, ratios, raw data and versions."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.contestants import COLD, NODE, OURS, Contestant
+from benchmarks.contestants import COLD, NO_WORK, NODE, OURS, Contestant
 from benchmarks.load import Result
 
 Results = Mapping[str, Mapping[str, list[Result]]]
@@ -27,8 +27,20 @@ _BETWEEN = {
     "g/per_second/twelve times over capacity": ("g-beyond", "g-capacity"),
     "g/per_second/three times the arrivals over capacity": ("g-arrivals", "g-capacity"),
 }
-"""The service over itself: name, the scenario, and what it is held against."""
-_PACKAGES = ("fastapi", "starlette", "uvicorn", "aiohttp", "httpx", "apideck-unify")
+"""Ratios of the service in two scenarios."""
+_PACKAGES = (
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "aiohttp",
+    "httpx",
+    "httpx-aiohttp",
+    "pyjwt",
+    "limits",
+    "structlog",
+    "prometheus-client",
+    "apideck-unify",
+)
 
 
 def median(results: list[Result], what: str) -> float:
@@ -37,8 +49,16 @@ def median(results: list[Result], what: str) -> float:
 
 
 def show(name: str, by_contestant: Mapping[str, list[Result]]) -> None:
-    """Print one scenario's table."""
+    """Print a scenario's table, and a second one of the peers that only pass requests on."""
+    no_work = {one.name for one in NO_WORK}
     print(f"\n### {name}\n")
+    _table({one: each for one, each in by_contestant.items() if one not in no_work})
+    if second := {one: each for one, each in by_contestant.items() if one in no_work}:
+        print("\nPeers that do none of this work:\n")
+        _table(second)
+
+
+def _table(by_contestant: Mapping[str, list[Result]]) -> None:
     print("| contestant | good/s | CPU ms each (min to max) | p50 ms | p99 ms | errors | RSS MB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for contestant, results in by_contestant.items():
@@ -53,7 +73,7 @@ def show(name: str, by_contestant: Mapping[str, list[Result]]) -> None:
 
 
 def ratios(results: Results, starts: Starts) -> Iterator[tuple[str, float]]:
-    """Yield the service's figures over each peer's, scenario by scenario, warm and cold."""
+    """Yield the ratio of the service's figures to those of each contestant, by scenario."""
     for name, by_contestant in results.items():
         for us in (OURS, COLD):
             if ours := by_contestant.get(us.name):
@@ -62,8 +82,8 @@ def ratios(results: Results, starts: Starts) -> Iterator[tuple[str, float]]:
                     yield f"{_named(name, us)}/{what}/{contestant}", ratio
     for name, (over, under) in _BETWEEN.items():
         if results.get(over, {}).get(OURS.name) and results.get(under, {}).get(OURS.name):
-            ours = (median(results[one][OURS.name], "per_second") for one in (over, under))
-            yield name, next(ours) / next(ours)
+            first, second = (median(results[one][OURS.name], "per_second") for one in (over, under))
+            yield name, first / second
     for contestant, each in starts.items():
         if contestant != OURS.name and OURS.name in starts:
             for index, what in enumerate(("ready_seconds", "rest_rss_mb")):
@@ -86,7 +106,7 @@ def _named(scenario: str, us: Contestant) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return what ran where."""
+    """Return the versions of packages and programs, and what the machine is."""
 
     def first_line(*command: str) -> str:
         with contextlib.suppress(OSError):
@@ -112,7 +132,7 @@ def report(results: Results, starts: Starts) -> None:
     """Print everything."""
     for name, by_contestant in results.items():
         show(name, by_contestant)
-    print("\n### d: start and rest\n")
+    print("\n### d: startup and memory at rest\n")
     print("| contestant | ready after s | RSS MB |\n| --- | ---: | ---: |")
     for contestant, each in starts.items():
         ready, rest = (statistics.median(column) for column in zip(*each, strict=True))

@@ -24,8 +24,6 @@ CHECKED = [
     "docs",
     "tests",
 ]
-# Not rewritten yet.
-EXCLUDED = {Path("benchmarks/report.py")}
 SUFFIXES = {
     ".py",
     ".md",
@@ -86,7 +84,6 @@ def texts() -> list[Path]:
         and "node_modules" not in path.parts
         and path.name != "LICENSE"
         and path != Path(__file__)
-        and path.relative_to(ROOT) not in EXCLUDED
     )
 
 

@@ -1,0 +1,54 @@
+"""The scenarios of `make bench`, and who takes part in each."""
+
+from benchmarks.contestants import (
+    CAREFUL_FASTAPI,
+    CAREFUL_FASTIFY,
+    COLD,
+    EVENTS,
+    LISTS,
+    MINIMAL,
+    NO_WORK,
+    NODE_SDK,
+    OURS,
+    SDK_PER_REQUEST,
+    SDK_SHARED,
+    Contestant,
+)
+from benchmarks.load import Scenario
+from benchmarks.operations import EVENT, LIST
+
+SAME_WORK = [COLD, OURS, CAREFUL_FASTAPI, CAREFUL_FASTIFY]
+"""The service, and the peers that verify tokens, limit callers, write logs and count requests."""
+SCENARIOS: dict[str, tuple[Scenario, list[Contestant]]] = {
+    "a-1": (Scenario(0.0, 1, 3), [COLD, MINIMAL, NODE_SDK, SDK_SHARED, SDK_PER_REQUEST]),
+    "a-64": (Scenario(0.0, 64, 4), [*SAME_WORK, *NO_WORK]),
+    "b-1000": (Scenario(0.3, 1000, 8), [*SAME_WORK, *NO_WORK]),
+    "b-4000": (Scenario(0.3, 4000, 8), [COLD, CAREFUL_FASTAPI, CAREFUL_FASTIFY, MINIMAL]),
+}
+FURTHER = {
+    "e-list": (Scenario(0.0, 16, 8, LIST), [LISTS]),
+    "e-event": (Scenario(0.0, 64, 8, EVENT), [EVENTS]),
+}
+"""What only the service does."""
+OVERLOAD = {
+    "g-capacity": Scenario(0.0, 1000, 16),
+    "g-three-times": Scenario(0.0, 3000, 16),
+    "g-overload": Scenario(0.0, 8000, 16),
+    "g-beyond": Scenario(0.0, 12_000, 16),
+}
+ARRIVALS = {"g-arrivals": 3.0, "g-after": 0.5}
+"""Arrivals a second as a share of what the service did in g-capacity: too many, and then fewer."""
+ARRIVALS_SECONDS = 10.0
+CALM_SECONDS = 3.0
+"""Between the two."""
+BUSY = OVERLOAD["g-overload"]
+"""The load while probes are timed."""
+TWO_PROCESSES = Scenario(0.0, 64, 6)
+"""For each of the two."""
+TWO_WORKERS = Scenario(0.0, 128, 6)
+PACED = Scenario(0.15, 0, 6)
+PACED_SHARE = 0.5
+"""Arrivals a second as a share of what each contestant did in a-64."""
+PACED_CONTESTANTS = [COLD, CAREFUL_FASTAPI, CAREFUL_FASTIFY, MINIMAL, NODE_SDK]
+QUICK = ("a-64", "b-1000")
+"""The scenarios of a quick run, without the peers that do no work but the minimal one."""
