@@ -9,6 +9,7 @@ Source: https://developers.apideck.com/apis/vault/reference (operations "Get all
 "Get connection").
 """
 
+from functools import lru_cache
 from typing import Annotated, Final, Required
 from urllib.parse import quote
 
@@ -32,7 +33,9 @@ class InvalidConnectionsError(ValueError):
     """The response is not of the documented form; the message never quotes it."""
 
 
+@lru_cache(maxsize=4096)
 def _https(value: str) -> str:
+    # Every list has the same URLs of the same connectors, three for each.
     if not value.startswith("https://"):
         raise ValueError("must use https")
     return web_url(value)
