@@ -88,6 +88,10 @@ bench-transport: $(VENV)/bench/.installed ## Compare HTTP clients for the reques
 profile: $(VENV)/bench/.installed ## Show the CPU time of a request by package
 	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.profile $(ARGS)
 
+.PHONY: instructions
+instructions: $(VENV)/bench/.installed ## Count the instructions for a request (needs valgrind)
+	PYTHONPATH=deploy/local $(BENCH) -m benchmarks.instructions $(ARGS)
+
 .PHONY: soak
 soak: $(VENV)/.runtime ## Load the service for five minutes, and check that nothing grows
 	PYTHONPATH=deploy/local $(BIN)/python -m benchmarks.soak $(ARGS)
