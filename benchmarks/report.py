@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.contestants import COLD, NO_WORK, NODE, OURS, Contestant
+from benchmarks.contestants import COLD, NO_WORK, NODE, OURS, SDK_PER_REQUEST, Contestant
 from benchmarks.load import Result
 
 Results = Mapping[str, Mapping[str, list[Result]]]
@@ -50,7 +50,7 @@ def median(results: list[Result], what: str) -> float:
 
 def show(name: str, by_contestant: Mapping[str, list[Result]]) -> None:
     """Print a scenario's table, and a second one of the peers that only pass requests on."""
-    no_work = {one.name for one in NO_WORK}
+    no_work = {one.name for one in (*NO_WORK, SDK_PER_REQUEST)}
     print(f"\n### {name}\n")
     _table({one: each for one, each in by_contestant.items() if one not in no_work})
     if second := {one: each for one, each in by_contestant.items() if one in no_work}:
