@@ -12,6 +12,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
+
+logger = structlog.get_logger(__name__)
+
 _MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 _SECONDS: Final = 2.0
 
@@ -65,7 +69,13 @@ async def respond(end: socket.socket, reports: Mapping[str, Callable[[], Any]]) 
         with suppress(ConnectionError):
             while line := await reader.readline():
                 number, report = json.loads(line)
-                writer.write(json.dumps([number, reports[report]()]).encode() + b"\n")
+                try:
+                    response = json.dumps([number, reports[report]()])
+                except Exception:
+                    # The supervisor does without this report, and the worker goes on.
+                    logger.exception("unexpected_error")
+                    continue
+                writer.write(response.encode() + b"\n")
                 await writer.drain()
     finally:
         writer.close()

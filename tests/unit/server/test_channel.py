@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.server.channel import WorkerChannel, respond
 
@@ -56,6 +57,24 @@ async def test_a_late_response_is_not_taken_for_another(
     responding = asyncio.create_task(respond(end, reports))
 
     assert await channel.request("alive") == "in time"
+    responding.cancel()
+    await asyncio.gather(responding, return_exceptions=True)
+
+
+async def test_a_report_that_fails_does_not_end_the_worker(
+    ends: tuple[WorkerChannel, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor does without it, gets the next one, and the bug is in the log."""
+    channel, end = ends
+    reports = {"metrics": lambda: int("a bug"), "alive": lambda: True}
+    responding = asyncio.create_task(respond(end, reports))
+    monkeypatch.setattr("app.server.channel._SECONDS", 0.05)
+    with capture_logs() as logs, pytest.raises(TimeoutError):
+        await channel.request("metrics")
+    monkeypatch.undo()
+
+    assert await channel.request("alive") is True
+    assert [one["event"] for one in logs] == ["unexpected_error"]
     responding.cancel()
     await asyncio.gather(responding, return_exceptions=True)
 
