@@ -191,13 +191,15 @@ def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) ->
 def _limited_routes(settings: LimitSettings, metrics: Metrics) -> list[LimitedRoutes]:
     """Return the routes with their queues: slow lists take no slot from sessions."""
 
-    def limited(one: AdmissionSettings, router: APIRouter, of: Subject) -> LimitedRoutes:
-        queue = AdmissionQueue(one, metrics)
-        return LimitedRoutes(queue, router.routes, of, rejection_errors(one))
+    def limited(
+        one: AdmissionSettings, router: APIRouter, of: Subject, queue: str
+    ) -> LimitedRoutes:
+        waiting = AdmissionQueue(one, metrics, queue)
+        return LimitedRoutes(waiting, router.routes, of, rejection_errors(one))
 
     return [
-        limited(settings, vault_session.router, "vault_session"),
-        limited(settings.connections, vault_connections.router, "vault_connections"),
+        limited(settings, vault_session.router, "vault_session", "sessions"),
+        limited(settings.connections, vault_connections.router, "vault_connections", "connections"),
     ]
 
 

@@ -41,14 +41,21 @@ class AdmissionQueue:
     each, so that slow lists take no slot from sessions.
     """
 
-    def __init__(self, settings: AdmissionSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: AdmissionSettings, metrics: Metrics, queue: str) -> None:
+        """Prepare an empty queue.
+
+        Args:
+            settings: its limits.
+            metrics: where its length, and the requests that it rejects, are counted.
+            queue: its name in these metrics.
+        """
         self._settings = settings
-        self._shed = metrics.shed
+        self._shed = metrics.shed.labels(queue)
         self._running: set[Ticket] = set()
         # When each began to wait. Not a dict: after many removals it finds its first entry slowly.
         self._waiting: OrderedDict[Ticket, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
-        metrics.count_waiting(lambda: len(self._waiting))
+        metrics.waiting.labels(queue).set_function(lambda: len(self._waiting))
 
     def join(self) -> Ticket:
         """Return a ticket for a request: resolved already, or once it is the request's turn.

@@ -5,7 +5,7 @@ of time series is known in advance.
 """
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -91,15 +91,15 @@ class Metrics:
         self.shed = Counter(
             "vault_bff_requests_shed",
             "Requests rejected because too many were in flight",
+            ("queue",),
             registry=self.registry,
         )
         self.waiting = Gauge(
             "vault_bff_requests_waiting",
             "Requests that wait for admission",
+            ("queue",),
             registry=self.registry,
         )
-        self._waiting: list[Callable[[], int]] = []
-        self.waiting.set_function(lambda: sum(count() for count in self._waiting))
         self.out_of_descriptors = Counter(
             "vault_bff_out_of_file_descriptors",
             "Connections that failed because the process has too many files open",
@@ -197,10 +197,6 @@ class Metrics:
             self.webhook_events.labels(name, "forwarded", "none")
             for problem in ("webhook-target-failed", "webhook-target-timeout", "overloaded"):
                 self.webhook_events.labels(name, "failed", problem)
-
-    def count_waiting(self, count: Callable[[], int]) -> None:
-        """Add the length of a queue to the number of requests that wait for admission."""
-        self._waiting.append(count)
 
     def start_at_zero(self, method: str, route: str, statuses: Iterable[int]) -> None:
         """Create the series of a route that alerts use, for the same reason.

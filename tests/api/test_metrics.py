@@ -68,7 +68,8 @@ async def test_series_that_alerts_use_start_at_zero(service: httpx.AsyncClient) 
     for policy in ("user", "service", "total"):
         assert found["vault_bff_rate_limited_total", (("policy", policy),)] == 0
     assert found["vault_bff_unexpected_errors_total", ()] == 0
-    assert found["vault_bff_requests_shed_total", ()] == 0
+    for queue in ("sessions", "connections"):
+        assert found["vault_bff_requests_shed_total", (("queue", queue),)] == 0
     assert found["vault_bff_rate_limit_store_failures_total", ()] == 0
 
 

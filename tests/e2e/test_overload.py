@@ -127,4 +127,5 @@ async def test_three_times_the_capacity_leaves_nine_tenths_of_it(
     for one in rejected:
         assert (one.status, one.headers["retry-after"]) == (503, "1")
         assert json.loads(one.body)["type"].rpartition("/")[2] == "overloaded"
-    assert f"\nvault_bff_requests_shed_total {len(rejected)}.0\n" in page.body.decode()
+    shed = f'\nvault_bff_requests_shed_total{{queue="sessions"}} {len(rejected)}.0\n'
+    assert shed in page.body.decode()

@@ -57,7 +57,8 @@ def uvicorn(
 
 def waiting(environment: dict[str, str]) -> bool:
     """Tell whether a request is in the queue."""
-    return "vault_bff_requests_waiting 1.0" in httpx.get(url(environment, "/metrics")).text
+    waiting = 'vault_bff_requests_waiting{queue="sessions"} 1.0'
+    return waiting in httpx.get(url(environment, "/metrics")).text
 
 
 def test_the_limit_on_requests_in_flight_holds(

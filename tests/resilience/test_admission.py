@@ -66,7 +66,7 @@ class Service:
 
     def count_waiting(self) -> float:
         """Return how many requests wait."""
-        return self.metric("vault_bff_requests_waiting")
+        return self.metric('vault_bff_requests_waiting{queue="sessions"}')
 
     def count_abandoned(self, caller_kind: str) -> float:
         """Return how many clients of a kind have disconnected."""
@@ -380,7 +380,7 @@ def test_rejections_are_counted_in_the_metrics_and_in_one_event(alone: World) ->
             )
             labels = 'caller_kind="unknown",outcome="failed",problem="overloaded"'
             assert service.metric(f"vault_bff_sessions_total{{{labels}}}") == 3
-            assert service.metric("vault_bff_requests_shed_total") == 3
+            assert service.metric('vault_bff_requests_shed_total{queue="sessions"}') == 3
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=20)
 

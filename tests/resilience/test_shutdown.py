@@ -86,7 +86,7 @@ def test_a_queued_request_after_the_grace_period_gets_a_503(
 
     def one_waits() -> bool:
         page = httpx.get(url(environment, "/metrics")).text
-        return "vault_bff_requests_waiting 1.0" in page
+        return 'vault_bff_requests_waiting{queue="sessions"} 1.0' in page
 
     with serving(environment) as process, ThreadPoolExecutor() as pool:
         pending = [

@@ -19,7 +19,7 @@ class Queue(AdmissionQueue):
         limits = LimitSettings(
             max_in_flight=max_in_flight, max_waiting=max_waiting, max_wait_seconds=2
         )
-        super().__init__(limits, self.metrics)
+        super().__init__(limits, self.metrics, "sessions")
 
     def join_many(self, number: int) -> list[Ticket]:
         """Let this many requests join."""
@@ -27,7 +27,9 @@ class Queue(AdmissionQueue):
 
     def metric(self, name: str) -> float | None:
         """Return the value of a metric."""
-        return self.metrics.registry.get_sample_value(f"vault_bff_requests_{name}")
+        return self.metrics.registry.get_sample_value(
+            f"vault_bff_requests_{name}", {"queue": "sessions"}
+        )
 
 
 def decisions(tickets: list[Ticket]) -> list[Admission | None]:

@@ -88,7 +88,7 @@ class Service:
             RejectionMiddleware(self._application, respond=respond),
             limited=[
                 LimitedRoutes(
-                    AdmissionQueue(limits, self.metrics),
+                    AdmissionQueue(limits, self.metrics, "sessions"),
                     [self.limited],
                     "vault_session",
                     rejection_errors(limits),
@@ -280,7 +280,9 @@ async def test_scopes_other_than_http_pass(service: Service) -> None:
 
 def waiting(service: Service) -> float | None:
     """Return how many requests the metric says are waiting."""
-    return service.metrics.registry.get_sample_value("vault_bff_requests_waiting")
+    return service.metrics.registry.get_sample_value(
+        "vault_bff_requests_waiting", {"queue": "sessions"}
+    )
 
 
 async def test_the_order_of_arrival_is_kept() -> None:
