@@ -60,7 +60,7 @@ class ApiKey:
         """Return the keys with which Apideck may have signed something: the current one first.
 
         Args:
-            previous_seconds: how long after a change the key before is accepted.
+            previous_seconds: how long after a change the previous key is accepted.
         """
         current = self.current.get_secret_value()
         if self.previous is None or self.age_seconds >= previous_seconds:

@@ -57,7 +57,7 @@ ProxyException = Annotated[str, AfterValidator(_exception)]
 
 
 class EgressSettings(Group):
-    """The proxy for requests to issuers, applications, Apideck and the endpoint of traces."""
+    """The proxy for requests to issuers, applications, Apideck, webhooks and the collector."""
 
     proxy: Annotated[SecretStr, AfterValidator(_proxy)] | None = None
     """URL of an HTTP proxy for all outgoing requests, such as

@@ -30,7 +30,7 @@ def _csrf_header(value: str) -> str:
 
 
 class IdentitySettings(Group):
-    """The sources of callers. A dictionary for each kind; the keys are your names for them."""
+    """The sources of callers, at least one: issuers and cookie sessions, by names of your own."""
 
     issuers: dict[str, IssuerSettings] = Field(default_factory=dict)
     """Issuers of tokens."""

@@ -93,13 +93,13 @@ class LimitSettings(AdmissionSettings):
     """Limits on requests in flight, and on requests over time."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Session requests that one process works on at the same time. Each needs two sockets: where
-    the limit on open files (`ulimit -n`) is too low for that, fewer are admitted, and the log says
-    so at start."""
+    """Session requests that one process works on at the same time. Each needs two sockets: if the
+    hard limit on open files (`ulimit -Hn`) is too low for that, fewer are admitted, and the log
+    says so at start."""
 
     max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 8000
-    """Session requests that may wait for admission; more are rejected immediately. A waiting
-    request uses memory but no CPU; a rejected client often retries immediately."""
+    """Session requests that may wait for admission; more are rejected immediately. A queued
+    request uses little more than memory; a rejected client often retries immediately."""
 
     per_user: RateText = "60/minute"
     """Sessions that one person may request: a number and `/second`, `/minute`, `/hour` or `/day`,

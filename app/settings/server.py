@@ -39,8 +39,7 @@ class ServerSettings(Group):
     """Address to listen on; `::` for all addresses, IPv6 and IPv4, as in the container image."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    """Port to listen on. If it is not set in the environment, the variable `PORT` counts, which
-    many platforms set."""
+    """Port to listen on. If the environment lacks it, `PORT` is used, which many platforms set."""
 
     internal_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port of its own for `/livez`, `/readyz` and `/metrics`. It is not for callers: probes do not
@@ -77,9 +76,10 @@ class ServerSettings(Group):
     closes a connection whose request takes longer, or whose client does not read responses for
     that long."""
 
-    keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 75
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
     """Seconds that an idle connection is kept open. Use more than the load balancer's idle timeout,
-    or requests fail that it sends while the service closes the connection."""
+    or requests fail that it sends while the service closes the connection. That timeout is 60 by
+    default in AWS, and always 600 in Google Cloud."""
 
     shutdown_delay_seconds: Annotated[float, Field(ge=0, le=120)] = 0.0
     """Seconds from SIGTERM until the port closes. The process serves requests in this time, but

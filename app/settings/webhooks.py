@@ -102,8 +102,8 @@ class WebhookSettings(WebhookTarget):
     included."""
 
     previous_key_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
-    """Seconds after a change of the API key in which events signed with the key before are still
-    accepted. Use 0 when the key before has leaked."""
+    """Seconds after a change of the API key in which events signed with the previous key are still
+    accepted. Use 0 if the previous key has leaked."""
 
     max_age_hours: Annotated[int, Field(ge=1, le=720)] = 168
     """Hours after which an event is rejected as a replay. Apideck delivers failed events again, so

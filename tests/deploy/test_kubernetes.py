@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 
 FOLDERS = ("base", *(f"overlays/{name}" for name in OVERLAYS))
 # The types of the Prometheus operator are in no package; the manifests use these fields of them.
-MONITOR_FIELDS = {"endpoints", "selector"}
+MONITOR_FIELDS = {"endpoints", "jobLabel", "selector"}
 ENDPOINT_FIELDS = {"port", "path", "interval", "scrapeTimeout"}
 
 # Memory of a process, measured and rounded up: 80 MB when idle, and 20 MB for ten thousand cached
@@ -234,13 +234,15 @@ def test_the_network_policy_allows_only_the_needed_connections(manifests: list[J
 
 
 def test_the_component_webhooks_allows_connections_to_the_backend(tmp_path: Path) -> None:
-    """With it, the pods get the signing secret, and reach the backend on one port more."""
+    """With it, the pods read the signing secret, and reach the backend on one port more."""
     manifests = render(with_components(tmp_path, "webhooks"))
 
     *_, rule = of_kind(manifests, "NetworkPolicy")["spec"]["egress"]
     assert [peer(one) for one in rule["to"]] == [("backend", None)]
     assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
-    assert "WEBHOOKS__SIGNING_SECRET" in environment_of(manifests)
+    secret = PurePosixPath(environment_of(manifests)["WEBHOOKS__SIGNING_SECRET_FILE"])
+    mounts = {one["name"]: one for one in container_of(manifests)["volumeMounts"]}
+    assert secret.parent == PurePosixPath(mounts["secrets"]["mountPath"])
     assert unknown_settings(list(environment_of(manifests))) == []
 
 
@@ -251,12 +253,13 @@ def peer(one: Json) -> tuple[str, Any]:
 
 
 def test_the_service_monitor_finds_the_metrics() -> None:
-    """The monitor selects the Service by labels, and scrapes an existing port and route."""
+    """The monitor selects the Service, scrapes an existing route, and names the alerts' job."""
     manifests = render(KUBERNETES / "overlays" / "production")
     monitor = of_kind(manifests, "ServiceMonitor")["spec"]
     service = of_kind(manifests, "Service")
     [endpoint] = monitor["endpoints"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "vault-bff"
     [port] = [one for one in service["spec"]["ports"] if one["name"] == endpoint["port"]]
     assert port["targetPort"] == "internal"
     assert endpoint["path"] in {getattr(route, "path", None) for route in metrics_page.routes}
@@ -271,7 +274,7 @@ def test_secrets_are_mounted_as_files_only(manifests: list[Json]) -> None:
     [secret] = [volume["secret"] for volume in volumes if "secret" in volume]
     assert PurePosixPath(mounts["secrets"]["mountPath"]) == file.parent
     assert "subPath" not in mounts["secrets"]
-    assert [item["path"] for item in secret["items"]] == [file.name]
+    assert "items" not in secret  # Each key of the Secret is a file.
     assert secret["defaultMode"] == 0o440
     assert "APIDECK__API_KEY'" not in text
     assert not [manifest for manifest in manifests if manifest["kind"] == "Secret"]
