@@ -1,8 +1,8 @@
 """Instructions of the service's process for a request: `make instructions`.
 
 valgrind's callgrind counts them, so the result does not depend on the machine's speed or its other
-load, and small changes are visible. It does not count the kernel or waits for memory. To compare
-two versions, run it in both checkouts.
+load, and small changes are visible. It does not count the kernel or waits for memory. `--baseline`
+counts those of another checkout.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 import aiohttp
 import httpx
 
-from benchmarks.contestants import COLD, OURS, Contestant, Run, bearer
+from benchmarks.contestants import COLD, OURS, Contestant, Run, baseline, bearer
 from benchmarks.servers import upstream
 from emulators.issuer import DevelopmentIssuer
 
@@ -43,6 +43,7 @@ def counted(contestant: Contestant, run: Run, out: Path) -> Iterator[int]:
     process = subprocess.Popen(
         [*valgrind, f"--callgrind-out-file={out}", *contestant.command(run)],
         env=contestant.all_environment(run),
+        cwd=contestant.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -119,11 +120,13 @@ def main() -> None:
     """Count and print all cases."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=23_900)
+    parser.add_argument("--baseline", type=Path, help="another checkout of the service")
     chosen = parser.parse_args()
     if shutil.which("valgrind") is None:
         sys.exit("needs: apt-get install valgrind")
     print("| request | instructions |\n| --- | ---: |")
-    for number, (name, (contestant, seen)) in enumerate(CASES.items()):
+    for number, (name, (ours, seen)) in enumerate(CASES.items()):
+        contestant = baseline(chosen.baseline.resolve(), ours) if chosen.baseline else ours
         count = instructions(contestant, chosen.port + 2 * number, seen=seen)
         print(f"| {name} | {count:,.0f} |", flush=True)
 

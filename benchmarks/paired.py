@@ -39,7 +39,9 @@ BATCH = 96
 """Requests in a batch."""
 CONNECTIONS = 64
 WARM_UP_BATCHES = 6
-ROUNDS_BETWEEN_CHECKS = 10
+ROUNDS_WITH_ONE_START = 25
+"""After these the servers are started again: the same code costs several percent more or less in
+another process, whose memory is laid out differently."""
 
 Batches = Mapping[str, list[float]]
 """CPU milliseconds for each request, by row and round."""
@@ -86,38 +88,31 @@ ROWS = (
 class Course:
     """The servers, and the requests for them."""
 
-    def __init__(self, issuer: DevelopmentIssuer, rows: Iterable[Row], rounds: int) -> None:
+    def __init__(self, issuer: DevelopmentIssuer, rows: Iterable[Row]) -> None:
         self.rows = list(rows)
-        self._rounds = rounds
         self._names = itertools.count()
         self._issuer = issuer
         self._seen = self._tokens(BATCH)
         self._events = signed_events(BATCH, API_KEY)
-        self._batches: dict[str, list[float]] = {row.name: [] for row in self.rows}
+        self.batches: dict[str, list[float]] = {row.name: [] for row in self.rows}
 
-    async def run(
-        self, servers: Mapping[str, tuple[Server, Run]], enough: Callable[[Batches], bool]
-    ) -> Batches:
-        """Send batches, and return what each cost.
+    async def run(self, servers: Mapping[str, tuple[Server, Run]], rounds: int) -> None:
+        """Send batches, and add what each cost to `batches`.
 
         Args:
             servers: the servers of the rows, by the contestant's name.
-            enough: whether the rounds so far are enough; called after every tenth round.
+            rounds: how many batches each row gets, after the warm-up.
 
         Raises:
             AssertionError: a response was not successful.
         """
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as client:
-            for number in range(WARM_UP_BATCHES + self._rounds):
+            for number in range(WARM_UP_BATCHES + rounds):
                 for row in random.sample(self.rows, len(self.rows)):
                     cost = await self._batch(client, row, *servers[row.contestant.name])
                     if number >= WARM_UP_BATCHES:
-                        self._batches[row.name].append(cost)
-                done = number + 1 - WARM_UP_BATCHES
-                if done > 0 and done % ROUNDS_BETWEEN_CHECKS == 0 and enough(self._batches):
-                    break
-        return self._batches
+                        self.batches[row.name].append(cost)
 
     def _tokens(self, count: int) -> list[str]:
         return [
@@ -161,22 +156,29 @@ def measured(
     run_for: Callable[[], Run],
     enough: Callable[[Batches], bool] = lambda _: False,
 ) -> Batches:
-    """Start every server once, and return the CPU of all rows.
+    """Return the CPU of all rows.
 
     Args:
         issuer: signs the tokens.
         rows: what is measured.
         rounds: the largest number of batches for each row.
         run_for: returns the ports and addresses for one more server.
-        enough: whether the rounds so far are enough; called after every tenth round.
+        enough: whether the rounds so far are enough; called each time before the servers are
+            started again.
     """
-    course = Course(issuer, rows, rounds)
-    with contextlib.ExitStack() as stack:
-        servers: dict[str, tuple[Server, Run]] = {}
-        for contestant in {row.contestant.name: row.contestant for row in course.rows}.values():
-            run = run_for()
-            servers[contestant.name] = (stack.enter_context(serving(contestant, run)), run)
-        return asyncio.run(course.run(servers, enough))
+    course = Course(issuer, rows)
+    contestants = {row.contestant.name: row.contestant for row in course.rows}
+    done = 0
+    while done < rounds and not (done and enough(course.batches)):
+        now = min(ROUNDS_WITH_ONE_START, rounds - done)
+        with contextlib.ExitStack() as stack:
+            servers: dict[str, tuple[Server, Run]] = {}
+            for name, contestant in contestants.items():
+                run = run_for()
+                servers[name] = (stack.enter_context(serving(contestant, run)), run)
+            asyncio.run(course.run(servers, now))
+        done += now
+    return course.batches
 
 
 def ratio(batches: Batches, over: str, under: str) -> tuple[float, float]:
