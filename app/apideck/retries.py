@@ -84,7 +84,9 @@ class Retries:
                     or not self._budget.withdraw()
                 ):
                     raise
-            await asyncio.sleep(delay)
+                await asyncio.sleep(delay)
+                if time.monotonic() >= deadline:
+                    raise  # A busy event loop has taken longer than the delay.
         raise AssertionError  # The loop does not end by itself.
 
     def _delay(self, number: int, error: ApideckError) -> float:

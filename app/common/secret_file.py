@@ -36,12 +36,12 @@ class SecretFile:
                 twice.
             UnicodeDecodeError: it is not UTF-8.
         """
-        if self._reading is None:
+        if self._reading is None or self._reading.done():
             self._reading = _in_thread(self.read_now)
-        await asyncio.wait({self._reading}, timeout=_READ_SECONDS)
-        if not self._reading.done():
+        reading = self._reading
+        await asyncio.wait({reading}, timeout=_READ_SECONDS)
+        if not reading.done():
             raise TimeoutError(errno.ETIMEDOUT, "does not respond")
-        reading, self._reading = self._reading, None
         return reading.result()
 
 
@@ -64,6 +64,7 @@ def _in_thread(work: Callable[[], str]) -> asyncio.Future[str]:
             result.set_result(text)
         else:
             result.set_exception(error)
+            result.exception()  # Or asyncio would log it if no task waits any more.
 
     def run() -> None:
         text, failed = "", None

@@ -42,6 +42,8 @@ class SingleFlight(Generic[T]):
                 flight.task.cancel()
                 # Immediately: the next caller must not join work that is being cancelled.
                 self._remove(key, flight, flight.task)
+            # An error refers to this frame, and the task to the error: a cycle, until it is cut.
+            del flight
 
     def is_under_way(self, key: Hashable) -> bool:
         """Return whether there is work under this key to join."""

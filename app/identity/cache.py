@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,9 +49,9 @@ class ClaimsCache:
             IdentityError: the fetch failed, which is not cached.
         """
         key = hashlib.sha256(credential.encode()).digest()
-        cached = self._entries.get(key)
-        if cached is not None:
-            return cached.claims
+        with suppress(KeyError):
+            # Not `get`, which reads the clock twice: an entry can expire in between.
+            return self._entries[key].claims
 
         async def fetch_and_cache() -> Claims:
             entry = await fetch()

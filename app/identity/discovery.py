@@ -1,6 +1,9 @@
 """The metadata of an issuer: OpenID Connect Discovery 1.0, RFC 8414."""
 
-from typing import Any
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 from ..common.single_flight import SingleFlight
 from ..common.urls import PlainHttpUrl, is_loopback, origin_of, service_url, web_url
@@ -8,14 +11,25 @@ from ..errors import IdentityProviderUnavailableError
 from ..settings import IssuerSettings
 from .fetch import Fetcher
 
+_MAX_AGE_SECONDS: Final = 600
+_UNUSABLE_SECONDS: Final = 30
+"""For how long a document is used that lacks what was needed."""
+
 
 class Discovery:
-    """The metadata document of one issuer, fetched when it is first needed."""
+    """The metadata document of one issuer, fetched when it is first needed, and again later."""
 
-    def __init__(self, issuer: IssuerSettings, fetcher: Fetcher) -> None:
+    def __init__(
+        self,
+        issuer: IssuerSettings,
+        fetcher: Fetcher,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._issuer = issuer.iss
         self._fetcher = fetcher
+        self._clock = clock
         self._document: dict[str, Any] | None = None
+        self._fetch_at = -math.inf
         self._flight: SingleFlight[dict[str, Any]] = SingleFlight()
 
     async def endpoint(self, name: str, configured: str | None) -> str:
@@ -30,22 +44,36 @@ class Discovery:
         """
         if configured is not None:
             return configured
-        if self._document is None:
-            self._document = await self._flight.join("document", self._fetch)
+        document = await self._current()
         try:
-            url = self._usable(str(self._document.get(name)))
+            return self._usable(str(document.get(name)))
         except ValueError as error:
+            # The issuer may correct it soon.
+            self._fetch_at = min(self._fetch_at, self._clock() + _UNUSABLE_SECONDS)
             raise self._unusable(f"{name} {error}") from None
-        if is_loopback(url) and not is_loopback(self._issuer):
-            raise self._unusable(f"{name} is on a loopback host")
-        return url
+
+    async def _current(self) -> dict[str, Any]:
+        document = self._document
+        if document is not None and self._clock() < self._fetch_at:
+            return document
+        try:
+            self._document = await self._flight.join("document", self._fetch)
+        except IdentityProviderUnavailableError:
+            if document is None:
+                raise
+            self._document = document  # The endpoints may well work.
+        self._fetch_at = self._clock() + _MAX_AGE_SECONDS
+        return self._document
 
     def _usable(self, url: str) -> str:
         # The operator's choice of http for the issuer's URL holds for its other endpoints.
         insecure = isinstance(self._issuer, PlainHttpUrl)
         if insecure and origin_of(url) == origin_of(self._issuer):
             return service_url(f"insecure+{url}")
-        return web_url(url)
+        usable = web_url(url)
+        if is_loopback(usable) and not is_loopback(self._issuer):
+            raise ValueError("is on a loopback host")
+        return usable
 
     def invalidate(self) -> None:
         """Fetch the document again when it is next needed, because its contents may be outdated."""

@@ -92,10 +92,11 @@ class Jwks:
         ):
             await self._flight.join("keys", self._fetch)
             found = matching(self._keys, kid, algorithm)
+            if found is None and self._error is None:
+                self._unknown.add(kid)
         if found is None and self._error is not None:
             raise self._unavailable()
         if found is None:
-            self._unknown.add(kid)
             raise invalid(self._no_key(kid, algorithm))
         return found
 

@@ -32,14 +32,16 @@ class UserInfo:
         fetcher: Fetcher,
         *,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._issuer = issuer
         self._discovery = discovery
         self._fetcher = fetcher
         self._clock = clock
-        self._cache = ClaimsCache(clock)
-        self._failing_until = 0.0
+        self._monotonic = monotonic
+        self._cache = ClaimsCache(monotonic)
+        self._failing_until = -math.inf
 
     async def about(self, token: str, claims: Claims) -> Claims:
         """Return the UserInfo claims about the subject of a verified token; none on failure.
@@ -48,12 +50,12 @@ class UserInfo:
             token: the verified access token, which the endpoint requires.
             claims: the claims of the token.
         """
-        if self._clock() < self._failing_until:
+        if self._monotonic() < self._failing_until:
             return {}
         try:
             return await self._cache.get(token, lambda: self._fetch(token, claims))
         except IdentityProviderUnavailableError as error:
-            self._failing_until = self._clock() + RETRY_SECONDS
+            self._failing_until = self._monotonic() + RETRY_SECONDS
             self._log(error)
             return {}
 

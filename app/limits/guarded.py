@@ -83,7 +83,11 @@ class GuardedStore:
         self._waiting.append((limits, decision))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        return await decision
+        try:
+            return await decision
+        finally:
+            # An error refers to this frame, and the future to the error: a cycle, until it is cut.
+            del decision
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -150,11 +150,15 @@ class LogWriter:
             if done is None:
                 stopping.wait(_BATCH_SECONDS)
             written = self._write_queued()
-            if written and self._on_loss is not None and self.lost != self._reported:
-                lost, self._reported = self.lost - self._reported, self.lost.copy()
+            if written and self._on_loss is not None and (lost := self._not_reported()):
                 self._on_loss(lost)
             if done is not None:
                 done.set()
+
+    def _not_reported(self) -> Losses:
+        with self._lock:
+            lost, self._reported = self.lost - self._reported, self.lost.copy()
+        return lost
 
     def _write_queued(self) -> bool:
         """Write what is queued, and return whether any of it was written."""

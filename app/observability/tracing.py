@@ -6,9 +6,10 @@ Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
@@ -22,10 +23,10 @@ from ..settings import TracingSettings
 if TYPE_CHECKING:
     import requests
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SpanExporter
 
 _W3C = TraceContextTextMapPropagator()
 Attributes = Mapping[str, str | int]
+_SHUTDOWN_SECONDS: Final = 2.0
 _NO_SPAN = nullcontext(INVALID_SPAN)
 
 
@@ -44,12 +45,8 @@ class Tracing:
         """Whether the operator wants traces."""
         return self._settings.endpoint is not None
 
-    def start(self, exporter: "SpanExporter | None" = None) -> None:
-        """Start to create spans, and to export them in batches from a thread.
-
-        Args:
-            exporter: replaces the one that sends spans to the endpoint.
-        """
+    def start(self) -> None:
+        """Start to create spans, and to export them in batches from a thread."""
         if not self.enabled:
             return
         # These imports take long, and are useless without an endpoint.
@@ -71,8 +68,7 @@ class Tracing:
         )
         self._provider.add_span_processor(
             BatchSpanProcessor(
-                exporter
-                or OTLPSpanExporter(
+                OTLPSpanExporter(
                     endpoint=settings.endpoint, headers=headers, session=self._http_session()
                 )
             )
@@ -92,9 +88,12 @@ class Tracing:
         return session
 
     async def aclose(self) -> None:
-        """Export the remaining spans, and create no more."""
+        """Export the remaining spans, within two seconds, and create no more."""
         if self._provider is not None:
-            await asyncio.to_thread(self._provider.shutdown)
+            # Without a limit, it takes up to 30 seconds if the collector does not respond.
+            ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+            ending.start()
+            await asyncio.to_thread(ending.join, _SHUTDOWN_SECONDS)
             self._provider = self._tracer = None
 
     def span(

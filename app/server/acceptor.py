@@ -54,7 +54,7 @@ class Acceptor:
 
         Both happen at the same moment: closing the socket resets the connections that wait for it.
         """
-        while self._accept_one():
+        while self._free() > len(self._tasks) and self._accept_one():
             pass
         self._loop.remove_reader(self._listener)
         if self._retry is not None:
@@ -95,6 +95,8 @@ class Acceptor:
     def _pause(self, reason: str) -> None:
         self._count_not_accepted()
         logger.error("connections_not_accepted", reason=reason)
+        if self._retry is not None:
+            self._retry.cancel()
         # The socket stays ready: without a pause, the loop would do nothing else.
         self._loop.remove_reader(self._listener)
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)

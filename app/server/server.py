@@ -13,7 +13,7 @@ import uvicorn
 
 from ..state import Shutdown
 from .acceptor import Acceptor
-from .listener import bind
+from .listener import bind, listen
 
 
 class InternalServer(uvicorn.Server):
@@ -27,7 +27,10 @@ class InternalServer(uvicorn.Server):
     async def running(self) -> AsyncIterator[dict[str, Any]]:
         """Serve for as long as the context lasts; yields the state that requests find."""
         serving = asyncio.create_task(self.serve())
+        serving.add_done_callback(lambda _: self._opened.set())
         await self._opened.wait()
+        if serving.done():
+            await serving  # It has failed.
         try:
             yield self.lifespan.state
         finally:
@@ -36,7 +39,10 @@ class InternalServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port."""
-        await super().startup(sockets or [bind(self.config.host, self.config.port)])
+        if not sockets:
+            sockets = [bind(self.config.host, self.config.port)]
+            listen(sockets[0], self.config.backlog)
+        await super().startup(sockets)
         self._opened.set()
 
     @contextmanager
@@ -83,7 +89,7 @@ class Server(uvicorn.Server):
         listener = self._bind()
         await super().startup(sockets or [])  # No sockets: uvicorn itself accepts nothing.
         self.internal_state.update(self.lifespan.state)
-        listener.listen(self.config.backlog)
+        listen(listener, self.config.backlog)
         self._acceptor = Acceptor(
             listener, self._protocol, self._free_connections, self._count_not_accepted
         )

@@ -65,7 +65,11 @@ class SessionService:
             minted = await self._create(caller, plan)
         except ApideckError as error:
             audit.apideck_request_id = error.request_id
-            raise attribute_rejection(error, plan) from error
+            attributed = attribute_rejection(error, plan)
+            if attributed is error:
+                # As its own cause it would be a reference cycle, and keep the request in memory.
+                raise
+            raise attributed from error
         audit.apideck_request_id = minted.request_id
         return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
 

@@ -51,7 +51,9 @@ class CredentialLocation:
 
     def has_cookie(self, name: str) -> bool:
         """Return whether a cookie is part of the credential."""
-        if name in self.cookie_names:
+        if self.kind == "cookie":
+            return name == self.name
+        if f"{name}*" in self.cookies or (name in self.cookies and not name.endswith("*")):
             return True
         chunk = _CHUNK.fullmatch(name)
         return chunk is not None and f"{chunk[1]}*" in self.cookies

@@ -28,16 +28,6 @@ def below(annotation: Any) -> Mapping[str, Any]:
     return {}
 
 
-def known(path: tuple[str, ...], annotation: Any) -> bool:
-    """Tell whether a path names a setting or a group."""
-    for name in path:
-        names = below(annotation)
-        annotation = names.get(name, names.get(ANY))
-        if annotation is None:
-            return False
-    return True
-
-
 def settings_in(annotation: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the path of every setting in a group; `ANY` stands for a name of the operator's."""
     names = below(annotation)

@@ -30,13 +30,14 @@ class IntrospectionSource(IssuerSource):
         fetcher: Fetcher,
         *,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(configured, fetcher, clock)
         self.setting = f"{self.setting}__INTROSPECTION"
         self._settings = settings
         self._fetcher = fetcher
         self._clock = clock
-        self._cache = ClaimsCache(clock)
+        self._cache = ClaimsCache(monotonic)
 
     def recognizes(self, credential: Credential) -> bool:
         """Return whether a token is opaque, or names this issuer and one of its audiences."""

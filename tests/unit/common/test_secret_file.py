@@ -1,0 +1,96 @@
+"""Secrets in files."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.common.secret_file import SecretFile
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """Return a pipe: reading it hangs until something is written, like a volume that is gone."""
+    path = tmp_path / "secret"
+    os.mkfifo(path)
+    return path
+
+
+async def test_a_file_is_read_each_time(tmp_path: Path) -> None:
+    """The content is today's, without the line break at its end."""
+    path = tmp_path / "secret"
+    file = SecretFile(path)
+    for content in ("first", "second"):
+        path.write_text(f"{content}\n")
+        assert await file.read() == content
+
+
+async def test_a_read_that_was_cancelled_is_not_used_later(pipe: Path) -> None:
+    """What it returned could be older than a rotation of the secret."""
+    file = SecretFile(pipe)
+    cancelled = asyncio.create_task(file.read())
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    await asyncio.to_thread(pipe.write_text, "old")
+    await _until(lambda: not _reading())
+    await asyncio.sleep(0)
+    pipe.unlink()
+    pipe.write_text("new")
+
+    assert await file.read() == "new"
+
+
+async def test_concurrent_reads_are_one(pipe: Path) -> None:
+    """Both get its content, or its error."""
+    file = SecretFile(pipe)
+    reads = [asyncio.create_task(file.read()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert len(_reading()) == 1
+    await asyncio.to_thread(pipe.write_text, "secret")
+
+    assert await asyncio.gather(*reads) == ["secret", "secret"]
+
+
+async def test_a_read_that_hangs_is_not_started_twice(
+    pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume that does not respond would otherwise take a thread for each try."""
+    monkeypatch.setattr("app.common.secret_file._READ_SECONDS", 0.01)
+    file = SecretFile(pipe)
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match="does not respond"):
+            await file.read()
+    assert len(_reading()) == 1
+    monkeypatch.undo()
+    await asyncio.to_thread(pipe.write_text, "back")
+    await _until(lambda: not _reading())
+
+
+async def test_an_error_that_no_one_waits_for_is_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asyncio would log it when the future is deleted."""
+    file = SecretFile(tmp_path / "missing")
+    cancelled = asyncio.create_task(file.read())
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    await _until(lambda: not _reading())
+    await asyncio.sleep(0)
+    del file, cancelled
+
+    assert caplog.records == []
+
+
+def _reading() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "secret-file"]
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
