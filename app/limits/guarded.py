@@ -107,7 +107,8 @@ class GuardedStore:
                     batch, self._waiting = batch + self._waiting, []
                     for _, future in batch:
                         if not future.done():
-                            future.set_exception(error)
+                            # Without the traceback, which refers to this frame and its futures.
+                            future.set_exception(error.with_traceback(None))
                 else:
                     for (_, future), decision in zip(batch, decisions, strict=True):
                         if not future.done():
@@ -137,14 +138,16 @@ async def _in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
     task = asyncio.create_task(work)
     try:
         for _ in range(_SLICES):
-            done, _ = await asyncio.wait({task}, timeout=seconds / _SLICES)
-            if done:
+            await asyncio.wait({task}, timeout=seconds / _SLICES)
+            if task.done():
                 if task.cancelled():
                     raise StoreFailedError("cancelled by the client library")
                 return task.result()
         raise StoreFailedError(f"no response within {seconds:g} s")
     finally:
         task.cancel()
+        # An error refers to this frame, and the task to the error: a cycle, until it is cut.
+        del task
 
 
 def cause_of(error: BaseException) -> str:

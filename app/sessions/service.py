@@ -65,11 +65,12 @@ class SessionService:
             minted = await self._create(caller, plan)
         except ApideckError as error:
             audit.apideck_request_id = error.request_id
-            attributed = attribute_rejection(error, plan)
-            if attributed is error:
-                # As its own cause it would be a reference cycle, and keep the request in memory.
+            if not (rejected := rejected_fields(error, plan)):
                 raise
-            raise attributed from error
+            # In no variable: an error and a frame that refer to each other stay in memory.
+            raise ApideckRejectedFieldsError(
+                "Apideck rejected fields of the request.", reason=error.reason, errors=rejected
+            ) from error
         audit.apideck_request_id = minted.request_id
         return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
 
@@ -91,22 +92,16 @@ def _record_plan(plan: SessionPlan, audit: AuditRecord) -> None:
         audit.connection = f"{plan.connection['unified_api']}/{plan.connection['service_id']}"
 
 
-def attribute_rejection(error: ApideckError, plan: SessionPlan) -> ApideckError:
-    """Return an error that names the fields if Apideck rejected fields of the caller's."""
+def rejected_fields(error: ApideckError, plan: SessionPlan) -> list[FieldError]:
+    """Return the fields of the caller's that Apideck rejected, if it did."""
     if not isinstance(error, ApideckRejectedRequestError):
-        return error
+        return []
     rejected = sorted(
         own
         for own in plan.caller_fields
         if any(_is_within(own, field) or _is_within(field, own) for field in error.fields)
     )
-    if not rejected:
-        return error
-    return ApideckRejectedFieldsError(
-        "Apideck rejected fields of the request.",
-        reason=error.reason,
-        errors=[FieldError(pointer, "Apideck rejected this value.") for pointer in rejected],
-    )
+    return [FieldError(pointer, "Apideck rejected this value.") for pointer in rejected]
 
 
 def _is_within(part: str, whole: str) -> bool:

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from app.common.single_flight import SingleFlight
+from tests.support.garbage import left_of
 
 
 class Work:
@@ -132,3 +133,16 @@ async def test_a_failure_reaches_every_caller() -> None:
     assert [type(result) for result in results] == [ValueError] * 3
     with pytest.raises(ValueError, match="no"):
         await flight.join("key", fail)
+
+
+async def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
+    """An error refers to everything that the caller had in memory."""
+
+    class Failure(Exception):  # noqa: N818 - it has no other name
+        pass
+
+    async def fail() -> int:
+        await asyncio.sleep(0)
+        raise Failure
+
+    assert await left_of(lambda: SingleFlight[int]().join("key", fail), Failure) == []

@@ -12,6 +12,7 @@ from app.common.redis_url import RedisUrl
 from app.limits.guarded import GuardedStore, cause_of
 from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
 from app.limits.redis import RedisStore
+from tests.support.garbage import left_of
 from tests.support.measured import promptly
 
 ADA = Limit("user", "ada", Rate(3, 3600))
@@ -142,6 +143,21 @@ async def test_no_exception_of_a_store_reaches_a_caller(error: BaseException) ->
 
     assert [type(result) for result in results] == [StoreFailedError] * 3
     assert "secret" not in str(results[0])
+
+
+async def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
+    """Neither the error of the store, nor that of its client library, which is the cause."""
+
+    class LibraryError(Exception):
+        pass
+
+    class Store(SlowStore):
+        async def admit_all(self, _: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:
+            raise LibraryError
+
+    guard = guarded(Store())
+
+    assert await left_of(lambda: guard.admit([ADA]), StoreFailedError) == []
 
 
 async def test_a_request_that_is_cancelled_stays_cancelled() -> None:
