@@ -151,7 +151,9 @@ async def test_without_file_descriptors_it_tries_again_a_second_later(loop: Cont
 
 @controlled
 async def test_it_can_be_closed_while_it_waits_for_file_descriptors(loop: ControlledLoop) -> None:
-    """Nothing is tried again afterwards."""
+    """Nothing is tried again afterwards; a closed socket would be an error in the loop."""
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, error: errors.append(error))
     listener = Exhausted()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -164,6 +166,7 @@ async def test_it_can_be_closed_while_it_waits_for_file_descriptors(loop: Contro
     client.close()
 
     assert listener.tries == tries
+    assert errors == []
 
 
 @controlled
@@ -187,3 +190,19 @@ async def test_it_accepts_no_more_connections_than_there_may_be(loop: Controlled
     for end in (*accepted, *clients):
         end.close()
     await loop.advance(0)
+
+
+@controlled
+async def test_closing_accepts_no_more_connections_than_there_may_be(loop: ControlledLoop) -> None:
+    """File descriptors that are left belong to requests that are in progress."""
+    accepted = Accepted()
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients = connect(listener.getsockname(), 5)
+    acceptor = Acceptor(listener, accepted.protocol, lambda: 3 - len(accepted), Mock())
+    acceptor.close()
+    await acceptor.wait_closed()
+    for end in (*accepted, *clients):
+        end.close()
+    await loop.advance(0)
+
+    assert len(accepted) == 3

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from uvicorn.config import STARTUP_FAILURE
 
-from app.server.listener import bind
+from app.server.listener import bind, listen
 from tests.support.ports import has_ipv6
 from tests.support.skips import IMPOSSIBLE
 
@@ -51,6 +51,26 @@ def test_a_port_is_shared_only_on_request(shared: bool) -> None:
             bind("127.0.0.1", port)
 
     assert ended.value.code == STARTUP_FAILURE
+    assert log[-1] == {
+        "event": "port_not_available",
+        "log_level": "error",
+        "host": "127.0.0.1",
+        "port": port,
+        "reason": "Address already in use",
+    }
+
+
+def test_of_two_processes_that_bind_a_port_together_one_listens() -> None:
+    """Binding succeeds for both as long as none listens; the other one ends with a log event."""
+    with bind("127.0.0.1", 0) as first, structlog.testing.capture_logs() as log:
+        port = first.getsockname()[1]
+        second = bind("127.0.0.1", port)
+        listen(first, 1)
+        with pytest.raises(SystemExit) as ended:
+            listen(second, 1)
+
+    assert ended.value.code == STARTUP_FAILURE
+    assert second.fileno() == -1
     assert log[-1] == {
         "event": "port_not_available",
         "log_level": "error",
