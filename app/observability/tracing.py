@@ -91,7 +91,9 @@ class Tracing:
         """Export the remaining spans, within two seconds, and create no more."""
         if self._provider is not None:
             # Without a limit, it takes up to 30 seconds if the collector does not respond.
-            ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+            ending = threading.Thread(
+                target=self._provider.shutdown, name="tracing-shutdown", daemon=True
+            )
             ending.start()
             await asyncio.to_thread(ending.join, _SHUTDOWN_SECONDS)
             self._provider = self._tracer = None

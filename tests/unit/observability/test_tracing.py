@@ -1,4 +1,7 @@
+import asyncio
 import json
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -162,3 +165,30 @@ async def test_without_an_endpoint_there_are_no_spans() -> None:
     await tracing.aclose()
 
     assert tracing.headers_to_apideck() == {}
+
+
+async def test_the_end_does_not_wait_for_a_collector_that_does_not_respond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exporter waits much longer, and goes on in a thread that does not delay the process."""
+    monkeypatch.setattr("app.observability.tracing._SHUTDOWN_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}/v1/traces"
+        tracing = Tracing(TracingSettings(endpoint=endpoint, sample_ratio=1))
+        tracing.start()
+        with tracing.span("anything"):
+            pass
+        await tracing.aclose()
+        [ending] = [one for one in threading.enumerate() if one.name == "tracing-shutdown"]
+        assert ending.daemon
+        await asyncio.to_thread(_respond, collector, ending)
+
+    assert not ending.is_alive()
+
+
+def _respond(collector: socket.socket, ending: threading.Thread) -> None:
+    collector.settimeout(20)
+    connection, _ = collector.accept()
+    with connection:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        ending.join(20)
