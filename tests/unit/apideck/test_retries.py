@@ -1,8 +1,12 @@
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from app.apideck.retries import Retries, RetryBudget
 from app.errors import ApideckUnavailableError
 from app.settings.apideck import RetrySettings
+from tests.support.in_process import Clock
 
 
 def withdrawals(budget: RetryBudget) -> int:
@@ -57,3 +61,24 @@ async def test_a_failure_that_is_not_retried_uses_no_budget() -> None:
             await retries.run(attempt, 60)
 
     assert attempts == [1, 1, 1, 2, 1]
+
+
+async def test_no_attempt_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy event loop can take longer than the delay; the caller gets the last error."""
+    clock = Clock()
+    monkeypatch.setattr("app.apideck.retries.time", SimpleNamespace(monotonic=clock))
+    attempts: list[int] = []
+    failure = ApideckUnavailableError("")
+    failure.transient = True
+
+    async def attempt(number: int) -> None:
+        attempts.append(number)
+        # Runs during the delay.
+        asyncio.get_running_loop().call_soon(setattr, clock, "now", clock.now + 60)
+        raise failure
+
+    with pytest.raises(ApideckUnavailableError) as raised:
+        await Retries(RetrySettings(base_delay_seconds=0.001)).run(attempt, 60)
+
+    assert raised.value is failure
+    assert attempts == [1]

@@ -1,6 +1,7 @@
 """Secrets in files."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Callable
@@ -24,7 +25,7 @@ async def test_a_file_is_read_each_time(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     file = SecretFile(path)
     for content in ("first", "second"):
-        path.write_text(f"{content}\n")
+        _write(path, f"{content}\n")
         assert await file.read() == content
 
 
@@ -35,11 +36,10 @@ async def test_a_read_that_was_cancelled_is_not_used_later(pipe: Path) -> None:
     await asyncio.sleep(0)
     cancelled.cancel()
     await asyncio.gather(cancelled, return_exceptions=True)
-    await asyncio.to_thread(pipe.write_text, "old")
+    await asyncio.to_thread(_write, pipe, "old")
     await _until(lambda: not _reading())
     await asyncio.sleep(0)
-    pipe.unlink()
-    pipe.write_text("new")
+    _replace(pipe, "new")
 
     assert await file.read() == "new"
 
@@ -50,7 +50,7 @@ async def test_concurrent_reads_are_one(pipe: Path) -> None:
     reads = [asyncio.create_task(file.read()) for _ in range(2)]
     await asyncio.sleep(0)
     assert len(_reading()) == 1
-    await asyncio.to_thread(pipe.write_text, "secret")
+    await asyncio.to_thread(_write, pipe, "secret")
 
     assert await asyncio.gather(*reads) == ["secret", "secret"]
 
@@ -65,8 +65,7 @@ async def test_a_read_that_hangs_is_not_started_twice(
         with pytest.raises(TimeoutError, match="does not respond"):
             await file.read()
     assert len(_reading()) == 1
-    monkeypatch.undo()
-    await asyncio.to_thread(pipe.write_text, "back")
+    await asyncio.to_thread(_write, pipe, "back")
     await _until(lambda: not _reading())
 
 
@@ -82,8 +81,18 @@ async def test_an_error_that_no_one_waits_for_is_not_logged(
     await _until(lambda: not _reading())
     await asyncio.sleep(0)
     del file, cancelled
+    gc.collect()
 
     assert caplog.records == []
+
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content)
+
+
+def _replace(path: Path, content: str) -> None:
+    path.unlink()
+    path.write_text(content)
 
 
 def _reading() -> list[threading.Thread]:
@@ -92,5 +101,5 @@ def _reading() -> list[threading.Thread]:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the end of a thread is not an event
             await asyncio.sleep(0.01)
