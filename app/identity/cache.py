@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,9 +48,9 @@ class ClaimsCache:
             IdentityError: the fetch failed, which is not cached.
         """
         key = hashlib.sha256(credential.encode()).digest()
-        with suppress(KeyError):
-            # Not `get`, which reads the clock twice: an entry can expire in between.
-            return self._entries[key].claims
+        cached = self._entries.get(key)
+        if cached is not None:
+            return cached.claims
 
         async def fetch_and_cache() -> Claims:
             entry = await fetch()

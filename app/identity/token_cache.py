@@ -66,11 +66,10 @@ class VerifiedTokenCache:
     def get(self, token: str) -> Caller | None:
         """Return the caller that a token proves; None if the token has to be verified."""
         digest = _digest(token)
-        try:
-            # Not `get`, which reads the clock twice: an entry can expire in between.
-            caller, proof = self._entries[digest]
-        except KeyError:
+        entry = self._entries.get(digest)
+        if entry is None:
             return None
+        caller, proof = entry
         if proof.still_valid():
             return caller
         self._entries.pop(digest, None)

@@ -1,5 +1,6 @@
 """The cache of verified tokens, and what must end an entry: time, a withdrawn key, eviction."""
 
+import itertools
 import json
 
 import pytest
@@ -7,6 +8,7 @@ from joserfc.jwk import RSAKey
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.public_keys import public_keys
+from app.identity.token_cache import Proof, VerifiedTokenCache
 from tests.support.signing import parts, signed
 from tests.support.token_cache import HOUR, ISSUED, CachingService
 
@@ -36,6 +38,23 @@ async def test_an_expired_token_is_rejected_although_it_is_cached() -> None:
     with pytest.raises(UnauthenticatedError):
         await service.caller(token)
     assert len(service.cache) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5, 3.5])
+async def test_a_token_that_expires_while_it_is_looked_up_is_not_found(seconds: float) -> None:
+    """Time can pass between any two readings of the clock."""
+    service = CachingService()
+    token = service.token()
+    caller = await service.caller(token)
+    kid = service.issuer.keys.signing_key("RS256").kid
+    key = service.jwks.cached_key(kid, "RS256")
+    assert key is not None
+    cache = VerifiedTokenCache(1, itertools.count(0.0).__next__)
+    cache.add(token, caller, Proof(service.jwks, kid, "RS256", key, seconds))
+
+    found = [cache.get(token) for _ in range(4)]
+    assert all(one in (caller, None) for one in found)
+    assert found[-1] is None
 
 
 async def test_a_cached_token_that_is_too_old_is_rejected() -> None:

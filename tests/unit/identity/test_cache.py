@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -46,6 +47,16 @@ async def test_claims_are_cached_for_as_long_as_they_say() -> None:
 
     assert (long.fetches, short.fetches) == (2, 3)
     assert await cache.get("long", long) == {"fetch": 2}
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5, 3.5])
+async def test_claims_that_expire_while_they_are_looked_up_are_fetched(seconds: float) -> None:
+    """Time can pass between any two readings of the clock."""
+    cache, counter = ClaimsCache(itertools.count(1000.0).__next__), Counter(seconds)
+    for _ in range(6):
+        assert await cache.get("one", counter) == {"fetch": counter.fetches}
+
+    assert counter.fetches > 1
 
 
 async def test_simultaneous_requests_with_one_credential_share_a_fetch() -> None:
