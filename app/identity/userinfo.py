@@ -24,7 +24,7 @@ logger = structlog.get_logger(__name__)
 class UserInfo:
     """Reads display data that one issuer's tokens lack. Without a usable response there is none."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what sends requests, and two clocks
         self,
         name: str,
         issuer: IssuerSettings,

@@ -1,12 +1,13 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from app.errors import IdentityProviderUnavailableError
 from app.identity.discovery import Discovery
 from app.settings import IssuerSettings
-from tests.support.in_process import Network, messages
+from tests.support.in_process import Clock, Network, messages
 
 ISSUER = "https://id.example/tenant"
 NO_URL = (
@@ -16,9 +17,22 @@ NO_URL = (
 DOCUMENT = f"{ISSUER}/.well-known/openid-configuration"
 
 
-def discovery(network: Network, issuer: str = ISSUER) -> Discovery:
+def discovery(network: Network, issuer: str = ISSUER, clock: Clock | None = None) -> Discovery:
     """Return the metadata of an issuer on this network."""
-    return Discovery(IssuerSettings(issuer=issuer, audience="vault-bff"), network.fetcher)
+    settings = IssuerSettings(issuer=issuer, audience="vault-bff")
+    return Discovery(settings, network.fetcher, clock or Clock())
+
+
+def document_with(**urls: str) -> dict[str, str]:
+    """Return the issuer's metadata with these endpoints."""
+    return {"issuer": ISSUER, **urls}
+
+
+async def unusable(found: Discovery, name: str = "jwks_uri") -> str | None:
+    """Return the operator's message when there is no usable endpoint."""
+    with pytest.raises(IdentityProviderUnavailableError) as error:
+        await found.endpoint(name, None)
+    return error.value.reason
 
 
 async def test_a_configured_endpoint_causes_no_request() -> None:
@@ -45,6 +59,80 @@ async def test_the_document_is_fetched_once_until_it_is_invalidated() -> None:
     document["jwks_uri"] = f"{ISSUER}/c"
     assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/c"
     assert network.urls() == [DOCUMENT, DOCUMENT]
+
+
+async def test_an_endpoint_that_the_document_lacks_is_looked_for_every_half_minute() -> None:
+    """The issuer may add it; until then, and while the issuer fails, callers cause few requests."""
+    network, clock = Network({DOCUMENT: document_with()}), Clock()
+    found = discovery(network, clock=clock)
+    lacking = f"discovery document of {ISSUER}: jwks_uri {NO_URL}"
+    counts = []
+    for later in (0, 0, 29.9, 0.1, 29.9, 0.1):
+        clock.now += later
+        assert await unusable(found) == lacking
+        counts.append(len(network.requests))
+        if len(counts) == 4:
+            network.responses[DOCUMENT] = 503
+    assert counts == [1, 1, 1, 2, 2, 3]
+
+    network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/a")
+    clock.now += 30
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+
+
+async def test_an_endpoint_that_moved_is_noticed_after_ten_minutes() -> None:
+    """It is noticed then even if another endpoint was looked for without success shortly before."""
+    network, clock = Network({DOCUMENT: document_with(jwks_uri=f"{ISSUER}/a")}), Clock()
+    found = discovery(network, clock=clock)
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/b")
+    clock.now += 590
+    await unusable(found, "userinfo_endpoint")
+    clock.now += 9.9
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    assert len(network.requests) == 1
+
+    clock.now += 0.1
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/b"
+    clock.now += 599.9
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/b"
+    assert len(network.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "response", [503, httpx.ConnectError("x"), {"issuer": "https://x.example"}]
+)
+async def test_a_known_endpoint_is_used_while_the_document_cannot_be_fetched(response: Any) -> None:
+    """A failed fetch is repeated after ten minutes, and not for each caller."""
+    network, clock = Network({DOCUMENT: document_with(jwks_uri=f"{ISSUER}/a")}), Clock()
+    found = discovery(network, clock=clock)
+    await found.endpoint("jwks_uri", None)
+    network.responses[DOCUMENT] = response
+    counts = []
+    for later in (600, 0, 599.9, 0.1):
+        clock.now += later
+        assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+        counts.append(len(network.requests))
+    assert counts == [2, 2, 2, 3]
+
+    network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/b")
+    clock.now += 600
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/b"
+
+
+async def test_without_a_document_each_use_tries_to_fetch_it() -> None:
+    """This is the case before the first success, and after the document is invalidated."""
+    network = Network({DOCUMENT: 503})
+    found = discovery(network)
+    for _ in range(2):
+        assert await unusable(found) == f"{DOCUMENT}: responded with 503"
+    network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/a")
+    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    assert len(network.requests) == 3
+
+    network.responses[DOCUMENT] = 503
+    found.invalidate()
+    assert await unusable(found) == f"{DOCUMENT}: responded with 503"
 
 
 async def test_a_slash_at_the_end_of_an_issuer_is_not_doubled() -> None:

@@ -19,11 +19,11 @@ ROTATED = {"keys": [{**FIRST, "kid": "one"}, {**FIRST, "kid": "two"}, {"kty": "?
 UNREACHABLE = "Your sign-in cannot be checked right now. Try again shortly."
 
 
-def keys(network: Network, clock: Clock, jwks_uri: str | None = KEYS) -> Jwks:
-    """Return the keys of an issuer on this network."""
+def keys(network: Network, clock: Clock, jwks_uri: str | None = KEYS, **more: int) -> Jwks:
+    """Return the keys of an issuer on this network, with these further settings."""
     issuer = IssuerSettings(issuer="https://id.example", audience="vault-bff", jwks_uri=jwks_uri)
-    identity = IdentitySettings(issuers={"main": issuer})
-    discovery = Discovery(issuer, network.fetcher)
+    identity = IdentitySettings(issuers={"main": issuer}, **more)
+    discovery = Discovery(issuer, network.fetcher, clock)
     return Jwks("main", issuer, identity, discovery, network.fetcher, clock=clock)
 
 
@@ -223,21 +223,49 @@ async def test_a_token_without_a_matching_key_is_rejected_with_the_keys_of_the_i
     )
 
 
-async def test_after_a_change_of_the_set_unknown_ids_can_cause_a_fetch_again() -> None:
-    """The issuer may have added their keys."""
+@pytest.mark.parametrize(("response", "fetches"), [(RSA, 3), (ROTATED, 4)])
+async def test_after_a_change_of_the_set_unknown_ids_can_cause_a_fetch_again(
+    response: Any, fetches: int
+) -> None:
+    """The issuer may add their keys next; without a change they cause none for two cool-downs."""
     network, clock = Network({KEYS: RSA}), Clock()
-    jwks = keys(network, clock)
-    await unknown(jwks, "first")
-    clock.now += 29
+    jwks = keys(network, clock, jwks_refresh_seconds=30)
     await unknown(jwks, "later")
-    network.responses[KEYS] = ROTATED
-    clock.now += 1
-    await jwks.key("two", "RS256")
-    before = len(network.requests)
+    network.responses[KEYS] = response
     clock.now += 30
+    await jwks.refresh_if_due()
     await unknown(jwks, "later")
 
-    assert len(network.requests) == before + 1
+    assert len(network.requests) == fetches
+
+
+async def test_a_key_id_that_no_fetch_looked_for_can_cause_the_next_fetch() -> None:
+    """A token with an old key id begins the cool-down, and a rotation follows within it."""
+    network, clock = Network({KEYS: RSA}), Clock()
+    jwks = keys(network, clock)
+    await unknown(jwks, "old")
+    network.responses[KEYS] = ROTATED
+    for later in (1, 28.9):
+        clock.now += later
+        await unknown(jwks, "two")
+    assert len(network.requests) == 2
+    clock.now += 0.1
+
+    assert (await jwks.key("two", "RS256")).kid == "two"
+    assert len(network.requests) == 3
+
+
+async def test_a_key_id_can_cause_another_fetch_after_one_that_failed() -> None:
+    """A failed fetch does not show that the issuer lacks the key."""
+    network, clock = Network({KEYS: RSA}), Clock()
+    jwks = keys(network, clock)
+    await jwks.refresh_if_due()
+    network.responses[KEYS] = 503
+    assert await unavailable(jwks, "two") == f"{KEYS}: responded with 503"
+    network.responses[KEYS] = ROTATED
+    clock.now += 30
+
+    assert (await jwks.key("two", "RS256")).kid == "two"
 
 
 @pytest.mark.parametrize("begins", ["request", "background"])

@@ -15,11 +15,20 @@ URL = f"{ISSUER}/userinfo"
 ADA = {"sub": "ada", "name": "Ada"}
 
 
-def userinfo(network: Network, clock: Clock, endpoint: str | None = URL) -> UserInfo:
-    """Return the UserInfo endpoint of an issuer on this network."""
+def userinfo(
+    network: Network, clock: Clock, endpoint: str | None = URL, wall_clock: Clock | None = None
+) -> UserInfo:
+    """Return the UserInfo endpoint of an issuer on this network, by default with one clock."""
     settings = IssuerSettings(issuer=ISSUER, audience="vault-bff", userinfo_endpoint=endpoint)
-    discovery = Discovery(settings, network.fetcher)
-    return UserInfo("main", settings, discovery, network.fetcher, clock=clock)
+    discovery = Discovery(settings, network.fetcher, clock)
+    return UserInfo(
+        "main",
+        settings,
+        discovery,
+        network.fetcher,
+        clock=wall_clock or clock,
+        monotonic=clock,
+    )
 
 
 @pytest.mark.parametrize("endpoint", [URL, None])
@@ -93,6 +102,21 @@ async def test_a_response_is_cached_for_five_minutes_or_until_the_token_expires(
         seen.append(len(network.requests))
 
     assert seen == counts
+
+
+@pytest.mark.parametrize(("response", "seconds"), [(ADA, CACHE_SECONDS), (503, 30)])
+async def test_a_wall_clock_that_is_set_back_delays_no_request(response: Any, seconds: int) -> None:
+    """Neither a cached response nor the time after a failure lasts longer than by design."""
+    network, clock, wall_clock = Network({URL: response}), Clock(), Clock()
+    source = userinfo(network, clock, wall_clock=wall_clock)
+    counts = []
+    for later in (0, seconds - 0.1, 0.1):
+        clock.now += later
+        wall_clock.now -= 500
+        await source.about("t0ken", {"sub": "ada", "exp": 9000})
+        counts.append(len(network.requests))
+
+    assert counts == [1, 1, 2]
 
 
 @pytest.mark.parametrize("response", [503, httpx.ConnectError("x"), httpx.ReadTimeout("x")])

@@ -31,9 +31,12 @@ def source(
     network: Network,
     clock: Clock | None = None,
     issuer: dict[str, Any] | None = None,
+    *,
+    wall_clock: Clock | None = None,
     **more: Any,
 ) -> IntrospectionSource:
-    """Return an issuer with introspection on this network, at second 1000."""
+    """Return an issuer with introspection on this network, at second 1000 of one or two clocks."""
+    clock = clock or Clock()
     own = {"client_id": "vault", "client_secret": "s3cret", "endpoint": URL, **more}
     settings = IssuerSettings.model_validate(
         {"issuer": ISSUER, "audience": "vault-bff", "introspection": own, **(issuer or {})}
@@ -43,7 +46,8 @@ def source(
         configured_issuer(settings),
         settings.introspection,
         network.fetcher,
-        clock=clock or Clock(),
+        clock=wall_clock or clock,
+        monotonic=clock,
     )
 
 
@@ -148,6 +152,20 @@ async def test_a_response_is_cached_for_the_configured_time() -> None:
         counts.append(len(network.requests))
 
     assert counts == [1, 2, 2, 3]
+
+
+async def test_a_wall_clock_that_is_set_back_does_not_extend_the_cached_time() -> None:
+    """A revoked token would be accepted for longer than the operator has configured."""
+    network, clock, wall_clock = Network({URL: VALID}), Clock(), Clock()
+    asked = source(network, clock, wall_clock=wall_clock, cache_seconds=30)
+    counts = []
+    for later in (0, 29.9, 0.1):
+        clock.now += later
+        wall_clock.now -= 500
+        await asked.verify("t0ken")
+        counts.append(len(network.requests))
+
+    assert counts == [1, 1, 2]
 
 
 async def test_a_response_is_not_cached_beyond_the_tokens_end() -> None:
