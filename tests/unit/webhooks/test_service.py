@@ -1,5 +1,6 @@
 """That an event reaches its target once its signature, its fields and its age are in order."""
 
+import asyncio
 import json
 import threading
 from base64 import b64encode
@@ -16,6 +17,7 @@ from app.webhooks import service as service_module
 from app.webhooks.errors import (
     InvalidEventError,
     InvalidSignatureError,
+    RelayOverloadedError,
     StaleEventError,
     TargetFailedError,
     WebhookError,
@@ -257,3 +259,27 @@ async def test_a_forged_body_does_not_stop_the_event_loop(monkeypatch: pytest.Mo
     body = raw(event())
     await backends.receive(body, sign(body))
     assert in_main_thread == [False, False]
+
+
+async def test_forged_bodies_keep_no_signed_event_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attack: as many bodies as may wait to be sorted. Only a further forged one is a 503."""
+    release = threading.Event()
+
+    def verify(*_: Any) -> None:
+        assert release.wait(60)
+
+    monkeypatch.setattr(service_module, "verify_sorted", verify)
+    backends = Backends()
+    forged = [asyncio.create_task(backends.receive(b"[]", "0" * 64)) for _ in range(64)]
+    try:
+        await asyncio.sleep(0)  # Each takes its slot.
+        body = raw(event())
+        assert (await backends.receive(body, sign(body))).outcome(204) == "forwarded"
+        backends.received.clear()
+        async with asyncio.timeout(20):
+            assert isinstance(await backends.error(b"[]", "0" * 64), RelayOverloadedError)
+    finally:
+        release.set()
+        errors = await asyncio.gather(*forged, return_exceptions=True)
+    assert {type(error) for error in errors} == {InvalidSignatureError}
+    assert isinstance(await backends.error(b"[]", "0" * 64), InvalidSignatureError)
