@@ -132,6 +132,24 @@ async def test_a_rejected_preflight_is_logged_short_and_printable(
         assert text.isascii()
 
 
+async def test_a_rejected_preflight_is_logged_with_few_of_its_headers(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """The attack: an anonymous client names thousands of headers, and each would be logged."""
+    cors = {"allow_origins": [ORIGIN]}
+    sent = ", ".join(["authorization", *(f"x-{i}" for i in range(4000))])
+    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
+        with capture_logs() as logs:
+            response = await service.options(
+                "/vault-session", headers=preflight(ORIGIN, "POST", sent)
+            )
+
+    assert problem(response) == (403, "forbidden-origin")
+    assert len(response.content) < 600
+    [event] = [line for line in logs if line["event"] == "preflight_rejected"]
+    assert event["headers"] == [f"x-{i}" for i in range(16)]
+
+
 @pytest.mark.parametrize(
     "origin",
     [

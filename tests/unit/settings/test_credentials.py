@@ -107,6 +107,33 @@ def test_userinfo_needs_the_issuers_own_subject() -> None:
     IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, "introspection": own}}})
 
 
+@pytest.mark.parametrize(
+    ("location", "parts", "others"),
+    [
+        (
+            CredentialLocation("session", cookies=("app*", "sid")),
+            ["app", "app.0", "app.99", "appC1", "app_0", "app-2", "sid"],
+            ["app*", "app.", "app.01", "app.100", "app.a", "apps", "app*.0", "sid.0", "sid*", ""],
+        ),
+        (
+            CredentialLocation("session", cookies=("app**",)),
+            ["app*", "app*.0"],
+            ["app", "app.0", "app**", "app**.0"],
+        ),
+        (CredentialLocation("cookie", "app*"), ["app*"], ["app", "app.0", "app*.0", "app**"]),
+        (CredentialLocation("cookie", "app"), ["app"], ["app*", "app.0", "APP", ""]),
+        (CredentialLocation("header", "app"), [], ["app", "app*", "app.0", ""]),
+        (AUTHORIZATION, [], ["authorization", ""]),
+    ],
+)
+def test_a_location_has_its_cookies_and_no_others(
+    location: CredentialLocation, parts: list[str], others: list[str]
+) -> None:
+    """The asterisk stands for numbered cookies in a session, and for itself in a token's cookie."""
+    assert [name for name in parts if not location.has_cookie(name)] == []
+    assert [name for name in others if location.has_cookie(name)] == []
+
+
 def test_locations_overlap_whichever_is_asked() -> None:
     """A name with an asterisk stands for numbered cookies, too."""
     family = CredentialLocation("session", cookies=("app*",))
