@@ -154,8 +154,8 @@ sbom: $(VENV)/.dev ## Write sbom.json, the Python packages of the image (Cyclone
 	  --output-reproducible --validate --output-file $(SBOM)
 
 .PHONY: audit
-audit: $(VENV)/.dev ## Look up known vulnerabilities of the runtime packages on PyPI
-	$(BIN)/uvx --quiet pip-audit@2.10.1 --requirement requirements.txt --require-hashes --disable-pip
+audit: $(VENV)/.dev ## Look up known vulnerabilities of the runtime packages on PyPI; fail if one cannot be looked up
+	$(BIN)/uvx --quiet pip-audit@2.10.1 --strict --requirement requirements.txt --require-hashes --disable-pip
 
 .PHONY: licenses
 licenses: $(VENV)/.dev ## Check that the licence of every runtime package is allowed

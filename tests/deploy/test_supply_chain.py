@@ -94,6 +94,11 @@ def test_ci_on_github_runs_the_same_script() -> None:
     assert all("apt-get" in one for one in commands[:-1])
 
 
+def test_the_audit_fails_if_a_package_cannot_be_looked_up() -> None:
+    """By default pip-audit skips such a package, and succeeds even if it has skipped all of them."""
+    assert re.search(r"pip-audit@[0-9.]+ --strict ", (ROOT / "Makefile").read_text())
+
+
 def test_a_release_is_built_only_after_ci_and_the_audit() -> None:
     """Every job that can sign or push needs .ci/run and the lookup of vulnerabilities first."""
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
