@@ -3,12 +3,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
 from app.identity.discovery import Discovery
 from app.identity.header_rules import MAX_KID_LENGTH
 from app.identity.jwks import Jwks
-from app.identity.jwt import JwtVerifier
+from app.identity.jwt import JwtVerifier, signature_algorithms, verify_signature
 from app.identity.public_keys import public_keys
 from app.identity.token_rules import TokenRules
 from app.identity.unverified_token import UnverifiedToken, parse
@@ -20,6 +21,8 @@ from tests.support.signing import encoded, signed
 ISSUER = DevelopmentIssuer()
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
 CLAIMS = {"iss": ISSUER.issuer, "aud": "vault-bff", "sub": "ada", "exp": 2000}
+KEYS = public_keys({"keys": ISSUER.keys.published()})[0]
+SETTINGS = IssuerSettings.model_validate({"issuer": ISSUER.issuer, "audience": "vault-bff"})
 
 
 def verifier(**more: Any) -> JwtVerifier:
@@ -30,7 +33,7 @@ def verifier(**more: Any) -> JwtVerifier:
     fetcher, clock = Network().fetcher, Clock()
     identity = IdentitySettings(issuers={"main": settings})
     jwks = Jwks("main", settings, identity, Discovery(settings, fetcher), fetcher, clock=clock)
-    jwks._replace(public_keys({"keys": ISSUER.keys.published()})[0])
+    jwks._replace(KEYS)
     return JwtVerifier(settings, jwks, TokenRules(settings, clock))
 
 
@@ -73,6 +76,38 @@ async def test_a_signature_that_does_not_verify_is_rejected(algorithm: str) -> N
     made = UnverifiedToken(forged, good.header, claims, good.signature)
 
     assert await reason(made) == "the signature does not verify"
+
+
+def test_a_key_that_cannot_verify_verifies_nothing() -> None:
+    """A key of another type, and one of another curve, make the library raise an error."""
+    made, es256 = token("ES256"), signature_algorithms(["ES256"])["ES256"]
+    [rsa] = [one for one in KEYS if "RS256" in one.algorithms]
+    p384 = replace(rsa, key=ECKey.generate_key("P-384"))
+    for key in (rsa, p384):
+        with pytest.raises(UnauthenticatedError) as error:
+            verify_signature(made, key, SETTINGS, es256)
+        assert problem_of(error.value) == "the signature does not verify"
+
+
+def test_the_key_of_one_tenant_verifies_no_tokens_of_another() -> None:
+    """The key's own `issuer` has to be the `iss` of the token, or the template of the entry."""
+    made, es256 = token("ES256"), signature_algorithms(["ES256"])["ES256"]
+    [key] = [one for one in KEYS if "ES256" in one.algorithms]
+    template = "https://id.example.com/{tenantid}/v2.0"
+    tenants = IssuerSettings.model_validate(
+        {
+            "issuer": template,
+            "audience": "vault-bff",
+            "jwks_uri": "https://id.example.com/keys",
+            "tenants": ["11111111-2222-3333-4444-555555555555"],
+        }
+    )
+    for own in (None, template, ISSUER.issuer):
+        verify_signature(made, replace(key, issuer=own), tenants, es256)
+    other = template.replace("{tenantid}", "99999999-2222-3333-4444-555555555555")
+    with pytest.raises(UnauthenticatedError) as error:
+        verify_signature(made, replace(key, issuer=other), tenants, es256)
+    assert problem_of(error.value) == f"the key is that of another tenant: '{other}'"
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
