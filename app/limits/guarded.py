@@ -109,6 +109,9 @@ class GuardedStore:
                         if not future.done():
                             # Without the traceback, which refers to this frame and its futures.
                             future.set_exception(error.with_traceback(None))
+                    # The cause of the error can refer to this frame, too.
+                    batch.clear()
+                    del future
                 else:
                     for (_, future), decision in zip(batch, decisions, strict=True):
                         if not future.done():

@@ -26,6 +26,9 @@ from tests.support.waiting import http_client
 if TYPE_CHECKING:
     from apideck_unify import Apideck
 
+# A dependency of the SDK does this when it is imported, on Python 3.12 and later.
+pytestmark = pytest.mark.filterwarnings(r"ignore:ast\.\w+ is deprecated:DeprecationWarning")
+
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40
 )
