@@ -95,7 +95,7 @@ def test_ci_on_github_runs_the_same_script() -> None:
 
 
 def test_the_audit_fails_if_a_package_cannot_be_looked_up() -> None:
-    """By default pip-audit skips such a package, and succeeds even if it has skipped all of them."""
+    """By default pip-audit skips such a package, and succeeds even if it skips all of them."""
     assert re.search(r"pip-audit@[0-9.]+ --strict ", (ROOT / "Makefile").read_text())
 
 
