@@ -87,7 +87,7 @@ class WebhookService:
             RelayOverloadedError: too many others are being verified.
         """
         keys = self.sources[str(record.unify_app)].keys()
-        # Nearly every event of Apideck's is verified by this, so no forged body keeps it waiting.
+        # If the body was signed as it was received, no forged one can keep it waiting.
         signed = verify_raw(body, signature, keys)
         if signed is None:
             with self._unverified:

@@ -11,6 +11,17 @@ from tests.support.ports import has_ipv6
 from tests.support.skips import IMPOSSIBLE
 
 
+def in_use(port: int) -> dict[str, object]:
+    """Return the log event about a port that another process has."""
+    return {
+        "event": "port_not_available",
+        "log_level": "error",
+        "host": "127.0.0.1",
+        "port": port,
+        "reason": "Address already in use",
+    }
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_the_unspecified_ipv6_address_accepts_both_families(address: str) -> None:
     """A client reaches a port on `::` with IPv6 and with IPv4."""
@@ -51,13 +62,7 @@ def test_a_port_is_shared_only_on_request(shared: bool) -> None:
             bind("127.0.0.1", port)
 
     assert ended.value.code == STARTUP_FAILURE
-    assert log[-1] == {
-        "event": "port_not_available",
-        "log_level": "error",
-        "host": "127.0.0.1",
-        "port": port,
-        "reason": "Address already in use",
-    }
+    assert log[-1] == in_use(port)
 
 
 def test_of_two_processes_that_bind_a_port_together_one_listens() -> None:
@@ -71,10 +76,4 @@ def test_of_two_processes_that_bind_a_port_together_one_listens() -> None:
 
     assert ended.value.code == STARTUP_FAILURE
     assert second.fileno() == -1
-    assert log[-1] == {
-        "event": "port_not_available",
-        "log_level": "error",
-        "host": "127.0.0.1",
-        "port": port,
-        "reason": "Address already in use",
-    }
+    assert log[-1] == in_use(port)
