@@ -110,7 +110,8 @@ def _delete(page: Page) -> None:
         if key == "Enter":
             page.keyboard.press("Tab")
         page.keyboard.press(key)
-        expect(page.get_by_role("button", name=name)).to_be_visible()
+        # Exactly: before the deletion, there is a button "Disconnect QuickBooks".
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_visible()
 
 
 def _use_dialog(page: Page, stack: DemoStack) -> None:
