@@ -214,7 +214,9 @@ async def test_all_callers_together_have_a_limit(
 
 
 @asynccontextmanager
-async def two_servers(tmp_path: Path, *options: str) -> AsyncIterator[tuple[Redis, Redis]]:
+async def two_servers(
+    tmp_path: Path, *, cluster: bool = False
+) -> AsyncIterator[tuple[Redis, Redis]]:
     """Run two Redis servers for as long as the context lasts; yields a client of each."""
     if reason := redis_server.missing():
         pytest.skip(reason)
@@ -222,6 +224,9 @@ async def two_servers(tmp_path: Path, *options: str) -> AsyncIterator[tuple[Redi
         clients = []
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
+            # The default bus is 10000 ports above, where an outgoing connection may have its port.
+            bus = ["--cluster-enabled", "yes", "--cluster-port", str(free_ports())]
+            options = bus if cluster else []
             server = redis_server.redis_server(tmp_path / name, free_ports(), *options)
             clients.append(
                 await stack.enter_async_context(Redis.from_url(stack.enter_context(server)))
@@ -299,7 +304,7 @@ async def test_a_node_of_a_cluster_that_owns_no_key_is_left_at_once(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, tmp_path: Path
 ) -> None:
     """It responds MOVED, and the next connection may lead to the node that owns them."""
-    async with two_servers(tmp_path, "--cluster-enabled", "yes") as (owner, other):
+    async with two_servers(tmp_path, cluster=True) as (owner, other):
         await redis_server.join_cluster(owner, other)
         async with (
             Endpoint(port_of(other)).serve() as endpoint,

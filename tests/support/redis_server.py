@@ -28,6 +28,9 @@ def redis_server(
     """Run a Redis for as long as the context lasts; yields its URL.
 
     It stores nothing on disk, or is a sentinel if it gets a file with its configuration.
+
+    Raises:
+        AssertionError: it does not start.
     """
     port = port or free_ports()
     # A replica gets the data at once: by default its primary waits five seconds for others.
@@ -37,7 +40,9 @@ def redis_server(
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while is_free(port) and time.monotonic() < deadline:
+        while is_free(port):
+            assert process.poll() is None, process.returncode
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         yield f"redis://127.0.0.1:{port}/0"
     finally:
@@ -110,8 +115,9 @@ async def join_cluster(owner: Redis, other: Redis) -> None:
         TimeoutError: it takes longer than twenty seconds.
     """
     port = owner.connection_pool.connection_kwargs["port"]
+    bus = (await owner.config_get("cluster-port"))["cluster-port"]
     await _command(owner, "CLUSTER ADDSLOTSRANGE 0 16383")
-    await _command(other, f"CLUSTER MEET 127.0.0.1 {port}")
+    await _command(other, f"CLUSTER MEET 127.0.0.1 {port} {bus}")
     async with asyncio.timeout(20):
         for node in (owner, other):
             # Redis has no event for it.
