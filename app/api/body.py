@@ -4,82 +4,49 @@ FastAPI reads a body that is declared as a parameter before it calls any depende
 could make the service read and parse one. It also accepts JSON that parsers disagree about.
 """
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, Generic, TypeVar
+from typing import Final
 
 from fastapi import HTTPException, Request
 from pydantic import TypeAdapter, ValidationError
 
 from ..common import strict_json
 from ..errors import FieldError, InvalidRequestError
-from .audit import audit_record
-from .caller import CallerDep
+from ..sessions.models import SessionRequest
+from .caller import CallerDep, audit_record
 from .field_errors import field_errors
-from .openapi import json_schema
-
-T = TypeVar("T")
 
 MAX_BODY_BYTES: Final = 16_384
 
+_ADAPTER: TypeAdapter[SessionRequest] = TypeAdapter(SessionRequest)
 
-class JsonBody(Generic[T]):
-    """A dependency whose value is the request's body; no body at all is an empty object."""
 
-    def __init__(self, model: type[T]) -> None:
-        """Take the type of the body.
+async def session_request(request: Request, _: CallerDep) -> SessionRequest:
+    """Return the validated body of a request for a session; no body at all is an empty object.
 
-        Args:
-            model: a `TypedDict` that validates an empty object.
-        """
-        self._model = model
-        self._adapter: TypeAdapter[T] = TypeAdapter(model)
-
-    async def __call__(self, request: Request, _: CallerDep) -> T:
-        """Return the validated body.
-
-        Raises:
-            InvalidRequestError: naming each field that is wrong.
-            HTTPException: 413 for a body that is too large, 415 for one that is not declared JSON.
-        """
-        body = await read_body(request, MAX_BODY_BYTES)
-        if not body:
-            return self._adapter.validate_python({})
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        try:
-            value = strict_json.loads(body)
-        except strict_json.InvalidJSONError as error:
-            fault = FieldError("", f"The body is {error}.")
-            raise InvalidRequestError("The request could not be read.", errors=[fault]) from None
-        try:
-            return self._adapter.validate_python(value, strict=True)
-        except ValidationError as error:
-            audit_record(request).note_rejected_request(value)
-            faults = error.errors(include_url=False, include_context=False, include_input=False)
-            raise InvalidRequestError(
-                "The request is not valid.", errors=field_errors(faults)
-            ) from None
-
-    def described(self, description: str, examples: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the description of the body, for a route's `openapi_extra`.
-
-        Args:
-            description: a sentence or two about it.
-            examples: bodies, by what each is an example of.
-        """
-        content = {
-            "schema": json_schema(self._model),
-            "examples": {name: {"value": value} for name, value in examples.items()},
-        }
-        return {
-            "requestBody": {
-                "description": description,
-                "required": False,
-                "content": {"application/json": content},
-            }
-        }
+    Raises:
+        InvalidRequestError: naming each field that is wrong.
+        HTTPException: 413 for a body that is too large, 415 for one that is not declared JSON.
+    """
+    body = await read_body(request, MAX_BODY_BYTES)
+    if not body:
+        return {}
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        value = strict_json.loads(body)
+    except strict_json.InvalidJSONError as error:
+        fault = FieldError("", f"The body is {error}.")
+        raise InvalidRequestError("The request could not be read.", errors=[fault]) from None
+    try:
+        return _ADAPTER.validate_python(value, strict=True)
+    except ValidationError as error:
+        audit_record(request).note_rejected_request(value)
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidRequestError(
+            "The request is not valid.", errors=field_errors(faults)
+        ) from None
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

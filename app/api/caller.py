@@ -9,16 +9,16 @@ from fastapi import Depends, Request
 from ..identity.models import Caller
 from ..limits.models import QuotaStatus, RateLimitDecision
 from ..limits.rates import Use, refusal
-from ..observability.audit import Subject
+from ..observability.audit import AuditRecord, Subject
 from ..state import RequestContext, app_state, request_context
-from .audit import start_audit_record
 
 
 class AuthenticatedCaller:
     """A dependency whose value is who is calling, counted against the limits of one use.
 
-    It starts the audit record first, so requests that it rejects leave an audit event, too. Each
-    further dependency would cost about 2 % of a request.
+    It starts the audit record first, so requests that it rejects leave an audit event, too.
+    `AccessLogMiddleware` writes it when the request ends. Each further dependency would cost about
+    2 % of a request.
     """
 
     def __init__(self, use: Use, of: Subject) -> None:
@@ -34,7 +34,7 @@ class AuthenticatedCaller:
             LimitError: the caller has reached a rate limit.
         """
         state, context = app_state(request.scope), request_context(request.scope)
-        audit = start_audit_record(context, self._of)
+        audit = context.audit = AuditRecord(self._of, started=context.received_at)
         with state["tracing"].span("verify credential"):
             caller = await state["authenticator"].authenticate(
                 request.scope["headers"], reads_only=request.scope["method"] == "GET"
@@ -53,6 +53,13 @@ ConnectionsCallerDep = Annotated[
     Caller, Depends(AuthenticatedCaller("connections", "vault_connections"))
 ]
 """The caller of a request for connections."""
+
+
+def audit_record(request: Request) -> AuditRecord:
+    """Return the audit record of a request whose caller is known."""
+    record = request_context(request.scope).audit
+    assert record is not None  # noqa: S101 - the dependency for the caller has started it
+    return record
 
 
 def enforce(decision: RateLimitDecision, context: RequestContext) -> None:

@@ -12,10 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
-from ..errors import FieldError, InsufficientScopeError, UnauthenticatedError, VaultBffError
+from ..errors import (
+    FieldError,
+    IdentityError,
+    InsufficientScopeError,
+    UnauthenticatedError,
+    VaultBffError,
+)
+from ..observability.audit import AuditRecord
+from ..observability.webhook_audit import DeliveryRecord
 from ..state import CLIENT_CLOSED_REQUEST, request_context
 from ..webhooks.errors import InvalidSignatureError
-from .audit import note_error
 from .field_errors import field_errors
 from .problem_type import BLANK, ProblemType
 from .problem_types import BY_ERROR, INTERNAL_ERROR, INVALID_REQUEST
@@ -47,7 +54,7 @@ class Problems:
         context = request_context(scope)
         for record in (context.audit, context.delivery):
             if record is not None:
-                note_error(record, error, problem_type_of(error).slug)
+                _note_error(record, error, problem_type_of(error).slug)
         return self.of(error, context.request_id)
 
     def unreadable(self, status: int) -> Response:
@@ -100,6 +107,17 @@ class Problems:
 
     async def _handle(self, request: Request, error: Exception) -> Response:
         return self.respond(error, request.scope)
+
+
+def _note_error(record: AuditRecord | DeliveryRecord, error: Exception, problem: str) -> None:
+    record.problem = problem
+    if not isinstance(error, VaultBffError):
+        return
+    record.reason = error.reason
+    if isinstance(record, AuditRecord):
+        record.fields = tuple(one.pointer for one in error.errors)
+        if isinstance(error, IdentityError):
+            record.issuer, record.subject = error.issuer, error.subject
 
 
 async def _client_disconnected(_: Request, __: Exception) -> Response:

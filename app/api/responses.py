@@ -1,18 +1,59 @@
-"""`responses=` of a route, from the table of problem types."""
+"""`responses=` of each route: the problems that a request to it can end in."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+from .. import errors
+from ..webhooks.errors import WebhookError
 from .openapi import json_schema, ref
-from .problem_type import ProblemType
-from .problem_types import ALL
+from .problem_type import Problem, ProblemType
+from .problem_types import ALL, BY_ERROR, INTERNAL_ERROR, OVERLOADED
 from .problems import MEDIA_TYPE
-from .route_problems import OF_SESSIONS
-from .schemas import Problem
+from .status_problems import BY_STATUS
 
-_ON_EVERY_RESPONSE = ("RateLimit-Policy", "RateLimit", "X-Request-ID")
+_NOT_OF_A_ROUTE = frozenset(
+    {BY_STATUS[HTTPStatus.NOT_FOUND], BY_STATUS[HTTPStatus.METHOD_NOT_ALLOWED]}
+)
+"""Problems that mean that no route was called."""
+
+_AT_WEBHOOKS = (WebhookError, errors.OutOfDescriptorsError, errors.ShuttingDownError)
+_NOT_AT_WEBHOOKS = {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+_ONLY_WEBHOOKS = frozenset(
+    one for error, one in BY_ERROR.items() if issubclass(error, WebhookError)
+) - {OVERLOADED}
+_ONLY_SESSIONS = frozenset(
+    {
+        BY_ERROR[errors.RedirectNotAllowedError],
+        BY_ERROR[errors.ApideckRejectedFieldsError],
+        BY_STATUS[HTTPStatus.UNSUPPORTED_MEDIA_TYPE],
+    }
+)
+_ONLY_CONNECTIONS = frozenset({BY_ERROR[errors.ConnectionNotFoundError]})
+
+OF_SESSIONS: tuple[ProblemType, ...] = tuple(
+    one for one in ALL if one not in _NOT_OF_A_ROUTE | _ONLY_CONNECTIONS | _ONLY_WEBHOOKS
+)
+"""What a request for a session can end in."""
+
+OF_CONNECTIONS: tuple[ProblemType, ...] = tuple(
+    one for one in ALL if one not in _NOT_OF_A_ROUTE | _ONLY_SESSIONS | _ONLY_WEBHOOKS
+)
+"""What a request for connections can end in."""
+
+OF_WEBHOOKS: tuple[ProblemType, ...] = tuple(
+    dict.fromkeys(
+        [
+            *(one for error, one in BY_ERROR.items() if issubclass(error, _AT_WEBHOOKS)),
+            *(one for one in BY_STATUS.values() if one.status not in _NOT_AT_WEBHOOKS),
+            INTERNAL_ERROR,
+        ]
+    )
+)
+"""What a delivery by Apideck can end in; it is not found if its Unify app has no target."""
+
+_RATE_LIMITS = ("RateLimit-Policy", "RateLimit")
 _HEADERS = {
     "Retry-After": ("Seconds after which to try again; absent if that is not known.", "integer"),
     "WWW-Authenticate": ("Which kind of credential is required (RFC 6750).", "string"),
@@ -31,24 +72,28 @@ _PROBLEM_SCHEMAS = json_schema(Problem)["$defs"]
 
 
 def responses(
-    status: int, types: Iterable[ProblemType] = OF_SESSIONS
+    status: int, types: Iterable[ProblemType], *, rate_limited: bool = True
 ) -> dict[int | str, dict[str, Any]]:
     """Return `responses=` of a route: its success, and every problem that it can respond with.
 
     Args:
         status: the status of a success.
         types: the types of these problems.
+        rate_limited: whether the route has rate limits.
     """
     by_status = defaultdict[int, list[ProblemType]](list)
     for one in types:
         by_status[one.status].append(one)
-    described: dict[int | str, dict[str, Any]] = {status: {"headers": _headers(status)}}
+    described: dict[int | str, dict[str, Any]] = {
+        status: {"headers": _headers(status, rate_limited=rate_limited)}
+    }
     for code, problems in sorted(by_status.items()):
-        described[code] = _problem_response(code, problems)
+        headers = _headers(code, rate_limited=rate_limited)
+        described[code] = {**_problem_response(problems), "headers": headers}
     return described
 
 
-def _problem_response(status: int, types: list[ProblemType]) -> dict[str, Any]:
+def _problem_response(types: list[ProblemType]) -> dict[str, Any]:
     references = [ref(_name(one)) for one in types]
     schema: dict[str, Any] = references[0] if len(references) == 1 else {"oneOf": references}
     definitions = {
@@ -57,7 +102,6 @@ def _problem_response(status: int, types: list[ProblemType]) -> dict[str, Any]:
     }
     return {
         "description": "; ".join(one.title for one in types) + ".",
-        "headers": _headers(status),
         "content": {
             MEDIA_TYPE: {
                 "schema": {**schema, "$defs": definitions},
@@ -102,8 +146,8 @@ def _example(problem: ProblemType) -> dict[str, Any]:
     return {**example, "errors": [fault]}
 
 
-def _headers(status: int) -> dict[str, Any]:
-    names = list(_ON_EVERY_RESPONSE)
+def _headers(status: int, *, rate_limited: bool) -> dict[str, Any]:
+    names = [*(_RATE_LIMITS if rate_limited else ()), "X-Request-ID"]
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         names.insert(0, "WWW-Authenticate")
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,5 +1,6 @@
 """`GET /vault-connections`: connectors, and which of them the caller's customer has connected."""
 
+from collections import Counter
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -8,15 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 from ..apideck.connections import VaultConnection
 from ..connections.models import ConnectionList, ConnectionQuery
-from ..state import app_state
+from ..errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
+from ..identity.consumers import consumer_of
+from ..identity.models import Caller
+from ..state import app_state, request_context
 from ..vault import Slug
-from .audit import audit_record
 from .body import MAX_BODY_BYTES, read_body
-from .caller import ConnectionsCallerDep
-from .consumer import admitted_consumer
+from .caller import ConnectionsCallerDep, audit_record, enforce
 from .disconnects import cancel_on_disconnect
-from .responses import responses
-from .route_problems import OF_CONNECTIONS
+from .responses import OF_CONNECTIONS, responses
 
 PATH: Final = "/vault-connections"
 
@@ -60,8 +61,7 @@ async def list_vault_connections(
     A connection is usable only in the state `callable`. Each request counts against the operator's
     plan at Apideck: ask when a page opens or a person returns to it, and do not poll.
     """
-    consumer_id = await admitted_consumer(request, caller, query.consumer_id)
-    await read_body(request, MAX_BODY_BYTES)
+    consumer_id = await _admitted_consumer(request, caller, query.consumer_id)
     wanted = ConnectionQuery(query.unified_api, query.configured)
     connections = app_state(request.scope)["connections"]
     reading = connections.list(caller, consumer_id, wanted, audit_record(request))
@@ -88,9 +88,47 @@ async def get_vault_connection(
     This is how a page learns whether a person who returns from the Vault has connected something:
     anyone can type a query parameter that says so.
     """
-    consumer_id = await admitted_consumer(request, caller, query.consumer_id)
-    await read_body(request, MAX_BODY_BYTES)
+    consumer_id = await _admitted_consumer(request, caller, query.consumer_id)
     connections = app_state(request.scope)["connections"]
     audit = audit_record(request)
     reading = connections.get(caller, consumer_id, unified_api, service_id, audit)
     return await cancel_on_disconnect(request, reading)
+
+
+async def _admitted_consumer(request: Request, caller: Caller, requested: str | None) -> str:
+    """Return the consumer of a request, after counting the request against its rate limit.
+
+    Args:
+        request: the request.
+        caller: its caller.
+        requested: the consumer that its query names, if any.
+
+    It also reads the body, which a GET should not have: the server reports a disconnect only after.
+
+    Raises:
+        HTTPException: 413 for a body that is too large.
+        FieldNotPermittedError: a user names a consumer.
+        InvalidRequestError: a service names none, or a parameter occurs twice.
+        ConsumerNotGrantedError: a service names a consumer outside its grant.
+        LimitError: there were too many requests for this consumer.
+    """
+    state, context = app_state(request.scope), request_context(request.scope)
+    audit = audit_record(request)
+    _check_repeated(request)
+    try:
+        consumer_id = consumer_of(caller, requested, "/query/consumer_id")
+    except ConsumerNotGrantedError:
+        audit.note_rejected_consumer(requested)
+        raise
+    audit.consumer_id = consumer_id
+    enforce(await state["limits"].admit_consumer(caller.unify_app, consumer_id), context)
+    await read_body(request, MAX_BODY_BYTES)
+    return consumer_id
+
+
+def _check_repeated(request: Request) -> None:
+    """Reject a parameter that occurs twice: a proxy may have checked the other one."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
+        faults = [FieldError(f"/query/{name}", "This occurs more than once.") for name in repeated]
+        raise InvalidRequestError("The request is not valid.", errors=faults)

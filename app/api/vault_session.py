@@ -5,29 +5,44 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 
-from ..sessions.models import SessionRequest
+from ..sessions.models import SessionRequest, VaultSession
 from ..state import app_state
-from .audit import audit_record
-from .body import JsonBody
-from .caller import CallerDep
+from .body import session_request
+from .caller import CallerDep, audit_record
 from .disconnects import cancel_on_disconnect
-from .responses import responses
-from .schemas import VaultSession
+from .openapi import json_schema
+from .responses import OF_SESSIONS, responses
 
 PATH: Final = "/vault-session"
 
-_EXAMPLES = {
-    "for the person who is signed in": {},
-    "straight to one connector": {
-        "return_to": "settings",
-        "connection": {"unified_api": "accounting", "service_id": "quickbooks"},
-    },
-    "by a service": {
-        "consumer_id": "acme",
-        "consumer_metadata": {"account_name": "Acme Inc.", "email": "ada@acme.example"},
+# FastAPI describes only a body that is declared as a parameter.
+_REQUEST_BODY = {
+    "description": "Optional, and so is every field. At most 16 KiB; unknown fields are rejected.",
+    "required": False,
+    "content": {
+        "application/json": {
+            "schema": json_schema(SessionRequest),
+            "examples": {
+                "for the person who is signed in": {"value": {}},
+                "straight to one connector": {
+                    "value": {
+                        "return_to": "settings",
+                        "connection": {"unified_api": "accounting", "service_id": "quickbooks"},
+                    }
+                },
+                "by a service": {
+                    "value": {
+                        "consumer_id": "acme",
+                        "consumer_metadata": {
+                            "account_name": "Acme Inc.",
+                            "email": "ada@acme.example",
+                        },
+                    }
+                },
+            },
+        }
     },
 }
-_body = JsonBody(SessionRequest)
 
 router = APIRouter(tags=["Vault sessions"])
 
@@ -38,15 +53,13 @@ router = APIRouter(tags=["Vault sessions"])
     summary="Create a Vault session",
     operation_id="createVaultSession",
     response_description="The session, and where to send the browser.",
-    responses=responses(HTTPStatus.CREATED),
-    openapi_extra=_body.described(
-        "Optional, and so is every field. At most 16 KiB; unknown fields are rejected.", _EXAMPLES
-    ),
+    responses=responses(HTTPStatus.CREATED, OF_SESSIONS),
+    openapi_extra={"requestBody": _REQUEST_BODY},
 )
 async def create_vault_session(
     request: Request,
     caller: CallerDep,
-    body: Annotated[SessionRequest, Depends(_body)],
+    body: Annotated[SessionRequest, Depends(session_request)],
 ) -> VaultSession:
     """Create a Vault session for the caller, and return where to send their browser.
 
@@ -57,6 +70,5 @@ async def create_vault_session(
     `type` resolves on this service.
     """
     sessions = app_state(request.scope)["sessions"]
-    minting = sessions.mint(caller, body, audit_record(request))
-    link = await cancel_on_disconnect(request, minting)
-    return VaultSession.of(link)
+    creating = sessions.create(caller, body, audit_record(request))
+    return await cancel_on_disconnect(request, creating)

@@ -19,8 +19,7 @@ from ..webhooks.signature import MAX_BODY_BYTES as MAX_EVENT_BYTES
 from ..webhooks.signature import is_signature
 from .body import MAX_BODY_BYTES, read_body
 from .disconnects import cancel_on_disconnect
-from .responses import responses
-from .route_problems import OF_WEBHOOKS
+from .responses import OF_WEBHOOKS, responses
 
 PATH: Final = "/webhooks/apideck"
 SIGNATURE: Final = "x-apideck-signature"
@@ -29,7 +28,7 @@ _MAX_SHOWN = 64
 _DESCRIBED: dict[str, Any] = {
     "status_code": HTTPStatus.NO_CONTENT,
     "response_description": "The target has acknowledged the event, or it is one to ignore.",
-    "responses": responses(HTTPStatus.NO_CONTENT, OF_WEBHOOKS),
+    "responses": responses(HTTPStatus.NO_CONTENT, OF_WEBHOOKS, rate_limited=False),
     "openapi_extra": {
         "requestBody": {
             "description": "An event, as Apideck describes it. At most 256 KiB.",
@@ -80,9 +79,9 @@ def _record(request: Request, name: str) -> DeliveryRecord:
     context.delivery = DeliveryRecord(started=context.received_at)
     known = _service(request).sources
     if name not in known:
-        received = name[:_MAX_SHOWN].encode("unicode_escape").decode()
         context.delivery.reason = (
-            f"the Unify app has no webhook: received {received}, expected {', '.join(known)}"
+            f"the Unify app has no webhook: received {name[:_MAX_SHOWN]!r}, "
+            f"expected {', '.join(known)}"
         )
         raise HTTPException(HTTPStatus.NOT_FOUND)
     context.delivery.unify_app = name

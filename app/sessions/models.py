@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from ..vault import Connection, ConsumerMetadata, Session, Theme, VaultSettings
@@ -56,10 +56,16 @@ class SessionPlan:
     target: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class VaultLink:
-    """The URL of the Vault. It gives access to all connections of the consumer until it expires."""
+class VaultSession(BaseModel):
+    """A Vault session. Treat it as a password: it opens the customer's connections."""
 
-    redirect_url: str = field(repr=False)
-    session_token: str = field(repr=False)
-    expires_at: datetime
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    redirect_url: Annotated[
+        str, Field(repr=False, examples=["https://vault.apideck.com/session/eyJ…"])
+    ]
+    """Where to send the browser, as a top-level navigation."""
+    session_token: Annotated[str, Field(repr=False, examples=["eyJ…"])]
+    """The same session for embedding: `ApideckVault.open({token})`. Keep it in memory only."""
+    expires_at: Annotated[datetime, Field(examples=["2026-01-31T12:00:00Z"])]
+    """When the session ends, in UTC."""

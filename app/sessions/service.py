@@ -1,4 +1,4 @@
-"""Creating a session for a caller: the policy decides, Apideck creates, the caller gets a link."""
+"""Creating a Vault session for a caller: the policy decides, and Apideck creates it."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ from ..identity.models import Caller
 from ..observability.audit import AuditRecord
 from ..observability.tracing import Tracing
 from ..settings import SessionSettings
-from .models import SessionPlan, SessionRequest, VaultLink
+from .models import SessionPlan, SessionRequest, VaultSession
 from .policy import plan_session
 
 
@@ -41,7 +41,9 @@ class SessionService:
         self._tracing = tracing
         self._in_flight: SingleFlight[MintedSession] = SingleFlight()
 
-    async def mint(self, caller: Caller, request: SessionRequest, audit: AuditRecord) -> VaultLink:
+    async def create(
+        self, caller: Caller, request: SessionRequest, audit: AuditRecord
+    ) -> VaultSession:
         """Create one session for a caller.
 
         Args:
@@ -72,7 +74,11 @@ class SessionService:
                 "Apideck rejected fields of the request.", reason=error.reason, errors=rejected
             ) from error
         audit.apideck_request_id = minted.request_id
-        return VaultLink(minted.url(plan.connection), minted.session_token, minted.expires_at)
+        return VaultSession(
+            redirect_url=minted.url(plan.connection),
+            session_token=minted.session_token,
+            expires_at=minted.expires_at,
+        )
 
     async def _create(self, caller: Caller, plan: SessionPlan) -> MintedSession:
         apideck = self._apideck[caller.unify_app]

@@ -9,9 +9,8 @@ import pytest
 from fastapi import APIRouter, Depends, HTTPException, Request
 from structlog.testing import capture_logs
 
-from app.api.audit import audit_record
-from app.api.body import JsonBody
-from app.api.caller import CallerDep
+from app.api.body import session_request
+from app.api.caller import CallerDep, audit_record
 from app.main import create_app
 from app.sessions.models import SessionRequest
 from app.settings import Settings
@@ -31,7 +30,7 @@ async def conflict(
     number: int,
     request: Request,
     _caller: CallerDep,
-    body: Annotated[SessionRequest, Depends(JsonBody(SessionRequest))],
+    body: Annotated[SessionRequest, Depends(session_request)],
 ) -> None:
     """Raise the framework's own error, as an endpoint of any FastAPI application may."""
     audit = audit_record(request)

@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from app.api.problem_types import BY_ERROR
 from app.api.problems import Problems
-from app.api.route_problems import OF_SESSIONS
+from app.api.responses import OF_SESSIONS
 from app.errors import ConnectionNotFoundError, FieldError, UnauthenticatedError, VaultBffError
 from app.main import create_app
 from app.settings import Settings
@@ -133,6 +133,16 @@ def test_every_problem_is_as_described(kind: type[VaultBffError], public_url: st
     Draft202012Validator({**schema, "components": document["components"]}).validate(body)
     if "www-authenticate" in response.headers:
         assert "WWW-Authenticate" in described["headers"]
+
+
+def test_events_have_no_rate_limit_and_any_media_type() -> None:
+    """The operations for events have no rate-limit headers, and no 415."""
+    paths = document_at(None)["paths"]
+
+    for path in (WEBHOOK, f"{WEBHOOK}/{{name}}"):
+        responses = paths[path]["post"]["responses"]
+        assert "415" not in responses
+        assert not any("RateLimit" in one["headers"] for one in responses.values())
 
 
 def test_every_example_is_as_described(document: dict[str, Any]) -> None:

@@ -39,5 +39,5 @@ def test_no_endpoint_runs_in_a_thread() -> None:
 
 
 def test_no_endpoint_declares_a_body() -> None:
-    """FastAPI reads a declared body before it authenticates the caller; `JsonBody` does not."""
+    """FastAPI would read it before it authenticates the caller."""
     assert [route.path for route in api_routes() if route.body_field is not None] == []

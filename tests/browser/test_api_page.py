@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from app.api.route_problems import OF_SESSIONS
+from app.api.responses import OF_SESSIONS
 from app.sessions.models import SessionRequest
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer

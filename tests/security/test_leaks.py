@@ -26,7 +26,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from app.api.route_problems import OF_CONNECTIONS, OF_SESSIONS
+from app.api.responses import OF_CONNECTIONS, OF_SESSIONS
 from app.api.status_problems import BY_STATUS
 from app.errors import ConfigurationError
 from app.main import create_app

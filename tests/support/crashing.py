@@ -26,7 +26,7 @@ IN_REQUESTS = [
     "app.apideck.wire:session_body",
     "app.apideck.wire:created_session",
     "app.apideck.exchange:Exchange._body",
-    "app.api.schemas:VaultSession.of",
+    "app.apideck.models:MintedSession.url",
     "app.api.problems:Problems.of",
     "app.middleware.request_context:_encoded",
     "app.observability.audit:AuditRecord.write",

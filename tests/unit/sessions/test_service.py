@@ -17,7 +17,7 @@ from app.errors import (
 from app.identity.models import Caller
 from app.observability.audit import AuditRecord
 from app.observability.telemetry import Telemetry
-from app.sessions.models import SessionRequest, VaultLink
+from app.sessions.models import SessionRequest, VaultSession
 from app.sessions.service import SessionService
 from app.settings import ApideckSettings, SessionSettings
 from tests.support.garbage import left_of
@@ -47,9 +47,9 @@ class Refusing:
             telemetry.tracing,
         )
 
-    async def mint(self) -> VaultLink:
+    async def mint(self) -> VaultSession:
         """Request a session."""
-        return await self.service.mint(ADA, LOGO, AuditRecord())
+        return await self.service.create(ADA, LOGO, AuditRecord())
 
 
 async def test_a_field_of_the_callers_that_apideck_rejects_is_named() -> None:
