@@ -46,7 +46,8 @@ class FieldError:
     """An error in one field of a request.
 
     Attributes:
-        pointer: the field, as a JSON Pointer (RFC 6901) into the body; "" is the whole body.
+        pointer: the field, as a JSON Pointer (RFC 6901) into the body; "" is the whole body. For a
+            parameter it begins with `/path`, `/query`, `/header` or `/cookie`.
         detail: what is wrong with it, as a sentence for the caller's developer.
     """
 

@@ -34,7 +34,7 @@ from .observability.metrics import Metrics
 from .observability.redaction import Redactor
 from .observability.telemetry import Telemetry
 from .sessions.service import SessionService
-from .settings import ApideckSettings, LimitSettings, Settings, TracingSettings
+from .settings import ApideckSettings, LimitSettings, Settings
 from .state import AppState, Shutdown
 from .webhooks.build import build_secret_files, build_webhooks
 from .webhooks.service import WebhookService
@@ -60,10 +60,11 @@ def lifespan_of(
     async def lifespan(_: FastAPI) -> AsyncIterator[AppState]:
         redactor, metrics = telemetry.redactor, telemetry.metrics
         async with _flushed_log(), _sanitized_errors(), AsyncExitStack() as stack:
-            for secret in settings.egress.secrets():
+            for secret in settings.secrets():
                 redactor.add_secret(secret)
-            await _open_tracing(settings.tracing, telemetry, stack)
-            identity = await _open_identity(settings, redactor, metrics, stack)
+            telemetry.tracing.start()
+            stack.push_async_callback(telemetry.tracing.aclose)
+            identity = await _open_identity(settings, metrics, stack)
             keys = await _open_keys(settings.apideck, redactor, stack)
             apideck = await _open_apideck(settings, keys, telemetry, stack)
             webhooks = await _open_webhooks(settings, keys, telemetry, stack)
@@ -87,18 +88,7 @@ def lifespan_of(
     return lifespan
 
 
-async def _open_tracing(
-    settings: TracingSettings, telemetry: Telemetry, stack: AsyncExitStack
-) -> None:
-    for secret in settings.secrets():
-        telemetry.redactor.add_secret(secret)
-    telemetry.tracing.start()
-    stack.push_async_callback(telemetry.tracing.aclose)
-
-
-async def _open_identity(
-    settings: Settings, redactor: Redactor, metrics: Metrics, stack: AsyncExitStack
-) -> Identity:
+async def _open_identity(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Identity:
     http = await stack.enter_async_context(
         httpx.AsyncClient(
             transport=AiohttpTransport(proxy=settings.egress.egress_proxy()),
@@ -108,10 +98,7 @@ async def _open_identity(
             cookies=CookieJar(_NO_COOKIES),
         )
     )
-    identity = build_identity(settings.identity, trusted_origins(settings), http, metrics)
-    for configured in settings.identity.sources():
-        for secret in configured.settings.secrets:
-            redactor.add_secret(secret)
+    identity = build_identity(settings.identity, _trusted_origins(settings), http, metrics)
     for source in identity.sources:
         if source.refresh is not None:
             await stack.enter_async_context(_in_background(source.refresh))
@@ -173,7 +160,7 @@ def _collect(metrics: Metrics, stack: AsyncExitStack, collector: Collector) -> N
     stack.callback(metrics.registry.unregister, collector)
 
 
-def trusted_origins(settings: Settings) -> tuple[str, ...]:
+def _trusted_origins(settings: Settings) -> tuple[str, ...]:
     """Return the origins whose pages may send cookies: the listed ones and the service's own."""
     own = origin_of(settings.server.public_url or "")
     return (*settings.cors.allow_origins, *([own] if own else []))

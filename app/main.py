@@ -24,25 +24,22 @@ from .api import (
 )
 from .api.problem_types import ALL
 from .api.problems import Problems
-from .identity.security_schemes import for_reading, security_schemes
 from .lifespan import lifespan_of
-from .limits.admission import AdmissionQueue, rejection_errors
+from .limits.admission import AdmissionQueue
 from .middleware.access_log import AccessLogMiddleware
 from .middleware.admission import AdmissionMiddleware, LimitedRoutes, RejectionMiddleware
 from .middleware.allowed_hosts import AllowedHostsMiddleware
-from .middleware.cors import ExactOriginsMiddleware
+from .middleware.cors import ProblemCORSMiddleware
 from .middleware.request_context import RequestContextMiddleware
 from .middleware.security_headers import SecurityHeadersMiddleware
 from .middleware.tracing import TracingMiddleware
 from .middleware.unhandled_errors import UnhandledErrorMiddleware
-from .observability.audit import Subject
 from .observability.logging import configure_logging
 from .observability.metrics import Metrics
 from .observability.redaction import Redactor
 from .observability.telemetry import Telemetry
 from .observability.tracing import Tracing
 from .settings import LimitSettings, Settings
-from .settings.limits import AdmissionSettings
 from .settings.sources import load_settings
 from .state import Shutdown
 
@@ -83,11 +80,11 @@ def create_app(
     app = FastAPI(
         title="Vault BFF",
         version=__version__,
-        summary="Apideck Hosted Vault sessions, and connections, for the people who are signed in.",
+        summary="Creates Apideck Hosted Vault sessions and lists connections for signed-in users.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": settings.server.public_url}] if settings.server.public_url else None,
         lifespan=lifespan_of(settings, telemetry, shutdown or Shutdown()),
-        middleware=_middleware(settings, problems, telemetry),
+        middleware=_middleware(settings, problems, telemetry, public=True),
         exception_handlers=problems.handlers(),
         docs_url=None,
         redoc_url=None,
@@ -104,8 +101,7 @@ def create_app(
     if server.docs:
         docs_page.add_to(app)
     _start_at_zero(telemetry.metrics, (*_API, *received))
-    schemes, requirements = security_schemes(settings.identity)
-    openapi.extend(app, schemes, requirements, for_reading(requirements))
+    openapi.extend(app, settings.identity)
     return app
 
 
@@ -128,11 +124,7 @@ def create_internal_app(settings: Settings, telemetry: Telemetry, shutdown: Shut
 
     app = FastAPI(
         lifespan=lifespan,
-        middleware=[
-            *_identifying(telemetry),
-            *_recording(telemetry),
-            _unhandled_errors(telemetry, problems),
-        ],
+        middleware=_middleware(settings, problems, telemetry, public=False),
         exception_handlers=problems.handlers(),
         openapi_url=None,
         redirect_slashes=False,
@@ -153,87 +145,56 @@ def application() -> FastAPI:
     return create_app(settings, create_telemetry(settings, configure_logging(settings.log)))
 
 
-def _middleware(settings: Settings, problems: Problems, telemetry: Telemetry) -> list[Middleware]:
+def _middleware(
+    settings: Settings, problems: Problems, telemetry: Telemetry, *, public: bool
+) -> list[Middleware]:
     """Return the middleware, outermost first: each sees the responses of all that follow it."""
-    hosts, cors = settings.server.allowed_hosts, settings.cors
-    stack: list[Middleware | None] = [
-        *_identifying(telemetry),
-        # Before all that costs time and memory, which a request that waits should not.
-        Middleware(
-            AdmissionMiddleware,
-            limited=_limited_routes(settings.limits, telemetry.metrics),
-        ),
-        *_recording(telemetry),
-        Middleware(AllowedHostsMiddleware, hosts=hosts, respond=problems.respond)
-        if hosts
-        else None,
-        # Before whatever rejects requests, so that pages can read why.
-        Middleware(
-            ExactOriginsMiddleware,
-            cors=cors,
-            identity=settings.identity,
-            methods={method for method, _ in _endpoints(_API)},
-            respond=problems.respond,
-        )
-        if cors.allow_origins
-        else None,
-        # After all of the above, so that its responses pass through them.
-        _unhandled_errors(telemetry, problems),
-        # Last: what it rejects is responded to like everything else.
-        Middleware(
-            RejectionMiddleware,
-            respond=problems.respond,
-        ),
-    ]
-    return [one for one in stack if one is not None]
-
-
-def _limited_routes(settings: LimitSettings, metrics: Metrics) -> list[LimitedRoutes]:
-    """Return the routes with their queues: slow lists take no slot from sessions."""
-
-    def limited(
-        one: AdmissionSettings, router: APIRouter, of: Subject, queue: str
-    ) -> LimitedRoutes:
-        waiting = AdmissionQueue(one, metrics, queue)
-        return LimitedRoutes(waiting, router.routes, of, rejection_errors(one))
-
-    return [
-        limited(settings, vault_session.router, "vault_session", "sessions"),
-        limited(settings.connections, vault_connections.router, "vault_connections", "connections"),
-    ]
-
-
-def _identifying(telemetry: Telemetry) -> list[Middleware]:
-    tracing = telemetry.tracing
+    metrics, tracing, respond = telemetry.metrics, telemetry.tracing, problems.respond
     # First, because all others log, or respond with the request's id.
     stack = [Middleware(RequestContextMiddleware)]
     if tracing.enabled:
         # Before the access log, so that its events have the trace's id.
         stack.append(Middleware(TracingMiddleware, tracing=tracing))
+    if public:
+        # Before all that costs time and memory, which a request that waits should not.
+        limited = _limited_routes(settings.limits, metrics)
+        stack.append(Middleware(AdmissionMiddleware, limited=limited))
+    # Before everything that can respond, so that every response is recorded, and has the security
+    # headers.
+    stack.append(Middleware(AccessLogMiddleware, metrics=metrics))
+    stack.append(Middleware(SecurityHeadersMiddleware))
+    if public and (hosts := settings.server.allowed_hosts):
+        stack.append(Middleware(AllowedHostsMiddleware, hosts=hosts, respond=respond))
+    if public and settings.cors.allow_origins:
+        # Before whatever rejects requests, so that pages can read why.
+        cors = settings.cors
+        stack.append(
+            Middleware(
+                ProblemCORSMiddleware, cors=cors, identity=settings.identity, respond=respond
+            )
+        )
+    # After all of the above, so that its responses pass through them.
+    stack.append(Middleware(UnhandledErrorMiddleware, metrics=metrics, respond=respond))
+    if public:
+        # Last: what it rejects is responded to like everything else.
+        stack.append(Middleware(RejectionMiddleware, respond=respond))
     return stack
 
 
-def _recording(telemetry: Telemetry) -> list[Middleware]:
+def _limited_routes(settings: LimitSettings, metrics: Metrics) -> list[LimitedRoutes]:
+    """Return the routes with their queues: slow lists take no slot from sessions."""
+    sessions = AdmissionQueue(settings, metrics, "sessions")
+    connections = AdmissionQueue(settings.connections, metrics, "connections")
     return [
-        # Before everything that can respond, so that every response is recorded, and has the
-        # security headers.
-        Middleware(AccessLogMiddleware, metrics=telemetry.metrics),
-        Middleware(SecurityHeadersMiddleware),
+        LimitedRoutes(sessions, vault_session.router.routes),
+        LimitedRoutes(connections, vault_connections.router.routes),
     ]
-
-
-def _unhandled_errors(telemetry: Telemetry, problems: Problems) -> Middleware:
-    return Middleware(UnhandledErrorMiddleware, metrics=telemetry.metrics, respond=problems.respond)
-
-
-def _endpoints(routers: Iterable[APIRouter]) -> list[tuple[str, APIRoute]]:
-    """Return each method and route of some routers."""
-    routes = [one for router in routers for one in router.routes if isinstance(one, APIRoute)]
-    return [(method, route) for route in routes for method in sorted(route.methods or ())]
 
 
 def _start_at_zero(metrics: Metrics, routers: Iterable[APIRouter]) -> None:
     failures = [one.status for one in ALL if one.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
-    for method, route in _endpoints(routers):
+    for route in (route for router in routers for route in router.routes):
+        assert isinstance(route, APIRoute)  # noqa: S101 - these routers have no others
         statuses = [route.status_code or HTTPStatus.OK, *failures]
-        metrics.start_at_zero(method, route.path, statuses)
+        for method in route.methods or ():
+            metrics.start_at_zero(method, route.path, statuses)

@@ -8,23 +8,21 @@ from fastapi import Depends, Request
 
 from ..identity.models import Caller
 from ..limits.models import QuotaStatus, RateLimitDecision
-from ..limits.rates import Use, refusal
-from ..observability.audit import AuditRecord, Subject
+from ..limits.rates import refusal
+from ..observability.audit import AuditRecord, Resource
 from ..state import RequestContext, app_state, request_context
 
 
 class AuthenticatedCaller:
-    """A dependency whose value is who is calling, counted against the limits of one use.
+    """A dependency whose value is who is calling, counted against the limits of one resource.
 
     It starts the audit record first, so requests that it rejects leave an audit event, too.
     `AccessLogMiddleware` writes it when the request ends. Each further dependency would cost about
     2 % of a request.
     """
 
-    def __init__(self, use: Use, of: Subject) -> None:
-        """Take what callers of the endpoint request, and what audit events call that."""
-        self._use = use
-        self._of = of
+    def __init__(self, resource: Resource) -> None:
+        self._resource: Resource = resource
 
     async def __call__(self, request: Request) -> Caller:
         """Return who is calling, after counting the request against their rate limits.
@@ -34,7 +32,7 @@ class AuthenticatedCaller:
             LimitError: the caller has reached a rate limit.
         """
         state, context = app_state(request.scope), request_context(request.scope)
-        audit = context.audit = AuditRecord(self._of, started=context.received_at)
+        audit = context.audit = AuditRecord(self._resource, started=context.received_at)
         with state["tracing"].span("verify credential"):
             caller = await state["authenticator"].authenticate(
                 request.scope["headers"], reads_only=request.scope["method"] == "GET"
@@ -42,16 +40,14 @@ class AuthenticatedCaller:
         audit.caller_kind, audit.issuer = caller.kind, caller.issuer
         audit.subject, audit.actor = caller.subject, caller.actor
         audit.consumer_id = caller.consumer_id
-        enforce(await state["limits"].admit(caller, self._use), context)
+        enforce(await state["limits"].admit(caller, self._resource), context)
         return caller
 
 
-CallerDep = Annotated[Caller, Depends(AuthenticatedCaller("sessions", "vault_session"))]
+CallerDep = Annotated[Caller, Depends(AuthenticatedCaller("sessions"))]
 """The caller of a request for a session."""
 
-ConnectionsCallerDep = Annotated[
-    Caller, Depends(AuthenticatedCaller("connections", "vault_connections"))
-]
+ConnectionsCallerDep = Annotated[Caller, Depends(AuthenticatedCaller("connections"))]
 """The caller of a request for connections."""
 
 

@@ -5,11 +5,13 @@ schemas as they are. `json_schema` puts the schemas that such a schema refers to
 `extend` moves them to the document's components, where the references lead.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import TypeAdapter
+
+from ..identity.security_schemes import for_reading, security_schemes
+from ..settings import IdentitySettings
 
 
 def ref(name: str) -> dict[str, str]:
@@ -28,20 +30,14 @@ def json_schema(model: Any) -> dict[str, Any]:
     return {**ref(schema["title"]), "$defs": {**definitions, schema["title"]: schema}}
 
 
-def extend(
-    app: FastAPI,
-    schemes: Mapping[str, Mapping[str, Any]],
-    requirements: Sequence[Mapping[str, Sequence[str]]],
-    reading: Sequence[Mapping[str, Sequence[str]]],
-) -> None:
+def extend(app: FastAPI, identity: IdentitySettings) -> None:
     """Add to the application's document what FastAPI leaves out.
 
     Args:
         app: the application, with all its routes.
-        schemes: the security schemes by name: the credentials that are accepted.
-        requirements: which of them are enough, alone or together.
-        reading: which of them are enough for a request that changes nothing.
+        identity: which credentials are accepted.
     """
+    schemes, requirements = security_schemes(identity)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -53,7 +49,7 @@ def extend(
             document["security"] = requirements
             for path in document["paths"].values():
                 if "get" in path:
-                    path["get"]["security"] = reading
+                    path["get"]["security"] = for_reading(requirements)
         assert app.openapi_schema is not None  # noqa: S101 - FastAPI has set it
         return app.openapi_schema
 

@@ -24,7 +24,7 @@ def router_for(settings: ServerSettings) -> APIRouter:
         """Return what this service is and where its docs are, but not its version."""
         return {
             "service": "Vault BFF",
-            "summary": "Apideck Hosted Vault sessions, and connections.",
+            "summary": "Creates Apideck Hosted Vault sessions and lists connections.",
             "docs": docs,
         }
 

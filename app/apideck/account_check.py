@@ -38,10 +38,10 @@ class AccountCheck:
     """
 
     def __init__(self, client: ApideckClient, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the client whose account to check.
+        """Create the check.
 
         Args:
-            client: the client.
+            client: the client whose account to check.
             clock: seconds from any fixed point, the same as that of its API key.
         """
         self._client = client

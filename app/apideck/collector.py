@@ -12,10 +12,12 @@ _BREAKER = {"closed": 0, "half-open": 1, "open": 2}
 
 
 class ApideckCollector(Collector):
-    """Reads the clients at each scrape, so that no gauge can be out of date."""
+    """Reads the clients at each scrape, so that no gauge can be out of date.
+
+    They are keyed by the operator's name for their Unify app.
+    """
 
     def __init__(self, clients: Mapping[str, ApideckClient]) -> None:
-        """Take the clients, by the operator's name for their Unify app."""
         self._clients = clients
 
     def collect(self) -> Iterable[Metric]:

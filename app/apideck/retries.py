@@ -51,7 +51,6 @@ class Retries:
     """Makes a call in as many attempts as the settings, the deadline and the budget allow."""
 
     def __init__(self, settings: RetrySettings) -> None:
-        """Take the number of attempts, the delays and the budget."""
         self._settings = settings
         self._budget = RetryBudget(settings.budget_ratio, settings.budget_reserve)
 

@@ -15,7 +15,7 @@ class SecretFile:
     """A file that is read repeatedly, and may be on a volume that does not respond."""
 
     def __init__(self, path: Path) -> None:
-        """Take the path; nothing is read yet."""
+        """Create it; nothing is read yet."""
         self._path = path
         self._reading: asyncio.Future[str] | None = None
 

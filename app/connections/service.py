@@ -23,7 +23,7 @@ class ConnectionService:
     """Reads connections for callers."""
 
     def __init__(self, settings: SessionSettings, apideck: Mapping[str, ApideckClient]) -> None:
-        """Take what the operator offers, and the clients that read connections.
+        """Create the service.
 
         Args:
             settings: the policy for sessions; its default unified APIs are those on offer.

@@ -75,9 +75,12 @@ class SourcesAtLocation:
         cache: VerifiedTokenCache,
         everywhere: Iterable[Source] = (),
     ) -> None:
-        """Take the sources, a cache of the tokens in this location, and the sources everywhere.
+        """Create the authenticator of one location.
 
-        The latter only serve to explain which issuer a token in the wrong location belongs to.
+        Args:
+            sources: the sources in this location.
+            cache: remembers the tokens in this location.
+            everywhere: all sources; they explain which issuer a token in the wrong location is of.
         """
         self._sources = tuple(sources)
         self._everywhere = tuple(everywhere)

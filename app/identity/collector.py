@@ -9,10 +9,12 @@ from .source import Source
 
 
 class JwksCollector(Collector):
-    """Reads the sources at each scrape, so that no gauge can be out of date."""
+    """Reads the sources at each scrape, so that no gauge can be out of date.
+
+    Sources without keys have no gauges.
+    """
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        """Take the sources; those without keys have no gauges."""
         self._sources = tuple(sources)
 
     def collect(self) -> Iterable[Metric]:

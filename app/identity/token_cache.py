@@ -54,7 +54,7 @@ class VerifiedTokenCache:
     """
 
     def __init__(self, max_entries: int, clock: Callable[[], float] = time.time) -> None:
-        """Take the maximum number of entries, and a clock in seconds since 1970."""
+        """Create an empty cache; the clock counts seconds since 1970."""
         self._max = max_entries
         self._entries = _Entries(
             max_entries, ttu=lambda _, entry, __: entry[1].valid_until, timer=clock

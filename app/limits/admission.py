@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ..errors import OverloadedError, ShuttingDownError, VaultBffError
+from ..observability.audit import Resource
 from ..observability.metrics import Metrics
 from ..settings.limits import AdmissionSettings
 
@@ -39,23 +40,30 @@ class AdmissionQueue:
     `MAX_IN_FLIGHT` requests run at the same time. `MAX_WAITING` others wait for at most
     `MAX_WAIT_SECONDS`. Further requests are rejected at once. Sessions and connections have a queue
     each, so that slow lists take no slot from sessions.
+
+    Attributes:
+        resource: what its requests are for.
+        errors: the error for each decision; a decision without one needs no response, because the
+            client has disconnected.
     """
 
-    def __init__(self, settings: AdmissionSettings, metrics: Metrics, queue: str) -> None:
+    def __init__(self, settings: AdmissionSettings, metrics: Metrics, resource: Resource) -> None:
         """Prepare an empty queue.
 
         Args:
             settings: its limits.
             metrics: where its length, and the requests that it rejects, are counted.
-            queue: its name in these metrics.
+            resource: what its requests are for; its name in these metrics.
         """
+        self.resource: Resource = resource
+        self.errors = rejection_errors(settings)
         self._settings = settings
-        self._shed = metrics.shed.labels(queue)
+        self._shed = metrics.shed.labels(resource)
         self._running: set[Ticket] = set()
         # When each began to wait. Not a dict: after many removals it finds its first entry slowly.
         self._waiting: OrderedDict[Ticket, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
-        metrics.waiting.labels(queue).set_function(lambda: len(self._waiting))
+        metrics.waiting.labels(resource).set_function(lambda: len(self._waiting))
 
     def join(self) -> Ticket:
         """Return a ticket for a request: resolved already, or once it is the request's turn.

@@ -1,12 +1,13 @@
 """Limits on what a caller, and all callers together, may request over time."""
 
 import hashlib
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import structlog
 
 from ..errors import OverloadedError, RateLimitedError
 from ..identity.models import Caller
+from ..observability.audit import Resource
 from ..observability.metrics import Metrics
 from ..settings import LimitSettings
 from ..settings.limits import ConnectionLimits
@@ -17,9 +18,6 @@ from .models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkipp
 logger = structlog.get_logger(__name__)
 
 _RETRY_AFTER_SECONDS = 1
-
-Use = Literal["sessions", "connections"]
-"""What is requested; each has limits of its own."""
 
 
 class _Rates(NamedTuple):
@@ -41,7 +39,7 @@ class RateLimits:
     """
 
     def __init__(self, settings: LimitSettings, store: Store, metrics: Metrics) -> None:
-        """Take the limits, and the store that counts.
+        """Create the rate limits.
 
         Args:
             settings: the limits, and what to do when the store fails.
@@ -60,13 +58,13 @@ class RateLimits:
         self._metrics = metrics
         self.store_failing = False
 
-    async def admit(self, caller: Caller, use: Use = "sessions") -> RateLimitDecision:
+    async def admit(self, caller: Caller, resource: Resource = "sessions") -> RateLimitDecision:
         """Count one request of a caller.
 
         Args:
             caller: the caller.
-            use: what they request. Requests for connections have limits of their own, so that a
-                page that polls does not use up the quota for sessions.
+            resource: what they request. Requests for connections have their own limits, so that
+                a page that polls does not use up the quota for sessions.
 
         Returns:
             Whether it is admitted, and the caller's state within each limit. While the store fails
@@ -75,7 +73,7 @@ class RateLimits:
         Raises:
             OverloadedError: the store has failed, and the operator chose `closed`.
         """
-        return await self._count(self._limits(caller, use))
+        return await self._count(self._limits(caller, resource))
 
     async def admit_consumer(self, unify_app: str, consumer_id: str) -> RateLimitDecision:
         """Count one request for the connections of a consumer.
@@ -109,10 +107,10 @@ class RateLimits:
             self._metrics.rate_limited.labels(decision.strictest.limit.policy).inc()
         return decision
 
-    def _limits(self, caller: Caller, use: Use) -> list[Limit]:
+    def _limits(self, caller: Caller, resource: Resource) -> list[Limit]:
         limits = []
-        rates = self._rates[use]
-        policy, key = ("", "") if use == "sessions" else (f"{use}-", f"{use}:")
+        rates = self._rates[resource]
+        policy, key = ("", "") if resource == "sessions" else (f"{resource}-", f"{resource}:")
         own = rates.user if caller.kind == "user" else rates.service
         if own is not None:
             limits.append(Limit(policy + caller.kind, key + _digest(caller.identity), own))

@@ -66,7 +66,7 @@ class RedisStore:
         prefix: str,
         passwords: Callable[[], Awaitable[Passwords]] = no_passwords,
     ) -> None:
-        """Take how to connect; nothing is connected yet.
+        """Create the store; it connects when it is used.
 
         Args:
             url: the server, nodes of its cluster, or its sentinels.

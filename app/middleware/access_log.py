@@ -1,13 +1,12 @@
 """Records every request, including those that end before a response: log, metrics, audit event."""
 
 import time
-from http import HTTPStatus
 from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..observability.audit import AuditRecord, Outcome, RejectionSummary
+from ..observability.audit import AuditRecord, RejectionSummary
 from ..observability.metrics import Metrics
 from ..observability.webhook_audit import DeliveryRecord
 from ..state import CLIENT_CLOSED_REQUEST, request_context
@@ -31,7 +30,8 @@ class AccessLogMiddleware:
         """Pass the request on, and record how it ended."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            self._rejections.write()  # The lifespan has ended.
+            if scope["type"] == "lifespan":
+                self._rejections.write()
             return
         status = CLIENT_CLOSED_REQUEST
 
@@ -71,13 +71,13 @@ class AccessLogMiddleware:
         )
 
     def _write_audit_event(self, record: AuditRecord, status: int, *, admitted: bool) -> None:
-        outcome = _outcome(record, status)
+        outcome = record.outcome(status)
         if admitted:
             record.write(outcome)
         else:
             self._rejections.add(outcome, record)
         kind, problem = record.caller_kind or "unknown", record.problem or "none"
-        is_session = record.of == "vault_session"
+        is_session = record.resource == "sessions"
         counter = self._metrics.sessions if is_session else self._metrics.connection_reads
         counter.labels(outcome, kind, problem).inc()
 
@@ -86,14 +86,6 @@ class AccessLogMiddleware:
         record.write(outcome)
         application, problem = record.unify_app or "none", record.problem or "none"
         self._metrics.webhook_events.labels(application, outcome, problem).inc()
-
-
-def _outcome(record: AuditRecord, status: int) -> Outcome:
-    if status == CLIENT_CLOSED_REQUEST:
-        return "abandoned"
-    if status < HTTPStatus.BAD_REQUEST:
-        return record.success
-    return "refused" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
 
 
 def route_of(scope: Scope) -> str:

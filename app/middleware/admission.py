@@ -11,7 +11,7 @@ others: they have CORS headers, and the access log and the metrics count them.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import VaultBffError
 from ..limits.admission import Admission, AdmissionQueue, Ticket
-from ..observability.audit import AuditRecord, Subject
+from ..observability.audit import AuditRecord
 from ..state import app_state, disconnect_of, request_context
 
 _REJECTION: Final = "vault_bff.rejection"
@@ -35,33 +35,19 @@ class LimitedRoutes:
         queue: gives out the slots.
         routes: the routes. They are matched as the router matches them, so no spelling of a path
             reaches one of them without a slot.
-        of: what their requests are for, as audit events name it.
-        errors: the error for each decision; a decision without one needs no response, because the
-            client has disconnected.
     """
 
     queue: AdmissionQueue
     routes: Sequence[BaseRoute]
-    of: Subject
-    errors: Mapping[Admission, VaultBffError]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rejection:
-    of: Subject
-    error: VaultBffError | None
 
 
 class AdmissionMiddleware:
-    """Holds a request back until its queue has decided about it."""
+    """Holds a request back until its queue has decided about it.
+
+    `RejectionMiddleware` must be further in.
+    """
 
     def __init__(self, app: ASGIApp, *, limited: Sequence[LimitedRoutes]) -> None:
-        """Limit the requests to some routes.
-
-        Args:
-            app: the rest of the application; `RejectionMiddleware` is its last middleware.
-            limited: the limited routes, whose requests leave audit events.
-        """
         self.app = app
         self._limited = limited
 
@@ -71,25 +57,27 @@ class AdmissionMiddleware:
         if found is None:
             await self.app(scope, receive, send)
             return
-        limited, route = found
-        queue = limited.queue
+        queue, route = found
         ticket = queue.join()
         try:
             decision = ticket.result() if ticket.done() else await _wait(queue, ticket, scope)
             if decision is not Admission.ADMITTED:
-                scope[_REJECTION] = _Rejection(limited.of, limited.errors.get(decision))
+                context = request_context(scope)
+                context.audit = AuditRecord(queue.resource, started=context.received_at)
+                context.admitted = False
+                scope[_REJECTION] = queue.errors.get(decision)
                 # The access log and the metrics name the route, which no router will find.
                 scope["route"] = route
             await self.app(scope, receive, send)
         finally:
             queue.leave(ticket)
 
-    def _find(self, scope: Scope) -> tuple[LimitedRoutes, BaseRoute] | None:
+    def _find(self, scope: Scope) -> tuple[AdmissionQueue, BaseRoute] | None:
         for limited in self._limited:
             for route in limited.routes:
                 match, child_scope = route.matches(scope)
                 if match is Match.FULL:
-                    return limited, child_scope.get("route", route)
+                    return limited.queue, child_scope.get("route", route)
         return None
 
 
@@ -115,23 +103,14 @@ class RejectionMiddleware:
     """Responds to the requests that were not admitted."""
 
     def __init__(self, app: ASGIApp, *, respond: Callable[[Exception, Scope], Response]) -> None:
-        """Take how to respond.
-
-        Args:
-            app: the router.
-            respond: makes the response to an error.
-        """
         self.app = app
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an admitted request on, and respond to any other."""
-        rejection: _Rejection | None = scope.get(_REJECTION)
-        if rejection is None:
+        if _REJECTION not in scope:
             await self.app(scope, receive, send)
             return
-        context = request_context(scope)
-        context.audit = AuditRecord(rejection.of, started=context.received_at)
-        context.admitted = False
-        if rejection.error is not None:
-            await self._respond(rejection.error, scope)(scope, receive, send)
+        error: VaultBffError | None = scope[_REJECTION]
+        if error is not None:
+            await self._respond(error, scope)(scope, receive, send)

@@ -13,7 +13,8 @@ class AllowedHostsMiddleware:
     """Rejects requests for any other host.
 
     Nothing else in the service depends on the Host header. This stops requests early that were
-    meant for another server, or were sent to provoke a mistake.
+    meant for another server, or were sent to provoke a mistake. `hosts` are lower-case names
+    without a port.
     """
 
     def __init__(
@@ -23,13 +24,6 @@ class AllowedHostsMiddleware:
         hosts: Collection[str],
         respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        """Take what is served.
-
-        Args:
-            app: the rest of the application.
-            hosts: host names in lower case, without a port.
-            respond: makes the response to an error.
-        """
         self.app = app
         self._hosts = frozenset(hosts)
         self._respond = respond

@@ -1,9 +1,8 @@
 """Cross-origin requests: Starlette's own middleware, with rejections as problems."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from http import HTTPStatus
-from itertools import islice
 from typing import Final
 
 import structlog
@@ -17,6 +16,7 @@ from ..settings import CorsSettings, IdentitySettings
 
 logger = structlog.get_logger(__name__)
 
+ALLOWED_METHODS: Final = ("GET", "POST")
 ALLOWED_HEADERS: Final = (
     "authorization",
     "content-type",
@@ -34,8 +34,11 @@ _MAX_HEADERS_SHOWN = 16
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
-class ExactOriginsMiddleware(CORSMiddleware):
-    """Lets pages of exactly these origins call the service from a browser."""
+class ProblemCORSMiddleware(CORSMiddleware):
+    """Lets pages of exactly these origins call the service from a browser.
+
+    `identity` says which headers a page may have to send, and whether cookies.
+    """
 
     def __init__(
         self,
@@ -43,26 +46,18 @@ class ExactOriginsMiddleware(CORSMiddleware):
         *,
         cors: CorsSettings,
         identity: IdentitySettings,
-        methods: Collection[str],
         respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        """Take who may call, and how.
-
-        Args:
-            app: the rest of the application.
-            cors: the origins that may.
-            identity: which headers a page may have to send, and whether cookies.
-            methods: the methods that pages may use.
-            respond: makes the response to an error.
-        """
         super().__init__(
             app,
             allow_origins=cors.allow_origins,
-            allow_methods=tuple(methods),
+            allow_methods=ALLOWED_METHODS,
             allow_headers=(*ALLOWED_HEADERS, identity.csrf_header, *cors.allow_headers),
             allow_credentials=identity.uses_cookies,
             expose_headers=EXPOSED_HEADERS,
             max_age=MAX_AGE_SECONDS,
+            # The operator has listed these pages, whichever network they are from.
+            allow_private_network=True,
         )
         self._respond = respond
 
@@ -89,10 +84,9 @@ class ExactOriginsMiddleware(CORSMiddleware):
         origin, method = headers["origin"], headers["access-control-request-method"]
         requested = headers.get("access-control-request-headers", "").lower().split(",")
         names = (one.strip() for one in requested)
+        unknown = [one for one in names if one and one not in self.allow_headers]
         # Anyone can send thousands of names, and a log line with all of them takes long.
-        unknown = list(
-            islice((one for one in names if one not in self.allow_headers), _MAX_HEADERS_SHOWN)
-        )
+        del unknown[_MAX_HEADERS_SHOWN:]
         if not self.is_allowed_origin(origin):
             detail = f"Pages of {_shown(origin)} may not use this service."
         elif method not in self.allow_methods:

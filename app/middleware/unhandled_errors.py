@@ -30,13 +30,6 @@ class UnhandledErrorMiddleware:
         metrics: Metrics,
         respond: Callable[[Exception, Scope], Response],
     ) -> None:
-        """Take how to respond.
-
-        Args:
-            app: the rest of the application.
-            metrics: where bugs are counted.
-            respond: makes the response to an error.
-        """
         self.app = app
         self._bugs = metrics.unexpected_errors
         self._respond = respond

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Literal
 
 import structlog
@@ -27,14 +28,11 @@ _QUERY = re.compile(r"[?#]")
 _USER_INFO = re.compile(r"//[^/]*@")
 
 Outcome = Literal["minted", "read", "refused", "failed", "abandoned"]
-Subject = Literal["vault_session", "vault_connections"]
-"""What a request is for; the name of its audit event begins with it."""
+Resource = Literal["sessions", "connections"]
+"""What a request is for; each has its own limits, queue, audit events and metrics."""
 
-_TURNED_AWAY: Mapping[Subject, str] = {
-    "vault_session": "vault_sessions_turned_away",
-    "vault_connections": "vault_connections_turned_away",
-}
-_SUCCESS: Mapping[Subject, Outcome] = {"vault_session": "minted", "vault_connections": "read"}
+_EVENTS: Mapping[Resource, str] = {"sessions": "vault_session", "connections": "vault_connections"}
+_SUCCESS: Mapping[Resource, Outcome] = {"sessions": "minted", "connections": "read"}
 
 
 @dataclass(slots=True)
@@ -42,7 +40,7 @@ class AuditRecord:
     """What is known of one request so far.
 
     Attributes:
-        of: what the request is for.
+        resource: what the request is for.
         caller_kind: user or service, once the caller is authenticated.
         issuer: the operator's name of the issuer that vouches for the caller.
         subject: the issuer's identifier of the caller.
@@ -60,7 +58,7 @@ class AuditRecord:
         started: when the request was received, by `time.perf_counter`.
     """
 
-    of: Subject = "vault_session"
+    resource: Resource = "sessions"
     caller_kind: str | None = None
     issuer: str | None = None
     subject: str | None = None
@@ -99,10 +97,17 @@ class AuditRecord:
         if self.caller_kind == "service" and isinstance(consumer_id, str):
             self.consumer_id = consumer_id[:_MAX_TARGET]
 
-    @property
-    def success(self) -> Outcome:
-        """The outcome of a request that succeeded."""
-        return _SUCCESS[self.of]
+    def outcome(self, status: int) -> Outcome:
+        """Return how the request ended.
+
+        Args:
+            status: of the response; 499 if the client disconnected before.
+        """
+        if status < HTTPStatus.BAD_REQUEST:
+            return _SUCCESS[self.resource]
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return "failed"
+        return "refused" if self.problem else "abandoned"
 
     def write(self, outcome: Outcome) -> None:
         """Write the event.
@@ -110,9 +115,9 @@ class AuditRecord:
         Args:
             outcome: how the request ended.
         """
-        log = logger.info if outcome == self.success else logger.warning
+        log = logger.info if outcome == _SUCCESS[self.resource] else logger.warning
         log(
-            f"{self.of}_{outcome}",
+            f"{_EVENTS[self.resource]}_{outcome}",
             caller_kind=self.caller_kind,
             issuer=self.issuer,
             subject=self.subject,
@@ -133,7 +138,7 @@ class RejectionSummary:
     """Counts the requests that admission rejected, and writes the counts once a second."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[Subject, Outcome, str | None, str | None]] = Counter()
+        self._counts: Counter[tuple[Resource, Outcome, str | None, str | None]] = Counter()
 
     def add(self, outcome: Outcome, record: AuditRecord) -> None:
         """Count a request.
@@ -147,14 +152,15 @@ class RejectionSummary:
             # counted first.
             loop, context = asyncio.get_running_loop(), contextvars.Context()
             loop.call_later(_SUMMARY_SECONDS, self.write, context=context)
-        self._counts[record.of, outcome, record.problem, record.reason] += 1
+        self._counts[record.resource, outcome, record.problem, record.reason] += 1
 
     def write(self) -> None:
         """Write an event for each way in which requests have ended since the last time."""
         counts, self._counts = self._counts, Counter()
-        for (subject, outcome, problem, reason), count in counts.items():
+        for (resource, outcome, problem, reason), count in counts.items():
+            event = f"vault_{resource}_turned_away"
             logger.warning(
-                _TURNED_AWAY[subject],
+                event,
                 count=count,
                 outcome=outcome,
                 problem=problem,

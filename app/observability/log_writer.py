@@ -45,7 +45,7 @@ class LogWriter:
         audit_reserve_bytes: int = _AUDIT_RESERVE_BYTES,
         flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
-        """Take the size of the queue; no thread runs before `start`.
+        """Create the queue; no thread runs before `start`.
 
         Args:
             capacity_bytes: how much the queue holds.

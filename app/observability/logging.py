@@ -91,7 +91,7 @@ class _QueueLogger:
     """What structlog wraps: every method queues a line."""
 
     def __init__(self, *names: str) -> None:
-        """Take the logger's name as `structlog.get_logger` passes it."""
+        """Create it with the name that `structlog.get_logger` passes."""
         self.kind: Kind = "audit" if names[:1] == (AUDIT,) else "other"
 
     def msg(self, line: bytes) -> None:

@@ -57,7 +57,7 @@ class Redactor:
         self._known: tuple[str, ...] = ()
 
     def add_secret(self, secret: str) -> None:
-        """Take out this value from now on, in plain or escaped form.
+        """Remove this value from now on, in plain or escaped form.
 
         Ignored are values of less than `MIN_SECRET_LENGTH` characters, and single lower-case words
         of less than 16.

@@ -34,7 +34,7 @@ class Tracing:
     """Creates spans once it is started; before that, and if it is off, a span costs nothing."""
 
     def __init__(self, settings: TracingSettings, proxy: EgressProxy | None = None) -> None:
-        """Take the settings, and the proxy for spans; `start` opens the exporter."""
+        """Create it; `start` opens the exporter, which sends spans through the proxy."""
         self._settings = settings
         self._proxy = proxy
         self._provider: TracerProvider | None = None

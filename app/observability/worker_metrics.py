@@ -42,7 +42,7 @@ class WorkerMetrics(Collector):
         self._ended: dict[_Series, float] = {}
 
     def report(self, reports: Mapping[str, Sequence[Family]]) -> None:
-        """Take what workers report now; of the others, the last counts stay.
+        """Replace the reports of workers; the last counts of other workers stay.
 
         Args:
             reports: metrics by the worker's name.

@@ -29,7 +29,7 @@ class SessionService:
     def __init__(
         self, settings: SessionSettings, apideck: Mapping[str, ApideckClient], tracing: Tracing
     ) -> None:
-        """Take the policy, and the clients that create sessions.
+        """Create the service.
 
         Args:
             settings: the settings of the policy.

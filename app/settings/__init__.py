@@ -1,5 +1,6 @@
 """All settings: nested, frozen, checked at start. Nothing here reads the environment."""
 
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import model_validator
@@ -54,6 +55,13 @@ class Settings(Group):
     egress: EgressSettings = EgressSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
+
+    def secrets(self) -> Iterator[str]:
+        """Yield what the log must not contain; the lifespan adds the secrets that are in files."""
+        yield from self.egress.secrets()
+        yield from self.tracing.secrets()
+        for source in self.identity.sources():
+            yield from source.settings.secrets()
 
     @model_validator(mode="after")
     def _unify_apps_exist(self) -> Self:

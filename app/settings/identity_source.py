@@ -1,6 +1,7 @@
 """Settings that every way to identify callers has, whatever its kind."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
@@ -60,9 +61,8 @@ class IdentitySourceSettings(Group):
         """Whether other sources may read credentials from the same locations."""
         return False
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Its secrets, which must never be logged."""
+    def secrets(self) -> Iterable[str]:
+        """Return what the log must not contain."""
         return ()
 
 

@@ -1,6 +1,7 @@
 """`IDENTITY__ISSUERS__…`: one issuer of tokens, and the requirements for its tokens."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -229,7 +230,7 @@ class IssuerSettings(IdentitySourceSettings):
         """Signed tokens name their issuer, so several issuers can share a location."""
         return True
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The client secret for introspection."""
-        return () if self.introspection is None else (self.introspection.secret.get_secret_value(),)
+    def secrets(self) -> Iterator[str]:
+        """Yield the client secret for introspection."""
+        if self.introspection is not None:
+            yield self.introspection.secret.get_secret_value()

@@ -83,7 +83,7 @@ class Relay:
         max_in_flight: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take how to forward.
+        """Create the relay.
 
         Args:
             transport: carries requests. It must follow no redirect: an event with its valid

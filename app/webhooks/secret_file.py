@@ -18,7 +18,7 @@ class SigningSecretFile:
     def __init__(
         self, unify_app: str, target: Target, path: Path, add_secret: Callable[[str], None]
     ) -> None:
-        """Take what to keep up to date; the target has the secrets that the file held at the start.
+        """Create it; the target has the secrets that the file held at the start.
 
         Args:
             unify_app: the operator's name for the Unify app.

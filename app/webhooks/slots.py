@@ -16,7 +16,7 @@ class Slots:
     """
 
     def __init__(self, limit: int, doing: str) -> None:
-        """Take the limit.
+        """Create free slots.
 
         Args:
             limit: how many tasks may be in the context.
@@ -54,7 +54,7 @@ class NewestFirst:
     """A limit on how many tasks are in a context: the one that entered first makes way."""
 
     def __init__(self, limit: int) -> None:
-        """Take the limit.
+        """Create an empty context.
 
         Args:
             limit: how many tasks may be in the context.

@@ -110,6 +110,41 @@ async def test_other_pages_methods_and_headers_are_rejected(
     assert event["request_id"] == response.json()["request_id"] == response.headers["x-request-id"]
 
 
+async def test_a_listed_page_may_be_on_a_public_network(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """Browsers ask before a public page calls a service on a private network."""
+    cors = {"allow_origins": [ORIGIN]}
+    ask = {"access-control-request-private-network": "true"}
+    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
+        allowed, rejected = [
+            await service.options(
+                "/vault-session", headers={**preflight(origin, "POST", "authorization"), **ask}
+            )
+            for origin in (ORIGIN, "https://evil.example")
+        ]
+
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-private-network"] == "true"
+    assert problem(rejected) == (403, "forbidden-origin")
+    assert "access-control-allow-private-network" not in rejected.headers
+
+
+async def test_a_rejected_preflight_without_headers_is_logged_without_any(
+    issuer: DevelopmentIssuer, apideck_url: str
+) -> None:
+    """The log does not list an empty name."""
+    cors = {"allow_origins": [ORIGIN]}
+    sent = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    async with running(settings_for(issuer.issuer, apideck_url, cors=cors)) as service:
+        with capture_logs() as logs:
+            response = await service.options("/vault-session", headers=sent)
+
+    assert problem(response) == (403, "forbidden-origin")
+    [event] = [line for line in logs if line["event"] == "preflight_rejected"]
+    assert event["headers"] == []
+
+
 async def test_a_rejected_preflight_is_logged_short_and_printable(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import OverloadedError, ShuttingDownError
-from app.limits.admission import AdmissionQueue, rejection_errors
+from app.limits.admission import AdmissionQueue
 from app.middleware.admission import AdmissionMiddleware, LimitedRoutes, RejectionMiddleware
 from app.observability.metrics import Metrics
 from app.settings import LimitSettings
@@ -87,12 +87,7 @@ class Service:
         self._middleware = AdmissionMiddleware(
             RejectionMiddleware(self._application, respond=respond),
             limited=[
-                LimitedRoutes(
-                    AdmissionQueue(limits, self.metrics, "sessions"),
-                    [self.limited],
-                    "vault_session",
-                    rejection_errors(limits),
-                )
+                LimitedRoutes(AdmissionQueue(limits, self.metrics, "sessions"), [self.limited])
             ],
         )
 
