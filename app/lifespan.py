@@ -25,8 +25,11 @@ from .common.transport import AiohttpTransport
 from .common.urls import origin_of
 from .connections.service import ConnectionService
 from .errors import ConfigurationError
-from .identity.build import Identity, build_identity
+from .identity.authenticator import Authenticator
 from .identity.collector import JwksCollector
+from .identity.fetch import Fetcher
+from .identity.source import Source
+from .identity.sources import build_sources
 from .limits.build import build_store
 from .limits.rates import RateLimits
 from .observability.log_writer import WRITER
@@ -64,23 +67,25 @@ def lifespan_of(
                 redactor.add_secret(secret)
             telemetry.tracing.start()
             stack.push_async_callback(telemetry.tracing.aclose)
-            identity = await _open_identity(settings, metrics, stack)
+            sources = await _open_identity(settings, metrics, stack)
             keys = await _open_keys(settings.apideck, redactor, stack)
             apideck = await _open_apideck(settings, keys, telemetry, stack)
             webhooks = await _open_webhooks(settings, keys, telemetry, stack)
             limits = await _open_limits(settings.limits, redactor, metrics, stack)
             metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
-            _collect(metrics, stack, JwksCollector(identity.sources))
+            _collect(metrics, stack, JwksCollector(sources))
             _collect(metrics, stack, ApideckCollector(apideck))
             yield {
-                "authenticator": identity.authenticator,
+                "authenticator": Authenticator(
+                    sources, settings.identity, _trusted_origins(settings)
+                ),
                 "limits": limits,
                 "sessions": SessionService(settings.session, apideck, telemetry.tracing),
                 "connections": ConnectionService(settings.session, apideck),
                 "webhooks": webhooks,
                 "metrics": metrics,
                 "tracing": telemetry.tracing,
-                "sources": identity.sources,
+                "sources": sources,
                 "apideck": apideck,
                 "shutdown": shutdown,
             }
@@ -88,7 +93,9 @@ def lifespan_of(
     return lifespan
 
 
-async def _open_identity(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Identity:
+async def _open_identity(
+    settings: Settings, metrics: Metrics, stack: AsyncExitStack
+) -> tuple[Source, ...]:
     http = await stack.enter_async_context(
         httpx.AsyncClient(
             transport=AiohttpTransport(proxy=settings.egress.egress_proxy()),
@@ -98,11 +105,12 @@ async def _open_identity(settings: Settings, metrics: Metrics, stack: AsyncExitS
             cookies=CookieJar(_NO_COOKIES),
         )
     )
-    identity = build_identity(settings.identity, _trusted_origins(settings), http, metrics)
-    for source in identity.sources:
+    fetcher = Fetcher(http, settings.identity.fetch_timeout_seconds, metrics)
+    sources = tuple(build_sources(settings.identity, fetcher))
+    for source in sources:
         if source.refresh is not None:
             await stack.enter_async_context(_in_background(source.refresh))
-    return identity
+    return sources
 
 
 async def _open_keys(

@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
-from ..identity.security_schemes import for_reading, security_schemes
 from ..settings import IdentitySettings
+from .security_schemes import for_reading, security_schemes
 
 
 def ref(name: str) -> dict[str, str]:

@@ -172,8 +172,11 @@ class IssuerCheck:
         algorithm = str(token.header.get("alg"))
         if algorithm not in get_args(Algorithm):
             return self._fail("signature", "not checked: no setting allows this algorithm")
+        kid = token.header.get("kid")
+        if not isinstance(kid, str | None):
+            return self._fail("signature", "not checked: the kid is not a string")
         try:
-            key = await source.jwks.key(token.header.get("kid"), algorithm)
+            key = await source.jwks.key(kid, algorithm)
             verified_by = signature_algorithms([algorithm])[algorithm]
             verify_signature(token, key, self._issuer, verified_by)
         except IdentityError as error:

@@ -44,7 +44,7 @@ def consumer_of(caller: Caller, requested: str | None, pointer: str) -> str:
         raise InvalidRequestError(
             "The consumer ID is invalid.", errors=[FieldError(pointer, fault)]
         )
-    if not caller.may_mint_for(requested):
+    if not caller.may_act_for(requested):
         raise ConsumerNotGrantedError(
             "This service may not act for this consumer.",
             errors=[FieldError(pointer, "Outside the grant of this service.")],

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cached_property
 
 from ..common.http_limits import MAX_HEAD_BYTES
 from ..errors import (
@@ -17,17 +17,21 @@ from .unverified_token import UnverifiedToken, parse
 Headers = Iterable[tuple[bytes, bytes]]
 """The headers of a request as ASGI provides them: names in lower case, repeated names kept."""
 
-# RFC 6750 section 2.1: the scheme, one or more spaces, and a b64token; schemes ignore case.
-_BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
-# RFC 6265 section 4.1.1: cookie-octets. Some frameworks quote values with `=` or `/`.
-_COOKIE_VALUE = re.compile(rb'(?P<quote>"?)([\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+)(?P=quote)')
-# Frameworks put more into cookies than that section allows, such as JSON; browsers send it.
-_SESSION = re.compile(rb"[\x20-\x7e]+")
-_TOKEN = re.compile(rb"()([A-Za-z0-9._~+/=-]+)")
-_UNPARSED: Final = object()
+# What a credential may look like at each kind of location.
+_PATTERNS = {
+    # RFC 6750 section 2.1: the scheme, one or more spaces, and a b64token; schemes ignore case.
+    "authorization": re.compile(rb"(?i:bearer) +(?P<value>[A-Za-z0-9._~+/-]+=*)"),
+    "header": re.compile(rb"(?P<value>[A-Za-z0-9._~+/=-]+)"),
+    # RFC 6265 section 4.1.1: cookie-octets. Some frameworks quote values with `=` or `/`.
+    "cookie": re.compile(
+        rb'(?P<quote>"?)(?P<value>[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+)(?P=quote)'
+    ),
+    # Frameworks put more into cookies than that section allows, such as JSON; browsers send it.
+    "session": re.compile(rb"(?P<value>[\x20-\x7e]+)"),
+}
 
 
-@dataclass(slots=True)
+@dataclass
 class Credential:
     """A credential and its location.
 
@@ -39,20 +43,17 @@ class Credential:
 
     location: CredentialLocation
     value: str = field(repr=False)
-    _token: object = field(default=_UNPARSED, init=False, repr=False, compare=False)
 
+    @cached_property
     def signed_token(self) -> UnverifiedToken | None:
-        """Return the credential as a parsed token; None if it is not a compact JWS.
+        """The credential as a parsed token; None if it is not a compact JWS.
 
         It is parsed once, and only for sources of tokens: a session cookie may look like a token.
 
         Raises:
             UnauthenticatedError: it has the form of a token, but its parts are not JSON objects.
         """
-        if self._token is _UNPARSED:
-            self._token = parse(self.value)
-        assert self._token is None or isinstance(self._token, UnverifiedToken)  # noqa: S101 - types
-        return self._token
+        return parse(self.value)
 
 
 class CredentialFinder:
@@ -61,8 +62,7 @@ class CredentialFinder:
     def __init__(self, locations: Iterable[CredentialLocation]) -> None:
         every = dict.fromkeys(locations)
         self._headers = {one.name.encode(): one for one in every if one.kind == "header"}
-        self._cookies = {name: one for one in every for name in one.cookie_names}
-        self._families = [one for one in every if any(name.endswith("*") for name in one.cookies)]
+        self._in_cookies = [one for one in every if one.in_cookies]
 
     def find(self, headers: Headers) -> Credential:
         """Return the credential of a request.
@@ -91,7 +91,7 @@ class CredentialFinder:
                 yield AUTHORIZATION, value
             elif name in self._headers:
                 yield self._headers[name], value
-            elif name == b"cookie" and self._cookies:
+            elif name == b"cookie" and self._in_cookies:
                 cookies += value.split(b";")
         if cookies:
             yield from self._in(cookies)
@@ -120,9 +120,7 @@ class CredentialFinder:
 
     def _location_of(self, cookie: bytes) -> CredentialLocation | None:
         name = cookie.decode("latin-1")
-        if name in self._cookies:
-            return self._cookies[name]
-        return next((one for one in self._families if one.has_cookie(name)), None)
+        return next((one for one in self._in_cookies if one.has_cookie(name)), None)
 
 
 def _text(location: CredentialLocation, value: bytes) -> str:
@@ -135,26 +133,17 @@ def _text(location: CredentialLocation, value: bytes) -> str:
             reason=f"credential too large: received {len(value)} bytes, expected at most "
             f"{MAX_HEAD_BYTES}",
         )
-    if location.kind == "authorization":
-        match = _BEARER.fullmatch(value)
-        if match is None:
-            raise UnauthenticatedError(
-                "Your sign-in could not be read. Please sign in again.",
-                reason="the Authorization header is not Bearer",
-            )
-        return match[1].decode("ascii")
-    if location.kind == "session":
-        if _SESSION.fullmatch(value) is None:
-            raise _malformed(f"cookie {', '.join(location.cookies)}")
-        return value.decode("ascii")
-    match = (_COOKIE_VALUE if location.kind == "cookie" else _TOKEN).fullmatch(value)
+    match = _PATTERNS[location.kind].fullmatch(value)
     if match is None:
-        raise _malformed(f"{location.kind} {location.name}")
-    return match[2].decode("ascii")
+        raise UnauthenticatedError(
+            "Your sign-in could not be read. Please sign in again.", reason=_malformed(location)
+        )
+    return match["value"].decode("ascii")
 
 
-def _malformed(where: str) -> UnauthenticatedError:
-    return UnauthenticatedError(
-        "Your sign-in could not be read. Please sign in again.",
-        reason=f"malformed value in {where}",
-    )
+def _malformed(location: CredentialLocation) -> str:
+    if location.kind == "authorization":
+        return "the Authorization header is not Bearer"
+    if location.kind == "session":
+        return f"malformed value in cookie {', '.join(location.cookies)}"
+    return f"malformed value in {location.kind} {location.name}"

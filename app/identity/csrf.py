@@ -28,13 +28,9 @@ def check_page(headers: Headers, origins: Collection[str], csrf_header: str) -> 
         ForbiddenOriginError: the request fails one of the checks.
     """
     present = _present(headers, csrf_header.encode())
-    origin, site = present.get("origin"), present.get("sec-fetch-site")
-    if site == "cross-site":
+    if present.get("sec-fetch-site") == "cross-site":
         raise _forbidden("a page of another site sent it")
-    if origin is None and site != "same-origin":
-        raise _forbidden("neither Origin nor Sec-Fetch-Site names an allowed page")
-    if origin is not None and origin not in origins:
-        raise _forbidden("its Origin is not in CORS__ALLOW_ORIGINS")
+    _check_origin(present, origins)
     if csrf_header not in present:
         raise _forbidden(f"the header {csrf_header} is missing")
     if present.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -55,12 +51,15 @@ def check_reading_page(headers: Headers, origins: Collection[str]) -> None:
     Raises:
         ForbiddenOriginError: no page of an allowed origin sent the request.
     """
-    present = _present(headers, b"")
-    if (origin := present.get("origin")) is not None:
-        if origin not in origins:
-            raise _forbidden("its Origin is not in CORS__ALLOW_ORIGINS")
-    elif present.get("sec-fetch-site") != "same-origin":
+    _check_origin(_present(headers, b""), origins)
+
+
+def _check_origin(present: Mapping[str, str], origins: Collection[str]) -> None:
+    origin = present.get("origin")
+    if origin is None and present.get("sec-fetch-site") != "same-origin":
         raise _forbidden("neither Origin nor Sec-Fetch-Site names an allowed page")
+    if origin is not None and origin not in origins:
+        raise _forbidden("its Origin is not in CORS__ALLOW_ORIGINS")
 
 
 def _present(headers: Headers, csrf_header: bytes) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from ..common.single_flight import SingleFlight
 from ..common.urls import PlainHttpUrl, is_loopback, origin_of, service_url, web_url
 from ..errors import IdentityProviderUnavailableError
 from ..settings import IssuerSettings
-from .fetch import Fetcher
+from .fetch import Fetcher, unavailable
 
 _MAX_AGE_SECONDS: Final = 600
 _UNUSABLE_SECONDS: Final = 30
@@ -54,16 +54,14 @@ class Discovery:
 
     async def _current(self) -> dict[str, Any]:
         document = self._document
-        if document is not None and self._clock() < self._fetch_at:
-            return document
-        try:
-            self._document = await self._flight.join("document", self._fetch)
-        except IdentityProviderUnavailableError:
-            if document is None:
-                raise
-            self._document = document  # The endpoints may well work.
-        self._fetch_at = self._clock() + _MAX_AGE_SECONDS
-        return self._document
+        if document is None or self._clock() >= self._fetch_at:
+            try:
+                document = await self._flight.join("document", self._fetch)
+            except IdentityProviderUnavailableError:
+                if document is None:
+                    raise  # Otherwise the endpoints in the old document may well work.
+            self._document, self._fetch_at = document, self._clock() + _MAX_AGE_SECONDS
+        return document
 
     def _usable(self, url: str) -> str:
         # The operator's choice of http for the issuer's URL holds for its other endpoints.
@@ -88,8 +86,4 @@ class Discovery:
         return document
 
     def _unusable(self, what: str) -> IdentityProviderUnavailableError:
-        return IdentityProviderUnavailableError(
-            "Your sign-in cannot be checked right now. Try again shortly.",
-            reason=f"discovery document of {self._issuer}: {what}",
-            retry_after=30,
-        )
+        return unavailable(f"discovery document of {self._issuer}", what, retry_after=30)

@@ -41,7 +41,7 @@ class IssuerSource(Source):
         The unverified claims only select the rules and keys that the token must satisfy. Keys of
         one issuer never verify a token that names another issuer (RFC 8725 section 3.8).
         """
-        token = credential.signed_token()
+        token = credential.signed_token
         return token is not None and self.rules.is_for(token.claims)
 
     async def _caller_of(self, token: str, claims: Claims) -> Caller:

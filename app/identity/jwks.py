@@ -85,20 +85,18 @@ class Jwks:
         if not self._usable():
             await self.refresh_if_due()
             self.raise_unless_usable()
-        found = matching(self._keys, kid, algorithm)
-        if found is None and (
-            # Every request during a fetch waits for it.
-            self._flight.is_under_way("keys") or self._unknown.admit_fetch(kid)
-        ):
+        if (key := matching(self._keys, kid, algorithm)) is not None:
+            return key
+        # Every request during a fetch waits for it.
+        if self._flight.is_under_way("keys") or self._unknown.admit_fetch(kid):
             await self._flight.join("keys", self._fetch)
-            found = matching(self._keys, kid, algorithm)
-            if found is None and self._error is None:
+            if (key := matching(self._keys, kid, algorithm)) is not None:
+                return key
+            if self._error is None:
                 self._unknown.add(kid)
-        if found is None and self._error is not None:
+        if self._error is not None:
             raise self._unavailable()
-        if found is None:
-            raise invalid(self._no_key(kid, algorithm))
-        return found
+        raise invalid(self._no_key(kid, algorithm))
 
     def cached_key(self, kid: str | None, algorithm: str) -> PublicKey | None:
         """Return the cached key that the header of a token selects; send no request."""
@@ -173,7 +171,7 @@ class Jwks:
         kids = listing(key.kid or "" for key in self._keys[:_MAX_LOGGED])
         return (
             "the issuer has no key with this kid and algorithm: "
-            f"received {algorithm!a}, expected a kid of {kids}"
+            f"received the algorithm {algorithm!a}; the issuer's kids are {kids}"
         )
 
     def _unavailable(self) -> IdentityProviderUnavailableError:

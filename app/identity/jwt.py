@@ -12,12 +12,8 @@ from joserfc.jwa import JWSAlgModel
 
 from ..settings import IssuerSettings
 from .findings import invalid
-from .header_rules import header_rules
-from .jwks import Jwks
-from .models import Claims
 from .public_keys import PublicKey
 from .tenant_rules import is_key_of
-from .token_rules import TokenRules
 from .unverified_token import UnverifiedToken
 
 
@@ -51,32 +47,3 @@ def verify_signature(
         raise invalid("the signature does not verify")
     if not is_key_of(issuer, key.issuer, token.claims.get("iss")):
         raise invalid(f"the key is that of another tenant: {key.issuer!a}")
-
-
-class JwtVerifier:
-    """Verifies the tokens of one issuer.
-
-    Attributes:
-        header_rules: each rule for headers, in the order in which they are checked.
-    """
-
-    def __init__(self, issuer: IssuerSettings, jwks: Jwks, rules: TokenRules) -> None:
-        self.header_rules = header_rules(issuer)
-        self._issuer = issuer
-        self._jwks = jwks
-        self._rules = rules
-        self._algorithms = signature_algorithms(issuer.algorithms)
-
-    async def verify(self, token: UnverifiedToken) -> Claims:
-        """Return the claims of a token after verifying its header, signature and claims.
-
-        Raises:
-            IdentityError: the token is not valid, or the issuer's keys are unavailable.
-        """
-        for rule in self.header_rules:
-            rule.enforce(token.header)
-        algorithm = token.header["alg"]
-        key = await self._jwks.key(token.header.get("kid"), algorithm)
-        verify_signature(token, key, self._issuer, self._algorithms[algorithm])
-        self._rules.check(token.claims)
-        return token.claims

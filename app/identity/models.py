@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..vault import ConsumerMetadata
 
 Claims = Mapping[str, Any]
-"""Verified claims about a subject: a JSON object (RFC 7519 section 4)."""
+"""A JSON object: the claims of a token (RFC 7519 section 4), or its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Caller:
         """What distinguishes this caller from every other one."""
         return self.kind, self.issuer, self.subject, self.actor
 
-    def may_mint_for(self, consumer_id: str) -> bool:
+    def may_act_for(self, consumer_id: str) -> bool:
         """Return whether the grant of a service covers a consumer; users have no grant."""
         return any(
             consumer_id.startswith(pattern[:-1])

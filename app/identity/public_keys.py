@@ -1,6 +1,6 @@
 """Which keys of a JWK Set may verify signatures, and with which algorithms."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -87,7 +87,8 @@ def public_keys(jwks: Any) -> tuple[tuple[PublicKey, ...], tuple[LeftOutKey, ...
     keys = tuple(one for one in read if isinstance(one, PublicKey))
     left_out = tuple(one for one in read if isinstance(one, LeftOutKey))
     if not keys:
-        raise ValueError(": ".join(["the JWK Set has no usable key", *_summary(left_out)]))
+        reasons = "; ".join(map(str, left_out[:_MAX_SHOWN]))
+        raise ValueError(f"the JWK Set has no usable key{reasons and f': {reasons}'}")
     return keys, left_out
 
 
@@ -98,10 +99,6 @@ def matching(keys: Iterable[PublicKey], kid: str | None, algorithm: str) -> Publ
     """
     found = [key for key in keys if algorithm in key.algorithms and (kid is None or key.kid == kid)]
     return found[0] if len(found) == 1 or (found and kid is not None) else None
-
-
-def _summary(left_out: Sequence[LeftOutKey]) -> list[str]:
-    return ["; ".join(map(str, left_out[:_MAX_SHOWN]))] if left_out else []
 
 
 def _kid(member: Any) -> str | None:

@@ -18,7 +18,7 @@ class Source(ABC):
     """One configured source of callers, such as an issuer.
 
     Attributes:
-        setting: the environment variables of its settings begin with this name.
+        setting: names its settings in the output of `check`.
         name: the operator's name for it.
         label: names it in metrics and readiness; the name, and its issuer URL if there are several.
         reserved_prefixes: what its consumer ids must not begin with.

@@ -1,6 +1,7 @@
 """The rules for the times in a token."""
 
 from collections.abc import Callable, Iterator
+from typing import TypeGuard
 
 from ..settings import IssuerSettings
 from .findings import Rule, present, value_of
@@ -28,7 +29,8 @@ def time_rules(issuer: IssuerSettings, clock: Callable[[], float]) -> Iterator[R
 
     def too_old(claims: Claims) -> str | None:
         assert max_age is not None  # noqa: S101 - types
-        old = "iat" not in claims or clock() > claims["iat"] + max_age + leeway
+        iat = claims.get("iat")
+        old = not _is_number(iat) or clock() > iat + max_age + leeway
         return "the token is older than max_token_age_seconds" if old else None
 
     limit = f"at most {leeway} s in the future, by the clock of this service"
@@ -49,9 +51,13 @@ def _date(
 ) -> Rule:
     def problem(claims: Claims) -> str | None:
         value = claims.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not _is_number(value):
             return f"{name} is not a number"
         return check(claims)
 
     risk = "clocks may differ more, so expired tokens are accepted for longer"
     return Rule(name, problem, expected, received, "LEEWAY_SECONDS", risk)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

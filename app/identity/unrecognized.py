@@ -22,10 +22,10 @@ def unrecognized(
         here: the sources at its location.
         everywhere: all sources.
     """
-    token = credential.signed_token()
+    token = credential.signed_token
     if token is None:
         return invalid(_no_token(credential.value))
-    rules = _rules(here)
+    rules = [one.rules for one in here if one.rules is not None]
     of_issuer = [one for one in rules if one.is_of_issuer(token.claims)]
     if of_issuer:
         findings = [str(one.audience_rule.examine(token.claims)) for one in of_issuer]
@@ -34,10 +34,6 @@ def unrecognized(
         if source.rules is not None and source.rules.is_of_issuer(token.claims):
             return invalid(_elsewhere(source))
     return invalid(_other_issuer(token, rules))
-
-
-def _rules(sources: Sequence[Source]) -> list[TokenRules]:
-    return [one.rules for one in sources if one.rules is not None]
 
 
 def _no_token(value: str) -> str:

@@ -11,6 +11,7 @@ from ..settings import IssuerSettings
 from .cache import CachedClaims, ClaimsCache
 from .discovery import Discovery
 from .fetch import Fetcher
+from .findings import invalid
 from .models import Claims
 
 CACHE_SECONDS = 300
@@ -93,10 +94,7 @@ class UserInfo:
         about = response.json()
         # Section 5.3.2: a response about another subject must not be used.
         if not isinstance(about, dict) or about.get("sub") != subject:
-            raise UnauthenticatedError(
-                "Your sign-in is not valid. Please sign in again.",
-                reason=f"{url}: responded about another subject",
-            )
+            raise invalid(f"{url}: responded about another subject")
         return about
 
     def _log(self, error: IdentityProviderUnavailableError) -> None:

@@ -31,7 +31,7 @@ FOR_OTHERS = {
     "app/api/status_problems.py": "the same",
     "app/api/responses.py": "developers: descriptions in the OpenAPI document",
     "app/api/webhooks.py": "the operator, as for app/webhooks/",
-    "app/identity/security_schemes.py": "developers: descriptions in the OpenAPI document",
+    "app/api/security_schemes.py": "developers: descriptions in the OpenAPI document",
 }
 # Arguments that developers read: the faults of single fields, and the OpenAPI document.
 FOR_DEVELOPERS = {"FieldError"}

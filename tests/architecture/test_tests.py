@@ -12,13 +12,6 @@ UNIT_TESTS = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
 
 # Pins of private attributes of a library, which fail when a new version changes them.
 PINS = frozenset({"tests/unit/server/test_uvicorn.py"})
-# Violations that existed when the rule was added. Remove a line once its file is renamed.
-NOT_MIRRORED = frozenset(
-    {
-        "tests/unit/identity/test_unknown_kids.py",
-        "tests/unit/server/test_uvicorn.py",
-    }
-)
 
 
 def is_mirrored(path: Path) -> bool:
@@ -46,4 +39,4 @@ def test_every_test_has_a_sentence_as_its_docstring(path: Path) -> None:
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=name)
 def test_unit_tests_mirror_the_service(path: Path) -> None:
     """`tests/unit/x/test_y.py` tests `app/x/y.py`, so that either leads to the other."""
-    assert is_mirrored(path) or name(path) in PINS | NOT_MIRRORED
+    assert is_mirrored(path) or name(path) in PINS

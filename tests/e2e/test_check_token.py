@@ -2,6 +2,7 @@
 
 import io
 import json
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -266,6 +267,24 @@ def test_a_forged_signature_is_reported(
 
     assert status == CHECK_FAILED
     assert set(failures(lines)) == {f"{MAIN} signature", "token"}
+
+
+def test_members_of_wrong_types_are_reported(
+    environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
+) -> None:
+    """An `iat` that is no number, and a `kid` that is no string."""
+    environment[f"{MAIN}__MAX_TOKEN_AGE_SECONDS"] = "60"
+    _, claims, signature = issuer.token(iat="yesterday").split(".")
+    header = {"alg": "RS256", "typ": "at+jwt", "kid": ["one"]}
+    encoded = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    file.write_text(f"{encoded}.{claims}.{signature}")
+
+    status, lines = check("--token", str(file))
+
+    assert status == CHECK_FAILED
+    failed = failures(lines)
+    assert "iat is not a number" in failed[f"{MAIN} iat"]
+    assert failed[f"{MAIN} signature"] == "not checked: the kid is not a string"
 
 
 def test_an_unreachable_issuer_is_reported(

@@ -195,7 +195,7 @@ def test_everything_that_is_sent_is_allowed(
         assert "consumer_id" not in request
     else:
         assert plan.consumer_id == request["consumer_id"]
-        assert caller.may_mint_for(plan.consumer_id)
+        assert caller.may_act_for(plan.consumer_id)
     assert sent.get("redirect_uri") in {None, *TARGETS.values()}
     for part in ("settings", "theme"):
         defaults = cast("dict[str, Any]", getattr(rules.defaults, part))

@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 from app.errors import IdentityError, IdentityProviderUnavailableError
 from app.identity.claims import user_of
 from app.identity.credentials import CredentialFinder
-from app.identity.discovery import Discovery
 from app.identity.fetch import Fetcher
-from app.identity.jwks import Jwks
-from app.identity.jwt import JwtVerifier
 from app.identity.models import Claims
 from app.identity.public_keys import public_keys
+from app.identity.sources.signed_token import SignedTokenSource
 from app.identity.token_rules import TokenRules
 from app.identity.unverified_token import parse
 from app.settings import ClaimPaths, IdentitySettings, IssuerSettings
 from app.settings.credentials import CredentialLocation
 from emulators.issuer import DevelopmentIssuer
+from tests.support.in_process import configured_issuer
 from tests.support.signing import decoded, encoded, signed
 
 ISSUER = DevelopmentIssuer()
@@ -46,14 +45,13 @@ class Silent(Fetcher):
 
 
 @cache
-def verifier() -> JwtVerifier:
+def verifier() -> SignedTokenSource:
     """Return a verifier that has the issuer's keys."""
-    fetcher = Silent()
     identity = IdentitySettings(issuers={"main": SETTINGS})
-    jwks = Jwks("main", SETTINGS, identity, Discovery(SETTINGS, fetcher), fetcher)
+    source = SignedTokenSource(configured_issuer(SETTINGS), identity, Silent())
     keys, _ = public_keys({"keys": ISSUER.keys.published()})
-    jwks._replace(keys)
-    return JwtVerifier(SETTINGS, jwks, TokenRules(SETTINGS))
+    source.jwks._replace(keys)
+    return source
 
 
 def verified(text: str) -> Claims | None:
@@ -160,6 +158,14 @@ def test_whatever_an_issuer_signs_is_judged_without_a_crash(
     assert caller.consumer_id is not None
     assert caller.consumer_id.isascii()
     assert caller.consumer_id.isprintable()
+
+
+@given(claims=st.dictionaries(claim_names, json_values))
+def test_every_rule_examines_any_claims(claims: dict[str, Any]) -> None:
+    """`check --token` applies every rule to claims that an earlier rule may have rejected."""
+    strict = SETTINGS.model_copy(update={"max_token_age_seconds": 60})
+
+    assert len(list(TokenRules(strict).findings(claims))) == len(TokenRules(strict).rules)
 
 
 @given(header=json_values, claims=json_values)

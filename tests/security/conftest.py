@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.identity import jwt
+from app.identity.sources.signed_token import SignedTokenSource
 from app.identity.unverified_token import UnverifiedToken
 
 
@@ -12,11 +12,11 @@ from app.identity.unverified_token import UnverifiedToken
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which every token is added whose signature is verified."""
     seen: list[str] = []
-    verify = jwt.JwtVerifier.verify
+    verify = SignedTokenSource.verify
 
-    async def recording(self: jwt.JwtVerifier, token: UnverifiedToken) -> Any:
+    async def recording(self: SignedTokenSource, token: UnverifiedToken) -> Any:
         seen.append(token.text)
         return await verify(self, token)
 
-    monkeypatch.setattr(jwt.JwtVerifier, "verify", recording)
+    monkeypatch.setattr(SignedTokenSource, "verify", recording)
     return seen

@@ -41,7 +41,7 @@ class IntrospectionSource(IssuerSource):
 
     def recognizes(self, credential: Credential) -> bool:
         """Return whether a token is opaque, or names this issuer and one of its audiences."""
-        return credential.signed_token() is None or super().recognizes(credential)
+        return credential.signed_token is None or super().recognizes(credential)
 
     async def caller(self, credential: Credential) -> Caller:
         """Return the caller that a token proves according to its issuer."""
@@ -54,7 +54,7 @@ class IntrospectionSource(IssuerSource):
             UnauthenticatedError: the token is not active, or its claims break a rule.
             IdentityProviderUnavailableError: the issuer gives no usable response.
         """
-        claims = await self._cache.get(token, lambda: self._introspect(token))
+        claims = await self._cache.get(token, lambda: self._fetch(token))
         # Checked at every use: a token can expire while the response is cached.
         self.rules.check(claims)
         return claims
@@ -77,7 +77,7 @@ class IntrospectionSource(IssuerSource):
             raise invalid("the issuer says that the token is not active")
         return self._with_subject(claims)
 
-    async def _introspect(self, token: str) -> CachedClaims:
+    async def _fetch(self, token: str) -> CachedClaims:
         claims = await self.introspect(token)
         self.rules.check(claims)
         seconds = min(self._settings.cache_seconds, claims.get("exp", math.inf) - self._clock())

@@ -9,11 +9,13 @@ from ...settings.identity_source import ConfiguredSource
 from ..credentials import Credential
 from ..fetch import Fetcher
 from ..findings import invalid
+from ..header_rules import header_rules
 from ..issuer_source import IssuerSource
 from ..jwks import Jwks, JwksState
-from ..jwt import JwtVerifier
-from ..models import Caller
+from ..jwt import signature_algorithms, verify_signature
+from ..models import Caller, Claims
 from ..token_cache import Proof
+from ..unverified_token import UnverifiedToken
 
 
 class SignedTokenSource(IssuerSource):
@@ -33,18 +35,33 @@ class SignedTokenSource(IssuerSource):
             self.label, self.issuer, settings, self.discovery, fetcher, clock=monotonic
         )
         self.refresh = self.jwks.refresh_if_due
-        self._verifier = JwtVerifier(self.issuer, self.jwks, self.rules)
+        self._header_rules = header_rules(self.issuer)
+        self._algorithms = signature_algorithms(self.issuer.algorithms)
 
     async def caller(self, credential: Credential) -> Caller:
         """Return the caller that a signed token proves."""
-        token = credential.signed_token()
+        token = credential.signed_token
         if token is None:
             raise invalid("not a signed token in compact form")
-        return await self._caller_of(token.text, await self._verifier.verify(token))
+        return await self._caller_of(token.text, await self.verify(token))
+
+    async def verify(self, token: UnverifiedToken) -> Claims:
+        """Return the claims of a token after verifying its header, signature and claims.
+
+        Raises:
+            IdentityError: the token is not valid, or the issuer's keys are unavailable.
+        """
+        for rule in self._header_rules:
+            rule.enforce(token.header)
+        algorithm = token.header["alg"]
+        key = await self.jwks.key(token.header.get("kid"), algorithm)
+        verify_signature(token, key, self.issuer, self._algorithms[algorithm])
+        self.rules.check(token.claims)
+        return token.claims
 
     def proof(self, credential: Credential) -> Proof | None:
         """Return the key that verified a token; None if UserInfo contributed to the caller."""
-        token = credential.signed_token()
+        token = credential.signed_token
         if token is None or self.userinfo is not None:
             return None
         kid, algorithm = token.header.get("kid"), token.header["alg"]
@@ -78,7 +95,6 @@ def by_url(
     """Yield a source for each issuer URL of an entry; each has its own keys."""
     entries = configured.settings.by_url()
     for entry in entries:
-        several = len(entries) > 1
-        label = f"{configured.name} {entry.iss}" if several else configured.name
-        setting = f"{configured.setting} {entry.iss}" if several else configured.setting
+        url = f" {entry.iss}" if len(entries) > 1 else ""
+        setting, label = configured.setting + url, configured.name + url
         yield replace(configured, setting=setting, label=label, settings=entry)

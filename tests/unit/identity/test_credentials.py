@@ -204,5 +204,5 @@ def test_a_credential_is_parsed_as_a_token_at_first_use(monkeypatch: pytest.Monk
     credential = found((b"authorization", b"Bearer abc"))
     assert parsed == []
 
-    assert [credential.signed_token(), credential.signed_token()] == [None, None]
+    assert [credential.signed_token, credential.signed_token] == [None, None]
     assert parsed == ["abc"]

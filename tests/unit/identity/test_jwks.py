@@ -219,7 +219,7 @@ async def test_a_token_without_a_matching_key_is_rejected_with_the_keys_of_the_i
 
     assert error.value.reason == (
         "the issuer has no key with this kid and algorithm: "
-        "received 'ES256', expected a kid of 'one'"
+        "received the algorithm 'ES256'; the issuer's kids are 'one'"
     )
 
 

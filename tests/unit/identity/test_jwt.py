@@ -6,16 +6,14 @@ import pytest
 from joserfc.jwk import ECKey
 
 from app.errors import IdentityProviderUnavailableError, UnauthenticatedError
-from app.identity.discovery import Discovery
 from app.identity.header_rules import MAX_KID_LENGTH
-from app.identity.jwks import Jwks
-from app.identity.jwt import JwtVerifier, signature_algorithms, verify_signature
+from app.identity.jwt import signature_algorithms, verify_signature
 from app.identity.public_keys import public_keys
-from app.identity.token_rules import TokenRules
+from app.identity.sources.signed_token import SignedTokenSource
 from app.identity.unverified_token import UnverifiedToken, parse
 from app.settings import IdentitySettings, IssuerSettings
 from emulators.issuer import DevelopmentIssuer
-from tests.support.in_process import Clock, Network, problem_of
+from tests.support.in_process import Clock, Network, configured_issuer, problem_of
 from tests.support.signing import encoded, signed
 
 ISSUER = DevelopmentIssuer()
@@ -25,16 +23,17 @@ KEYS = public_keys({"keys": ISSUER.keys.published()})[0]
 SETTINGS = IssuerSettings.model_validate({"issuer": ISSUER.issuer, "audience": "vault-bff"})
 
 
-def verifier(**more: Any) -> JwtVerifier:
+def verifier(**more: Any) -> SignedTokenSource:
     """Return a verifier with cached keys, at second 1000."""
     settings = IssuerSettings.model_validate(
         {"issuer": ISSUER.issuer, "audience": "vault-bff", "jwks_uri": "https://x.example", **more}
     )
-    fetcher, clock = Network().fetcher, Clock()
-    identity = IdentitySettings(issuers={"main": settings})
-    jwks = Jwks("main", settings, identity, Discovery(settings, fetcher), fetcher, clock=clock)
-    jwks._replace(KEYS)
-    return JwtVerifier(settings, jwks, TokenRules(settings, clock))
+    clock, identity = Clock(), IdentitySettings(issuers={"main": settings})
+    source = SignedTokenSource(
+        configured_issuer(settings), identity, Network().fetcher, clock=clock, monotonic=clock
+    )
+    source.jwks._replace(KEYS)
+    return source
 
 
 def token(algorithm: str = "ES256", **changes: Any) -> UnverifiedToken:

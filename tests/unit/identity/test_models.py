@@ -26,7 +26,7 @@ def test_a_grant_covers_exact_ids_and_prefixes(
     """An asterisk at the end stands for any characters; every other character for itself."""
     service = Caller("service", "jobs", "job", None, grant=grant)
 
-    assert service.may_mint_for(consumer) is covered
+    assert service.may_act_for(consumer) is covered
 
 
 def test_the_identity_of_a_caller_includes_the_actor() -> None:

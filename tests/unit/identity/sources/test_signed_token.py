@@ -82,7 +82,7 @@ async def test_the_proof_of_a_token_is_its_key_and_its_end() -> None:
     on = network()
     made = source(on, max_token_age_seconds=60)
     presented = credential(ISSUER.token(algorithm="ES256"))
-    token = presented.signed_token()
+    token = presented.signed_token
     assert token is not None
     assert made.proof(presented) is None
     key = await made.jwks.key(token.header["kid"], "ES256")
@@ -94,9 +94,9 @@ async def test_the_proof_of_a_token_is_its_key_and_its_end() -> None:
     assert proof.key.key is key.key
     assert proof.valid_until == token.claims["iat"] + 60
     other = credential("unused")
-    other._token = replace(token, header={"kid": "x", "alg": "ES256"})
+    other.signed_token = replace(token, header={"kid": "x", "alg": "ES256"})
     assert made.proof(other) is None
-    other._token = replace(token, header={"alg": "ES256"})
+    other.signed_token = replace(token, header={"alg": "ES256"})
     unnamed = made.proof(other)
     assert unnamed is not None
     assert unnamed.key is proof.key

@@ -1,4 +1,4 @@
-from app.identity.security_schemes import security_schemes
+from app.api.security_schemes import security_schemes
 from app.settings import IdentitySettings
 
 SETTINGS = IdentitySettings.model_validate(

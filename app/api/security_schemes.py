@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+from fastapi.security.base import SecurityBase
+
 from ..settings import IdentitySettings
 from ..settings.credentials import CredentialLocation
 
 _CSRF = "csrfHeader"
-_FURTHER = " The session may consist of further cookies."
 
 
 def security_schemes(
@@ -27,13 +29,12 @@ def security_schemes(
         schemes[key] = _scheme(location)
         requirement: dict[str, list[str]] = {key: []}
         if location.in_cookies:
-            schemes[_CSRF] = {
-                "type": "apiKey",
-                "in": "header",
-                "name": settings.csrf_header,
-                "description": "Any value. Required with a cookie, because a page of another "
-                "origin cannot add this header.",
-            }
+            description = (
+                "Any value. Required with a cookie, because a page of another origin cannot add "
+                "this header."
+            )
+            header = APIKeyHeader(name=settings.csrf_header, description=description)
+            schemes[_CSRF] = _described(header)
             requirement[_CSRF] = []
         requirements.append(requirement)
     return schemes, requirements
@@ -46,25 +47,19 @@ def for_reading(requirements: Iterable[Mapping[str, list[str]]]) -> list[dict[st
 
 def _scheme(location: CredentialLocation) -> dict[str, Any]:
     if location.kind == "authorization":
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "An access token of a person or a service (RFC 6750).",
-        }
+        description = "An access token of a person or a service (RFC 6750)."
+        return _described(HTTPBearer(description=description))
     if location.kind == "header":
-        return {
-            "type": "apiKey",
-            "in": "header",
-            "name": location.name,
-            "description": "Only the token, such as the signed assertion of a gateway.",
-        }
-    return {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": location.cookie_names[0],
-        "description": "The cookie of a person who is signed in, sent by a page of an allowed "
-        "origin." + (_FURTHER if location.kind == "session" and _has_several(location) else ""),
-    }
+        description = "Only the token, such as the signed assertion of a gateway."
+        return _described(APIKeyHeader(name=location.name, description=description))
+    description = "The cookie of a person who is signed in, sent by a page of an allowed origin."
+    if len(location.cookies) > 1 or any(one.endswith("*") for one in location.cookies):
+        description += " The session may consist of further cookies."
+    return _described(APIKeyCookie(name=location.cookie_names[0], description=description))
+
+
+def _described(scheme: SecurityBase) -> dict[str, Any]:
+    return scheme.model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _key(location: CredentialLocation) -> str:
@@ -72,7 +67,3 @@ def _key(location: CredentialLocation) -> str:
         # A component's key allows fewer characters than the name of a cookie.
         return f"cookie-{re.sub(r'[^A-Za-z0-9._-]', '-', location.cookie_names[0])}"
     return f"header-{location.name}" if location.name else "bearer"
-
-
-def _has_several(location: CredentialLocation) -> bool:
-    return len(location.cookies) > 1 or location.cookies[0].endswith("*")
