@@ -21,7 +21,9 @@ _BY_STATUS = (
         "bad-request",
         HTTPStatus.BAD_REQUEST,
         "Bad request",
-        "The request is not well-formed HTTP. Check the client library and any proxy in between.",
+        "The request is not well-formed HTTP, or has a body and asks to upgrade the connection. "
+        "Check the client library and any proxy in between. Java's `HttpClient` asks to upgrade "
+        "unless it is built with `version(HTTP_1_1)`.",
         "The request could not be understood.",
     ),
     ProblemType(

@@ -7,8 +7,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..observability.trace_context import parent_context
-from ..observability.tracing import Tracing
+from ..observability.tracing import Tracing, parent_context
 from .access_log import known_method, route_of
 
 

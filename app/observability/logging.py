@@ -8,7 +8,7 @@ both (`log_writer`).
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import structlog
@@ -30,6 +30,8 @@ AUDIT = "audit"
 # the service has an access log of its own, under any server.
 _QUIET = ("httpx", "httpcore", "aiohttp", "asyncio", "uvicorn.access", "uvicorn.asgi")
 
+_Renderer = Callable[[WrappedLogger, str, EventDict], bytes]
+
 
 def configure_logging(settings: LogSettings) -> Redactor:
     """Set up logging for the whole process, and start the thread that writes the log.
@@ -41,7 +43,7 @@ def configure_logging(settings: LogSettings) -> Redactor:
     """
     redactor = Redactor()
     level = getattr(logging, settings.level.upper())
-    render = _Render(
+    render = _never_raising(
         [
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
@@ -67,24 +69,20 @@ def silence_logging() -> None:
     logging.disable(logging.CRITICAL)
 
 
-class _Render:
-    """Turns an event into a line; whatever goes wrong in that is logged, and not raised."""
+def _never_raising(processors: Sequence[Processor]) -> _Renderer:
+    """Return one processor for several; whatever goes wrong in them is logged, and not raised."""
 
-    def __init__(self, processors: Sequence[Processor]) -> None:
-        self._processors = processors
-
-    def __call__(self, wrapped: WrappedLogger, method: str, event: EventDict) -> bytes:
-        """Return the line for an event, without a line feed."""
+    def render(wrapped: WrappedLogger, method: str, event: Any) -> bytes:
+        request_id = event.get("request_id")
         try:
-            return self._render(wrapped, method, event)
+            for process in processors:
+                event = process(wrapped, method, event)
+            return bytes(event)
         except Exception as error:  # noqa: BLE001 - no request fails because of its log
             WRITER.count_lost([(b"", getattr(wrapped, "kind", "other"))], "not-rendered")
-            return line_about_failed_event(error, event.get("request_id"))
+            return line_about_failed_event(error, request_id)
 
-    def _render(self, wrapped: WrappedLogger, method: str, event: Any) -> bytes:
-        for process in self._processors:
-            event = process(wrapped, method, event)
-        return bytes(event)
+    return render
 
 
 class _QueueLogger:
@@ -104,7 +102,7 @@ class _QueueLogger:
 class _QueueHandler(logging.Handler):
     """Queues the records of the standard library's loggers."""
 
-    def __init__(self, render: _Render) -> None:
+    def __init__(self, render: _Renderer) -> None:
         super().__init__()
         self._render = render
 
@@ -131,7 +129,7 @@ def _stdout() -> int:
     return -1
 
 
-def _configure_standard_library(level: int, render: _Render) -> None:
+def _configure_standard_library(level: int, render: _Renderer) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_QueueHandler(render)]
     root.setLevel(level)

@@ -6,8 +6,9 @@ Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
 """
 
 import asyncio
+import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -58,6 +59,8 @@ class Tracing:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
         from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
 
+        # At a lower level it quotes invalid trace headers, so any caller could write into the log.
+        logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
         settings = self._settings
         resource = {"service.name": settings.service_name, "service.version": __version__}
         headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
@@ -133,6 +136,18 @@ class Tracing:
         if self._tracer is not None and self._settings.tell_apideck:
             _W3C.inject(headers)
         return headers
+
+
+def parent_context(traceparents: Sequence[str], tracestates: Sequence[str]) -> Context:
+    """Return the context of the caller's span; an empty one begins a new trace.
+
+    Args:
+        traceparents: the values of all `traceparent` headers. More than one is invalid.
+        tracestates: the values of all `tracestate` headers, in their order. They are one list.
+    """
+    if len(traceparents) != 1:
+        return Context()
+    return _W3C.extract({"traceparent": traceparents, "tracestate": tracestates}, Context())
 
 
 @contextmanager

@@ -73,6 +73,7 @@ class Acceptor:
         free = self._free() - len(self._tasks)
         if free <= 0:
             self._pause("connection limit")
+            return
         for _ in range(min(free, _ACCEPTED_PER_TURN)):
             if not self._accept_one():
                 return
@@ -89,7 +90,7 @@ class Acceptor:
             self._loop.connect_accepted_socket(self._protocol, connection)
         )
         self._tasks.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(self._on_accepted)
         return True
 
     def _pause(self, reason: str) -> None:
@@ -101,7 +102,7 @@ class Acceptor:
         self._loop.remove_reader(self._listener)
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)
 
-    def _forget(self, task: "asyncio.Task[Any]") -> None:
+    def _on_accepted(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # The client has disconnected already.

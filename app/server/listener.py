@@ -39,7 +39,6 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         _fail(listener, host, port, error)
-    logger.info("port_bound", host=host, port=listener.getsockname()[1])
     return listener
 
 
@@ -60,6 +59,7 @@ def listen(listener: socket.socket, backlog: int) -> None:
         listener.listen(backlog)
     except OSError as error:
         _fail(listener, host, port, error)
+    logger.info("port_bound", host=host, port=port)
 
 
 def _fail(listener: socket.socket, host: str, port: int, error: OSError) -> NoReturn:

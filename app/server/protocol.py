@@ -95,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         for cycle, _ in self.pipeline:
-            cycle.on_response = _do_nothing
+            cycle.on_response = lambda: None
         self.pipeline.clear()
         self._unset_keepalive_if_required()  # uvicorn leaves this timer running after an error.
         if self._watchdog is not None:
@@ -142,12 +142,19 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _UnacceptableError  # RFC 9112 section 3.2
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _UnacceptableError
+        if self.parser.should_upgrade() and any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+            for name, value in self.headers
+        ):
+            # llhttp skips the body of a request with Upgrade, and takes it for the next request.
+            raise _UnacceptableError
         super().on_headers_complete()
         self._max_body_bytes = self._max_body_bytes_at(self.scope["path"])
         self._receiving = "body"
-        if self.expect_100_continue:
+        if self.expect_100_continue or self.parser.should_upgrade():
             # A client that gets the final response first may send the body or not, so what follows
-            # on the connection could be either (RFC 9110 section 10.1.1).
+            # on the connection could be either (RFC 9110 section 10.1.1). Of what follows a request
+            # to upgrade, llhttp loses the beginning.
             self.cycle.keep_alive = False
         # uvicorn appends trailers to this list. They are not headers (RFC 9110 section 6.5.1), and
         # some proxies pass them on unchecked, so they are discarded.
@@ -166,6 +173,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text, not ours
         """Reject malformed HTTP."""
         self._reject(self._status)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing: any client can ask for an upgrade, and uvicorn would advise to support it."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn calls this when the requests before this one on its connection are answered.
@@ -231,7 +241,3 @@ class BoundedProtocol(HttpToolsProtocol):
                 )
             )
         self.transport.close()
-
-
-def _do_nothing() -> None:
-    """Take the place of a callback that refers to a connection."""

@@ -1,25 +1,23 @@
 """Serves callers in this process until it is asked to stop."""
 
 import asyncio
-import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-import structlog
 import uvicorn
 
 from ..api import health, webhooks
-from ..api.body import MAX_BODY_BYTES
 from ..api.problems import Problems
-from ..limits.descriptors import descriptor_budget
+from ..limits.descriptors import fit_to_descriptors, raise_open_files_limit
 from ..main import create_app, create_internal_app
 from ..middleware.security_headers import HEADERS
+from ..observability.metrics import Metrics
 from ..observability.telemetry import Telemetry
 from ..observability.worker_metrics import families_of
 from ..settings import Settings
@@ -28,8 +26,6 @@ from ..state import AppState, Shutdown
 from .channel import respond
 from .protocol import BoundedProtocol
 from .server import InternalServer, Server, WorkerServer
-
-logger = structlog.get_logger(__name__)
 
 _BACKLOG: Final = 4096
 _INTERNAL_GRACE_SECONDS: Final = 1
@@ -55,7 +51,7 @@ def serve_callers(
     Raises:
         SystemExit: with status 3, if a port is taken or the application does not start.
     """
-    settings, max_connections = _fit_to_descriptors(settings, _raise_open_files_limit())
+    settings, max_connections = fit_to_descriptors(settings, raise_open_files_limit())
     shutdown = Shutdown()
     server = (Server if end is None else WorkerServer)(
         _public(settings, telemetry, shutdown),
@@ -64,48 +60,40 @@ def serve_callers(
         max_connections=max_connections,
         count_not_accepted=telemetry.metrics.out_of_descriptors.labels("client").inc,
     )
-    internal = None if end is not None else internal_config(settings, telemetry, shutdown)
+    reporting = (
+        internal_server(settings, telemetry, shutdown)
+        if end is None
+        else _reporting(telemetry.metrics, end)
+    )
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        if end is None:
-            runner.run(_serve(server, internal))
-        else:
-            runner.run(_serve_as_worker(server, telemetry, shutdown, end))
+        runner.run(_serve(server, reporting))
 
 
-async def _serve(server: Server, internal: uvicorn.Config | None) -> None:
-    if internal is None:
-        await _serve_until_stopped(server)
-        return
-    async with InternalServer(internal).running() as state:
-        server.internal_state = state
-        await _serve_until_stopped(server)
+async def _serve(server: Server, reporting: AbstractAsyncContextManager[dict[str, Any]]) -> None:
+    async with reporting as server.internal_state:
+        # uvicorn finishes what is in progress and then raises the signal again. By then everything
+        # is done, and to end when asked to is not a failure.
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)
+        await server.serve()
 
 
-async def _serve_as_worker(
-    server: Server, telemetry: Telemetry, shutdown: Shutdown, end: socket.socket
-) -> None:
-    state = server.internal_state
-    state.update(metrics=telemetry.metrics, shutdown=shutdown)
+@asynccontextmanager
+async def _reporting(metrics: Metrics, end: socket.socket) -> AsyncIterator[dict[str, Any]]:
+    """Respond to the supervisor; yields the state that its reports are about."""
+    state: dict[str, Any] = {}
     reports = {
         "alive": lambda: True,
         "readyz": lambda: health.readiness(cast("AppState", state)),
-        "metrics": lambda: families_of(telemetry.metrics.registry),
+        "metrics": lambda: families_of(metrics.registry),
     }
     responding = asyncio.create_task(respond(end, reports))
     try:
-        await _serve_until_stopped(server)
+        yield state
     finally:
         responding.cancel()
         with suppress(asyncio.CancelledError):
             await responding
-
-
-async def _serve_until_stopped(server: Server) -> None:
-    # uvicorn finishes what is in progress and then raises the signal again. By then everything is
-    # done, and to end when asked to is not a failure.
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: None)
-    await server.serve()
 
 
 def exit_on_signals() -> None:
@@ -124,14 +112,15 @@ def _public(settings: Settings, telemetry: Telemetry, shutdown: Shutdown) -> uvi
         proxy_headers=bool(server.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in server.trusted_proxies],
         timeout_graceful_shutdown=server.shutdown_grace_seconds,
-        **_common(server, shutdown, webhooks.max_body_bytes if settings.webhooks.enabled else None),
+        **_common(server, shutdown),
     )
 
 
-def internal_config(
+@asynccontextmanager
+async def internal_server(
     settings: Settings, telemetry: Telemetry, shutdown: Shutdown
-) -> uvicorn.Config | None:
-    """Return the configuration of the internal port, or None if the operator wants none.
+) -> AsyncIterator[dict[str, Any]]:
+    """Serve the internal port, if the operator wants one; yields the state that requests find.
 
     Args:
         settings: everything that an operator can set.
@@ -140,8 +129,9 @@ def internal_config(
     """
     server = settings.server
     if server.internal_port is None:
-        return None
-    return uvicorn.Config(
+        yield {}
+        return
+    config = uvicorn.Config(
         create_internal_app(settings, telemetry, shutdown),
         host=server.internal_host or server.host,
         port=server.internal_port,
@@ -149,15 +139,15 @@ def internal_config(
         timeout_graceful_shutdown=_INTERNAL_GRACE_SECONDS,
         **_common(server, shutdown),
     )
+    async with InternalServer(config).running() as state:
+        yield state
 
 
-def _common(
-    server: ServerSettings, shutdown: Shutdown, max_body_bytes: Callable[[str], int] | None = None
-) -> dict[str, Any]:
+def _common(server: ServerSettings, shutdown: Shutdown) -> dict[str, Any]:
     protocol = partial(
         BoundedProtocol,
         seconds=server.receive_timeout_seconds,
-        max_body_bytes=max_body_bytes or (lambda _: MAX_BODY_BYTES),
+        max_body_bytes=webhooks.max_body_bytes,
         rejections=_rejections(Problems(server.public_url)),
         shutdown=shutdown,
     )
@@ -182,39 +172,3 @@ def _rejections(problems: Problems) -> Mapping[int, bytes]:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers)
         rejections[int(status)] = head.encode("latin-1") + b"\r\n" + bytes(response.body)
     return rejections
-
-
-def _raise_open_files_limit() -> int:
-    """Raise the limit on open files as far as this process may, and return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
-
-
-def _fit_to_descriptors(settings: Settings, open_files_limit: int) -> tuple[Settings, int]:
-    """Return settings that admit no more requests than there are file descriptors for.
-
-    Returns:
-        The settings, and how many connections of clients the process may have.
-    """
-    limits = settings.limits
-    wanted = (limits.max_in_flight, limits.connections.max_in_flight)
-    # Each event that is being forwarded has a connection to its target. With many targets, which
-    # are hardly all slow at once, most descriptors are kept for callers.
-    targets = settings.webhooks.max_in_flight * len(settings.webhooks.target_urls)
-    forwarded = min(targets, open_files_limit // 4)
-    budget = descriptor_budget(open_files_limit - forwarded, *wanted)
-    if budget.in_flight != wanted:
-        sessions, connections = budget.in_flight
-        logger.warning(
-            "max_in_flight_reduced",
-            setting=limits.max_in_flight,
-            effective=sessions,
-            connections_setting=limits.connections.max_in_flight,
-            connections_effective=connections,
-            open_files_limit=open_files_limit,
-        )
-        reads = limits.connections.model_copy(update={"max_in_flight": connections})
-        limits = limits.model_copy(update={"max_in_flight": sessions, "connections": reads})
-        settings = settings.model_copy(update={"limits": limits})
-    return settings, budget.connections

@@ -4,11 +4,11 @@ import asyncio
 import platform
 import socket
 import sys
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
-import uvicorn
 
 from .. import __version__
 from ..main import create_telemetry
@@ -20,10 +20,8 @@ from ..settings.sources import misspelt
 from ..state import Shutdown
 from .cores import usable_cores
 from .listener import bind
-from .run import exit_on_signals, internal_config, serve_callers
-from .server import InternalServer
+from .run import exit_on_signals, internal_server, serve_callers
 from .supervisor import Supervisor
-from .worker import Patience
 
 logger = structlog.get_logger(__name__)
 
@@ -62,28 +60,25 @@ def _supervise(settings: Settings, telemetry: Telemetry, count: int) -> None:
     if settings.limits.store.get_secret_value() == MEMORY:
         logger.warning("limits_counted_by_each_worker", workers=count)
     server, shutdown = settings.server, Shutdown()
-    internal = internal_config(settings, telemetry, shutdown)
     bind(server.host, server.port).close()  # It fails if another process has the port.
     supervisor = Supervisor(
         partial(_run_worker, settings),
         count,
-        patience=Patience(
-            server.shutdown_delay_seconds + server.shutdown_grace_seconds + _END_SECONDS
-        ),
+        stop_seconds=server.shutdown_delay_seconds + server.shutdown_grace_seconds + _END_SECONDS,
         shutdown=shutdown,
         metrics=telemetry.metrics,
     )
     # No other process gets the port while no worker has it.
     with bind(server.host, server.port, shared=True):
-        status = asyncio.run(_run_supervisor(supervisor, internal))
+        status = asyncio.run(_run(supervisor, internal_server(settings, telemetry, shutdown)))
     if status:
         sys.exit(status)
 
 
-async def _run_supervisor(supervisor: Supervisor, internal: uvicorn.Config | None) -> int:
-    if internal is None:  # The settings require an internal port for several workers.
-        return await supervisor.run()
-    async with InternalServer(internal).running() as state:
+async def _run(
+    supervisor: Supervisor, internal: AbstractAsyncContextManager[dict[str, Any]]
+) -> int:
+    async with internal as state:
         state["workers"] = supervisor
         return await supervisor.run()
 

@@ -7,9 +7,8 @@ for it without a limit (docs/adr/0020-workers.md).
 import asyncio
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 from prometheus_client.registry import Collector
@@ -19,12 +18,12 @@ from ..observability.metrics import Metrics
 from ..observability.worker_metrics import WorkerMetrics, families_of
 from ..state import Shutdown
 from .channel import WorkerChannel
-from .worker import Patience, Target, Worker, happens
+from .worker import Target, Worker, wait_for_event
 
 logger = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
+# Between the end of a worker and the next start: twice as long each time it ends early.
+_FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STABLE_SECONDS: Final = 60.0
 
@@ -37,7 +36,7 @@ class Supervisor:
         target: Target,
         count: int,
         *,
-        patience: Patience,
+        stop_seconds: float,
         shutdown: Shutdown,
         metrics: Metrics,
     ) -> None:
@@ -46,7 +45,7 @@ class Supervisor:
         Args:
             target: what each process runs; gets the end of a socket pair, for `channel.respond`.
             count: how many.
-            patience: when to kill a worker.
+            stop_seconds: how long a worker may take to end after a signal, before it is killed.
             shutdown: records that the service has been asked to stop.
             metrics: those of this process.
         """
@@ -55,7 +54,7 @@ class Supervisor:
         self._shutdown = shutdown
         self._own_metrics = metrics
         self._all_metrics = WorkerMetrics()
-        self._patience = patience
+        self._stop_seconds = stop_seconds
         self._stopping = asyncio.Event()
         self._workers: dict[int, Worker] = {}
         self._ever_started = False
@@ -81,9 +80,8 @@ class Supervisor:
         sends SIGTERM, to all processes of a service.
         """
         if not self._shutdown.begun:
-            asyncio.get_running_loop().call_later(
-                self._patience.stop_seconds, self._send, signal.SIGKILL
-            )
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._stop_seconds, self._send, signal.SIGKILL)
         elif number == signal.SIGTERM:
             number = signal.SIGINT
         self._shutdown.begun = True
@@ -120,7 +118,7 @@ class Supervisor:
         return {number: report for number, report in reports.items() if number not in ended}
 
     async def _keep_running(self, number: int) -> None:
-        pause, first = pauses(), True
+        pause, first = _FIRST_PAUSE_SECONDS, True
         while not self._shutdown.begun:
             started = time.monotonic()
             status = await self._run_one(number)
@@ -133,7 +131,10 @@ class Supervisor:
                 return
             self._own_metrics.workers_ended.inc()
             first = False
-            await happens(self._stopping, pause(time.monotonic() - started))
+            if time.monotonic() - started >= _STABLE_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            await wait_for_event(self._stopping, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _run_one(self, number: int) -> int:
         """Run one worker until it ends, and return its exit status."""
@@ -142,7 +143,7 @@ class Supervisor:
         except OSError as error:
             logger.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
             return 1
-        status = await worker.ended(self._patience)
+        status = await worker.watch()
         self._ever_started |= any(one.started for one in self._workers.values())
         del self._workers[number]
         self._all_metrics.end(str(number))
@@ -153,16 +154,3 @@ class Supervisor:
     def _send(self, number: int) -> None:
         for worker in self._workers.values():
             worker.send(number)
-
-
-def pauses() -> Callable[[float], float]:
-    """Return a function from the seconds that a worker ran to those before it is replaced."""
-    ended_early = 0
-
-    def pause(ran_seconds: float) -> float:
-        nonlocal ended_early
-        ended_early = 0 if ran_seconds >= _STABLE_SECONDS else ended_early
-        ended_early += 1
-        return min(2.0 ** (ended_early - 1), _LONGEST_PAUSE_SECONDS)
-
-    return pause

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -21,21 +20,9 @@ Target = Callable[[socket.socket], None]
 _SPAWN: Final = multiprocessing.get_context("spawn")
 _CHECK_SECONDS: Final = 5.0
 _START_CHECK_SECONDS: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a worker may take before it is killed.
-
-    Attributes:
-        stop_seconds: to end after a signal.
-        start_seconds: to respond to its supervisor for the first time.
-        silent_seconds: to respond later.
-    """
-
-    stop_seconds: float
-    start_seconds: float = 120.0
-    silent_seconds: float = 30.0
+# A worker that does not respond for so long is killed: before its first response, and later.
+_START_SECONDS: Final = 120.0
+_SILENT_SECONDS: Final = 30.0
 
 
 class Worker:
@@ -74,18 +61,14 @@ class Worker:
         if self._process.exitcode is None:
             os.kill(self.pid, number)
 
-    async def ended(self, patience: Patience) -> int:
-        """Wait until the process has ended, and return its exit status.
-
-        Args:
-            patience: it is killed when it does not respond for that long.
-        """
+    async def watch(self) -> int:
+        """Wait until the process has ended, and return its exit status."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         channel = await WorkerChannel.over(self._own_end)
         loop.add_reader(self._process.sentinel, ended.set)
         responded_at = loop.time()
         pause = _START_CHECK_SECONDS
-        while not await happens(ended, pause):
+        while not await wait_for_event(ended, pause):
             try:
                 await channel.request("alive")
             except OSError as error:
@@ -96,7 +79,7 @@ class Worker:
             else:
                 self.channel, self.started, responded_at = channel, True, loop.time()
                 pause = _CHECK_SECONDS
-            allowed = patience.silent_seconds if self.started else patience.start_seconds
+            allowed = _SILENT_SECONDS if self.started else _START_SECONDS
             if loop.time() >= responded_at + allowed:
                 logger.error("worker_not_responding", pid=self.pid)
                 self._process.kill()
@@ -108,7 +91,7 @@ class Worker:
         return int(status or 0)
 
 
-async def happens(event: asyncio.Event, seconds: float) -> bool:
+async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
     """Wait for an event, and return whether it happened in time."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)

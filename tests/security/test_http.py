@@ -238,6 +238,34 @@ def test_a_connection_is_not_upgraded(service: Service) -> None:
     assert_rejected(service.send(POST, HOST, b"X: y\nConnection: Upgrade\r\n", EMPTY))
 
 
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 32\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n20\r\n"]
+)
+def test_a_body_behind_an_upgrade_is_not_a_request(service: Service, framing: bytes) -> None:
+    """The attack: the parser skips the body of a request to upgrade, and reads it as the next one.
+
+    Java's HttpClient asks to upgrade by default, so its body would be ignored.
+    """
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    smuggled = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert len(smuggled) == 32
+
+    response = service.send(POST, HOST, upgrade, JSON, service.credential, framing, smuggled)
+
+    assert response.statuses == [400]
+    assert service.apideck.minted == []
+
+
+def test_a_request_behind_an_upgrade_is_not_lost_silently(service: Service) -> None:
+    """The response says that the connection ends, so the client sends the next request again."""
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+
+    response = service.send(POST, HOST, upgrade, service.credential, EMPTY, POST, HOST, EMPTY)
+
+    assert response.statuses == [201]
+    assert b"connection: close" in response.data.lower()
+
+
 @pytest.mark.parametrize("size", [16_385, 1_000_000])
 @pytest.mark.parametrize("declared", [True, False])
 def test_an_oversized_body_is_a_413(service: Service, size: int, declared: bool) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.observability.log_collector import LogCollector
 from app.observability.log_writer import LogWriter, Losses
+from app.observability.metrics import LogCollector
 from tests.support.process import ROOT, until
 
 PIPE_BYTES = 65_536
@@ -30,13 +30,19 @@ def writing(fd: int, reports: list[Losses] | None = None) -> Iterator[LogWriter]
 @contextmanager
 def pipe() -> Iterator[tuple[int, int]]:
     """Open a pipe; a test may close either end."""
-    ends = os.pipe()
+    others = set(threading.enumerate())
+    reader, out = os.pipe()
     try:
-        yield ends
+        yield reader, out
     finally:
-        for end in ends:
-            with suppress(OSError):
-                os.close(end)
+        with suppress(OSError):
+            os.close(reader)
+        # A writer that has given up waits for the pipe until now, and may have more to write. It
+        # must not write to a file of another test that gets the same number.
+        for thread in set(threading.enumerate()) - others:
+            thread.join(10)
+        with suppress(OSError):
+            os.close(out)
 
 
 def fill(fd: int) -> int:

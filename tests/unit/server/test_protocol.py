@@ -428,3 +428,26 @@ def test_uvicorn_accepts_a_partial() -> None:
     config.load()
 
     assert isinstance(config.http_protocol_class, partial)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+async def test_a_body_behind_an_upgrade_is_rejected_before_it_arrives(length: bytes) -> None:
+    """The parser would skip the body and read it as the next request."""
+    connection = Connection()
+
+    connection.sends(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + length + b"\r\n\r\n")
+    await asyncio.sleep(0)
+
+    assert connection.wire.statuses == [400]
+    assert connection.wire.closed
+
+
+async def test_an_upgrade_without_a_body_is_ignored() -> None:
+    """The response closes the connection, because the parser loses what follows the request."""
+    connection = Connection()
+
+    connection.sends(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET)
+    await asyncio.sleep(0)
+
+    assert connection.wire.statuses == [204]
+    assert connection.wire.closed

@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from uvicorn.config import STARTUP_FAILURE
 
 from app.observability.metrics import Metrics
-from app.server.supervisor import Supervisor, pauses
-from app.server.worker import Patience, Target
+from app.server.supervisor import Supervisor
+from app.server.worker import Target
 from app.state import Shutdown
 from tests.support.worker_targets import crashing, failing_to_start, recording, responding
 
@@ -31,12 +31,12 @@ def _workers_that_start_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
-def supervisor_of(target: Target, **patience: float) -> Supervisor:
+def supervisor_of(target: Target, *, stop_seconds: float = SECONDS) -> Supervisor:
     """Return a supervisor of two workers."""
     return Supervisor(
         target,
         2,
-        patience=Patience(**{"stop_seconds": SECONDS, **patience}),
+        stop_seconds=stop_seconds,
         shutdown=Shutdown(),
         metrics=Metrics(),
     )
@@ -102,7 +102,8 @@ async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
 ) -> None:
     """It would accept connections and serve none of them."""
     monkeypatch.setattr("app.server.worker._CHECK_SECONDS", 0.1)
-    supervisor = supervisor_of(responding, silent_seconds=0.1)
+    monkeypatch.setattr("app.server.worker._SILENT_SECONDS", 0.1)
+    supervisor = supervisor_of(responding)
     with capture_logs() as logs:
         async with running(supervisor):
             stopped, _ = await pids(supervisor)
@@ -198,9 +199,26 @@ async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
         assert await status == 0
 
 
-def test_pauses_grow_until_a_worker_has_run_for_a_while() -> None:
+async def test_pauses_grow_until_a_worker_has_run_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A worker that ends at once is started less and less often, but at least twice a minute."""
-    pause = pauses()
+    pauses: list[float] = []
+    now, supervisor = 0.0, supervisor_of(responding)
 
-    assert [pause(0.1) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
-    assert [pause(90), pause(0.1)] == [1, 2]
+    async def end(_: int) -> int:
+        nonlocal now
+        now += 90 if len(pauses) == 1100 else 0.1
+        return 1
+
+    async def wait(_: asyncio.Event, seconds: float) -> None:
+        pauses.append(seconds)
+        supervisor._shutdown.begun = len(pauses) == 1102
+
+    monkeypatch.setattr("app.server.supervisor.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.server.supervisor.wait_for_event", wait)
+    monkeypatch.setattr(supervisor, "_run_one", end)
+
+    await supervisor._keep_running(1)
+
+    assert pauses == [1, 2, 4, 8, 16, *[30] * 1095, 1, 2]
