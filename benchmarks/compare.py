@@ -1,9 +1,9 @@
 """The service compared with its alternatives: `make bench`.
 
-First the CPU of a request, of all contestants side by side. Then load by wrk: all contestants of a
-scenario on one stub upstream, one at a time, in rounds of random order; medians and spread. The
-server has one core; the load and the upstream have the other. Prints a table for each scenario and
-lines `ratio <name> <value>`, and keeps the raw data.
+The first part measures the CPU of a request, with all contestants side by side. The second part
+loads the contestants of each scenario with wrk, one at a time, in random order, on one stub
+upstream. The server has one core; the load generator and the upstream share the other core. The
+output has a table for each scenario, and lines `ratio <name> <value>`. The raw data are saved.
 """
 
 import argparse
@@ -20,24 +20,24 @@ from pathlib import Path
 from benchmarks import contestants, paired, probes, scenarios
 from benchmarks.comparison import Comparison
 from benchmarks.contestants import COLD, FEATURES, INTERNAL, MINIMAL, OURS, Contestant
-from benchmarks.report import keep, report, versions
+from benchmarks.report import report, save, versions
 from benchmarks.servers import LOAD_CORE, redis
 from emulators.issuer import DevelopmentIssuer
 
 RESULTS = Path(__file__).parent / "results"
 CPU = "cpu"
-"""The scenario with all contestants side by side."""
+"""The name of the scenario with all contestants side by side."""
 CPU_ROUNDS, QUICK_CPU_ROUNDS = 100, 20
 
 
-def plays(
+def measurements(
     comparison: Comparison, checkout: Path | None, *, quick: bool
 ) -> dict[str, Callable[[], None]]:
-    """Return what measures each scenario once.
+    """Return a function for each scenario that measures it once.
 
     Args:
-        comparison: measures and keeps the results.
-        checkout: another version of the service, which is compared with this one only.
+        comparison: measures, and stores the results.
+        checkout: another version of the service; if given, only the two versions are compared.
         quick: whether to leave out most scenarios and most peers.
     """
     baselines = [contestants.baseline(checkout, one) for one in (OURS, COLD)] if checkout else []
@@ -77,49 +77,51 @@ def plays(
 
 
 def main() -> None:
-    """Measure, print and keep everything, or only what was chosen."""
+    """Measure, print and save all scenarios, or only the selected ones."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1, help="of each scenario with wrk")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of each scenario with wrk")
     parser.add_argument("--cpu-rounds", type=int, default=CPU_ROUNDS)
-    parser.add_argument("--quick", action="store_true", help="less of everything, in four minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer scenarios and rounds, in four minutes"
+    )
     parser.add_argument("--port", type=int, default=21_000)
-    parser.add_argument("--only", nargs="*", help=f"scenarios to measure; {CPU} is the first")
+    parser.add_argument("--only", nargs="*", help=f"scenarios to measure, such as {CPU}")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
         "--baseline", type=Path, help="another checkout of the service, to compare two versions"
     )
-    chosen = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    needed = [one.missing() for one in (*scenarios.SAME_WORK, *contestants.NO_WORK)]
+    arguments = parser.parse_args()
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
+    missing = [one.missing() for one in (*scenarios.SAME_WORK, *contestants.NO_WORK)]
     programs = {"redis-server": "redis-server", "wrk": "wrk", "taskset": "util-linux"}
     for program, package in programs.items():
-        needed.append(None if shutil.which(program) else f"apt-get install {package}")
-    if any(needed):
-        sys.exit(f"needs: {', '.join(filter(None, needed))}")
-    issuer = DevelopmentIssuer()
-    with issuer.serve(), tempfile.TemporaryDirectory() as folder, redis(chosen.port - 1) as store:
+        missing.append(None if shutil.which(program) else f"apt-get install {package}")
+    if any(missing):
+        sys.exit(f"needs: {', '.join(filter(None, missing))}")
+    issuer, port = DevelopmentIssuer(), arguments.port
+    with issuer.serve(), tempfile.TemporaryDirectory() as folder, redis(port - 1) as store:
         os.sched_setaffinity(0, {int(LOAD_CORE)})
-        measure(Comparison(chosen.port, issuer, store, Path(folder)), chosen)
+        measure(Comparison(port, issuer, store, Path(folder)), arguments)
 
 
-def measure(comparison: Comparison, chosen: argparse.Namespace) -> None:
-    """Measure what the arguments say; print and keep it."""
-    chosen.out.mkdir(exist_ok=True)
-    if not chosen.baseline and (not chosen.only or CPU in chosen.only):
-        batches = comparison.cpu(QUICK_CPU_ROUNDS if chosen.quick else chosen.cpu_rounds)
+def measure(comparison: Comparison, arguments: argparse.Namespace) -> None:
+    """Measure the scenarios that the arguments select; print and save the results."""
+    arguments.out.mkdir(exist_ok=True)
+    if not arguments.baseline and (not arguments.only or CPU in arguments.only):
+        batches = comparison.cpu(QUICK_CPU_ROUNDS if arguments.quick else arguments.cpu_rounds)
         print("\n".join(["### CPU of a request\n", *paired.table(batches)]))
-        kept = {"versions": versions(), "cpu_ms": batches}
-        (chosen.out / "cpu.json").write_text(json.dumps(kept, indent=1) + "\n")
-    checkout = chosen.baseline and chosen.baseline.resolve()
-    for number in range(chosen.rounds):
+        raw = {"versions": versions(), "cpu_ms": batches}
+        (arguments.out / "cpu.json").write_text(json.dumps(raw, indent=1) + "\n")
+    checkout = arguments.baseline and arguments.baseline.resolve()
+    for number in range(arguments.rounds):
         print(f"round {number + 1}", file=sys.stderr, flush=True)
-        for name, play in plays(comparison, checkout, quick=chosen.quick).items():
-            if not chosen.only or name in chosen.only:
-                play()
+        for name, run in measurements(comparison, checkout, quick=arguments.quick).items():
+            if not arguments.only or name in arguments.only:
+                run()
     if comparison.results:
         report(comparison.results, comparison.starts)
-        keep(comparison.results, comparison.starts, chosen.out)
+        save(comparison.results, comparison.starts, arguments.out)
     if comparison.probes:
         probes.show(comparison.probes)
 

@@ -1,4 +1,4 @@
-"""One run of the benchmark: starts contestants, loads them and keeps the results."""
+"""One run of the benchmark: starts contestants, loads them and stores the results."""
 
 import contextlib
 import itertools
@@ -59,10 +59,10 @@ class Comparison:
                     self.starts[contestant.name].append((server.ready_seconds, server.rss_mb()))
                     checked(run, sent[0], headers, scenario.operation)
                     result = measure(server, run, script, scenario)
-                    self._keep(name, contestant.name, result)
+                    self._store(name, contestant.name, result)
 
     def paced_arrivals(self) -> None:
-        """Measure contestants with random arrivals, at half of what each did in a-64."""
+        """Measure contestants with random arrivals, at half of their throughput in a-64."""
         load = scenarios.PACED
         contestants = scenarios.PACED_CONTESTANTS
         for contestant in random.sample(contestants, len(contestants)):
@@ -73,10 +73,10 @@ class Comparison:
             ):
                 per_second = self._capacity(contestant, "a-64") * scenarios.PACED_SHARE
                 result = self._at_rate(server, run, per_second, load.seconds, load.delay)
-                self._keep("c-paced", contestant.name, result)
+                self._store("c-paced", contestant.name, result)
 
     def arrivals(self, contestants: list[Contestant]) -> None:
-        """Measure each contestant while three times its capacity arrives, and after that."""
+        """Measure each contestant during arrivals at three times its capacity, and afterwards."""
         for contestant in random.sample(contestants, len(contestants)):
             with (
                 upstream(self._upstream_port, 0.0) as url,
@@ -86,13 +86,13 @@ class Comparison:
                 for name, share in scenarios.ARRIVALS.items():
                     per_second = self._capacity(contestant, "g-capacity") * share
                     seconds = scenarios.ARRIVALS_SECONDS
-                    self._keep(
+                    self._store(
                         name, contestant.name, self._at_rate(server, run, per_second, seconds, 0.0)
                     )
-                    time.sleep(scenarios.CALM_SECONDS)
+                    time.sleep(scenarios.PAUSE_SECONDS)
 
     def probe(self, contestants: list[Contestant]) -> None:
-        """Time probes, on the public port or one of their own, while the public port is busy."""
+        """Time probes on the public or the internal port while the public port is busy."""
         script = lua(self._folder, self._tokens)
         for contestant in random.sample(contestants, len(contestants)):
             with (
@@ -101,10 +101,10 @@ class Comparison:
                 serving(contestant, run := self._run(url)) as server,
             ):
                 port = run.internal_port if contestant is INTERNAL else run.port
-                with probing(port) as took:
+                with probing(port) as durations:
                     result = measure(server, run, script, scenarios.BUSY)
-                    self._keep("g-probes", contestant.name, result)
-                self.probes[contestant.name] += took
+                    self._store("g-probes", contestant.name, result)
+                self.probes[contestant.name] += durations
 
     def two_processes(self) -> None:
         """Measure the service as two processes, each with a core that it shares with the load."""
@@ -116,8 +116,8 @@ class Comparison:
                 for run, cores in zip(runs, (SERVER_CORE, LOAD_CORE), strict=True)
             ]
             with ThreadPoolExecutor() as pool:
-                one_of = partial(measure, script=script, scenario=scenarios.TWO_PROCESSES)
-                both = list(pool.map(one_of, servers, runs))
+                measure_one = partial(measure, script=script, scenario=scenarios.TWO_PROCESSES)
+                both = list(pool.map(measure_one, servers, runs))
         result = Result(
             sum(one.per_second for one in both),
             statistics.mean(one.cpu_ms for one in both),
@@ -126,7 +126,7 @@ class Comparison:
             sum(one.errors for one in both),
             sum(one.rss_mb for one in both),
         )
-        self._keep("f-two-processes", OURS.name, result)
+        self._store("f-two-processes", OURS.name, result)
 
     def two_workers(self) -> None:
         """Measure the service with two workers, each with a core that it shares with the load."""
@@ -138,7 +138,7 @@ class Comparison:
             serving(WORKERS, run := self._run(url), cores) as server,
         ):
             result = measure(server, run, script, scenarios.TWO_WORKERS)
-            self._keep("f-two-workers", OURS.name, result)
+            self._store("f-two-workers", OURS.name, result)
 
     def _credentials(self, contestant: Contestant) -> list[str]:
         if contestant is EVENTS:
@@ -152,14 +152,14 @@ class Comparison:
         self, server: Server, run: Run, per_second: float, seconds: float, delay: float
     ) -> Result:
         before = server.cpu_seconds()
-        seen = paced(run.port, self._tokens, per_second, seconds)
+        measured = paced(run.port, self._tokens, per_second, seconds)
         cpu = server.cpu_seconds() - before
         return Result(
-            seen.good / seconds,
-            1000 * cpu / max(seen.good, 1),
-            seen.p50_ms - 1000 * delay,
-            seen.p99_ms - 1000 * delay,
-            seen.errors + seen.rejected,
+            measured.successful / seconds,
+            1000 * cpu / max(measured.successful, 1),
+            measured.p50_ms - 1000 * delay,
+            measured.p99_ms - 1000 * delay,
+            measured.errors + measured.rejected,
             server.rss_mb(),
         )
 
@@ -167,14 +167,14 @@ class Comparison:
         port, internal_port = next(self._ports), next(self._ports)
         return Run(port, url, self._issuer.issuer, self._folder, self._redis, internal_port)
 
-    def _keep(self, name: str, row: str, result: Result) -> None:
+    def _store(self, name: str, row: str, result: Result) -> None:
         self.results[name][row].append(result)
         print(f"  {name} {row}: {result}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def _reported(name: str, contestant: Contestant) -> Iterator[None]:
-    """Report the failure of a contestant, and go on without it."""
+    """Report the failure of a contestant, and continue without it."""
     try:
         yield
     except (RuntimeError, OSError, AssertionError, httpx.HTTPError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The servers that are compared: their commands, settings and requirements."""
+"""The compared servers: their commands, settings and requirements."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ NODE = HERE / "peers" / "node"
 _ORIGIN = "https://app.example.com"
 API_KEY = "sk_bench_opens-nothing"
 _HIGH_LIMIT = "100000/second"
-"""Counts, but never rejects a request."""
+"""A limit that counts requests, but never rejects one."""
 
 _NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log /dev/null;
@@ -91,7 +91,7 @@ class Contestant:
         environment: returns environment variables in addition to `PORT` and `UPSTREAM`.
         missing: returns the command that installs a missing requirement, or None.
         headers: returns the headers of a request, for one token.
-        opaque: whether it needs opaque tokens, which it introspects.
+        opaque: whether it needs opaque tokens, and introspects them.
         folder: its working directory.
     """
 
@@ -118,13 +118,13 @@ def service(
 ) -> Contestant:
     """Return the service with its default features, except for two settings.
 
-    The rate limits count but are too high to reject a request. Identical requests of a caller are
-    not joined, because most requests would not reach the upstream.
+    The rate limits count requests, but are too high to reject one. Identical requests of a caller
+    are not joined, because otherwise most requests would not reach the upstream.
 
     Args:
         name: its name in tables.
         headers: returns the headers of a request, for one token.
-        opaque: whether it needs opaque tokens, which it introspects.
+        opaque: whether it needs opaque tokens, and introspects them.
         settings: further settings; `{redis}`, `{upstream}` and `{internal}` in a value are replaced
             by the URLs and the internal port of the run.
     """
@@ -157,7 +157,7 @@ def _substitute(value: str, run: Run) -> str:
 def _python(name: str) -> Contestant:
     module = f"benchmarks.peers.{name}:app"
     options = ["--no-access-log", "--log-level", "warning", "--backlog", "8192"]
-    # The same as for the service: the load generator pauses between batches.
+    # The same value as for the service, because the load generator pauses between batches.
     options += ["--timeout-keep-alive", "75"]
     return Contestant(
         name.replace("_", "-"),
@@ -231,10 +231,10 @@ NO_WORK = [
     NODE_SDK,
     SDK_SHARED,
 ]
-"""Peers that only pass requests on."""
+"""Peers that only forward requests."""
 
-CAREFUL_FASTAPI, REMEMBERING_FASTAPI = _careful(_python("careful_fastapi"), "careful FastAPI")
-CAREFUL_FASTIFY, REMEMBERING_FASTIFY = _careful(_node("careful"), "careful Fastify")
+CAREFUL_FASTAPI, CACHING_FASTAPI = _careful(_python("careful_fastapi"), "careful FastAPI")
+CAREFUL_FASTIFY, CACHING_FASTIFY = _careful(_node("careful"), "careful Fastify")
 
 FEATURES = [
     COLD,

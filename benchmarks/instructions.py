@@ -1,8 +1,8 @@
-"""Instructions of the service's process for a request: `make instructions`.
+"""Counts the CPU instructions of the service for a request: `make instructions`.
 
-valgrind's callgrind counts them, so the result does not depend on the machine's speed or its other
-load, and small changes are visible. It does not count the kernel or waits for memory. `--baseline`
-counts those of another checkout.
+Valgrind's callgrind counts them, so the result does not depend on the speed or the load of the
+machine, and small changes are visible. It does not count the kernel, or waits for memory.
+`--baseline` measures another checkout.
 """
 
 import argparse
@@ -37,8 +37,8 @@ CASES = {
 
 
 @contextmanager
-def counted(contestant: Contestant, run: Run, out: Path) -> Iterator[int]:
-    """Run a contestant with the counting off; yields the process id."""
+def callgrind(contestant: Contestant, run: Run, out: Path) -> Iterator[int]:
+    """Run a contestant in callgrind, which does not count yet; yields the process id."""
     valgrind = ["valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no"]
     process = subprocess.Popen(
         [*valgrind, f"--callgrind-out-file={out}", *contestant.command(run)],
@@ -72,15 +72,16 @@ async def send(port: int, tokens: Iterable[str]) -> None:
     Raises:
         AssertionError: a response was not successful.
     """
-    left = iter(tokens)
+    remaining = iter(tokens)
     url = f"http://127.0.0.1:{port}/vault-session"
 
     async def connection(client: aiohttp.ClientSession) -> None:
-        for token in left:
-            headers = dict(bearer(token))
-            async with client.post(url, headers=headers, skip_auto_headers=["content-type"]) as got:
-                await got.read()
-                assert got.ok, got.status
+        for token in remaining:
+            async with client.post(
+                url, headers=dict(bearer(token)), skip_auto_headers=["content-type"]
+            ) as response:
+                await response.read()
+                assert response.ok, response.status
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
         await asyncio.gather(*(connection(client) for _ in range(CONNECTIONS)))
@@ -105,7 +106,7 @@ def instructions(contestant: Contestant, port: int, *, seen: bool) -> float:
         tokens = [issuer.token(sub=one, expires_in=86_400) for one in people]
         known, new = tokens[:WARM_UP_REQUESTS], tokens[WARM_UP_REQUESTS:]
         out = Path(folder) / "callgrind"
-        with counted(contestant, run, out) as pid:
+        with callgrind(contestant, run, out) as pid:
             asyncio.run(send(run.port, known))
             switch(pid, "on")
             asyncio.run(
@@ -121,13 +122,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=23_900)
     parser.add_argument("--baseline", type=Path, help="another checkout of the service")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     if shutil.which("valgrind") is None:
         sys.exit("needs: apt-get install valgrind")
     print("| request | instructions |\n| --- | ---: |")
     for number, (name, (ours, seen)) in enumerate(CASES.items()):
-        contestant = baseline(chosen.baseline.resolve(), ours) if chosen.baseline else ours
-        count = instructions(contestant, chosen.port + 2 * number, seen=seen)
+        contestant = baseline(arguments.baseline.resolve(), ours) if arguments.baseline else ours
+        count = instructions(contestant, arguments.port + 2 * number, seen=seen)
         print(f"| {name} | {count:,.0f} |", flush=True)
 
 

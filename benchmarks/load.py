@@ -15,9 +15,9 @@ from benchmarks.servers import LOAD_CORE, Server
 
 _WARM_UP_SECONDS = 2
 _PAUSE_SECONDS = 1.5
-"""Between warm-up and measurement, so that requests still in flight can finish."""
+"""The pause between warm-up and measurement, so that requests in flight can finish."""
 PEOPLE = 2000
-"""Users whose tokens are sent in turn."""
+"""The number of users whose tokens are sent in turn."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def checked(
 
     Args:
         run: the address of the server.
-        credential: a token, or a signature with a tab and the body that it signs.
+        credential: a token; or a signature, a tab, and the signed body.
         headers: returns the headers for a token or signature.
         operation: the request to send.
 
@@ -116,7 +116,7 @@ def lua(
 
     Args:
         folder: the folder for the script and the credentials.
-        credentials: tokens; or signatures, each with a tab and the body that it signs.
+        credentials: tokens; or for each request a signature, a tab, and the signed body.
         headers: returns the headers for a token or signature.
         operation: the request to send.
     """
@@ -146,7 +146,7 @@ local threads = {{}}
 function setup(thread) threads[#threads + 1] = thread end
 function init(arguments)
   wrong = 0
-  -- This takes much of wrk's CPU, so only the warm-up does it.
+  -- This uses much of wrk's CPU, so only the warm-up checks bodies.
   if arguments[1] == "check-bodies" then
     function response(status, _, body)
       if status < 400 and not body:find('{operation.expected}', 1, true) then wrong = wrong + 1 end
@@ -172,10 +172,10 @@ def measure(server: Server, run: Run, script: Path, scenario: Scenario) -> Resul
     before = server.cpu_seconds()
     summary = wrk(run, script, scenario.connections, scenario.seconds)
     cpu = server.cpu_seconds() - before
-    good = max(summary["requests"] - summary["errors"], 1)
+    successful = max(summary["requests"] - summary["errors"], 1)
     return Result(
-        good / summary["seconds"],
-        1000 * cpu / good,
+        successful / summary["seconds"],
+        1000 * cpu / successful,
         summary["p50"],
         summary["p99"],
         int(summary["errors"]),

@@ -41,7 +41,7 @@ def _check_list(response: httpx.Response) -> None:
 
 
 def _check_event(response: httpx.Response) -> None:
-    """Check that the event was forwarded: ignored events get a 204, too."""
+    """Check that the event was forwarded, because ignored events get a 204, too."""
     assert response.status_code == httpx.codes.NO_CONTENT
     metrics = httpx.get(response.url.join("/metrics")).text
     forwarded = 'application="default",outcome="forwarded",problem="none"'

@@ -19,7 +19,7 @@ import uvloop
 _WARM_UP_SECONDS = 1.0
 _GRACE_SECONDS = 10.0
 _NO_RESPONSE = 0
-"""Counted as the status of a request without a response."""
+"""The status of a request without a response."""
 _OVERLOADED = 503
 
 
@@ -28,16 +28,16 @@ class PacedResult:
     """Responses during the measurement; later responses are not counted.
 
     Attributes:
-        good: responses with a 2xx status.
+        successful: responses with a 2xx status.
         rejected: responses with a 503.
         errors: other responses, failed connections, and requests without a response ten seconds
             after the last request.
-        p50_ms: median latency of the good responses, from the time at which the request was due,
-            in milliseconds.
+        p50_ms: median latency of the successful responses in milliseconds, from the time at which
+            the request was due.
         p99_ms: 99th percentile of that latency in milliseconds.
     """
 
-    good: int
+    successful: int
     rejected: int
     errors: int
     p50_ms: float
@@ -123,7 +123,7 @@ class _Load:
         now = time.perf_counter()
         if self._start <= now <= self._end:
             self.statuses[status] += 1
-            if _is_good(status):
+            if _is_successful(status):
                 self.latencies.append(now - due)
 
 
@@ -151,15 +151,15 @@ async def _paced(port: int, tokens: list[str], per_second: float, seconds: float
     deadline = time.perf_counter() + _GRACE_SECONDS
     while load.in_flight and time.perf_counter() < deadline:  # noqa: ASYNC110 - the interval is long
         await asyncio.sleep(0.01)
-    good = sum(count for status, count in load.statuses.items() if _is_good(status))
+    successful = sum(count for status, count in load.statuses.items() if _is_successful(status))
     rejected = load.statuses[_OVERLOADED]
-    errors = load.statuses.total() - good - rejected + load.in_flight
-    if not good:
+    errors = load.statuses.total() - successful - rejected + load.in_flight
+    if not successful:
         return PacedResult(0, rejected, errors, 0.0, 0.0)
     load.latencies.sort()
-    p50, p99 = load.latencies[good // 2], load.latencies[good * 99 // 100]
-    return PacedResult(good, rejected, errors, 1000 * p50, 1000 * p99)
+    p50, p99 = load.latencies[successful // 2], load.latencies[successful * 99 // 100]
+    return PacedResult(successful, rejected, errors, 1000 * p50, 1000 * p99)
 
 
-def _is_good(status: int) -> bool:
+def _is_successful(status: int) -> bool:
     return 200 <= status < 300

@@ -1,9 +1,9 @@
-"""CPU for each request, of all contestants side by side.
+"""The CPU of a request, for all contestants side by side.
 
-All servers run at once on one core. They get small batches of requests in turn, in a shuffled order
-that is different in each round. A change of the machine's speed hits all contestants of a round
-alike, so ratios are taken within a round. CPU is in nanoseconds, as the Linux scheduler counts it
-(/proc/PID/task/TID/schedstat, see https://docs.kernel.org/scheduler/sched-stats.html).
+All servers run at the same time on one core. They get small batches of requests in turn, in a
+different random order in each round. A change of the machine's speed affects all contestants of a
+round equally, so ratios are computed within a round. CPU is measured in nanoseconds by the Linux
+scheduler (/proc/PID/task/TID/schedstat, see https://docs.kernel.org/scheduler/sched-stats.html).
 """
 
 import asyncio
@@ -19,14 +19,14 @@ import aiohttp
 
 from benchmarks.contestants import (
     API_KEY,
+    CACHING_FASTAPI,
+    CACHING_FASTIFY,
     CAREFUL_FASTAPI,
     CAREFUL_FASTIFY,
     EVENTS,
     LISTS,
     MINIMAL,
     OURS,
-    REMEMBERING_FASTAPI,
-    REMEMBERING_FASTIFY,
     Contestant,
     Run,
 )
@@ -40,8 +40,8 @@ BATCH = 96
 CONNECTIONS = 64
 WARM_UP_BATCHES = 6
 ROUNDS_WITH_ONE_START = 25
-"""After these the servers are started again: the same code costs several percent more or less in
-another process, whose memory is laid out differently."""
+"""After this many rounds the servers are restarted: the memory layout of a process changes the CPU
+of the same code by several percent."""
 
 Batches = Mapping[str, list[float]]
 """CPU milliseconds for each request, by row and round."""
@@ -71,22 +71,22 @@ SEEN_BEFORE = "token seen before"
 TYPICAL = Row(f"vault-bff, {FIRST_SEEN}", OURS)
 REFERENCE = Row("starlette-aiohttp, no checks", MINIMAL)
 CAREFUL = Row(f"careful FastAPI, {FIRST_SEEN}", CAREFUL_FASTAPI)
-GUARDED = (REFERENCE, TYPICAL, CAREFUL)
-"""What `tests/e2e/test_cost.py` measures."""
+COST_TEST_ROWS = (REFERENCE, TYPICAL, CAREFUL)
+"""The rows that `tests/e2e/test_cost.py` measures."""
 ROWS = (
-    *GUARDED,
+    *COST_TEST_ROWS,
     Row(f"vault-bff, {FIRST_SEEN}, again", OURS),
     Row(f"vault-bff, {SEEN_BEFORE}", OURS, seen=True),
-    Row(f"careful FastAPI, {SEEN_BEFORE}", REMEMBERING_FASTAPI, seen=True),
+    Row(f"careful FastAPI, {SEEN_BEFORE}", CACHING_FASTAPI, seen=True),
     Row(f"careful Fastify, {FIRST_SEEN}", CAREFUL_FASTIFY),
-    Row(f"careful Fastify, {SEEN_BEFORE}", REMEMBERING_FASTIFY, seen=True),
+    Row(f"careful Fastify, {SEEN_BEFORE}", CACHING_FASTIFY, seen=True),
     Row("vault-bff, a list of 300 connectors", LISTS, seen=True, operation=LIST, size=8),
     Row("vault-bff, a relayed event", EVENTS, seen=True, operation=EVENT),
 )
 
 
-class Course:
-    """The servers, and the requests for them."""
+class BatchRunner:
+    """Sends batches of requests to the servers, and measures their CPU."""
 
     def __init__(self, issuer: DevelopmentIssuer, rows: Iterable[Row]) -> None:
         self.rows = list(rows)
@@ -97,11 +97,11 @@ class Course:
         self.batches: dict[str, list[float]] = {row.name: [] for row in self.rows}
 
     async def run(self, servers: Mapping[str, tuple[Server, Run]], rounds: int) -> None:
-        """Send batches, and add what each cost to `batches`.
+        """Send batches, and add the CPU of each to `batches`.
 
         Args:
             servers: the servers of the rows, by the contestant's name.
-            rounds: how many batches each row gets, after the warm-up.
+            rounds: the number of batches for each row, after the warm-up.
 
         Raises:
             AssertionError: a response was not successful.
@@ -128,10 +128,10 @@ class Course:
         else:
             credentials = self._seen if row.seen else self._tokens(row.size)
         url = f"http://127.0.0.1:{run.port}{row.operation.path}"
-        left = iter(credentials[: row.size])
+        remaining = iter(credentials[: row.size])
 
         async def connection() -> None:
-            for credential in left:
+            for credential in remaining:
                 value, _, body = credential.partition("\t")
                 headers = dict(row.contestant.headers(value))
                 async with client.request(
@@ -160,34 +160,35 @@ def measured(
 
     Args:
         issuer: signs the tokens.
-        rows: what is measured.
-        rounds: the largest number of batches for each row.
+        rows: the rows to measure.
+        rounds: the maximum number of batches for each row.
         run_for: returns the ports and addresses for one more server.
-        enough: whether the rounds so far are enough; called each time before the servers are
-            started again.
+        enough: returns whether the rounds so far are enough; called before each restart of the
+            servers.
     """
-    course = Course(issuer, rows)
-    contestants = {row.contestant.name: row.contestant for row in course.rows}
+    runner = BatchRunner(issuer, rows)
+    contestants = {row.contestant.name: row.contestant for row in runner.rows}
     done = 0
-    while done < rounds and not (done and enough(course.batches)):
-        now = min(ROUNDS_WITH_ONE_START, rounds - done)
+    while done < rounds and not (done and enough(runner.batches)):
+        count = min(ROUNDS_WITH_ONE_START, rounds - done)
         with contextlib.ExitStack() as stack:
             servers: dict[str, tuple[Server, Run]] = {}
             for name, contestant in contestants.items():
                 run = run_for()
                 servers[name] = (stack.enter_context(serving(contestant, run)), run)
-            asyncio.run(course.run(servers, now))
-        done += now
-    return course.batches
+            asyncio.run(runner.run(servers, count))
+        done += count
+    return runner.batches
 
 
-def ratio(batches: Batches, over: str, under: str) -> tuple[float, float]:
-    """Return the median of a ratio within rounds, and its standard error.
+def ratio(batches: Batches, numerator: str, denominator: str) -> tuple[float, float]:
+    """Return the median of the ratios within rounds, and its standard error.
 
     The standard error of a median of n values with standard deviation s is about 1.253 s / √n; s is
-    taken from the median of the deviations, which outliers do not change.
+    estimated by the median absolute deviation, because outliers do not change it.
     """
-    ratios = [one / other for one, other in zip(batches[over], batches[under], strict=True)]
+    pairs = zip(batches[numerator], batches[denominator], strict=True)
+    ratios = [one / other for one, other in pairs]
     middle = statistics.median(ratios)
     deviation = 1.4826 * statistics.median(abs(one - middle) for one in ratios)
     return middle, 1.253 * deviation / math.sqrt(len(ratios))
@@ -198,8 +199,8 @@ def table(batches: Batches) -> Iterator[str]:
     yield "| contestant | CPU ms a request | times starlette-aiohttp | times careful FastAPI |"
     yield "| --- | ---: | ---: | ---: |"
     for name, costs in batches.items():
-        against = " | ".join(
+        ratios = " | ".join(
             "{:.2f} ± {:.2f}".format(*ratio(batches, name, other.name))
             for other in (REFERENCE, CAREFUL)
         )
-        yield f"| {name} | {statistics.median(costs):.3f} | {against} |"
+        yield f"| {name} | {statistics.median(costs):.3f} | {ratios} |"

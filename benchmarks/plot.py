@@ -62,7 +62,7 @@ def main() -> None:
     }
     title = "Sessions a second\n1,000 connections, Apideck takes 300 ms"
     _bars(panels[1], goodput, title, "{:,.0f}")
-    # The same data make the same file.
+    # Without the date, the same data result in the same file.
     figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
 
 

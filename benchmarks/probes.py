@@ -25,7 +25,7 @@ def probing(port: int, path: str = "/livez") -> Iterator[list[float]]:
                 connection.request("GET", path)
                 connection.getresponse().read()
             except OSError:
-                pass  # A failed probe counts with the time until it failed.
+                pass  # For a failed probe, the time until the failure counts.
             finally:
                 connection.close()
             durations.append(time.perf_counter() - started)

@@ -1,9 +1,9 @@
-"""CPU of a request by package: `make profile`.
+"""The CPU of a request by package: `make profile`.
 
-py-spy samples the stack of the service two hundred times a second while wrk loads it. Each sample
-counts for the package of the innermost frame that belongs to the service, so a library counts for
-the package that calls it. The rest is the framework's. A second table has the share of some
-libraries by themselves.
+py-spy samples the stack of the service 200 times a second while wrk loads it. Each sample counts
+for the package of the innermost frame that belongs to the service, so a library counts for the
+package that calls it. The remaining samples count for the framework. A second table shows the share
+of some libraries alone.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def main() -> None:
             if " (app/__main__.py:" not in stack:
                 continue
             samples[owner(stack)] += int(count)
-            # Only the innermost frame: the framework's frames are on every stack.
+            # Only the innermost frame counts, because the framework is on every stack.
             innermost = stack.rpartition(";")[2]
             libraries.update(
                 {library: int(count) for library in _LIBRARIES if f" ({library}/" in innermost}

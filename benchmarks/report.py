@@ -43,13 +43,13 @@ _PACKAGES = (
 )
 
 
-def median(results: list[Result], what: str) -> float:
+def median(results: list[Result], figure: str) -> float:
     """Return the median of one figure."""
-    return statistics.median(float(asdict(one)[what]) for one in results)
+    return statistics.median(float(asdict(one)[figure]) for one in results)
 
 
 def show(name: str, by_contestant: Mapping[str, list[Result]]) -> None:
-    """Print a scenario's table, and a second one of the peers that only pass requests on."""
+    """Print a scenario's table, and a second table for the peers that only forward requests."""
     no_work = {one.name for one in (*NO_WORK, SDK_PER_REQUEST)}
     print(f"\n### {name}\n")
     _table({one: each for one, each in by_contestant.items() if one not in no_work})
@@ -75,38 +75,38 @@ def _table(by_contestant: Mapping[str, list[Result]]) -> None:
 def ratios(results: Results, starts: Starts) -> Iterator[tuple[str, float]]:
     """Yield the ratio of the service's figures to those of each contestant, by scenario."""
     for name, by_contestant in results.items():
-        for us in (OURS, COLD):
-            if ours := by_contestant.get(us.name):
-                others = {one: by for one, by in by_contestant.items() if one != us.name}
-                for (what, contestant), ratio in _over(ours, others):
-                    yield f"{_named(name, us)}/{what}/{contestant}", ratio
-    for name, (over, under) in _BETWEEN.items():
-        if results.get(over, {}).get(OURS.name) and results.get(under, {}).get(OURS.name):
-            first, second = (median(results[one][OURS.name], "per_second") for one in (over, under))
+        for service in (OURS, COLD):
+            if ours := by_contestant.get(service.name):
+                others = {one: by for one, by in by_contestant.items() if one != service.name}
+                for (figure, contestant), ratio in _ratios_to(ours, others):
+                    yield f"{_scenario_name(name, service)}/{figure}/{contestant}", ratio
+    for name, scenarios in _BETWEEN.items():
+        if all(results.get(one, {}).get(OURS.name) for one in scenarios):
+            first, second = (median(results[one][OURS.name], "per_second") for one in scenarios)
             yield name, first / second
     for contestant, each in starts.items():
         if contestant != OURS.name and OURS.name in starts:
-            for index, what in enumerate(("ready_seconds", "rest_rss_mb")):
-                ours_now = statistics.median(one[index] for one in starts[OURS.name])
-                theirs = statistics.median(one[index] for one in each)
-                yield f"d/{what}/{contestant}", ours_now / theirs
+            for index, figure in enumerate(("ready_seconds", "rest_rss_mb")):
+                our_median = statistics.median(one[index] for one in starts[OURS.name])
+                other_median = statistics.median(one[index] for one in each)
+                yield f"d/{figure}/{contestant}", our_median / other_median
 
 
-def _over(
+def _ratios_to(
     ours: list[Result], others: Mapping[str, list[Result]]
 ) -> Iterator[tuple[tuple[str, str], float]]:
     for contestant, results in others.items():
-        for what in ("cpu_ms", "per_second", "p99_ms"):
-            if theirs := median(results, what):
-                yield (what, contestant), median(ours, what) / theirs
+        for figure in ("cpu_ms", "per_second", "p99_ms"):
+            if other_median := median(results, figure):
+                yield (figure, contestant), median(ours, figure) / other_median
 
 
-def _named(scenario: str, us: Contestant) -> str:
-    return f"{scenario}-cold" if us is COLD else scenario
+def _scenario_name(scenario: str, service: Contestant) -> str:
+    return f"{scenario}-cold" if service is COLD else scenario
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of packages and programs, and what the machine is."""
+    """Return the versions of packages and programs, and a description of the machine."""
 
     def first_line(*command: str) -> str:
         with contextlib.suppress(OSError):
@@ -115,10 +115,10 @@ def versions() -> dict[str, str]:
         return "absent"
 
     locked = json.loads((NODE / "package-lock.json").read_text())["packages"]
-    wanted = locked[""]["dependencies"]
+    dependencies = locked[""]["dependencies"]
     return {
         **{package: version(package) for package in _PACKAGES},
-        **{package: locked[f"node_modules/{package}"]["version"] for package in wanted},
+        **{package: locked[f"node_modules/{package}"]["version"] for package in dependencies},
         "python": platform.python_version(),
         "node": first_line("node", "--version"),
         "nginx": first_line("nginx", "-v"),
@@ -129,7 +129,7 @@ def versions() -> dict[str, str]:
 
 
 def report(results: Results, starts: Starts) -> None:
-    """Print everything."""
+    """Print all tables and ratios."""
     for name, by_contestant in results.items():
         show(name, by_contestant)
     print("\n### d: startup and memory at rest\n")
@@ -142,8 +142,8 @@ def report(results: Results, starts: Starts) -> None:
         print(f"ratio {name} {value:.3f}")
 
 
-def keep(results: Results, starts: Starts, folder: Path) -> None:
-    """Write the raw data."""
+def save(results: Results, starts: Starts, folder: Path) -> None:
+    """Write the raw data to a folder."""
     folder.mkdir(exist_ok=True)
     raw = {
         "versions": versions(),

@@ -28,7 +28,7 @@ def signed_events(count: int, key: str) -> list[str]:
     The signature covers the body with sorted keys, as in Apideck's guide.
 
     Args:
-        count: number of events; each has an ID of its own.
+        count: number of events; each has a unique ID.
         key: the API key, which signs them.
     """
     occurred_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

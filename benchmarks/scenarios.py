@@ -1,4 +1,4 @@
-"""The scenarios of `make bench`, and who takes part in each."""
+"""The scenarios of `make bench`, and the contestants of each."""
 
 from benchmarks.contestants import (
     CAREFUL_FASTAPI,
@@ -29,7 +29,7 @@ FURTHER = {
     "e-list": (Scenario(0.0, 16, 8, LIST), [LISTS]),
     "e-event": (Scenario(0.0, 64, 8, EVENT), [EVENTS]),
 }
-"""What only the service does."""
+"""Scenarios for operations that only the service has."""
 OVERLOAD = {
     "g-capacity": Scenario(0.0, 1000, 16),
     "g-three-times": Scenario(0.0, 3000, 16),
@@ -38,18 +38,18 @@ OVERLOAD = {
     "g-beyond": Scenario(0.0, 12_000, 16),
 }
 ARRIVALS = {"g-arrivals": 3.0, "g-after": 0.5}
-"""Arrivals a second as a share of what the service did in g-capacity: too many, and then fewer."""
+"""Arrivals a second as a share of the service's throughput in g-capacity: too many, then fewer."""
 ARRIVALS_SECONDS = 10.0
-CALM_SECONDS = 3.0
-"""Between the two."""
+PAUSE_SECONDS = 3.0
+"""The pause between the two."""
 BUSY = Scenario(0.0, 8000, 16)
 """The load while probes are timed."""
 TWO_PROCESSES = Scenario(0.0, 64, 6)
-"""For each of the two."""
+"""The load for each of the two processes."""
 TWO_WORKERS = Scenario(0.0, 128, 6)
 PACED = Scenario(0.15, 0, 6)
 PACED_SHARE = 0.5
-"""Arrivals a second as a share of what each contestant did in a-64."""
+"""Arrivals a second as a share of each contestant's throughput in a-64."""
 PACED_CONTESTANTS = [COLD, CAREFUL_FASTAPI, CAREFUL_FASTIFY, MINIMAL, NODE_SDK]
 QUICK = ("a-64", "b-1000")
-"""The scenarios of a quick run, without the peers that do no work but the minimal one."""
+"""The scenarios of a quick run, which has only one of the peers that do none of the work."""

@@ -1,4 +1,4 @@
-"""Processes of a benchmark: the measured servers, the stub upstream and Redis, pinned to cores."""
+"""Processes of a benchmark, pinned to cores: the measured servers, the stub upstream and Redis."""
 
 import contextlib
 import os
@@ -113,7 +113,7 @@ def serving(contestant: Contestant, run: Run, cores: str = SERVER_CORE) -> Itera
         url = f"http://127.0.0.1:{port}/{'readyz' if ours else ''}"
         while True:
             with contextlib.suppress(httpx.TransportError):
-                # The other contestants have no readiness endpoint: any response will do.
+                # The other contestants have no readiness endpoint, so any response is sufficient.
                 response = httpx.get(url)
                 if not ours or (response.status_code == 200 and _all_ready(response.json())):
                     break

@@ -95,7 +95,7 @@ def _link(path: Path) -> str:
     try:
         return str(path.readlink())
     except OSError:
-        return ""  # It was closed meanwhile.
+        return ""  # It was closed in the meantime.
 
 
 def _field(status: str, name: str) -> float:

@@ -214,10 +214,10 @@ async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Resul
         nonlocal errors
         started = time.perf_counter()
         try:
-            good = await post() == 200
+            successful = await post() == 200
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError):
-            good = False
-        if good:
+            successful = False
+        if successful:
             latencies.append(time.perf_counter() - started)
         else:
             errors += 1
@@ -252,10 +252,10 @@ async def measure(contestant: Contestant, url: str, scenario: Scenario) -> Resul
             await send_paced(post, scenario.per_second)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     latencies.sort()
-    good = max(len(latencies), 1)
+    successful = max(len(latencies), 1)
     return Result(
         len(latencies) / seconds,
-        1000 * cpu / good,
+        1000 * cpu / successful,
         1000 * latencies[len(latencies) // 2] if latencies else 0.0,
         1000 * latencies[len(latencies) * 99 // 100] if latencies else 0.0,
         errors,

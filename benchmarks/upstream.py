@@ -1,9 +1,9 @@
 """A stub of Apideck with minimal CPU cost: `python -m benchmarks.upstream`.
 
-The emulator validates requests, which would take most of the CPU in a benchmark. The stub waits and
-returns a fixed response: 300 connectors to a request for connections, a 204 to an event (as the
-operator's target does), and a session to every other request. It can fail a share of the requests
-with a 503 or by closing the connection.
+The emulator validates requests, which would use most of the CPU in a benchmark. The stub waits and
+returns a fixed response: 300 connectors to a request for connections, a 204 to an event (like the
+operator's webhook target), and a session to every other request. It can fail a share of the
+requests with a 503 or by closing the connection.
 """
 
 import argparse

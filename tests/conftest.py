@@ -56,14 +56,14 @@ hypothesis_settings.load_profile("slice")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option with which CI makes skips fail."""
+    """Add the option that makes skips fail in CI."""
     parser.addoption(
-        "--no-skips", action="store_true", help="fail on skips that an installation would avoid"
+        "--no-skips", action="store_true", help="fail on skips that an installation can avoid"
     )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Import only files with serial tests when only these run; all imports take many seconds."""
+    """With `-m serial`, import only files with serial tests: all imports take many seconds."""
     if config.option.markexpr != "serial" or collection_path.suffix != ".py":
         return None
     return "pytest.mark.serial" not in collection_path.read_text() or None
@@ -88,7 +88,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests have recorded for people, such as how long a way to run the service took."""
+    """Print lines that tests have recorded, such as how long the container took to start."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == SUMMARY:
@@ -97,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def _environment_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove settings of the service that the shell of the developer may have."""
+    """Remove settings of the service from the developer's environment."""
     for name in os.environ:
         if name.startswith(_SETTINGS):
             monkeypatch.delenv(name)
@@ -105,7 +105,7 @@ def _environment_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a Redis; each test uses a key prefix of its own."""
+    """Run a Redis; each test uses its own key prefix."""
     if reason := redis_server.missing():
         pytest.skip(reason)
     with redis_server.redis_server(tmp_path_factory.mktemp("redis")) as url:
@@ -114,7 +114,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    """Return a port that is free, and that the system does not give to other connections."""
+    """Return a free port that the system does not assign to outgoing connections."""
     return free_ports()
 
 
@@ -142,7 +142,7 @@ def apideck(_apideck_server: tuple[ApideckEmulator, str]) -> ApideckEmulator:
 
 @pytest.fixture
 def apideck_url(_apideck_server: tuple[ApideckEmulator, str], apideck: ApideckEmulator) -> str:
-    """Return the URL of the Apideck emulator, which has no fault of an earlier test."""
+    """Return the URL of the Apideck emulator, after a reset."""
     assert apideck.requests == []
     return _apideck_server[1]
 

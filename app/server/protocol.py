@@ -175,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reject(self._status)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: any client can ask for an upgrade, and uvicorn would advise to support it."""
+        """Log nothing: any client can ask for an upgrade, and uvicorn advises to support it."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn calls this when the requests before this one on its connection are answered.

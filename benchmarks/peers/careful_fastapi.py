@@ -1,4 +1,4 @@
-"""A careful FastAPI service: a day's work with well-known libraries.
+"""A careful FastAPI service, as a developer could write it in a day with well-known libraries.
 
 It verifies every token, limits each caller, writes JSON logs, counts requests, and has a deadline.
 With CACHE_TOKENS=1 it caches verified tokens until they expire.
@@ -42,7 +42,7 @@ structlog.configure(
 log = structlog.get_logger()
 requests = Counter("requests", "Requests", ["status"])
 seconds = Histogram("request_seconds", "Duration of a request")
-# PyJWKClient blocks the event loop while it fetches the keys, once in five minutes.
+# PyJWKClient blocks the event loop while it fetches the keys, every five minutes.
 keys = jwt.PyJWKClient(f"{ISSUER}/jwks")
 limiter = FixedWindowRateLimiter(MemoryStorage())
 cached_claims: dict[str, dict[str, Any]] = {}

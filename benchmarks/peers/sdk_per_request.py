@@ -1,4 +1,4 @@
-"""FastAPI with an instance of Apideck's SDK for each request, as in its manual."""
+"""FastAPI with an instance of Apideck's SDK for each request, as in the SDK's manual."""
 
 import os
 from typing import Any

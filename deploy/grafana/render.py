@@ -23,7 +23,7 @@ VARIABLES: list[Json] = [
         "refresh": 2,
         "includeAll": True,
         "multi": True,
-        # Also where no target has a namespace.
+        # This also matches targets without a namespace.
         "allValue": ".*",
         "current": {"text": "All", "value": "$__all"},
     },
@@ -59,13 +59,13 @@ def dashboard() -> str:
 
 
 def drawn(panel: Json) -> Json:
-    """Return a panel, without its place."""
+    """Return a panel, without its position."""
     named = {"title": panel["title"], "description": panel["about"], "datasource": SOURCE}
     return {**named, **(figure(panel) if "query" in panel else lines(panel))}
 
 
 def figure(panel: Json) -> Json:
-    """Return what shows one large figure, or one for each label."""
+    """Return a panel with one large figure, or one for each label."""
     words, legend = panel.get("words"), panel.get("legend", "")
     defaults: Json = {"unit": panel["unit"], "color": {"mode": "thresholds"}}
     if steps := panel.get("steps"):
@@ -87,12 +87,12 @@ def figure(panel: Json) -> Json:
 
 
 def step(value: float, color: str) -> Json:
-    """Return from which value on a figure has a colour; Grafana calls the lowest one null."""
+    """Return a threshold: the lowest value with a colour; Grafana uses null for minus infinity."""
     return {"value": None if value == float("-inf") else value, "color": color}
 
 
 def lines(panel: Json) -> Json:
-    """Return what shows lines over time, or areas that add up."""
+    """Return a panel with lines over time, or with stacked areas."""
     stacked = panel.get("stacked", False)
     custom = {
         "lineWidth": 1 if stacked else 2,
@@ -115,7 +115,7 @@ def lines(panel: Json) -> Json:
 
 
 def coloured(pattern: str, color: str) -> Json:
-    """Return what gives lines whose legend matches a pattern a colour that has a meaning."""
+    """Return an override that sets the colour of lines whose legend matches a pattern."""
     return {
         "matcher": {"id": "byRegexp", "options": pattern},
         "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],

@@ -23,7 +23,7 @@ from service_log import relay
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOST = "127.0.0.1"
-# Without the proxy of the environment, which does not reach this machine's loopback.
+# Without the proxy of the environment, which cannot connect to loopback on this machine.
 LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -65,7 +65,7 @@ class Stack:
 
     def start(self) -> None:
         """Start all processes, and wait until each of them responds."""
-        # The demo's server comes first, because it reads the log of the service.
+        # The demo's server starts first, because it reads the log of the service.
         for name, port in reversed(self.ports.items()):
             with contextlib.closing(socket.socket()) as probe:
                 if probe.connect_ex((HOST, port)) == 0:

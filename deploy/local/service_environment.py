@@ -1,4 +1,4 @@
-"""The environment of the demo's service: the demo's settings, below those of the developer."""
+"""The environment of the demo's service: the demo's settings, overridden by the developer's."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RETURN_TARGET = "app"
-"""Name of the redirect target of the developer's own page."""
+"""The name of the redirect target for the developer's page."""
 
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 _ORIGINS = "CORS__ALLOW_ORIGINS"
@@ -26,7 +26,7 @@ class ServiceEnvironment:
         variables: the environment.
         used: the developer's settings that replace those of the demo.
         ignored: the developer's settings that the demo replaces, because it needs its own.
-        console: whether the log is for a person; the service itself always writes JSON.
+        console: whether the terminal gets readable lines; the service always writes JSON.
     """
 
     variables: dict[str, str]
@@ -48,7 +48,7 @@ def service_environment(
     Raises:
         SettingsError: `DEMO_ORIGIN` is not an origin.
     """
-    # The service does not distinguish upper and lower case either.
+    # The names are not case-sensitive, as in the service.
     given = {name.upper() if "__" in name else name: text for name, text in outside.items()}
     origin = given.get("DEMO_ORIGIN", "").removesuffix("/")
     if origin and not _ORIGIN.fullmatch(origin):
@@ -69,7 +69,7 @@ def service_environment(
 
 
 def _settings(urls: Mapping[str, str], origin: str) -> dict[str, str]:
-    """Return the settings that replace the URLs of config.toml by the actual ones."""
+    """Return the settings that replace the URLs of config.toml with the actual URLs."""
     own_page = {f"SESSION__RETURN_TO__{RETURN_TARGET.upper()}": f"{origin}/"} if origin else {}
     return {
         "SERVER__PUBLIC_URL": urls["service"],
@@ -86,9 +86,9 @@ def _settings(urls: Mapping[str, str], origin: str) -> dict[str, str]:
 
 
 def _joined(given: str, ours: str) -> str:
-    """Return the developer's list with the demo's origins added, which its own page needs."""
+    """Return the developer's list with the demo's origins added, which the demo's page needs."""
     try:
         listed = [*json.loads(given), *json.loads(ours)]
     except (ValueError, TypeError):
-        return given  # The service reports what is wrong with it.
+        return given  # The service reports the invalid list.
     return json.dumps(list(dict.fromkeys(listed)))

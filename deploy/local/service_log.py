@@ -13,14 +13,14 @@ def relay(log: IO[bytes], demo: IO[bytes], *, console: bool) -> threading.Thread
     Args:
         log: the service's stdout, JSON lines.
         demo: the stdin of the demo's server.
-        console: whether the terminal gets lines for a person instead of JSON.
+        console: whether the terminal gets readable lines instead of JSON.
     """
 
     def run() -> None:
         for line in log:
             sys.stdout.write(readable(line) if console else line.decode(errors="replace"))
             sys.stdout.flush()
-            # The demo's server may have exited; the terminal still gets the log.
+            # The demo's server may have exited, but the terminal still gets the log.
             with contextlib.suppress(OSError, ValueError):
                 demo.write(line)
                 demo.flush()
@@ -31,7 +31,7 @@ def relay(log: IO[bytes], demo: IO[bytes], *, console: bool) -> threading.Thread
 
 
 def readable(line: bytes) -> str:
-    """Return a log line for a person; one that is not an event stays as it is."""
+    """Return a readable log line; a line that is not an event is returned unchanged."""
     try:
         event = json.loads(line)
         head = f"{event.pop('timestamp')} [{event.pop('level'):8}] {event.pop('event'):30}"
@@ -42,5 +42,5 @@ def readable(line: bytes) -> str:
 
 
 def _shown(value: Any) -> str:
-    # JSON escapes control characters, with which a value could imitate another line.
+    # JSON escapes control characters, so that a value cannot forge another line.
     return value if isinstance(value, str) and value.isalnum() else json.dumps(value)

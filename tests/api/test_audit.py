@@ -1,4 +1,4 @@
-"""Every request for a session leaves one audit event, however it ends."""
+"""Every request for a session logs one audit event, whatever its outcome."""
 
 import asyncio
 import json
@@ -43,10 +43,10 @@ def audit_events(logs: list[Any]) -> list[Log]:
     return [line for line in logs if line["event"].startswith("vault_session_")]
 
 
-async def test_a_session_leaves_one_access_and_one_audit_event(
+async def test_a_session_logs_one_access_event_and_one_audit_event(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """They say who asked, for whom, how it ended and Apideck's id, and nothing secret."""
+    """They contain the caller, the consumer, the outcome and Apideck's id, and no secrets."""
     connection = {"unified_api": "crm", "service_id": "hubspot"}
     body = {"return_to": "home", "connection": connection}
 
@@ -93,14 +93,14 @@ async def test_a_session_leaves_one_access_and_one_audit_event(
         (b'{"return_to": "nowhere"}', "application/json", "redirect-not-allowed"),
     ],
 )
-async def test_a_rejected_request_leaves_one_event(
+async def test_a_rejected_request_logs_one_audit_event(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     content: bytes,
     media_type: str,
     problem: str,
 ) -> None:
-    """Whichever step rejects the request, the event names the caller and the problem."""
+    """The event names the caller and the problem, whichever step rejects the request."""
     headers = {**bearer(issuer.token()), "content-type": media_type}
     with capture_logs() as logs:
         response = await service.post("/vault-session", content=content, headers=headers)
@@ -116,7 +116,7 @@ async def test_a_rejected_request_leaves_one_event(
 async def test_a_rejected_credential_is_audited_with_the_reason(
     service: httpx.AsyncClient,
 ) -> None:
-    """The operator can read why; the caller cannot."""
+    """The audit event contains the reason; the response does not."""
     with capture_logs() as logs:
         response = await service.post("/vault-session", headers=bearer("a.b.c"))
 
@@ -130,7 +130,7 @@ async def test_a_rejected_credential_is_audited_with_the_reason(
 async def test_rejected_tokens_are_audited_with_three_different_reasons(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """A wrong audience, a wrong issuer and text that is no token; no other claim is shown."""
+    """A wrong audience, a wrong issuer and a malformed token differ; no other claim is logged."""
     claims: dict[str, Any] = {"name": "Ada Secret", "org_id": "acme-secret"}
     tokens = [
         issuer.token(aud="billing", **claims),
@@ -189,7 +189,7 @@ async def test_a_failure_of_apideck_is_audited_with_its_id(
         ),
     ],
 )
-async def test_a_rejected_request_is_audited_with_what_it_asked_for(
+async def test_a_rejected_request_is_audited_with_the_requested_values(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     body: dict[str, Any],
@@ -213,7 +213,7 @@ async def test_a_rejected_request_is_audited_with_what_it_asked_for(
 async def test_a_consumer_outside_the_grant_is_audited(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """The event says which consumer the service asked for."""
+    """The event names the consumer that the service requested."""
     main = {"kind": "services", "grants": {"onboarding": ["eu-*"]}}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": main}})
     async with running(settings) as service:
@@ -229,14 +229,14 @@ async def test_a_consumer_outside_the_grant_is_audited(
     assert list(event["fields"]) == ["/consumer_id"]
 
 
-@pytest.mark.parametrize("lacks", ["claim", "scope", "role"])
-async def test_a_caller_who_lacks_something_is_named_in_the_event(
-    issuer: DevelopmentIssuer, apideck_url: str, lacks: str
+@pytest.mark.parametrize("missing", ["claim", "scope", "role"])
+async def test_a_caller_without_a_claim_scope_or_role_is_named_in_the_event(
+    issuer: DevelopmentIssuer, apideck_url: str, missing: str
 ) -> None:
     """The credential is valid, so the event has its issuer and subject."""
-    required = {} if lacks == "claim" else {f"required_{lacks}": "vault"}
+    required = {} if missing == "claim" else {f"required_{missing}": "vault"}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": required}})
-    token = issuer.token(omit=["org_id"]) if lacks == "claim" else issuer.token()
+    token = issuer.token(omit=["org_id"]) if missing == "claim" else issuer.token()
     async with running(settings) as service:
         with capture_logs() as logs:
             response = await service.post("/vault-session", headers=bearer(token))
@@ -249,18 +249,18 @@ async def test_a_caller_who_lacks_something_is_named_in_the_event(
 @pytest.mark.parametrize(
     ("path", "token", "status", "problem"),
     [
-        ("/things/7", "good", 409, "about:blank"),
-        ("/things/seven", "good", 422, "invalid-request"),
+        ("/things/7", "valid", 409, "about:blank"),
+        ("/things/seven", "valid", 422, "invalid-request"),
         ("/things/7", "a.b.c", 401, "unauthenticated"),
     ],
 )
-async def test_any_endpoint_with_an_audit_record_leaves_one_event(
+async def test_any_endpoint_with_an_audit_record_logs_one_audit_event(
     settings: Settings, issuer: DevelopmentIssuer, path: str, token: str, status: int, problem: str
 ) -> None:
-    """FastAPI's own errors and invalid parameters end in one event, like our own errors."""
+    """FastAPI's errors and invalid parameters log one event, like the service's own errors."""
     async with running(settings, router) as service:
         with capture_logs() as logs:
-            headers = bearer(issuer.token() if token == "good" else token)
+            headers = bearer(issuer.token() if token == "valid" else token)
             response = await service.post(path, json={"return_to": "home"}, headers=headers)
 
     assert response.status_code == status
@@ -273,7 +273,7 @@ async def test_any_endpoint_with_an_audit_record_leaves_one_event(
 async def test_a_dependency_that_is_down_is_audited_as_a_failure(
     issuer: DevelopmentIssuer, apideck_url: str, unused_tcp_port: int, down: str
 ) -> None:
-    """When the issuer or the store is down, the caller was not at fault."""
+    """If the issuer or the rate limit store is down, the event is not a rejection."""
     store = f"redis://127.0.0.1:{unused_tcp_port}/0"
     limits = {"store": store, "when_store_fails": "closed"} if down == "store" else {}
     issuer.fault = "down" if down == "issuer" else None
@@ -289,7 +289,7 @@ async def test_a_dependency_that_is_down_is_audited_as_a_failure(
 async def test_a_client_that_disconnects_is_audited_as_abandoned(
     settings: Settings, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A disconnect in the middle of the body, or while Apideck works, leaves one event."""
+    """A disconnect in the middle of the body, or while Apideck responds, logs one event."""
     apideck.fail(Broken("hang"), times=None)
     half = {"type": "http.request", "body": b"{", "more_body": True}
     whole = {"type": "http.request", "body": b"{}", "more_body": False}
@@ -301,7 +301,7 @@ async def test_a_client_that_disconnects_is_audited_as_abandoned(
 
 
 async def test_the_body_of_an_unknown_caller_is_not_read(settings: Settings) -> None:
-    """The caller is authenticated before a byte of the body is read."""
+    """The service authenticates the caller before it reads a byte of the body."""
     status, received = await disconnect_after(settings, "a.b.c")
 
     assert (status, received) == (401, 0)

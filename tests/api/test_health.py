@@ -5,13 +5,13 @@ from app.settings import Settings
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.apideck_events import sign
-from tests.support.events_service import SIGNING_SECRET, fresh
+from tests.support.events_service import SIGNING_SECRET, fresh_event
 from tests.support.http import bearer
 from tests.support.service import running, settings_for
 
 
-async def test_probes_are_quiet(service: httpx.AsyncClient) -> None:
-    """Liveness and readiness are logged at debug level only."""
+async def test_probes_are_logged_at_debug_level(service: httpx.AsyncClient) -> None:
+    """Requests to the liveness and readiness probes are logged at debug level only."""
     with capture_logs() as logs:
         await service.get("/livez")
         await service.get("/readyz")
@@ -25,10 +25,10 @@ async def test_probes_can_be_sent_with_head(service: httpx.AsyncClient) -> None:
     assert (await service.head("/readyz")).status_code == (await service.get("/readyz")).status_code
 
 
-async def test_readiness_follows_the_issuers_keys(
+async def test_readiness_depends_on_the_issuers_keys(
     settings: Settings, issuer: DevelopmentIssuer
 ) -> None:
-    """Without any usable keys the service is not ready, with them it is."""
+    """The service is ready only if it has usable keys."""
     issuer.fault = "down"
     async with running(settings) as service:
         failed = await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -50,10 +50,10 @@ async def test_readiness_follows_the_issuers_keys(
     assert response.json()["issuers"]["main"]["keys"] == 3
 
 
-async def test_a_service_that_needs_no_keys_is_ready_without_any(
+async def test_a_service_that_needs_no_keys_is_ready_without_keys(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """If the issuer is asked about every token, there are no keys to wait for."""
+    """With introspection, the service does not need the issuer's keys."""
     introspection = {"client_id": "vault-bff", "client_secret": "opens-nothing"}
     issuers = {"main": {"introspection": introspection}}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": issuers})
@@ -64,17 +64,17 @@ async def test_a_service_that_needs_no_keys_is_ready_without_any(
     assert response.json()["issuers"] == {}
 
 
-async def test_dependencies_that_do_not_count_are_reported_without_addresses(
+async def test_optional_dependencies_are_reported_without_addresses(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A rate limit store and a target of events that are down leave the service ready."""
+    """The service stays ready while the rate limit store and the webhook target are down."""
     webhooks = {"target_url": "http://127.0.0.1:9/", "signing_secret": SIGNING_SECRET}
     limits = {"store": "redis://127.0.0.1:9/0"}
     settings = settings_for(issuer.issuer, apideck_url, webhooks=webhooks, limits=limits)
     async with running(settings) as service:
         before = await service.get("/readyz")
         await service.post("/vault-session", headers=bearer(issuer.token()))
-        body = fresh()
+        body = fresh_event()
         headers = {"x-apideck-signature": sign(body, API_KEY), "content-type": "application/json"}
         event = await service.post("/webhooks/apideck", content=body, headers=headers)
         after = await service.get("/readyz")
@@ -88,8 +88,8 @@ async def test_dependencies_that_do_not_count_are_reported_without_addresses(
     assert "127.0.0.1" not in after.text
 
 
-async def test_limits_in_memory_cannot_fail(service: httpx.AsyncClient) -> None:
-    """Without a shared store and webhooks there is nothing to report of them."""
+async def test_limits_in_memory_are_not_reported_as_failing(service: httpx.AsyncClient) -> None:
+    """Without a shared store and webhooks, the service reports no failing dependency."""
     ready = (await service.get("/readyz")).json()
 
     assert ready["limits"] == {"store": "memory", "failing": False}

@@ -56,7 +56,7 @@ async def test_outcomes_are_counted(
     assert found["vault_bff_http_requests_total", unknown] == 1
 
 
-async def test_series_that_alerts_use_start_at_zero(service: httpx.AsyncClient) -> None:
+async def test_time_series_that_alerts_use_start_at_zero(service: httpx.AsyncClient) -> None:
     """Prometheus counts the first failure of a process as an increase."""
     found = await samples(service)
 
@@ -76,14 +76,14 @@ async def test_series_that_alerts_use_start_at_zero(service: httpx.AsyncClient) 
 async def test_a_bug_is_counted_on_any_route(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug in a request for a session and a bug in a probe are two."""
+    """The service counts unexpected errors of session requests and of probes."""
 
     def fail(*_: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr("app.sessions.service.plan_session", fail)
     monkeypatch.setattr("app.api.health._upstream", fail)
-    with capture_logs():  # To render the tracebacks would take half a minute.
+    with capture_logs():  # Rendering the tracebacks would take half a minute.
         responses = [
             await service.post("/vault-session", headers=bearer(issuer.token())),
             await service.get("/readyz"),
@@ -96,7 +96,7 @@ async def test_a_bug_is_counted_on_any_route(
 async def test_the_state_of_each_issuers_keys_is_a_metric(
     settings: Settings, issuer: DevelopmentIssuer
 ) -> None:
-    """The number of keys, their age, whether they are usable and whether the last fetch failed."""
+    """The metrics have the number and age of keys, whether they are usable, and failed fetches."""
     main = (("issuer", "main"),)
     async with running(settings) as service:
         await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -116,7 +116,7 @@ async def test_the_state_of_each_issuers_keys_is_a_metric(
 
 
 async def test_the_version_and_the_process_are_in_the_metrics(service: httpx.AsyncClient) -> None:
-    """The build is a metric with labels; CPU, memory and files have Prometheus' usual names."""
+    """The build is a metric with labels; process metrics have Prometheus' standard names."""
     found = await samples(service)
     labels = (("python_version", platform.python_version()), ("version", __version__))
 
@@ -140,7 +140,7 @@ async def test_the_version_and_the_process_are_in_the_metrics(service: httpx.Asy
 async def test_metrics_are_openmetrics_for_scrapers_that_accept_it(
     service: httpx.AsyncClient, accept: str, media_type: str
 ) -> None:
-    """Any other scraper gets Prometheus' own format."""
+    """Any other scraper gets the Prometheus text format."""
     response = await service.get("/metrics", headers={"accept": accept})
 
     assert response.headers["content-type"].startswith(f"{media_type}; version=1.0.0")
@@ -150,10 +150,10 @@ async def test_metrics_are_openmetrics_for_scrapers_that_accept_it(
         assert {"vault_bff_sessions", "process_cpu_seconds"} <= {one.name for one in families}
 
 
-async def test_no_label_holds_an_identity(
+async def test_no_metric_contains_an_identity(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """The metrics do not say who called, for which consumer or from where."""
+    """The metrics contain no subject, no consumer and no client address."""
     await service.post("/vault-session?consumer_id=globex", headers=bearer(issuer.token("otto")))
 
     # The issuer has the same address as the caller.

@@ -42,7 +42,7 @@ def document(settings: Settings) -> dict[str, Any]:
 
 @functools.cache
 def document_at(public_url: str | None) -> dict[str, Any]:
-    """Return the document of a service at a public URL; to build it takes a while."""
+    """Return the document of a service at a public URL; cached, because this is slow."""
     server = {"public_url": public_url}
     settings = settings_for(
         "https://id.example.com", "https://apideck.example.com", server=server, webhooks=WEBHOOKS
@@ -67,7 +67,7 @@ def error_of(kind: type[VaultBffError]) -> VaultBffError:
 
 
 def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: str) -> None:
-    """A validator accepts it, with every kind of credential in it."""
+    """A validator accepts the document of a service that has every kind of credential."""
     issuers = {
         "main": {"consumer_prefix": "a-"},
         "gateway": {
@@ -110,8 +110,8 @@ def test_the_document_is_valid_openapi(issuer: DevelopmentIssuer, apideck_url: s
         assert document["paths"][path]["post"]["security"] == [{"apideckSignature": []}]
 
 
-def test_the_document_in_the_docs_is_the_services_own() -> None:
-    """`make docs` writes the same text, so a review shows every change of the contract."""
+def test_the_document_in_the_docs_is_current() -> None:
+    """`make docs` writes the same text, so a review shows every change of the API."""
     reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
 
     assert (ROOT / "docs" / "openapi.json").read_text() == reference["openapi"]()
@@ -119,7 +119,9 @@ def test_the_document_in_the_docs_is_the_services_own() -> None:
 
 @pytest.mark.parametrize("kind", BY_ERROR, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("public_url", [None, "https://vault.example.com"])
-def test_every_problem_is_as_described(kind: type[VaultBffError], public_url: str | None) -> None:
+def test_every_problem_matches_the_document(
+    kind: type[VaultBffError], public_url: str | None
+) -> None:
     """The response to each error matches the schema and the headers of its status."""
     document = document_at(public_url)
     response = Problems(public_url).of(error_of(kind), "0" * 32)
@@ -145,7 +147,7 @@ def test_events_have_no_rate_limit_and_any_media_type() -> None:
         assert not any("RateLimit" in one["headers"] for one in responses.values())
 
 
-def test_every_example_is_as_described(document: dict[str, Any]) -> None:
+def test_every_example_matches_its_schema(document: dict[str, Any]) -> None:
     """Examples of requests and problems match their schemas."""
     operation = document["paths"][PATH]["post"]
     for status, response in operation["responses"].items():
@@ -201,8 +203,8 @@ async def test_an_example_lists_errors_as_the_service_does(
     assert content["examples"][slug]["value"]["errors"] == response.json()["errors"]
 
 
-def test_every_problem_of_the_operation_is_in_it(document: dict[str, Any]) -> None:
-    """Each is there with an example, and an example matches no other status."""
+def test_every_problem_of_the_operation_is_documented(document: dict[str, Any]) -> None:
+    """Each problem has an example, which does not match the schema of another status."""
     responses = document["paths"][PATH]["post"]["responses"]
     for problem in OF_SESSIONS:
         content = responses[str(problem.status)]["content"]["application/problem+json"]
@@ -221,16 +223,16 @@ def test_every_field_is_described(document: dict[str, Any]) -> None:
                 assert "description" in value or "$ref" in value, f"{name}.{field}"
 
 
-async def test_a_session_is_as_described(
+async def test_a_session_matches_the_document(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     document: dict[str, Any],
 ) -> None:
-    """A real response matches, and has every header that is described."""
+    """A real response matches the document, and has every header that the document lists."""
     response = await service.post(PATH, headers=bearer(issuer.token()))
 
     assert len(apideck.minted) == 1
     check(document, 201, "application/json", response.json())
-    promised = document["paths"][PATH]["post"]["responses"]["201"]["headers"]
-    assert {name.lower() for name in promised} <= set(response.headers)
+    documented = document["paths"][PATH]["post"]["responses"]["201"]["headers"]
+    assert {name.lower() for name in documented} <= set(response.headers)

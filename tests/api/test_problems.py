@@ -35,26 +35,26 @@ async def fail_with(status: int, detail: str | None = None) -> None:
     raise HTTPException(status, detail, headers={"x-why": "because"})
 
 
-def leaves(error: type[VaultBffError]) -> set[type[VaultBffError]]:
+def leaf_errors(error: type[VaultBffError]) -> set[type[VaultBffError]]:
     """Return the errors that are raised: those without subclasses."""
-    below = error.__subclasses__()
-    return set().union(*map(leaves, below)) if below else {error}
+    subclasses = error.__subclasses__()
+    return set().union(*map(leaf_errors, subclasses)) if subclasses else {error}
 
 
-def test_every_error_has_its_problem() -> None:
-    """No error that a request can end in lacks a row, and no row lacks its error."""
-    assert set(BY_ERROR) == leaves(VaultBffError) - {ConfigurationError}
+def test_every_error_has_a_problem_type() -> None:
+    """The table has a row for each error that a request can raise, and no other rows."""
+    assert set(BY_ERROR) == leaf_errors(VaultBffError) - {ConfigurationError}
 
 
 def test_every_error_is_in_the_tree() -> None:
-    """The tree at the top of the module names each class."""
+    """The trees in the docstrings of the modules name each class."""
     tree = f"{errors.__doc__}{webhook_errors.__doc__}"
-    for error in {*leaves(VaultBffError), *VaultBffError.__subclasses__()}:
+    for error in {*leaf_errors(VaultBffError), *VaultBffError.__subclasses__()}:
         assert error.__name__ in tree
 
 
 async def test_every_problem_type_resolves(service: httpx.AsyncClient) -> None:
-    """The URI of a problem's type says what a developer can do about it."""
+    """The URI of a problem type returns a page that tells developers what to do."""
     listed = (await service.get("/problems")).json()
 
     assert {page["type"] for page in listed} == {f"/problems/{one.slug}" for one in ALL}
@@ -95,7 +95,7 @@ async def test_parameters_work_as_in_any_fastapi_application(settings: Settings)
 
 
 async def test_an_invalid_parameter_is_a_problem(settings: Settings) -> None:
-    """Each parameter that is wrong is listed, and what was sent is not repeated."""
+    """The problem lists each invalid parameter, and does not repeat its value."""
     async with running(settings, router) as service:
         response = await service.get("/things/seven?limit=two")
 
@@ -106,7 +106,7 @@ async def test_an_invalid_parameter_is_a_problem(settings: Settings) -> None:
 
 @pytest.mark.parametrize("status", [400, 402, 409, 418, 451, 500, 503])
 async def test_an_http_exception_keeps_its_status(settings: Settings, status: int) -> None:
-    """Any status that an endpoint raises is a problem with that status, headers included."""
+    """Any status that an endpoint raises is a problem with that status and the same headers."""
     async with running(settings, router) as service:
         response = await service.delete(f"/things/{status}")
 
@@ -121,7 +121,7 @@ async def test_an_http_exception_keeps_its_status(settings: Settings, status: in
 
 @pytest.mark.parametrize("status", [404, 409])
 async def test_the_detail_of_an_http_exception_is_kept(settings: Settings, status: int) -> None:
-    """A sentence that the endpoint gives is the problem's detail."""
+    """The detail that an endpoint raises is the detail of the problem."""
     async with running(settings, router) as service:
         response = await service.delete(f"/things/{status}?detail=It+is+gone.")
 
@@ -129,10 +129,10 @@ async def test_the_detail_of_an_http_exception_is_kept(settings: Settings, statu
     assert response.json()["detail"] == "It is gone."
 
 
-async def test_every_response_stays_out_of_caches(
+async def test_every_response_has_the_security_headers(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Success, error, problem page and probe all carry the security headers."""
+    """Successes, errors, problem pages and probes have the security headers."""
     responses = [
         await service.post("/vault-session", headers=bearer(issuer.token())),
         await service.post("/vault-session"),
@@ -152,7 +152,7 @@ async def test_an_unexpected_error_is_a_problem_with_all_the_headers(
     issuer: DevelopmentIssuer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The caller gets a request id, the log says where the bug is, and neither has its message."""
+    """The caller gets a problem without the exception's message; the log has the traceback."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("secret words")
@@ -174,7 +174,7 @@ async def test_an_unexpected_error_is_a_problem_with_all_the_headers(
 
 @pytest.mark.parametrize("error", [*BY_ERROR, None], ids=lambda one: getattr(one, "__name__", ""))
 def test_a_title_is_short_and_advice_is_a_sentence(error: type[VaultBffError] | None) -> None:
-    """A title fits into a heading; the advice on the page is a whole sentence."""
+    """A title fits into a heading; the advice on the page is a complete sentence."""
     for one in [BY_ERROR[error]] if error else ALL:
         assert 5 < len(one.title) <= 32
         assert not one.title.endswith(".")
@@ -182,7 +182,7 @@ def test_a_title_is_short_and_advice_is_a_sentence(error: type[VaultBffError] | 
 
 
 def test_details_can_be_shown_to_a_person() -> None:
-    """The details of this package have no words of the protocol in them."""
+    """No detail of a problem type contains an HTTP term."""
     words = ("header", "HTTP", "JSON", "Authorization", "status", "method", "body", "media type")
     for one in ALL:
         assert not any(word.lower() in one.detail.lower() for word in words), one.detail
@@ -192,10 +192,10 @@ def test_details_can_be_shown_to_a_person() -> None:
     ("sent", "kept"),
     [("abc-DEF_123.456", True), ("short", False), ("x" * 65, False), ("inject\x01ion", False)],
 )
-async def test_a_usable_request_id_of_the_client_is_kept(
+async def test_a_valid_request_id_of_the_client_is_kept(
     service: httpx.AsyncClient, sent: str, kept: bool
 ) -> None:
-    """A plain id comes back; anything else is replaced."""
+    """The service returns a valid id, and replaces any other value."""
     response = await service.get("/livez", headers={"x-request-id": sent})
 
     assert (response.headers["x-request-id"] == sent) is kept
@@ -203,10 +203,10 @@ async def test_a_usable_request_id_of_the_client_is_kept(
 
 
 @pytest.mark.parametrize("path", ["/vault-session/", "/livez/", "/problems/", "/docs/"])
-async def test_a_slash_at_the_end_is_another_path(
+async def test_a_path_with_a_trailing_slash_is_not_found(
     issuer: DevelopmentIssuer, apideck_url: str, path: str
 ) -> None:
-    """It is not found; no redirect is built from the Host header."""
+    """The path is not found, and no redirect is built from the Host header."""
     server = {"docs": True}
     async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
         for method in ("GET", "POST"):

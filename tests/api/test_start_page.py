@@ -7,10 +7,10 @@ from tests.support.service import running, settings_for
 
 
 @pytest.mark.parametrize("base", ["", "https://api.example.com/vault"])
-async def test_the_address_of_the_service_says_what_it_is(
+async def test_the_root_path_describes_the_service(
     issuer: DevelopmentIssuer, apideck_url: str, base: str
 ) -> None:
-    """It names its docs as callers reach them, and not its version."""
+    """It lists the URLs of the docs under the public URL, and does not show the version."""
     server = {"public_url": base or None, "docs": True}
     async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
         response = await service.get("/")
@@ -31,8 +31,8 @@ async def test_the_address_of_the_service_says_what_it_is(
     assert found == [200] * 3
 
 
-async def test_the_interactive_page_is_named_only_if_it_is_there(
+async def test_the_interactive_page_is_listed_only_if_it_is_enabled(
     service: httpx.AsyncClient,
 ) -> None:
-    """The operator has to switch it on."""
+    """By default the interactive page is disabled, and the root path does not list it."""
     assert set((await service.get("/")).json()["docs"]) == {"openapi", "problem_types"}

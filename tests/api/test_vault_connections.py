@@ -21,7 +21,7 @@ SERVICES = {"kind": "services", "grants": {"onboarding": ["acme"]}}
 
 @pytest.fixture(autouse=True)
 def _connected(apideck: ApideckEmulator) -> None:
-    """Connect a connector for Ada's organisation, and others for Otto's."""
+    """Connect a connector for Ada's organization, and another for Otto's."""
     apideck.connect(APP_ID, "acme", "accounting", "xero")
     apideck.connect(APP_ID, "globex", "crm", "hubspot")
 
@@ -33,7 +33,7 @@ def ids(response: httpx.Response) -> list[str]:
     return [f"{one['unified_api']}/{one['service_id']}" for one in listed]
 
 
-async def test_a_person_sees_what_their_own_organisation_has_connected(
+async def test_a_person_sees_the_connections_of_their_own_organization(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """The list has every connector, each with its state for the caller's own consumer."""
@@ -72,7 +72,7 @@ async def test_a_connection_has_the_fields_that_a_browser_may_see(
             ["accounting/netsuite", "accounting/quickbooks"],
             "api=accounting&configured=false",
         ),
-        # It is not sent, because Apideck may reject an unknown one as a fault of the operator.
+        # An unknown API is not sent: Apideck's error would look like a wrong configuration.
         ("unified_api=time-travel", [], ""),
     ],
 )
@@ -94,7 +94,7 @@ async def test_a_list_can_be_restricted(
 async def test_a_new_customer_has_no_connections(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """An empty list, even if Apideck calls the consumer unknown; a single one is not found."""
+    """The list is empty, even if Apideck does not know the consumer; a connection is a 404."""
     headers = bearer(issuer.token(org_id="new-customer"))
 
     assert ids(await service.get(LIST, headers=headers)) == []
@@ -118,7 +118,7 @@ async def test_a_404_that_is_not_about_the_consumer_is_not_an_empty_list(
 async def test_an_unknown_connection_is_not_found(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, path: str
 ) -> None:
-    """No caller can make the account look misconfigured by asking for what does not exist."""
+    """A request for an unknown connection does not mark the Apideck account as misconfigured."""
     response = await service.get(path, headers=bearer(issuer.token()))
     metrics = (await service.get("/metrics")).text
 
@@ -126,10 +126,10 @@ async def test_an_unknown_connection_is_not_found(
     assert 'account_state{application="default",state="misconfigured"} 0.0' in metrics
 
 
-async def test_only_unified_apis_on_offer_are_shown(
+async def test_only_offered_unified_apis_are_shown(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Others are missing from lists, and not found by name, without a request to Apideck."""
+    """Lists omit other unified APIs, and a request for one is a 404 without a call to Apideck."""
     offered = {"defaults": {"settings": {"unified_apis": ["accounting"]}}}
     async with running(settings_for(issuer.issuer, apideck_url, session=offered)) as service:
         headers = bearer(issuer.token("otto"))
@@ -147,21 +147,21 @@ async def test_only_unified_apis_on_offer_are_shown(
 async def test_a_service_names_a_consumer_within_its_grant(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Without one, with an impossible one or outside the grant, Apideck is not called."""
+    """Apideck is not called if the consumer is missing, malformed or outside the grant."""
     identity = {"issuers": {"main": SERVICES}}
     async with running(settings_for(issuer.issuer, apideck_url, identity=identity)) as service:
         headers = bearer(issuer.service_token())
 
-        async def ask(path: str, **query: str) -> httpx.Response:
+        async def get(path: str, **query: str) -> httpx.Response:
             return await service.get(path, params=query, headers=headers)
 
-        missing = await ask(LIST)
-        impossible = await ask(LIST, consumer_id="a b")
+        missing = await get(LIST)
+        impossible = await get(LIST, consumer_id="a b")
         with capture_logs() as logs:
-            foreign = [await ask(path, consumer_id="globex") for path in (LIST, XERO)]
+            foreign = [await get(path, consumer_id="globex") for path in (LIST, XERO)]
         assert apideck.requests == []
-        granted = await ask(LIST, consumer_id="acme", configured="true")
-        one = await ask(XERO, consumer_id="acme")
+        granted = await get(LIST, consumer_id="acme", configured="true")
+        one = await get(XERO, consumer_id="acme")
 
     assert problem(missing) == problem(impossible) == (422, "invalid-request")
     assert {problem(one) for one in foreign} == {(403, "consumer-not-granted")}
@@ -184,7 +184,7 @@ async def test_a_service_names_a_consumer_within_its_grant(
         ("configured=true&configured=true", "/query/configured"),
     ],
 )
-async def test_a_query_that_is_not_understood_is_rejected(
+async def test_an_invalid_query_is_rejected(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
@@ -199,10 +199,10 @@ async def test_a_query_that_is_not_understood_is_rejected(
     assert apideck.requests == []
 
 
-async def test_a_request_for_one_connection_has_no_filters(
+async def test_a_request_for_one_connection_accepts_no_filters(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """The path names what is requested."""
+    """A filter parameter is rejected, because the path already names the connection."""
     response = await service.get(f"{XERO}?configured=true", headers=bearer(issuer.token()))
 
     assert pointers(response) == ["/query/configured"]
@@ -213,7 +213,7 @@ async def test_a_request_for_one_connection_has_no_filters(
 async def test_connections_can_only_be_read(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, method: str, path: str
 ) -> None:
-    """No other method is supported."""
+    """All other methods are rejected."""
     response = await service.request(method, path, headers=bearer(issuer.token()))
 
     assert response.status_code == 405
@@ -222,7 +222,7 @@ async def test_connections_can_only_be_read(
 async def test_identical_requests_of_one_caller_share_one_request_to_apideck(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A page that asks twice at the same time costs the plan one request."""
+    """A page that sends the same request several times uses one request of the Apideck plan."""
     apideck.fail_connections(faults.Slow(0.3))
     ada, grace = bearer(issuer.token("ada")), bearer(issuer.token("grace"))
 
@@ -237,10 +237,10 @@ async def test_identical_requests_of_one_caller_share_one_request_to_apideck(
     assert len(apideck.requests) == 4
 
 
-async def test_every_request_leaves_one_audit_event(
+async def test_every_request_logs_one_audit_event(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """It says who read whose connections, and Apideck's id of the call."""
+    """The event names the caller, the consumer and Apideck's id of the call."""
     with capture_logs() as logs:
         await service.get(LIST, headers=bearer(issuer.token("ada")))
         await service.get(XERO, headers=bearer(issuer.token("ada")))
@@ -265,7 +265,7 @@ async def test_every_request_leaves_one_audit_event(
 async def test_requests_to_apideck_are_counted_by_operation(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Each costs a request of the operator's plan, so the metrics tell them apart."""
+    """Each uses one request of the Apideck plan, so the metrics have a label for the operation."""
     for path in (LIST, LIST, XERO):
         await service.get(path, headers=bearer(issuer.token()))
 
@@ -279,14 +279,14 @@ async def test_requests_to_apideck_are_counted_by_operation(
 
 
 @pytest.mark.parametrize(("path", "template"), [(LIST, LIST), (XERO, f"{LIST}/{{u}}/{{s}}")])
-async def test_responses_are_as_described(
+async def test_responses_match_the_document(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     settings: Settings,
     path: str,
     template: str,
 ) -> None:
-    """A real response matches the OpenAPI document, and has every header that it promises."""
+    """A real response matches the OpenAPI document, and has every header that it lists."""
     document = create_app(settings).openapi()
     template = template.replace("{u}", "{unified_api}").replace("{s}", "{service_id}")
     described: dict[str, Any] = document["paths"][template]["get"]["responses"]
@@ -300,10 +300,10 @@ async def test_responses_are_as_described(
     assert list(missing) == ["connection-not-found"]
 
 
-def test_a_get_with_a_cookie_needs_no_header_of_its_own(
+def test_a_get_with_a_cookie_needs_no_csrf_header(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """The OpenAPI document requires the header against forged requests for sessions only."""
+    """The OpenAPI document requires the CSRF header for sessions only."""
     main = {"credential": {"cookie": "session"}}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": main}})
     document = create_app(settings).openapi()

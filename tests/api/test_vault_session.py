@@ -55,7 +55,7 @@ async def test_the_redirect_url_opens_the_vault_with_the_callers_own_data(
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
-async def test_every_promised_signature_algorithm_works(
+async def test_every_supported_signature_algorithm_works(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, algorithm: str
 ) -> None:
     """Tokens of each algorithm are verified with the issuer's published keys."""
@@ -68,13 +68,13 @@ async def test_permitted_fields_are_sent_to_apideck(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """A named target, a connection and the unified APIs become Apideck's own fields."""
-    asked = {
+    body = {
         "return_to": "home",
         "settings": {"unified_apis": ["accounting"]},
         "connection": {"unified_api": "accounting", "service_id": "xero"},
     }
 
-    response = await service.post("/vault-session", json=asked, headers=bearer(issuer.token()))
+    response = await service.post("/vault-session", json=body, headers=bearer(issuer.token()))
 
     [minted] = apideck.minted
     assert minted.session["redirect_uri"] == HOME
@@ -87,7 +87,7 @@ async def test_permitted_fields_are_sent_to_apideck(
 async def test_the_request_to_apideck_is_as_documented(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Key, app and consumer are in their headers, and no header of the caller is passed on."""
+    """API key, app id and consumer id are headers; the caller's headers are not forwarded."""
     await service.post(
         "/vault-session",
         headers={**bearer(issuer.token()), "cookie": "a=b", "x-apideck-consumer-id": "globex"},
@@ -263,7 +263,7 @@ async def test_several_issuers_can_be_configured(
 async def test_the_operators_defaults_apply(
     settings: Settings, issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Theme, settings and the default target of the configuration are in every session."""
+    """Every session has the theme, settings and default redirect target of the configuration."""
     session = {
         "default_return_to": "home",
         "max_session_length": "15m",

@@ -1,4 +1,4 @@
-"""What `POST /webhooks/apideck` responds with, forwards and records."""
+"""Responses, forwarded events and audit events of `POST /webhooks/apideck`."""
 
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from app.webhooks.signature import MAX_BODY_BYTES
 from emulators.apideck.emulator import API_KEY
 from tests.support.apideck_events import EVENT_ID, event, raw, sign, sorted_everywhere
-from tests.support.events_service import PATH, Delivering, delivering, fresh
+from tests.support.events_service import PATH, Delivering, delivering, fresh_event
 from tests.support.http import problem
 from tests.support.service import running, settings_for
 from tests.support.webhook_target import status
@@ -35,7 +35,7 @@ def deliveries(logs: list[Any]) -> list[dict[str, Any]]:
 
 
 async def counted(http: httpx.AsyncClient) -> dict[tuple[str, str, str], float]:
-    """Return how many deliveries ended how, by application, outcome and problem."""
+    """Return the number of deliveries by Unify app, outcome and problem."""
     families = text_string_to_metric_families((await http.get("/metrics")).text)
     return {
         (one.labels["application"], one.labels["outcome"], one.labels["problem"]): one.value
@@ -46,8 +46,8 @@ async def counted(http: httpx.AsyncClient) -> dict[tuple[str, str, str], float]:
 
 
 async def test_an_event_is_forwarded_and_acknowledged(service: Delivering) -> None:
-    """The target gets the signed bytes with a signature of its own; the audit event names it."""
-    body = fresh()
+    """The target gets the signed bytes with the service's signature, and one event is audited."""
+    body = fresh_event()
 
     with capture_logs() as logs:
         response = await service.deliver(body)
@@ -76,11 +76,11 @@ async def test_an_event_is_forwarded_and_acknowledged(service: Delivering) -> No
 
 
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
-async def test_the_sorted_form_is_forwarded_where_that_is_signed(
+async def test_the_sorted_form_is_forwarded_if_apideck_signed_it(
     service: Delivering, encoding: Any
 ) -> None:
-    """The target gets what the signature covers."""
-    body = fresh()
+    """The target gets the bytes that Apideck's signature covers."""
+    body = fresh_event()
     content = sorted_everywhere(json.loads(body))
 
     response = await service.deliver(body, sign(content, API_KEY, encoding))
@@ -92,16 +92,16 @@ async def test_the_sorted_form_is_forwarded_where_that_is_signed(
 @pytest.mark.parametrize(
     ("body", "expected", "slug"),
     [
-        (fresh(event_id="not.an.id"), 422, "invalid-event"),
-        (fresh(occurred_at=None), 422, "invalid-event"),
+        (fresh_event(event_id="not.an.id"), 422, "invalid-event"),
+        (fresh_event(occurred_at=None), 422, "invalid-event"),
         (raw(event(occurred_at="2020-01-01T00:00:00Z")), 422, "stale-event"),
         (b"x" * (MAX_BODY_BYTES + 1), 413, "body-too-large"),
     ],
 )
-async def test_what_cannot_be_forwarded_is_one_problem_and_one_audit_event(
+async def test_a_rejected_event_is_one_problem_and_one_audit_event(
     service: Delivering, body: bytes, expected: int, slug: str
 ) -> None:
-    """The target sees nothing of it."""
+    """The target receives no request."""
     with capture_logs() as logs:
         response = await service.deliver(body)
 
@@ -115,10 +115,10 @@ async def test_what_cannot_be_forwarded_is_one_problem_and_one_audit_event(
 async def test_a_request_without_a_valid_signature_is_a_401(
     service: Delivering, signature: str | None
 ) -> None:
-    """It says which credential is required, and the audit event names nothing of the body."""
+    """The response names the required credential; the audit event quotes nothing of the body."""
     headers = {} if signature is None else {"x-apideck-signature": signature}
     with capture_logs() as logs:
-        response = await service.http.post(PATH, content=fresh(), headers=headers)
+        response = await service.http.post(PATH, content=fresh_event(), headers=headers)
 
     assert problem(response) == (401, "invalid-signature")
     assert response.headers["www-authenticate"] == "ApideckSignature"
@@ -147,7 +147,7 @@ async def test_events_of_other_types_and_validation_requests_are_ignored(
 ) -> None:
     """Both are acknowledged, and neither is forwarded."""
     with capture_logs() as logs:
-        for body in (fresh(event_type="crm.contact.updated"), b"{}"):
+        for body in (fresh_event(event_type="crm.contact.updated"), b"{}"):
             assert (await service.deliver(body)).status_code == 204
 
     assert [(one["event"], one["ignored"]) for one in deliveries(logs)] == [
@@ -163,9 +163,9 @@ async def test_events_of_other_types_and_validation_requests_are_ignored(
 async def test_an_unknown_unify_app_is_a_404_with_an_audit_event(
     service: Delivering, unify_app: str
 ) -> None:
-    """Its name is shortened and escaped in the log, and is no label of a metric."""
+    """The log shortens and escapes the name of the app, and no metric has it as a label."""
     with capture_logs() as logs:
-        response = await service.deliver(fresh(), path=f"{PATH}/{unify_app}")
+        response = await service.deliver(fresh_event(), path=f"{PATH}/{unify_app}")
 
     assert problem(response) == (404, "not-found")
     for audit in deliveries(logs):
@@ -177,9 +177,9 @@ async def test_an_unknown_unify_app_is_a_404_with_an_audit_event(
 
 
 async def test_each_unify_app_has_an_endpoint_with_its_own_key() -> None:
-    """The key of one is of no use at the endpoint of another."""
+    """The key of one Unify app is not accepted at the endpoint of another."""
     async with delivering(**BRAND) as service:
-        body = fresh()
+        body = fresh_event()
         brand = sign(body, "sk_live_of_the_brand")
 
         assert (await service.deliver(body, brand, f"{PATH}/brand")).status_code == 204
@@ -189,8 +189,8 @@ async def test_each_unify_app_has_an_endpoint_with_its_own_key() -> None:
         assert len(service.verified()) == 2
 
 
-async def test_without_a_target_there_is_no_such_endpoint() -> None:
-    """It is a 404 like any other path, and leaves no audit event."""
+async def test_without_a_target_the_endpoint_is_not_found() -> None:
+    """The endpoint is a 404 like any unknown path, and logs no audit event."""
     settings = settings_for("http://127.0.0.1:9", "http://127.0.0.1:9")
     async with running(settings) as http:
         with capture_logs() as logs:
@@ -201,10 +201,10 @@ async def test_without_a_target_there_is_no_such_endpoint() -> None:
 
 
 async def test_a_failing_target_is_a_502(service: Delivering) -> None:
-    """Apideck delivers the event again; the log says what the target responded with."""
+    """Apideck retries the delivery; the audit event has the status of the target's response."""
     service.target.respond = status(500)
     with capture_logs() as logs:
-        response = await service.deliver(fresh())
+        response = await service.deliver(fresh_event())
 
     assert problem(response) == (502, "webhook-target-failed")
     [audit] = deliveries(logs)

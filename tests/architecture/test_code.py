@@ -1,4 +1,4 @@
-"""House rules for the code that no linter checks."""
+"""Rules for the code that no linter checks."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ MAX_FUNCTION_LINES = 50
 
 # Packages that may use private attributes of other libraries; tests there pin those attributes.
 PRIVATE_ACCESS = ("app/server/", "app/common/transport.py")
-# Numbers that are also counts and durations, so a literal says nothing about HTTP.
+# These numbers are also common counts and durations, so a literal is no sign of a status code.
 ROUND_NUMBERS = frozenset({100, 200, 300})
 
 
@@ -62,8 +62,8 @@ def test_only_the_server_package_imports_uvicorn() -> None:
     assert {path for path in importers if not path.startswith("app/server/")} == set()
 
 
-def test_every_transport_is_given_the_egress_proxy() -> None:
-    """A new client of another host must not bypass the proxy that the operator has configured."""
+def test_every_transport_receives_the_egress_proxy() -> None:
+    """No client of another host bypasses the proxy that the operator has configured."""
     calls = [
         node
         for path in APP
@@ -95,6 +95,6 @@ def test_status_codes_are_written_as_http_status() -> None:
 
 
 def test_the_environment_is_read_in_settings_only() -> None:
-    """No other package reads environment variables; most tests could not set them otherwise."""
+    """No other package reads environment variables, so tests can pass every setting."""
     reads = {name(path) for path in APP if re.search(r"\bos\.(environ|getenv)", path.read_text())}
     assert {path for path in reads if not path.startswith("app/settings/")} == set()

@@ -1,4 +1,4 @@
-"""What people read when something fails has no words of HTTP."""
+"""Error messages for users contain no HTTP terms."""
 
 import ast
 import re
@@ -20,28 +20,28 @@ WORDS = re.compile(
       | (?-i: GET | POST | PUT | OPTIONS )
     ) (?![\w-])"""
 )
-# Where sentences are for other readers than the people who use a page.
-FOR_OTHERS = {
+# Files whose user_messages have other readers than the users of a page.
+OTHER_READERS = {
     "app/middleware/cors.py": "developers: no page can read the response to a preflight request",
     "app/webhooks/": "the operator: Apideck's dashboard shows the response to an event",
     "app/check/": "the operator, on a terminal",
     "app/settings/": "the operator, on a terminal",
     "app/api/problem_type.py": "developers: advice on the page of a type",
     "app/api/problem_types.py": "both: the test of types checks `detail`; the rest is advice",
-    "app/api/status_problems.py": "the same",
+    "app/api/status_problems.py": "both, as for app/api/problem_types.py",
     "app/api/responses.py": "developers: descriptions in the OpenAPI document",
     "app/api/webhooks.py": "the operator, as for app/webhooks/",
     "app/api/security_schemes.py": "developers: descriptions in the OpenAPI document",
 }
-# Arguments that developers read: the faults of single fields, and the OpenAPI document.
+# Calls and arguments with text for developers: errors of single fields, and the OpenAPI document.
 FOR_DEVELOPERS = {"FieldError"}
-# The same, where a variable holds them.
-FAULTS = {"This redirect URI is not registered."}
+# Text for developers that is assigned to a variable first.
+FIELD_ERRORS = {"This redirect URI is not registered."}
 DESCRIPTIONS = {"description", "summary", "response_description", "title"}
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Return the line and text of each string for people; an f-string's values are left out."""
+    """Yield the line and text of each string for users, without the values of f-strings."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a docstring
@@ -58,46 +58,46 @@ def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from texts(node)
 
 
-def sentences() -> Iterator[tuple[str, str]]:
-    """Return each sentence for people in the code, and where it is.
+def user_messages() -> Iterator[tuple[str, str]]:
+    """Yield the location and text of each sentence for users in the code.
 
-    Reasons for the operator, settings and events in the log begin with a small letter.
+    Reasons for the operator, settings and log events start with a lowercase letter.
     """
     for path in sorted((ROOT / "app").rglob("*.py")):
-        if name(path).startswith(tuple(FOR_OTHERS)):
+        if name(path).startswith(tuple(OTHER_READERS)):
             continue
         for line, text in texts(ast.parse(path.read_text())):
-            if re.fullmatch(r"[A-Z].* .*\.", text, re.DOTALL) and text not in FAULTS:
+            if re.fullmatch(r"[A-Z].* .*\.", text, re.DOTALL) and text not in FIELD_ERRORS:
                 yield f"{name(path)}:{line}", text
 
 
-SENTENCES = dict(sentences())
+USER_MESSAGES = dict(user_messages())
 
 
-@pytest.mark.parametrize("where", SENTENCES)
-def test_a_sentence_for_people_has_no_words_of_http(where: str) -> None:
-    """A person can read it; advice for developers is on the page of the problem's type."""
-    assert not WORDS.search(SENTENCES[where]), SENTENCES[where]
+@pytest.mark.parametrize("where", USER_MESSAGES)
+def test_a_message_for_users_contains_no_http_terms(where: str) -> None:
+    """A user can read each message; developers find advice on the page of the problem type."""
+    assert not WORDS.search(USER_MESSAGES[where]), USER_MESSAGES[where]
 
 
-def test_the_detail_of_every_type_has_no_words_of_http() -> None:
-    """The same holds for types whose errors have no sentence of their own."""
+def test_the_detail_of_every_problem_type_contains_no_http_terms() -> None:
+    """The default detail of each problem type contains no HTTP terms, either."""
     for problem in ALL:
         assert not WORDS.search(problem.detail), problem.detail
 
 
 @pytest.mark.parametrize("status", [one for one in HTTPStatus if one >= HTTPStatus.BAD_REQUEST])
-def test_the_detail_of_every_status_has_no_words_of_http(status: HTTPStatus) -> None:
-    """A status that has no type of its own has a sentence for people, too."""
+def test_the_detail_of_every_status_contains_no_http_terms(status: HTTPStatus) -> None:
+    """The detail for a status without its own problem type is a sentence for users, too."""
     detail = problem_type_of(HTTPException(status)).detail
 
     assert detail.endswith(".")
     assert not WORDS.search(detail), detail
 
 
-def test_the_sentences_are_found() -> None:
-    """The tests above see what the code raises, whichever way it passes the sentence on."""
-    found = set(SENTENCES.values())
+def test_the_messages_are_found() -> None:
+    """The tests above find the messages, however the code passes them on."""
+    found = set(USER_MESSAGES.values())
 
     assert len(found) > 25
     assert "You are not signed in." in found
@@ -105,8 +105,8 @@ def test_the_sentences_are_found() -> None:
     assert any("Integrations are not available right now." in text for text in found)
 
 
-def test_the_advice_to_authenticate_holds_for_every_configuration() -> None:
-    """A service that accepts cookies only does not advise to send a token in a header."""
+def test_the_advice_to_authenticate_fits_every_configuration() -> None:
+    """The advice refers to `securitySchemes` and names no kind of credential."""
     [advice] = [problem.advice for problem in ALL if problem.slug == "unauthenticated"]
 
     assert "`securitySchemes` in `/openapi.json`" in advice

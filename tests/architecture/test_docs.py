@@ -61,7 +61,7 @@ def test_operations_lists_exactly_the_metrics_of_the_service() -> None:
         )
         for collector in registry._collector_to_names
         for family in collector.collect()
-        if family.name.startswith("vault_bff_")  # The others are those of prometheus_client.
+        if family.name.startswith("vault_bff_")  # prometheus_client adds the others.
     }
     assert {name: tuple(re.findall(r"`(\w+)`", cell)) for name, cell in rows} == labels
     assert len(rows) == len(labels)
@@ -86,7 +86,7 @@ def test_the_readme_is_short_and_starts_with_its_two_commands() -> None:
     [("frontend.md", "sample", "browser"), ("backend.md", "backend_sample", "e2e")],
 )
 def test_every_sample_of_a_guide_is_run_by_a_test(guide: str, function: str, folder: str) -> None:
-    """Every fenced block of the guide is named by a test that runs it."""
+    """A test names and runs every fenced block of the guide."""
     page = (ROOT / "docs" / guide).read_text()
     blocks: list[tuple[str, str]] = []
     heading, inside = "", False
@@ -107,7 +107,7 @@ def test_every_sample_of_a_guide_is_run_by_a_test(guide: str, function: str, fol
 
 
 def test_upgrading_has_every_version_and_every_renamed_setting() -> None:
-    """Each version of the changelog has a section, and each old name stands beside its new one."""
+    """Each version in the changelog has a section, and each renamed setting a row."""
     page = (ROOT / "docs" / "upgrading.md").read_text()
     versions = re.findall(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert re.findall(r"^## ([\d.]+)$", page, re.MULTILINE) == versions
@@ -117,7 +117,7 @@ def test_upgrading_has_every_version_and_every_renamed_setting() -> None:
 
 
 def test_images_are_small_and_used() -> None:
-    """Every image has less than 150 kB and is shown on a page."""
+    """Every image is smaller than 150 kB and is shown on a page."""
     pages = "".join(path.read_text() for path in PAGES)
     for image in (ROOT / "docs" / "images").iterdir():
         assert image.stat().st_size < 150_000, image.name

@@ -27,7 +27,7 @@ LOCK_FILES = (
     "benchmarks/requirements.txt",
     "tests/support/canaille/requirements.txt",
 )
-NOT_OURS = {".git", ".venv", "mutants", "node_modules"}
+EXCLUDED_FOLDERS = {".git", ".venv", "mutants", "node_modules"}
 # The file of each ecosystem that Dependabot updates.
 MANIFESTS = {
     "docker": "Dockerfile",
@@ -38,10 +38,10 @@ MANIFESTS = {
 
 
 def folders_with(manifest: str) -> set[str]:
-    """Return the folders that hold a file of this name, as Dependabot writes them."""
+    """Return the folders that contain this file, in Dependabot's notation."""
     found = []
     for folder, below, files in os.walk(ROOT):
-        below[:] = [name for name in below if name not in NOT_OURS]
+        below[:] = [name for name in below if name not in EXCLUDED_FOLDERS]
         if manifest in files:
             found.append(Path(folder).relative_to(ROOT))
     return {f"/{folder}".rstrip(".") for folder in found}
@@ -55,7 +55,7 @@ def updates() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", LOCK_FILES)
 def test_lock_files_have_hashes_and_no_urls(name: str) -> None:
-    """Hashes decide which packages are installed; the machine decides from which index."""
+    """Hashes pin the packages; the configuration of the machine selects the index."""
     text = (ROOT / name).read_text()
     assert "--hash=sha256:" in text
     assert not re.search(r"index-url|find-links|://", text)
@@ -76,7 +76,7 @@ def test_the_npm_package_has_the_license_of_the_project() -> None:
 
 
 def test_npm_lock_files_have_hashes_and_no_urls_of_packages() -> None:
-    """Hashes decide which packages are installed; the machine decides from which registry."""
+    """Hashes pin the packages; the configuration of the machine selects the registry."""
     for folder in folders_with("package-lock.json"):
         packages = json.loads((ROOT / folder[1:] / "package-lock.json").read_text())["packages"]
         for path, package in packages.items():
@@ -101,7 +101,7 @@ def test_every_imported_package_is_declared() -> None:
     ]
 
     assert all(packages & declared for packages in used), used
-    # The interactive page serves its files, and imports nothing of it.
+    # The interactive page serves the files of fastapi-offline and does not import it.
     assert declared - {"fastapi-offline"} <= set().union(*used)
 
 
@@ -118,7 +118,7 @@ def test_every_imported_package_is_declared() -> None:
     ],
 )
 def test_files_for_github_match_their_schemas(schema: str, files: list[str]) -> None:
-    """GitHub ignores a form or configuration that breaks its schema, so a test has to notice."""
+    """GitHub ignores a form or configuration that breaks its schema, so this test checks them."""
     ended = run(
         tool("check-jsonschema"),
         f"--builtin-schema=vendor.{schema}",
@@ -161,7 +161,7 @@ def test_dependabot_can_read_the_base_image() -> None:
 
 
 def test_ci_runs_on_every_supported_python() -> None:
-    """CI's first Python is the oldest that the project supports, and no version is left out."""
+    """CI's first Python is the oldest that the project supports, and CI skips no later version."""
     workflow = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())
     versions = workflow["jobs"]["ci"]["strategy"]["matrix"]["python"]
     minors = [int(version.removeprefix("3.")) for version in versions]

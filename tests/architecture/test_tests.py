@@ -10,12 +10,12 @@ from tests.support.tools import ROOT, name
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 UNIT_TESTS = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
 
-# Pins of private attributes of a library, which fail when a new version changes them.
+# Tests of private attributes of a library, which fail when a new version changes them.
 PINS = frozenset({"tests/unit/server/test_uvicorn.py"})
 
 
 def is_mirrored(path: Path) -> bool:
-    """Tell whether a unit test stands where the module that it tests stands in app/.
+    """Return whether the path of a unit test mirrors the path of its module in app/.
 
     `test_jwks.py` and `test_jwks_rotation.py` both test the module `jwks`.
     """
@@ -38,5 +38,5 @@ def test_every_test_has_a_sentence_as_its_docstring(path: Path) -> None:
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=name)
 def test_unit_tests_mirror_the_service(path: Path) -> None:
-    """`tests/unit/x/test_y.py` tests `app/x/y.py`, so that either leads to the other."""
+    """`tests/unit/x/test_y.py` tests `app/x/y.py`."""
     assert is_mirrored(path) or name(path) in PINS

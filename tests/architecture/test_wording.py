@@ -1,4 +1,4 @@
-"""Readers are engineers in a hurry, many of them not native speakers: the text is plain English."""
+"""The text is plain English, because many readers are not native speakers."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.tools import ROOT
 
-# Not pyproject.toml yet.
+# pyproject.toml is not checked yet.
 CHECKED = [
     ".ci",
     ".github",
@@ -89,7 +89,7 @@ def texts() -> list[Path]:
 
 @pytest.mark.parametrize("path", texts(), ids=str)
 def test_the_text_is_plain_english(path: Path) -> None:
-    """No file contains one of the words that confuse readers who learned English as engineers."""
+    """No file contains a word from the list of unclear words."""
     for number, line in enumerate((ROOT / path).read_text().splitlines(), start=1):
         for advice, pattern in PATTERNS.items():
             assert not pattern.search(line.translate(SEPARATORS)), f"{path}:{number}: {advice}"

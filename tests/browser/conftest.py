@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: the demo, the service under real host names, and a browser."""
+"""Fixtures of the browser tests: the demo, the service with real host names, and a browser."""
 
 from collections.abc import Iterator
 
@@ -23,21 +23,21 @@ def _published() -> Iterator[Published]:
 
 @pytest.fixture(scope="session")
 def _stack() -> Iterator[DemoStack]:
-    # Tests share this stack, so rate limit and circuit breaker are off; their tests have their own.
+    # The tests share this stack, so the rate limit and the circuit breaker are disabled.
     with demo_stack(LIMITS__PER_USER="unlimited", APIDECK__BREAKER__MIN_REQUESTS="10000") as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
 def browser(_published: Published) -> Iterator[Browser]:
-    """Run a browser that can reach this machine only."""
+    """Run a browser that can connect to this machine only."""
     with run_browser(_published.gateway.browser_rule) as running:
         yield running
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Return an empty browser profile; fails the test if one of its pages throws an error."""
+    """Return an empty browser profile; the test fails if one of its pages throws an error."""
     with browser.new_context(
         viewport={"width": 1280, "height": 800}, ignore_https_errors=True
     ) as context:
@@ -55,13 +55,13 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def stack(browser: Browser, _stack: DemoStack) -> DemoStack:  # noqa: ARG001 - skips before it starts
-    """Return the running demo, with an Apideck emulator that has been reset."""
+    """Return the running demo, after a reset of its Apideck emulator."""
     _stack.reset()
     return _stack
 
 
 @pytest.fixture
-def world(_published: Published) -> Published:
-    """Return the service and its neighbours under real host names, after a reset."""
+def servers(_published: Published) -> Published:
+    """Return the service and the other servers with real host names, after a reset."""
     _published.reset()
     return _published

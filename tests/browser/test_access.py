@@ -1,4 +1,4 @@
-"""Every state of the demo and the Vault: by keyboard, by screen reader, on any screen."""
+"""Accessibility of every state of the demo and the Vault: keyboard, screen reader, screen size."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ WIDTHS = (390, 768, 1280)
 
 @contextmanager
 def context_of(browser: Browser, width: int) -> Iterator[BrowserContext]:
-    """Open a browser profile with a screen of this width; fails on an error in one of its pages."""
+    """Open a browser profile with this screen width; fail on an error in one of its pages."""
     with browser.new_context(viewport={"width": width, "height": 800}) as context:
         errors: list[str] = []
         context.on("weberror", lambda found: errors.append(str(found.error)))
@@ -27,41 +27,43 @@ def context_of(browser: Browser, width: int) -> Iterator[BrowserContext]:
 
 
 @pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
-def test_every_state_is_accessible_and_fits(browser: Browser, stack: DemoStack) -> None:
-    """axe-core finds nothing in light and dark, and no page needs horizontal scrolling."""
+def test_every_state_is_accessible_and_fits_the_screen(browser: Browser, stack: DemoStack) -> None:
+    """axe-core finds no violation in light and dark, and no page needs horizontal scrolling."""
     found: list[str] = []
     seen: list[str] = []
-    # The states take longer than the checks, so a phone reaches them, and then changes its size.
+    # Reaching a state takes longer than the checks, so the page is resized in each state.
     with context_of(browser, WIDTHS[0]) as context:
         page = context.new_page()
         for state in walk(page, stack):
             seen.append(state)
             page.emulate_media(color_scheme="dark")
             # The other rules do not depend on colours.
-            found += [f"{state}, dark: {one}" for one in _faults(page, "color-contrast")]
+            found += [f"{state}, dark: {one}" for one in _violations(page, "color-contrast")]
             page.emulate_media(color_scheme="light")
             for width in reversed(WIDTHS):
                 page.set_viewport_size({"width": width, "height": 800})
-                found += [f"{state}, {width} px: {one}" for one in _faults(page)]
+                found += [f"{state}, {width} px: {one}" for one in _violations(page)]
                 if page.evaluate("document.documentElement.scrollWidth") > width:
                     found.append(f"{state} needs horizontal scrolling at {width} px")
 
     assert found == []
-    listed = re.findall(r"^\| ([^|-]+?) \|", _part("States of a page"), re.MULTILINE)[1:]
+    listed = re.findall(r"^\| ([^|-]+?) \|", _section("States of a page"), re.MULTILINE)[1:]
     assert listed == seen
 
 
-def _faults(page: Page, *rules: str) -> list[str]:
+def _violations(page: Page, *rules: str) -> list[str]:
     return [one for frame in page.frames for one in violations(frame, *rules)]
 
 
-def _part(heading: str) -> str:
+def _section(heading: str) -> str:
     return DOCS.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
 
 
 @pytest.mark.parametrize("width", [WIDTHS[0], WIDTHS[-1]])
-def test_a_keyboard_is_enough(browser: Browser, stack: DemoStack, width: int) -> None:
-    """Tab, Enter and Escape lead through connecting, the drawer, a confirmation and the dialog."""
+def test_all_actions_are_possible_with_the_keyboard(
+    browser: Browser, stack: DemoStack, width: int
+) -> None:
+    """Tab, Enter and Escape suffice to connect, and to use the drawer, a confirmation, a dialog."""
     with context_of(browser, width) as context:
         page = context.new_page()
         page.goto(stack.demo)
@@ -110,7 +112,7 @@ def _delete(page: Page) -> None:
         if key == "Enter":
             page.keyboard.press("Tab")
         page.keyboard.press(key)
-        # Exactly: before the deletion, there is a button "Disconnect QuickBooks".
+        # An exact match: before the deletion, there is a button "Disconnect QuickBooks".
         expect(page.get_by_role("button", name=name, exact=True)).to_be_visible()
 
 
@@ -133,7 +135,7 @@ def _use_dialog(page: Page, stack: DemoStack) -> None:
 
 
 def test_a_busy_button_is_announced_and_keeps_the_focus(page: Page, stack: DemoStack) -> None:
-    """A screen reader announces what is being opened."""
+    """A screen reader announces the connector that is being opened."""
     page.goto(stack.demo)
     stack.fail("slow", seconds=2)
     button = page.get_by_role("button", name="Connect Xero")
@@ -147,15 +149,15 @@ def test_a_busy_button_is_announced_and_keeps_the_focus(page: Page, stack: DemoS
 
 
 def test_forced_colours_show_the_system_menu(page: Page, stack: DemoStack) -> None:
-    """With forced colours, the user menu looks like the system's, and a state has a border."""
+    """With forced colours, the user menu has the appearance of the system's menus."""
     page.emulate_media(forced_colors="active")
     page.goto(stack.demo)
 
     expect(page.get_by_label("Signed in as")).to_have_css("appearance", "auto")
 
 
-def test_nothing_moves_with_reduced_motion(page: Page, stack: DemoStack) -> None:
-    """The skeletons pulse only for users who have not asked for reduced motion."""
+def test_there_is_no_animation_with_reduced_motion(page: Page, stack: DemoStack) -> None:
+    """The placeholders pulse only if the user does not prefer reduced motion."""
     for motion, name in (("reduce", "none"), ("no-preference", "pulse")):
         page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
         with page.expect_request("**/vault-connections*"):
@@ -167,9 +169,9 @@ def test_nothing_moves_with_reduced_motion(page: Page, stack: DemoStack) -> None
 
 def tab_to(page: Page, name: str) -> None:
     """Press Tab until the element with this name has the focus."""
-    named = "(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()"
+    focused = "(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()"
     reached: list[str] = []
     while not reached or reached[-1] != name:
         assert len(reached) < 50, reached
         page.keyboard.press("Tab")
-        reached.append(page.evaluate(named))
+        reached.append(page.evaluate(focused))

@@ -1,6 +1,6 @@
-"""The interactive page of the API, as `SERVER__DOCS=true` serves it.
+"""The interactive API page, which `SERVER__DOCS=true` enables.
 
-The browser cannot reach other hosts, so the page works without a CDN.
+The browser cannot connect to other hosts, so these tests show that the page works without a CDN.
 """
 
 import json
@@ -29,7 +29,7 @@ def issuer() -> Iterator[DevelopmentIssuer]:
 
 @pytest.fixture(scope="module")
 def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
-    """Run a service that accepts every kind of credential; returns the URL of the page."""
+    """Run a service that accepts every kind of credential; yields the URL of the page."""
     main, gateway, web = (f"IDENTITY__ISSUERS__{name}" for name in ("MAIN", "GATEWAY", "WEB"))
     with ApideckEmulator().serve() as apideck_url:
         environment = {
@@ -51,7 +51,7 @@ def api_page(issuer: DevelopmentIssuer) -> Iterator[str]:
             yield url(environment, "/docs")
 
 
-def opened(page: Page, api_page: str) -> Locator:
+def open_operation(page: Page, api_page: str) -> Locator:
     """Open the page and the operation that creates a session; return the operation."""
     page.route(re.compile(r"^https:"), lambda route: route.abort())
     page.goto(api_page)
@@ -62,13 +62,13 @@ def opened(page: Page, api_page: str) -> Locator:
 
 @pytest.fixture(scope="module")
 def operation(browser: Browser, api_page: str) -> Iterator[Locator]:
-    """Return the operation on a page that tests share, because it takes seconds to open one."""
+    """Return the operation on a page that tests share, because opening a page takes seconds."""
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-        yield opened(context.new_page(), api_page)
+        yield open_operation(context.new_page(), api_page)
 
 
 def expect_example(shown: Locator, value: object) -> None:
-    """Expect this example beside a schema."""
+    """Expect this example in the tab "Example Value"."""
     code = shown.get_by_role("tabpanel", name="Example Value").locator("code")
     expect(code).to_have_text(json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -99,7 +99,7 @@ def test_the_page_lists_every_field_of_the_request(operation: Locator) -> None:
 
 
 def test_the_page_offers_examples_of_requests(operation: Locator) -> None:
-    """Each example has a name that states its purpose, and can be selected."""
+    """The default example is empty, and another example can be selected by its name."""
     body = operation.locator(".opblock-section-request-body")
     body.get_by_role("tab", name="Example Value").click()
     expect_example(body, {})
@@ -129,7 +129,7 @@ def test_the_page_lists_every_problem_by_its_status(operation: Locator) -> None:
 
 def test_the_page_lists_the_security_schemes(page: Page, api_page: str) -> None:
     """The dialog explains every kind of credential that the settings allow."""
-    opened(page, api_page)
+    open_operation(page, api_page)
     page.get_by_role("button", name="Authorize").click()
 
     schemes = page.locator(".dialog-ux .auth-container")
@@ -146,7 +146,7 @@ def test_the_page_lists_the_security_schemes(page: Page, api_page: str) -> None:
 
 def test_the_page_sends_requests(page: Page, api_page: str, issuer: DevelopmentIssuer) -> None:
     """With a token the page creates a session; without one it shows the problem."""
-    operation = opened(page, api_page)
+    operation = open_operation(page, api_page)
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     live = operation.locator(".live-responses-table")

@@ -1,4 +1,4 @@
-"""What a user of the demo sees."""
+"""The demo in a browser, as a user sees it."""
 
 import re
 
@@ -81,7 +81,7 @@ def test_a_late_response_is_not_shown_to_the_next_user(page: Page, stack: DemoSt
 
 
 def test_colleagues_share_connections(page: Page, stack: DemoStack) -> None:
-    """A connection belongs to the organisation, so a colleague sees it, too."""
+    """A connection belongs to the organisation, so it is also shown to a colleague."""
     page.goto(stack.demo)
     sign_in(page, ADA)
     connect(page, "Xero")
@@ -98,34 +98,34 @@ def test_colleagues_share_connections(page: Page, stack: DemoStack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("click", "then", "verb", "way"),
+    ("action", "new_state", "button", "way_back"),
     [
         ("Disconnect", "Not connected", "Connect", "Back button"),
         ("Disable", "Disabled", "Manage", "address"),
     ],
 )
-def test_a_card_shows_what_has_changed_in_the_vault(
-    page: Page, stack: DemoStack, click: str, then: str, verb: str, way: str
+def test_a_card_shows_changes_that_were_made_in_the_vault(
+    page: Page, stack: DemoStack, action: str, new_state: str, button: str, way_back: str
 ) -> None:
-    """The card is updated after the Back button as well as after a reload."""
+    """The card is updated after the Back button and after a new visit to the page."""
     open_with_connection(page, stack.demo, "Xero")
     page.get_by_role("button", name="Manage all").click()
-    page.get_by_role("button", name=f"{click} Xero").click()
-    if click == "Disconnect":
-        page.get_by_role("dialog").get_by_role("button", name=click).click()
-    expect(card(page, "Xero").get_by_text(then, exact=True)).to_be_visible()
+    page.get_by_role("button", name=f"{action} Xero").click()
+    if action == "Disconnect":
+        page.get_by_role("dialog").get_by_role("button", name=action).click()
+    expect(card(page, "Xero").get_by_text(new_state, exact=True)).to_be_visible()
 
-    if way == "address":
+    if way_back == "address":
         page.goto(stack.demo)
     else:
         go_back(page)
 
-    expect(state(page, "Xero")).to_have_text(then)
-    expect(card(page, "Xero").get_by_role("button")).to_have_text(verb)
+    expect(state(page, "Xero")).to_have_text(new_state)
+    expect(card(page, "Xero").get_by_role("button")).to_have_text(button)
 
 
 def test_an_open_page_shows_a_change_within_two_seconds(page: Page, stack: DemoStack) -> None:
-    """Apideck's event reaches it through the service and the demo's server, without a reload."""
+    """Apideck's event reaches the page through the service and the demo, without a reload."""
     page.goto(stack.demo)
     sign_in(page, ADA)
     expect(state(page, "Xero")).to_have_text("Not connected")
@@ -168,8 +168,8 @@ def test_the_main_action_depends_on_what_is_connected(page: Page, stack: DemoSta
     expect(page.get_by_role("button", name="Manage Xero")).not_to_have_class(primary)
 
 
-def test_connectors_that_only_the_vault_knows_are_listed(page: Page, stack: DemoStack) -> None:
-    """They are in the group Other, with the names of the service, and can be connected."""
+def test_connectors_that_only_the_vault_offers_are_listed(page: Page, stack: DemoStack) -> None:
+    """They are in the group Other, have the names of the service, and can be connected."""
     open_with_connection(page, stack.demo, "Xero")
     others = page.locator("section").filter(has=page.get_by_role("heading", name="Other"))
     expect(others.get_by_role("heading", level=3)).to_have_text(
@@ -183,7 +183,7 @@ def test_connectors_that_only_the_vault_knows_are_listed(page: Page, stack: Demo
 
 
 def test_the_return_page_offers_the_connector_after_an_error(page: Page, stack: DemoStack) -> None:
-    """It shows the checked state, the reported error as text, and a button that tries again."""
+    """It shows the current state, the reported error as text, and a button to connect again."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Connect Xero").click()
     page.get_by_role("button", name="Simulate an error Xero").click()
@@ -198,8 +198,8 @@ def test_the_return_page_offers_the_connector_after_an_error(page: Page, stack: 
     expect(page).to_have_url(re.compile(r"/integrations/accounting/xero"))
 
 
-def test_a_forged_return_link_cannot_claim_anything(page: Page, stack: DemoStack) -> None:
-    """The page claims only what Apideck confirms, whatever the link reports."""
+def test_a_forged_return_link_cannot_change_the_shown_state(page: Page, stack: DemoStack) -> None:
+    """The page shows the state that Apideck confirms, even if the link reports another state."""
     with page.expect_response(LISTS) as response:
         page.goto(f"{stack.demo}/return.html?authorizedConnection=xero")
     assert response.value.json() == {"connections": []}
@@ -218,8 +218,8 @@ def test_a_forged_return_link_cannot_claim_anything(page: Page, stack: DemoStack
     )
 
 
-def test_the_return_page_checks_before_it_says_anything(page: Page, stack: DemoStack) -> None:
-    """Until the service has responded, the page says that it is checking."""
+def test_the_return_page_checks_the_state_before_it_shows_one(page: Page, stack: DemoStack) -> None:
+    """Until the service has responded, the page shows that it is checking the connection."""
     held = hold(page, LISTS)
     with page.expect_request(LISTS):
         page.goto(f"{stack.demo}/return.html?authorizedConnection=quickbooks")
@@ -245,10 +245,10 @@ def test_a_double_click_creates_one_session(page: Page, stack: DemoStack) -> Non
 
 
 @pytest.mark.parametrize("path", ["/", "/embedded.html"])
-def test_the_vault_does_not_open_for_the_user_before(
+def test_the_vault_does_not_open_for_the_previous_user(
     page: Page, stack: DemoStack, path: str
 ) -> None:
-    """If another user signs in while the Vault is being opened, it does not open."""
+    """If another user signs in while the Vault is opening, the request is cancelled."""
     page.goto(stack.demo + path)
     sign_in(page, ADA)
     button = page.locator("#manage, #open")
@@ -257,7 +257,7 @@ def test_the_vault_does_not_open_for_the_user_before(
     button.click()
     request = first_of(page, held).request
 
-    # The package ends a request after 30 seconds anyway.
+    # The package aborts every request after 30 seconds, so the timeout is shorter.
     with page.expect_event("requestfailed", lambda failed: failed == request, timeout=20_000):
         sign_in(page, OTTO)
 
@@ -268,9 +268,9 @@ def test_the_vault_does_not_open_for_the_user_before(
 
 @pytest.mark.parametrize("path", ["/", "/embedded.html"])
 def test_controls_are_disabled_until_they_work(page: Page, stack: DemoStack, path: str) -> None:
-    """Button and user menu are disabled until the page knows who is signed in."""
+    """The button and the user menu are disabled until the page knows who is signed in."""
     held: list[Route] = []
-    page.route("**/people", lambda route: held.append(route))  # noqa: PLW0108 - wants a function
+    page.route("**/people", lambda route: held.append(route))  # noqa: PLW0108 - Playwright requires a function
     with page.expect_request("**/people"):
         page.goto(stack.demo + path)
     button = page.get_by_role("button", name=re.compile("Manage all|Open integrations"))
@@ -284,7 +284,7 @@ def test_controls_are_disabled_until_they_work(page: Page, stack: DemoStack, pat
 
 
 def test_the_page_works_after_the_back_button(page: Page, stack: DemoStack) -> None:
-    """After the Back button no button is busy any more."""
+    """After the Back button no button is busy."""
     page.goto(stack.demo)
     page.get_by_role("button", name="Manage all").click()
     expect(page).to_have_url(re.compile(r"/session/"))
@@ -298,7 +298,7 @@ def test_the_page_works_after_the_back_button(page: Page, stack: DemoStack) -> N
 
 
 def test_the_embedded_variant_stays_on_the_page(page: Page, stack: DemoStack) -> None:
-    """The Vault opens in a dialog without a redirect URI; the page then shows the connection."""
+    """The Vault opens in a dialog without a redirect URI; then the page shows the connection."""
     page.goto(f"{stack.demo}/embedded.html")
     button = page.get_by_role("button", name="Open integrations")
     button.click()
@@ -317,7 +317,7 @@ def test_the_embedded_variant_stays_on_the_page(page: Page, stack: DemoStack) ->
 
 
 def test_tokens_are_only_in_memory(page: Page, stack: DemoStack) -> None:
-    """No storage, cookie or markup of the demo holds a token, and neither does its drawer."""
+    """No storage, cookie or markup of the demo contains a token, including its drawer."""
     page.goto(stack.demo)
     sign_in(page, GRACE)
     connect(page, "Xero")
@@ -327,17 +327,17 @@ def test_tokens_are_only_in_memory(page: Page, stack: DemoStack) -> None:
     page.get_by_role("button", name="Close").click()
     open_drawer(page, "POST /vault-session")
 
-    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
 
-    assert "grace" in kept
+    assert "grace" in stored
     for minted in stack.minted():
-        assert minted["token"] not in kept + page.content()
-    assert "eyJ" not in kept + page.content()
+        assert minted["token"] not in stored + page.content()
+    assert "eyJ" not in stored + page.content()
     assert page.context.cookies() == []
 
 
 def test_all_requests_go_to_loopback(page: Page, stack: DemoStack) -> None:
-    """The browser contacts only this machine, from the first page to the Vault and back."""
+    """From the first page to the Vault and back, the browser connects to this machine only."""
     urls: list[str] = []
     page.on("request", lambda request: urls.append(request.url))
 

@@ -1,4 +1,4 @@
-"""The drawer "Under the hood": what the page sent and received, and what the service did."""
+"""The drawer "Under the hood": the page's requests and responses, and the service's log events."""
 
 import re
 
@@ -15,7 +15,7 @@ def panel(page: Page, title: str) -> Locator:
 
 
 def test_the_drawer_shows_a_session_from_request_to_event(page: Page, stack: DemoStack) -> None:
-    """It has the request, the response, the log events, the metric, and the event received."""
+    """It shows the request, the response, the log events, the metric, and the received event."""
     page.goto(stack.demo)
     connect(page, "Xero")
     go_home(page)
@@ -37,7 +37,7 @@ def test_the_drawer_shows_a_session_from_request_to_event(page: Page, stack: Dem
 
 
 def test_the_drawer_shows_a_failure(page: Page, stack: DemoStack) -> None:
-    """For a failed request it has the problem, and the reason that only the log has."""
+    """For a failed request it shows the problem, and the reason that only the log contains."""
     page.goto(stack.demo)
     stack.fail("401", times=None)
     page.get_by_role("button", name="Manage all").click()
@@ -52,7 +52,7 @@ def test_the_drawer_shows_a_failure(page: Page, stack: DemoStack) -> None:
 
 
 def test_the_drawer_follows_the_latest_request(page: Page, stack: DemoStack) -> None:
-    """An open drawer stays open on the next page, and shows its request without a click."""
+    """An open drawer stays open on the next page, and shows its latest request without a click."""
     page.goto(stack.demo)
     open_drawer(page, "GET /vault-connections")
 
@@ -66,7 +66,7 @@ def test_the_drawer_follows_the_latest_request(page: Page, stack: DemoStack) -> 
     expect(panel(page, "Service")).to_contain_text("vault_connections_read")
 
 
-def test_the_drawer_says_when_it_cannot_read_the_log(page: Page, stack: DemoStack) -> None:
+def test_the_drawer_shows_a_message_if_it_cannot_read_the_log(page: Page, stack: DemoStack) -> None:
     """Under Docker Compose, the log is in another container, and the drawer names the command."""
     nothing = {"has_log": False, "log": [], "metrics": [], "events": []}
     page.route("**/activity/*", lambda route: route.fulfill(json=nothing))

@@ -1,4 +1,4 @@
-"""What the demo shows when something fails: a message, and a button where one helps."""
+"""The demo's messages when something fails, with a button if the user can solve the problem."""
 
 import re
 
@@ -19,25 +19,25 @@ PROBLEM = "application/problem+json"
 
 
 def test_a_signed_out_user_is_asked_to_sign_in(page: Page, stack: DemoStack) -> None:
-    """The page shows no card, because nothing is known, and sends no request to the service."""
+    """The page shows no card, and sends no request to the service."""
     page.goto(stack.demo)
     expect(state(page, "Xero")).to_have_text("Not connected")
-    page.on("request", lambda request: asked.append(request.url))
-    asked: list[str] = []
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
     sign_in(page, SIGNED_OUT)
 
     expect(page.get_by_role("heading", name="Sign in to see your integrations")).to_be_visible()
     expect(page.locator(".card")).to_have_count(0)
     expect(page.get_by_role("button", name="Manage all")).to_be_hidden()
-    assert [url for url in asked if url.startswith(stack.service)] == []
+    assert [url for url in urls if url.startswith(stack.service)] == []
     page.get_by_role("button", name="Otto Krämer").click()
 
     expect(page.get_by_text("Globex GmbH works with")).to_be_visible()
     expect(state(page, "Xero")).to_have_text("Not connected")
 
 
-def test_a_user_with_an_expired_token_is_signed_out(page: Page, stack: DemoStack) -> None:
-    """An expired token has the same effect as none, and no session is created."""
+def test_a_user_with_an_expired_token_is_asked_to_sign_in(page: Page, stack: DemoStack) -> None:
+    """The card asks the user to sign in, and no session is created."""
 
     def expired(route: Route) -> None:
         route.continue_(url=f"{route.request.url}&expired")
@@ -54,7 +54,7 @@ def test_a_user_with_an_expired_token_is_signed_out(page: Page, stack: DemoStack
     assert stack.minted() == []
 
 
-def test_a_failure_is_shown_where_the_user_looks(page: Page, stack: DemoStack) -> None:
+def test_a_failure_is_shown_in_the_card_that_was_clicked(page: Page, stack: DemoStack) -> None:
     """On a phone, the whole message is visible in the card whose button was clicked."""
     page.set_viewport_size({"width": 390, "height": 700})
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -72,7 +72,7 @@ def test_a_failure_is_shown_where_the_user_looks(page: Page, stack: DemoStack) -
 
 
 def test_a_failure_of_apideck_can_be_retried(page: Page, stack: DemoStack) -> None:
-    """The message has a reference for support, and its button works once Apideck works again."""
+    """The message has a reference for support, and its button works after Apideck has recovered."""
     page.goto(stack.demo)
     stack.fail("close", times=None)
     button = page.get_by_role("button", name="Connect Xero")
@@ -89,10 +89,10 @@ def test_a_failure_of_apideck_can_be_retried(page: Page, stack: DemoStack) -> No
 
 
 @pytest.mark.parametrize("fault", ["401", "402"])
-def test_a_failure_that_only_the_operator_can_fix_has_no_button(
+def test_a_failure_that_only_the_operator_can_fix_offers_no_retry(
     page: Page, stack: DemoStack, fault: str
 ) -> None:
-    """The message for a wrong key or an exhausted quota reveals neither and offers no retry."""
+    """The message for a wrong key or an exhausted quota does not mention the cause."""
     page.goto(stack.demo)
     stack.fail(fault, times=None)
 
@@ -101,7 +101,7 @@ def test_a_failure_that_only_the_operator_can_fix_has_no_button(
     alert = page.locator("#notice")
     expect(alert).to_contain_text(OPERATOR_PROBLEM)
     expect(alert).to_contain_text("Reference for support")
-    expect(alert.get_by_role("button")).to_have_count(1)  # copies the reference
+    expect(alert.get_by_role("button")).to_have_count(1)  # It copies the reference.
     expect(alert).not_to_contain_text(re.compile(r"key|quota|Apideck|\b40[12]\b"))
 
 
@@ -123,7 +123,7 @@ def test_a_rate_limit_of_the_service_is_shown(page: Page, stack: DemoStack) -> N
 
 
 def test_an_unreachable_service_is_shown(page: Page, stack: DemoStack) -> None:
-    """The page does not hang, and shows its own message instead of the browser's error."""
+    """The page shows its own message, and a retry works."""
     page.route("**/vault-session", lambda route: route.abort("connectionrefused"))
     page.goto(stack.demo)
 

@@ -1,4 +1,4 @@
-"""The React hooks of the npm package, in cases that the samples of the docs do not reach."""
+"""The React hooks of the npm package, in cases that the samples of the docs do not cover."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +42,7 @@ def _script() -> Iterator[Response]:
 
 
 class Service:
-    """The service as the page sees it: requests wait until the test responds to them."""
+    """Replaces the service: requests wait until the test responds to them."""
 
     def __init__(self, page: Page) -> None:
         self.waiting: list[Route] = []
@@ -50,7 +50,7 @@ class Service:
         self._page = page
 
     def next(self, count: int = 1) -> Route:
-        """Wait until so many requests wait, and return the last one."""
+        """Wait until this many requests are waiting, and return the last one."""
         for _ in range(400):
             if len(self.waiting) >= count:
                 break
@@ -60,7 +60,7 @@ class Service:
 
 
 def list_of(name: str) -> str:
-    """Return the body of a list with one connection."""
+    """Return the body of a response with one connection."""
     return f'{{"connections":[{{"service_id":"{name}"}}]}}'
 
 
@@ -68,16 +68,16 @@ CORS = {"access-control-allow-origin": APP}
 
 
 @pytest.fixture
-def service(page: Page, world: Published, _script: Response) -> Service:
+def service(page: Page, servers: Published, _script: Response) -> Service:
     """Open the page, and return the service that it uses."""
-    world.sites.pages |= {f"{APP}/": html_page("<main></main>"), f"{APP}/main.js": _script}
+    servers.sites.pages |= {f"{APP}/": html_page("<main></main>"), f"{APP}/main.js": _script}
     service = Service(page)
     page.goto(APP)
     return service
 
 
 def test_components_share_a_request_and_one_may_be_removed(page: Page, service: Service) -> None:
-    """Two equal lists send one request, which goes on for the list that stays."""
+    """Two equal lists share one request, which continues if one of them is removed."""
     page.evaluate("lists('ada', 'ada')")
     request = service.next()
     page.evaluate("lists('ada')")
@@ -88,8 +88,8 @@ def test_components_share_a_request_and_one_may_be_removed(page: Page, service: 
     assert len(service.waiting) == 1
 
 
-def test_the_list_of_the_user_before_is_not_shown(page: Page, service: Service) -> None:
-    """After another user has signed in, the page has no list until theirs arrives."""
+def test_the_list_of_the_previous_user_is_not_shown(page: Page, service: Service) -> None:
+    """After another user has signed in, the page shows no list until the new list arrives."""
     page.evaluate("lists('ada')")
     service.next().fulfill(body=list_of("xero"), headers=CORS)
     expect(page.locator("p")).to_have_text("xero")
@@ -101,10 +101,10 @@ def test_the_list_of_the_user_before_is_not_shown(page: Page, service: Service) 
     expect(page.locator("p")).to_have_text("netsuite")
 
 
-def test_a_failed_load_does_not_show_the_list_of_the_user_before(
+def test_a_failed_load_does_not_show_the_list_of_the_previous_user(
     page: Page, service: Service
 ) -> None:
-    """If the next user's list fails, the page shows only the error, and no list during a retry."""
+    """If the next user's list fails, the page shows only the error, also during a retry."""
     page.evaluate("lists('ada')")
     service.next().fulfill(body=list_of("xero"), headers=CORS)
     expect(page.locator("p")).to_have_text("xero")
@@ -117,8 +117,8 @@ def test_a_failed_load_does_not_show_the_list_of_the_user_before(
     expect(page.locator("p")).to_have_text("loading")
 
 
-def test_a_list_stays_while_it_is_loaded_again(page: Page, service: Service) -> None:
-    """A refresh shows the list of before, also after it has failed."""
+def test_a_list_is_shown_while_it_is_reloaded(page: Page, service: Service) -> None:
+    """The old list stays visible during a refresh, and after a refresh that failed."""
     page.evaluate("lists('ada')")
     service.next().fulfill(body=list_of("xero"), headers=CORS)
     expect(page.locator("p")).to_have_text("xero")
@@ -131,7 +131,7 @@ def test_a_list_stays_while_it_is_loaded_again(page: Page, service: Service) -> 
 
 
 def test_a_double_click_opens_the_vault_once(page: Page, service: Service) -> None:
-    """The second click does nothing while the button is busy, although the token is a new one."""
+    """The second click does nothing while the button is busy, even if it has another token."""
     page.evaluate("button(() => String(Math.random()))")
 
     page.get_by_role("button").dblclick()
@@ -143,11 +143,11 @@ def test_a_double_click_opens_the_vault_once(page: Page, service: Service) -> No
 
 
 def test_a_removed_component_does_not_open_the_vault(page: Page, service: Service) -> None:
-    """A user who has gone on to another view stays there."""
+    """If the component is removed, its request is aborted, so the user stays on the page."""
     page.evaluate("button('ada')")
     page.get_by_role("button").click()
     request = service.next().request
-    # The package ends a request after 30 seconds anyway.
+    # The package aborts every request after 30 seconds, so the timeout is shorter.
     with page.expect_event("requestfailed", lambda failed: failed == request, timeout=20_000):
         page.evaluate("lists()")
 
@@ -157,7 +157,7 @@ def test_a_removed_component_does_not_open_the_vault(page: Page, service: Servic
 def test_an_error_of_the_token_function_reaches_the_application(
     page: Page, service: Service
 ) -> None:
-    """It is an unhandled rejection, as error trackers expect it, and the button works again."""
+    """The error is an unhandled rejection, as error trackers expect, and the button works again."""
     page.evaluate("addEventListener('unhandledrejection', (e) => (document.title = e.reason))")
     page.evaluate("addEventListener('unhandledrejection', (e) => e.preventDefault())")
     page.evaluate("button(() => { throw new Error('The sign-in was lost.'); })")

@@ -4,8 +4,8 @@ from tests.support.demo_stack import ROOT
 from tests.support.screenshots import IMAGES, SHOTS
 
 
-def test_the_command_takes_the_screenshots_of_the_docs() -> None:
-    """`make screenshots` writes exactly the images of the docs, of states that the docs list."""
+def test_make_screenshots_writes_exactly_the_images_of_the_docs() -> None:
+    """The docs contain no other image, and list every state of which there is an image."""
     page = (ROOT / "docs" / "frontend.md").read_text()
     states = {state: name for _, _, files in SHOTS for state, name in files.items()}
 
@@ -13,5 +13,5 @@ def test_the_command_takes_the_screenshots_of_the_docs() -> None:
         path.name for path in IMAGES.glob("*.png")
     }
     assert len(states) == sum(len(files) for _, _, files in SHOTS)
-    # Another test leads a browser through exactly these states.
+    # test_access.py opens exactly the states that the docs list.
     assert [state for state in states if f"\n| {state} |" not in page] == []

@@ -32,7 +32,7 @@ def test_the_vault_cannot_be_framed(page: Page, stack: DemoStack) -> None:
 
 
 def test_the_page_counts_down_to_the_end_of_the_session(page: Page) -> None:
-    """When the session expires, the page is replaced by one that explains what to do."""
+    """When the session expires, a page with an explanation replaces the page."""
     elapsed = 0.0
     emulator = ApideckEmulator(clock=lambda: 1_800_000_000 + elapsed)
     page.clock.install(time=0)
@@ -53,7 +53,7 @@ def test_the_page_counts_down_to_the_end_of_the_session(page: Page) -> None:
 
 
 def test_a_click_after_the_end_of_the_session_changes_nothing(page: Page) -> None:
-    """A page that was left open shows that the session has expired."""
+    """After a click, a page that is still open shows that the session has expired."""
     elapsed = 0.0
     emulator = ApideckEmulator(clock=lambda: 1_800_000_000 + elapsed)
     with emulator.serve() as url:

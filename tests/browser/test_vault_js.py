@@ -1,4 +1,4 @@
-"""Apideck's own Vault JS, from npm, in a page with the headers that docs/frontend.md recommends."""
+"""Apideck's Vault JS from npm, in a page with the headers that docs/frontend.md recommends."""
 
 import json
 from pathlib import Path
@@ -19,8 +19,8 @@ MAIN = """import { openEmbedded } from "./sample";
 globalThis.openIt = (token) => openEmbedded(token, () => (document.title = "closed"));"""
 OPEN = "token => openIt(token).catch(() => {})"
 BLOCKED = "Content Security Policy"
-# What Vault JS's frame does, as seen by the page around it: it reports that it is ready, receives
-# the options of the page, authorizes in a pop-up, and reports that it closes.
+# The frame of Vault JS, as the page around it sees it: it reports that it is ready, receives the
+# options of the page, authorizes in a pop-up, and reports that it closes.
 FRAME_PAGE = f"""<!doctype html><body><output></output>
 <button onclick="open('{POPUP}', '', 'popup')">Authorize</button>
 <button onclick="parent.postMessage('on-close', '*')">Close</button>
@@ -36,9 +36,9 @@ POPUP_PAGE = """<!doctype html><title>popup</title>
 <script>opener?.postMessage("authorized", "*")</script>"""
 
 
-def publish(world: Published, headers: dict[str, str], folder: Path) -> None:
-    """Serve the embedded variant of the docs in a page with these headers, and what it opens."""
-    world.sites.pages |= {
+def publish(servers: Published, headers: dict[str, str], folder: Path) -> None:
+    """Serve the embedded variant of the docs with these headers, its frame and its pop-up."""
+    servers.sites.pages |= {
         f"{APP}/": html_page(headers=headers),
         f"{APP}/main.js": bundle(folder, sample("Embedded with Vault JS", "js").code, MAIN),
         f"{FRAME}/": HTMLResponse(FRAME_PAGE),
@@ -54,21 +54,21 @@ def received(page: Page) -> list[dict[str, object]]:
     return messages
 
 
-def test_vault_js_receives_our_token_and_closes(
-    page: Page, world: Published, tmp_path: Path
+def test_vault_js_receives_the_session_token_and_closes(
+    page: Page, servers: Published, tmp_path: Path
 ) -> None:
-    """The page's policy blocks nothing that Vault JS needs, and the page notices when it closes."""
+    """The page's policy blocks nothing that Vault JS needs, and the page is notified at the end."""
     logged: list[str] = []
     page.on("console", lambda message: logged.append(message.text))
-    publish(world, recommended_headers(), tmp_path)
+    publish(servers, recommended_headers(), tmp_path)
     page.goto(APP)
 
-    page.evaluate(OPEN, world.issuer.token())
+    page.evaluate(OPEN, servers.issuer.token())
 
     frame = page.locator("iframe")
     expect(frame).to_be_visible()
     expect(frame).to_have_attribute("src", FRAME)
-    [minted] = world.apideck.minted
+    [minted] = servers.apideck.minted
     assert "redirect_uri" not in minted.session
     assert received(page) == [{"origin": APP, "data": {"token": minted.token}}]
     page.frame_locator("iframe").get_by_role("button", name="Close").click()
@@ -81,14 +81,14 @@ def test_vault_js_receives_our_token_and_closes(
     ("opener_policy", "connected"), [("same-origin-allow-popups", True), ("same-origin", False)]
 )
 def test_the_pop_up_can_message_the_frame(
-    page: Page, world: Published, tmp_path: Path, opener_policy: str, *, connected: bool
+    page: Page, servers: Published, tmp_path: Path, opener_policy: str, *, connected: bool
 ) -> None:
     """The pop-up has an opener with the recommended policy, and none with the stricter one."""
     headers = recommended_headers()
     assert headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
-    publish(world, {**headers, "cross-origin-opener-policy": opener_policy}, tmp_path)
+    publish(servers, {**headers, "cross-origin-opener-policy": opener_policy}, tmp_path)
     page.goto(APP)
-    page.evaluate(OPEN, world.issuer.token())
+    page.evaluate(OPEN, servers.issuer.token())
     frame = page.frame_locator("iframe")
     with page.context.expect_page() as opened:
         frame.get_by_role("button", name="Authorize").click()
@@ -102,17 +102,17 @@ def test_the_pop_up_can_message_the_frame(
 
 @pytest.mark.parametrize("directive", ["script-src", "connect-src", "frame-src"])
 def test_every_directive_of_the_policy_is_needed(
-    page: Page, world: Published, tmp_path: Path, directive: str
+    page: Page, servers: Published, tmp_path: Path, directive: str
 ) -> None:
     """Without one of these directives the browser blocks Vault JS, and no frame gets a token."""
     headers = recommended_headers()
     policy = headers["content-security-policy"].split("; ")
-    less = "; ".join(part for part in policy if not part.startswith(directive))
-    publish(world, {**headers, "content-security-policy": less}, tmp_path)
+    reduced = "; ".join(part for part in policy if not part.startswith(directive))
+    publish(servers, {**headers, "content-security-policy": reduced}, tmp_path)
 
     with page.expect_console_message(lambda message: BLOCKED in message.text):
         page.goto(APP)
         if directive != "script-src":
-            page.evaluate(OPEN, world.issuer.token())
+            page.evaluate(OPEN, servers.issuer.token())
 
     assert not any(frame.url.startswith(FRAME) for frame in page.frames)

@@ -1,4 +1,4 @@
-"""Every response of Apideck, or none, over real sockets, and the response to the caller."""
+"""The response to the caller for each response or failure of Apideck, over real sockets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,12 @@ from app.settings import Settings
 from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken, Dribble, Fault, Slow
 from emulators.issuer import DevelopmentIssuer
-from tests.support.behind import asked
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly
+from tests.support.measured import apideck_metrics, takes_less_than
 from tests.support.service import running, settings_for
+from tests.support.short_timeouts import metrics_after
 
-ELSEWHERE = "https://vault.apideck.com.evil.example/session/x"
+FOREIGN_URL = "https://vault.apideck.com.evil.example/session/x"
 UNREADABLE = (502, "apideck-invalid-response")
 REFUSED = (502, "apideck-rejected-request")
 MISCONFIGURED = (502, "apideck-misconfigured")
@@ -35,9 +35,9 @@ COUNTED_AS = {
 }
 """The label of each attempt in the metrics, by the problem that the caller gets."""
 DEADLINE_SECONDS = 1.5
-FAR_SECONDS = 60
+LONG_DEADLINE_SECONDS = 60
 """A deadline that no test waits for."""
-SOON = DEADLINE_SECONDS + 2.0
+MAX_RESPONSE_SECONDS = DEADLINE_SECONDS + 2.0
 """Seconds within which a caller must have a response: the deadline, and a margin for a busy CPU."""
 
 
@@ -89,7 +89,7 @@ CASES = [
     Case("wrong types", faults.data(session_uri=5), UNREADABLE),
     Case("oversized", faults.oversized(), UNREADABLE),
     Case("compressed", faults.compressed(), UNREADABLE),
-    Case("foreign host", faults.data(session_uri=ELSEWHERE), UNREADABLE),
+    Case("foreign host", faults.data(session_uri=FOREIGN_URL), UNREADABLE),
     Case("http", faults.data(session_uri="http://vault.apideck.com/x"), UNREADABLE),
     Case(
         "user info", faults.data(session_uri="https://vault.apideck.com@evil.example"), UNREADABLE
@@ -126,22 +126,22 @@ def quick(deadline_seconds: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("case", "settings"),
-    [(case, DEADLINE_SECONDS if case.problem == SLOW else FAR_SECONDS) for case in CASES],
+    [(case, DEADLINE_SECONDS if case.problem == SLOW else LONG_DEADLINE_SECONDS) for case in CASES],
     indirect=["settings"],
     ids=[case.name for case in CASES],
 )
 async def test_each_outcome_is_one_problem(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, case: Case
 ) -> None:
-    """The caller gets a problem in time, without any text of Apideck; the operator a reason."""
+    """The caller gets a problem in time, without Apideck's text; the audit event has a reason."""
     apideck.fail(case.fault, times=None)
 
-    with capture_logs() as logs, promptly(SOON):
+    with capture_logs() as logs, takes_less_than(MAX_RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(response) == case.problem
     assert len(apideck.requests) == case.attempts
-    assert await counted(service) == asked(case.attempts, COUNTED_AS[case.problem])
+    assert await apideck_metrics(service) == metrics_after(case.attempts, COUNTED_AS[case.problem])
     assert response.headers.get("retry-after") == case.retry_after
     assert "limit" not in response.text.replace("rate-limited", "").replace("rate limit", "")
     audit = next(line for line in logs if line["event"] == "vault_session_failed")
@@ -152,36 +152,36 @@ async def test_each_outcome_is_one_problem(
     assert recovered.status_code == 201
 
 
-async def test_apideck_that_cannot_be_reached_is_unavailable(
+async def test_apideck_is_unavailable_if_the_connection_is_refused(
     issuer: DevelopmentIssuer, unused_tcp_port: int
 ) -> None:
     """A refused connection is retried, and the caller gets a 503 before the deadline."""
     settings = settings_for(
-        issuer.issuer, f"http://127.0.0.1:{unused_tcp_port}", apideck=quick(FAR_SECONDS)
+        issuer.issuer, f"http://127.0.0.1:{unused_tcp_port}", apideck=quick(LONG_DEADLINE_SECONDS)
     )
     async with running(settings) as service:
-        with promptly(SOON):
+        with takes_less_than(MAX_RESPONSE_SECONDS):
             response = await service.post("/vault-session", headers=bearer(issuer.token()))
-        metrics = await counted(service)
+        metrics = await apideck_metrics(service)
 
     assert problem(response) == DOWN
-    assert metrics == asked(3, "Unavailable")
+    assert metrics == metrics_after(3, "Unavailable")
 
 
-@pytest.mark.parametrize("settings", [FAR_SECONDS], indirect=True)
-async def test_a_connection_closed_right_after_it_was_accepted_is_unavailable(
+@pytest.mark.parametrize("settings", [LONG_DEADLINE_SECONDS], indirect=True)
+async def test_a_connection_that_closes_after_accept_is_unavailable(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """It is retried, the caller gets a 503, and Apideck received no request."""
+    """The service retries, the caller gets a 503, and Apideck receives no request."""
     apideck.fail(Broken("accept"), times=None)
 
-    with promptly(SOON):
+    with takes_less_than(MAX_RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(response) == DOWN
     assert apideck.state.connections == 3
     assert apideck.requests == []
-    assert await counted(service) == asked(3, "Unavailable")
+    assert await apideck_metrics(service) == metrics_after(3, "Unavailable")
 
 
 async def test_retry_after_as_a_date_is_returned_in_seconds(
@@ -198,7 +198,7 @@ async def test_retry_after_as_a_date_is_returned_in_seconds(
 async def test_the_request_id_of_a_failed_request_is_logged(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The audit event has it, because Apideck's support asks for it."""
+    """The audit event has Apideck's request id, because Apideck's support asks for it."""
     apideck.fail(faults.error(402))
 
     with capture_logs() as logs:
@@ -211,7 +211,7 @@ async def test_the_request_id_of_a_failed_request_is_logged(
 async def test_a_redirect_is_never_followed(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """API key, app ID and consumer ID are not sent to another URL."""
+    """The service sends API key, app id and consumer id to no other URL."""
     apideck.fail(faults.redirect(f"{apideck.vault_origin}/vault/sessions"))
 
     await service.post("/vault-session", headers=bearer(issuer.token()))

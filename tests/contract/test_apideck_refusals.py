@@ -15,7 +15,7 @@ REFUSED = (502, "apideck-rejected-request")
 async def test_a_redirect_target_that_is_not_registered_at_apideck_is_a_502(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The operator has to register it there, so the caller cannot fix it."""
+    """Only the operator can register it at Apideck, so the caller cannot correct the request."""
     apideck.protect_redirects(["https://other.example"])
 
     response = await service.post(
@@ -44,7 +44,7 @@ async def test_a_field_of_the_caller_that_apideck_rejects_is_named(
     assert "too large" not in response.text
 
 
-async def test_metadata_that_apideck_rejects_is_a_problem_of_the_service_that_sent_it(
+async def test_metadata_that_apideck_rejects_is_a_422_only_for_services(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
     """A service can correct the metadata that it sent; a user cannot correct a claim."""

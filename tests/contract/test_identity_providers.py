@@ -1,4 +1,4 @@
-"""The settings in docs/identity-providers.md, tried on tokens of the documented shape."""
+"""The settings in docs/identity-providers.md, tested with tokens as the providers document them."""
 
 import re
 import tomllib
@@ -25,16 +25,16 @@ BLOCKS = {
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A token as a provider documents it; `iss` and times are added.
+class DocumentedToken:
+    """A token as a provider documents it, except for `iss` and times, which are added.
 
     Attributes:
-        claims: what is in it.
-        consumer: whose session it gives.
-        rejected: changes, each of which makes it a token that must be rejected.
-        typ: its header, where it has one.
-        algorithm: how it is signed.
-        header: where it is sent, if not as a bearer token.
+        claims: the claims of the token.
+        consumer: the id of the consumer whose session the token starts.
+        rejected: changed claims; the service must reject a token with any of these changes.
+        typ: the `typ` header, if the token has one.
+        algorithm: the signature algorithm.
+        header: the name of the request header, if the token is not sent as a bearer token.
     """
 
     claims: dict[str, Any]
@@ -46,8 +46,8 @@ class Shape:
 
 
 TENANT = "11111111-2222-3333-4444-555555555555"
-SHAPES = {
-    "auth0": Shape(
+DOCUMENTED_TOKENS = {
+    "auth0": DocumentedToken(
         {
             "sub": "auth0|123456",
             "aud": [
@@ -62,7 +62,7 @@ SHAPES = {
         typ="at+jwt",
         rejected=({"aud": "my_client_id"},),
     ),
-    "okta": Shape(
+    "okta": DocumentedToken(
         {
             "ver": 1,
             "sub": "ada@acme.example",
@@ -75,7 +75,7 @@ SHAPES = {
         consumer="acme",
         rejected=({"aud": "0oabskvc6442nkvQO0h7"},),
     ),
-    "microsoft-entra-id": Shape(
+    "microsoft-entra-id": DocumentedToken(
         {
             "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
             "aud": "66666666-7777-8888-9999-000000000000",
@@ -90,7 +90,7 @@ SHAPES = {
         typ="JWT",
         rejected=({"scp": "User.Read"},),
     ),
-    "microsoft-entra-id-many-directories": Shape(
+    "microsoft-entra-id-many-directories": DocumentedToken(
         {
             "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0",
             "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
@@ -110,7 +110,7 @@ SHAPES = {
             },
         ),
     ),
-    "ad-fs": Shape(
+    "ad-fs": DocumentedToken(
         {
             "sub": "ada",
             "aud": "https://vault-bff.example.com",
@@ -127,7 +127,7 @@ SHAPES = {
             {"scp": "openid"},
         ),
     ),
-    "keycloak": Shape(
+    "keycloak": DocumentedToken(
         {
             "sub": "f:1:ada",
             "aud": ["vault-bff", "account"],
@@ -141,7 +141,7 @@ SHAPES = {
         typ="JWT",
         rejected=({"aud": "account"},),
     ),
-    "amazon-cognito": Shape(
+    "amazon-cognito": DocumentedToken(
         {
             "sub": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
             "token_use": "access",
@@ -153,7 +153,7 @@ SHAPES = {
         consumer="acme",
         rejected=({"client_id": None, "aud": "1h57kf5cpq17m0eml12EXAMPLE", "token_use": "id"},),
     ),
-    "clerk": Shape(
+    "clerk": DocumentedToken(
         {
             "v": 2,
             "sub": "user_123",
@@ -167,7 +167,7 @@ SHAPES = {
         typ="JWT",
         rejected=({"azp": "https://evil.example"}, {"sts": "pending"}),
     ),
-    "supabase": Shape(
+    "supabase": DocumentedToken(
         {
             "sub": "123e4567-e89b-12d3-a456-426614174000",
             "aud": "authenticated",
@@ -181,7 +181,7 @@ SHAPES = {
         algorithm="ES256",
         rejected=({"aud": "anon"}, {"client_id": "9a8b7c6d-5e4f-3a2b-1c0d-9e8f7a6b5c4d"}),
     ),
-    "kubernetes": Shape(
+    "kubernetes": DocumentedToken(
         {
             "sub": "system:serviceaccount:prod:onboarding",
             "aud": ["vault-bff"],
@@ -191,7 +191,7 @@ SHAPES = {
         consumer="acme",
         rejected=({"aud": ["https://kubernetes.default.svc"]},),
     ),
-    "canaille": Shape(
+    "canaille": DocumentedToken(
         {
             "sub": "ada",
             "aud": ["vault-bff"],
@@ -205,7 +205,7 @@ SHAPES = {
         algorithm="RS512",
         rejected=({"aud": ["spa"]}, {"nonce": "n-0S6_WzA2Mj"}),
     ),
-    "cloudflare-access": Shape(
+    "cloudflare-access": DocumentedToken(
         {
             "sub": "7335d417-61da-459d-899c-0a01c76a2f94",
             "aud": ["4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2"],
@@ -222,72 +222,77 @@ SHAPES = {
 
 
 def token_of(
-    issuer: DevelopmentIssuer, shape: Shape, iss: str, changes: dict[str, Any] | None = None
+    issuer: DevelopmentIssuer,
+    documented: DocumentedToken,
+    iss: str,
+    changes: dict[str, Any] | None = None,
 ) -> str:
-    """Return a token of a documented shape, with changes; None removes a claim."""
-    claims = {**issuer.times(), "iss": iss, **shape.claims, **(changes or {})}
+    """Return a documented token, with changes; None removes a claim."""
+    claims = {**issuer.times(), "iss": iss, **documented.claims, **(changes or {})}
     absent = [name for name, value in claims.items() if value is None]
-    return issuer.sign(claims, algorithm=shape.algorithm, headers={"typ": shape.typ}, omit=absent)
+    return issuer.sign(
+        claims, algorithm=documented.algorithm, headers={"typ": documented.typ}, omit=absent
+    )
 
 
-def test_every_provider_of_the_page_is_tried() -> None:
-    """Every block of settings on the page has a token here."""
-    assert set(BLOCKS) == set(SHAPES)
+def test_every_provider_on_the_page_is_tested() -> None:
+    """Every block of settings on the page has a token in this file."""
+    assert set(BLOCKS) == set(DOCUMENTED_TOKENS)
 
 
-@pytest.mark.parametrize("name", SHAPES)
-async def test_check_token_is_right_about_the_providers_tokens(
+@pytest.mark.parametrize("name", DOCUMENTED_TOKENS)
+async def test_check_token_passes_for_documented_tokens_only(
     issuer: DevelopmentIssuer, apideck_url: str, name: str
 ) -> None:
-    """Every check passes for a token of the documented shape, and one fails for other tokens."""
-    shape = SHAPES[name]
+    """All checks pass for a documented token, and one fails for any other token or settings."""
+    documented = DOCUMENTED_TOKENS[name]
     [(entry, block)] = BLOCKS[name]["identity"]["issuers"].items()
-    here = {"jwks_uri": f"{issuer.issuer}/jwks", "userinfo": False}
-    identity = IdentitySettings.model_validate({"issuers": {entry: {**block, **here}}})
+    overrides = {"jwks_uri": f"{issuer.issuer}/jwks", "userinfo": False}
+    identity = IdentitySettings.model_validate({"issuers": {entry: {**block, **overrides}}})
     settings = settings_for(issuer.issuer, apideck_url).model_copy(update={"identity": identity})
-    for changes in ({}, *shape.rejected):
-        token = token_of(issuer, shape, block["issuer"], changes)
+    for changes in ({}, *documented.rejected):
+        token = token_of(issuer, documented, block["issuer"], changes)
         results = [one async for one in check_token(settings, token)]
         failed = [str(one) for one in results if one.well is False]
         assert (not failed) is (not changes)
         assert results[-1].well is (not changes)
 
-    # Without what the documented settings add, it says which setting to change.
-    kept = {name: block[name] for name in ("issuer", "tenants") if name in block}
-    plain = {**kept, "audience": "itself", "jwks_uri": here["jwks_uri"]}
+    # Without the documented settings, the failed checks name the settings to change.
+    base_settings = {name: block[name] for name in ("issuer", "tenants") if name in block}
+    plain = {**base_settings, "audience": "itself", "jwks_uri": overrides["jwks_uri"]}
     identity = IdentitySettings.model_validate({"issuers": {entry: plain}})
     settings = settings.model_copy(update={"identity": identity})
-    token = token_of(issuer, shape, block["issuer"])
+    token = token_of(issuer, documented, block["issuer"])
     failed = [str(one) async for one in check_token(settings, token) if one.well is False]
     needed = {"AUDIENCE"} | ({"TOKEN_TYPE"} & {key.upper() for key in block})
     needed |= {"ALGORITHMS"} & {key.upper() for key in block}
     assert all(any(f"__{one} changes this" in line for line in failed) for one in needed)
 
 
-@pytest.mark.parametrize("name", SHAPES)
-async def test_the_documented_settings_fit_the_providers_tokens(
+@pytest.mark.parametrize("name", DOCUMENTED_TOKENS)
+async def test_the_documented_settings_accept_documented_tokens_only(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, name: str
 ) -> None:
-    """A token of the documented shape starts a session for its tenant; other tokens do not."""
-    shape = SHAPES[name]
+    """A documented token starts a session for its tenant; other tokens do not."""
+    documented = DOCUMENTED_TOKENS[name]
     [(entry, block)] = BLOCKS[name]["identity"]["issuers"].items()
-    # The provider's own keys are out of reach: here the development issuer signs in its name.
-    here = {
+    # The tests do not have the provider's keys, so the development issuer signs the tokens.
+    overrides = {
         "jwks_uri": f"{issuer.issuer}/jwks",
         "userinfo_endpoint": f"{issuer.issuer}/userinfo",
     }
     base = settings_for(issuer.issuer, apideck_url)
-    identity = IdentitySettings.model_validate({"issuers": {entry: {**block, **here}}})
+    identity = IdentitySettings.model_validate({"issuers": {entry: {**block, **overrides}}})
 
     async with running(base.model_copy(update={"identity": identity})) as service:
-        answers = []
-        for changes in ({}, *shape.rejected):
-            token = token_of(issuer, shape, block["issuer"], changes)
-            headers = {shape.header: token} if shape.header else bearer(token)
+        responses = []
+        for changes in ({}, *documented.rejected):
+            token = token_of(issuer, documented, block["issuer"], changes)
+            headers = {documented.header: token} if documented.header else bearer(token)
             body = {"consumer_id": "acme"} if block.get("kind") == "services" else {}
-            answers.append(await service.post("/vault-session", json=body, headers=headers))
+            responses.append(await service.post("/vault-session", json=body, headers=headers))
 
-    good, *others = answers
-    assert good.status_code == 201
+    accepted, *others = responses
+    assert accepted.status_code == 201
     assert all(problem(other)[0] in {401, 403} for other in others)
-    assert [minted.consumer_id for minted in apideck.minted] == [shape.consumer]
+    assert [minted.consumer_id for minted in apideck.minted] == [documented.consumer]

@@ -1,4 +1,4 @@
-"""Apideck's Python SDK reads what the service sends, and understands the emulator.
+"""Apideck's Python SDK parses the service's requests, and works with the emulator.
 
 The import of the SDK takes seconds, so it happens in fixtures and not during collection.
 """
@@ -26,7 +26,7 @@ from tests.support.waiting import http_client
 if TYPE_CHECKING:
     from apideck_unify import Apideck
 
-# A dependency of the SDK does this when it is imported, on Python 3.12 and later.
+# A dependency of the SDK emits this warning on import, on Python 3.12 and later.
 pytestmark = pytest.mark.filterwarnings(r"ignore:ast\.\w+ is deprecated:DeprecationWarning")
 
 TEXT = st.text(
@@ -179,7 +179,7 @@ def test_the_sdk_recognizes_the_errors_of_the_emulator(
 def test_the_emulator_rejects_what_apideck_rejects(
     client: Apideck, apideck: ApideckEmulator, apideck_url: str, models: Any
 ) -> None:
-    """A wrong key and a session that is too long are rejected without setting a fault."""
+    """The emulator rejects a wrong key and a too long session by default, without a fault."""
     with sdk(apideck_url, key="wrong") as other, pytest.raises(models.UnauthorizedResponse):
         other.vault.sessions.create(session={})
     with pytest.raises(models.BadRequestResponse):
@@ -188,7 +188,7 @@ def test_the_emulator_rejects_what_apideck_rejects(
 
 
 def test_the_sdk_reads_connections(client: Apideck, apideck: ApideckEmulator, models: Any) -> None:
-    """The typed responses of the SDK have the state, and the credentials that no page may see."""
+    """The SDK reads the state, and the credentials that the service must not return."""
     apideck.connect("app", "acme", "accounting", "xero")
 
     listed = client.vault.connections.list(api="accounting", configured=True)
@@ -226,6 +226,6 @@ def test_the_sdk_and_the_service_read_the_same_connection(
 
     assert read.get_connection_response is not None
     by_sdk = read.get_connection_response.data.model_dump(mode="json", warnings=False)
-    ours = connections.read_one(body, "accounting", "xero")
-    assert set(ours) == set(VaultConnection.__annotations__)
-    assert {name: by_sdk[name] for name in ours} == dict(ours)
+    by_service = connections.read_one(body, "accounting", "xero")
+    assert set(by_service) == set(VaultConnection.__annotations__)
+    assert {name: by_sdk[name] for name in by_service} == dict(by_service)

@@ -13,54 +13,56 @@ ORIGINS = "CORS__ALLOW_ORIGINS"
 
 
 def test_settings_of_the_environment_have_priority() -> None:
-    """A setting that the demo would set, too, keeps the developer's value, and is reported."""
-    given = {"webhooks__target_url": "http://127.0.0.1:1/x", "LIMITS__PER_USER": "7/minute"}
+    """The developer's value of a setting overrides that of the demo, and is reported."""
+    outside = {"webhooks__target_url": "http://127.0.0.1:1/x", "LIMITS__PER_USER": "7/minute"}
 
-    made = service_environment(URLS, 9000, given)
+    environment = service_environment(URLS, 9000, outside)
 
-    assert made.variables["WEBHOOKS__TARGET_URL"] == "http://127.0.0.1:1/x"
-    assert made.variables["LIMITS__PER_USER"] == "7/minute"
-    assert (made.used, made.ignored) == (["WEBHOOKS__TARGET_URL"], [])
+    assert environment.variables["WEBHOOKS__TARGET_URL"] == "http://127.0.0.1:1/x"
+    assert environment.variables["LIMITS__PER_USER"] == "7/minute"
+    assert (environment.used, environment.ignored) == (["WEBHOOKS__TARGET_URL"], [])
 
 
-def test_what_the_demo_has_to_replace_is_reported() -> None:
-    """The demo needs its own file and port, and says which settings it ignores."""
-    made = service_environment(URLS, 9000, {"CONFIG_FILE": "mine.toml", "SERVER__PORT": "80"})
+def test_settings_that_the_demo_ignores_are_reported() -> None:
+    """The demo needs its own configuration file and its own port."""
+    outside = {"CONFIG_FILE": "mine.toml", "SERVER__PORT": "80"}
 
-    assert made.variables["CONFIG_FILE"].endswith("deploy/local/config.toml")
-    assert made.variables["SERVER__PORT"] == "9000"
-    assert (made.used, made.ignored) == ([], ["CONFIG_FILE", "SERVER__PORT"])
+    environment = service_environment(URLS, 9000, outside)
+
+    assert environment.variables["CONFIG_FILE"].endswith("deploy/local/config.toml")
+    assert environment.variables["SERVER__PORT"] == "9000"
+    assert (environment.used, environment.ignored) == ([], ["CONFIG_FILE", "SERVER__PORT"])
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_the_format_of_the_log_is_that_of_the_terminal(form: str) -> None:
-    """The service writes JSON for the demo's server; the terminal gets the chosen format."""
-    made = service_environment(URLS, 9000, {"LOG__FORMAT": form})
+def test_the_log_format_applies_to_the_terminal_only(form: str) -> None:
+    """The service writes JSON for the demo's server; the terminal gets the configured format."""
+    environment = service_environment(URLS, 9000, {"LOG__FORMAT": form})
 
-    assert made.variables["LOG__FORMAT"] == "json"
-    assert made.console == (form == "console")
+    assert environment.variables["LOG__FORMAT"] == "json"
+    assert environment.console == (form == "console")
 
 
-def test_the_demos_own_page_stays_allowed() -> None:
-    """The developer's list of origins gets that of the demo; the service reports a wrong list."""
-    both = service_environment(URLS, 9000, {ORIGINS: '["http://localhost:3000"]'})
-    wrong = service_environment(URLS, 9000, {ORIGINS: "http://localhost:3000"})
+def test_the_origin_of_the_demo_is_always_allowed() -> None:
+    """It is added to the developer's list of origins; an invalid list is passed on unchanged."""
+    valid = service_environment(URLS, 9000, {ORIGINS: '["http://localhost:3000"]'})
+    invalid = service_environment(URLS, 9000, {ORIGINS: "http://localhost:3000"})
 
-    assert json.loads(both.variables[ORIGINS]) == ["http://localhost:3000", URLS["demo"]]
-    assert wrong.variables[ORIGINS] == "http://localhost:3000"
+    assert json.loads(valid.variables[ORIGINS]) == ["http://localhost:3000", URLS["demo"]]
+    assert invalid.variables[ORIGINS] == "http://localhost:3000"
 
 
 def test_a_developers_page_can_use_the_demo() -> None:
-    """Its origin may call the service, and is a redirect target."""
-    made = service_environment(URLS, 9000, {"DEMO_ORIGIN": "http://localhost:5173/"})
+    """The page's origin may call the service, and is a redirect target."""
+    environment = service_environment(URLS, 9000, {"DEMO_ORIGIN": "http://localhost:5173/"})
 
-    assert json.loads(made.variables[ORIGINS]) == [URLS["demo"], "http://localhost:5173"]
-    assert made.variables["SESSION__RETURN_TO__APP"] == "http://localhost:5173/"
+    assert json.loads(environment.variables[ORIGINS]) == [URLS["demo"], "http://localhost:5173"]
+    assert environment.variables["SESSION__RETURN_TO__APP"] == "http://localhost:5173/"
 
 
 @pytest.mark.parametrize("wrong", ["localhost:5173", "http://localhost:5173/app", "ftp://a"])
 def test_a_wrong_origin_is_reported(wrong: str) -> None:
-    """The message has the value and an example."""
+    """The error message contains a valid example."""
     with pytest.raises(SettingsError, match="http://localhost:5173"):
         service_environment(URLS, 9000, {"DEMO_ORIGIN": wrong})
 
@@ -81,5 +83,5 @@ def test_a_wrong_origin_is_reported(wrong: str) -> None:
     ],
 )
 def test_a_log_line_is_readable(line: str, shown: str) -> None:
-    """An event becomes a line for a person, without control characters; other lines stay."""
+    """An event becomes a readable line without control characters; other lines are unchanged."""
     assert readable(line.encode()) == shown

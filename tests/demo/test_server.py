@@ -1,4 +1,4 @@
-"""The demo's server: what it tells a page about the service."""
+"""The demo's server: the information about a request that it returns to a page."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def minted(request_id: str, consumer: str) -> dict[str, Any]:
 
 
 def read(demo: Demo, *lines: str) -> None:
-    """Let the demo read these lines of the service's log, and wait until it has."""
+    """Pass these lines of the service's log to the demo, and wait until it has read them."""
     before = set(threading.enumerate())
     demo.activity.read(io.StringIO("".join(f"{line}\n" for line in lines)))
     for thread in set(threading.enumerate()) - before:
@@ -70,16 +70,16 @@ def client(demo: Demo) -> httpx.AsyncClient:
 
 
 async def activity(demo: Demo, request_id: str) -> dict[str, Any]:
-    """Return what the demo tells about a request."""
+    """Return the demo's information about a request."""
     async with client(demo) as http:
         found: dict[str, Any] = (await http.get(f"/activity/{request_id}")).json()
         return found
 
 
-async def test_a_request_has_its_log_its_metric_and_the_events_since(
+async def test_a_request_has_its_log_its_metrics_and_later_events(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Only what belongs to the request and its customer is shown; other lines are ignored."""
+    """Only log lines of the request and events of its customer are shown."""
     metrics = Starlette(routes=[Route("/metrics", lambda _: PlainTextResponse(METRICS))])
     with serve(metrics) as url:
         monkeypatch.setenv("METRICS_URL", f"{url}/metrics")
@@ -103,8 +103,8 @@ async def test_a_request_has_its_log_its_metric_and_the_events_since(
     assert (none["log"], none["metrics"], none["events"]) == ([], [], [])
 
 
-async def test_without_the_log_the_server_says_so() -> None:
-    """Under Docker Compose nothing passes the log on, so a page can say why it shows nothing."""
+async def test_without_the_log_the_server_reports_it() -> None:
+    """Under Docker Compose the server does not get the log, so `has_log` is false."""
     assert await activity(Demo(), "one") == {
         "has_log": False,
         "log": [],
@@ -116,7 +116,7 @@ async def test_without_the_log_the_server_says_so() -> None:
 async def test_metrics_that_cannot_be_read_are_left_out(
     monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
-    """The log is shown even if no process listens where the metrics should be."""
+    """The log is shown even if the URL of the metrics is unreachable."""
     monkeypatch.setenv("METRICS_URL", f"http://127.0.0.1:{unused_tcp_port}/metrics")
     demo = Demo()
     read(demo, json.dumps(minted("one", "acme")))

@@ -1,4 +1,4 @@
-"""docker-compose.yml is valid and complete, and has settings that the service accepts."""
+"""docker-compose.yml is valid and complete, and its settings are valid."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ VAULT_BFF = ("service", "real")
 
 
 def no_linter() -> str | None:
-    """Return what the linter needs, with the command that installs it, or None."""
+    """Return what is missing and how to install it, or None."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "needs Node.js with npm: apt-get install nodejs npm"
     return None if DCLINT.exists() else "needs npm packages: make node-modules"
@@ -43,7 +43,7 @@ def test_the_file_matches_the_compose_specification() -> None:
 
 @pytest.mark.parametrize("name", services())
 def test_every_service_is_hardened_and_has_a_health_check(name: str) -> None:
-    """Services are read-only, without capabilities and new privileges, and have a health check."""
+    """Services are read-only, have no capabilities, cannot gain privileges, have a health check."""
     service = services()[name]
 
     assert service["read_only"] is True
@@ -56,17 +56,17 @@ def test_every_service_is_hardened_and_has_a_health_check(name: str) -> None:
 
 def test_services_start_in_a_valid_order() -> None:
     """Each service waits until its dependencies are healthy, and there is no cycle."""
-    needed = {name: service.get("depends_on", {}) for name, service in services().items()}
-    for name, others in needed.items():
-        assert set(others) <= set(needed), name
+    depends_on = {name: service.get("depends_on", {}) for name, service in services().items()}
+    for name, others in depends_on.items():
+        assert set(others) <= set(depends_on), name
         assert all(other == {"condition": "service_healthy"} for other in others.values()), name
 
-    assert set(needed["service"]) == {"issuer", "apideck", "redis"}
-    assert set(needed["demo"]) == {"service"}
+    assert set(depends_on["service"]) == {"issuer", "apideck", "redis"}
+    assert set(depends_on["demo"]) == {"service"}
     started: set[str] = set()
-    while ready := {n for n, others in needed.items() if set(others) <= started} - started:
+    while ready := {n for n, others in depends_on.items() if set(others) <= started} - started:
         started |= ready
-    assert started == set(needed)
+    assert started == set(depends_on)
 
 
 def test_ports_are_published_on_loopback_only() -> None:
@@ -78,15 +78,15 @@ def test_ports_are_published_on_loopback_only() -> None:
 
 
 def test_the_default_services_do_not_use_the_real_apideck() -> None:
-    """Only the profile `real` contacts other machines, and it is off by default."""
-    profiled = {name for name, one in services().items() if "profiles" in one}
-    assert profiled == {"real"}
+    """Only the profile `real` contacts other machines, and it is disabled by default."""
+    with_profile = {name for name, one in services().items() if "profiles" in one}
+    assert with_profile == {"real"}
     assert services()["real"]["profiles"] == ["real"]
     assert "depends_on" not in services()["real"]
 
 
-def test_the_local_stack_has_the_settings_of_make_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of `make demo` and of the compose file are complete, and their ports match."""
+def test_the_compose_file_uses_the_settings_of_make_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together with the compose file's environment they are complete, and the ports match."""
     service = services()["service"]
     [source, target, mode] = service["volumes"][0].split(":")
     environment = {**image().environment, **service["environment"]}
@@ -113,7 +113,7 @@ def test_every_setting_exists(name: str) -> None:
 
 
 def test_an_unknown_setting_is_detected() -> None:
-    """The check above detects unknown settings, also in groups whose names operators choose."""
+    """The check above also detects unknown settings in groups whose names operators choose."""
     known = ["IDENTITY__ISSUERS__MAIN__CLAIMS__EMAIL", "SERVER__PORT", "LIMITS__STORE", "PATH"]
     wrong = ["SERVER__PROT", "METRICS__ON", "IDENTITY__ISSUERS__MAIN__KEY", "SERVER__PORT__X"]
 
@@ -121,7 +121,7 @@ def test_an_unknown_setting_is_detected() -> None:
 
 
 def test_the_real_service_reads_its_key_from_a_file() -> None:
-    """The key is a secret of the compose file, mounted at the path of the setting."""
+    """The key is a secret of the compose file, and is mounted at the path in the setting."""
     real = services()["real"]
     file = Path(real["environment"]["APIDECK__API_KEY_FILE"])
     assert file.parent == Path("/run/secrets")

@@ -1,6 +1,6 @@
 """The image and the compose file, built and run with podman.
 
-These tests share one file, and so one worker of pytest-xdist, because the image is built only once.
+All tests are in one file, so that one worker of pytest-xdist runs them: the image is built once.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from tests.support.waiting import until_ready
 # 1.5 times the size in deploy/README.md.
 MAX_ADDED_BYTES = 140_000_000
 SERVICES = ("issuer", "apideck", "redis", "service", "demo")
-# Starting a container takes seconds, so one program looks at all of it.
+# Starting a container takes seconds, so one program collects all the information.
 _CONTENTS = """
 import importlib.util, json, os, shutil, sys
 modules, programs = (words.split() for words in sys.argv[1:])
@@ -55,9 +55,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Build the image with `make image`, on a local base image."""
     engine = Engine(tmp_path_factory.mktemp("containers"))
     engine.make_base()
-    began = time.monotonic()
+    started = time.monotonic()
     engine.command("make", "image", f"IMAGE={IMAGE}", "ARGS=--quiet", timeout=600)
-    engine.build_seconds = time.monotonic() - began
+    engine.build_seconds = time.monotonic() - started
     yield engine
     engine.remove_everything()
 
@@ -75,7 +75,7 @@ def ports(tmp_path: Path) -> dict[str, int]:
 
 
 def wait_until_healthy(engine: Engine, container: str) -> None:
-    """Run the health check of a container until it passes: the internal port is not published."""
+    """Run a container's health check until it passes: the internal port is not published."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with contextlib.suppress(AssertionError):
@@ -100,7 +100,7 @@ def stack(engine: Engine, ports: dict[str, int], tmp_path: Path) -> Iterator[dic
 
 
 def test_the_image_has_the_metadata_of_the_dockerfile(engine: Engine) -> None:
-    """User, entry point, port, stop signal, health check and labels are as the Dockerfile says."""
+    """User, entry point, port, stop signal, health check and labels match the Dockerfile."""
     image = engine.inspect(IMAGE)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     config = image["Config"]
@@ -116,8 +116,8 @@ def test_the_image_has_the_metadata_of_the_dockerfile(engine: Engine) -> None:
     assert len(config["Labels"]["org.opencontainers.image.revision"]) == 40
 
 
-def test_the_image_adds_little_to_its_base(engine: Engine) -> None:
-    """The size of the image's own layers is limited, so that large files are noticed."""
+def test_the_image_adds_few_bytes_to_its_base(engine: Engine) -> None:
+    """The size of the image's own layers is limited, so that a large file fails the test."""
     added = engine.inspect(IMAGE)["Size"] - engine.inspect(BASE)["Size"]
 
     assert 0 < added < MAX_ADDED_BYTES, f"{added / 1e6:.0f} MB"
@@ -143,8 +143,8 @@ def test_the_image_runs_with_a_read_only_root_and_stops_on_sigterm(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Without root and capabilities it creates a session, is healthy, and exits with 0."""
-    began = time.monotonic()
+    """Without root and capabilities it creates a session, is healthy, and exits with status 0."""
+    started = time.monotonic()
     key = tmp_path / "apideck-api-key"
     key.write_text(API_KEY)
     tmp_path.chmod(0o755)
@@ -159,7 +159,7 @@ def test_the_image_runs_with_a_read_only_root_and_stops_on_sigterm(
     with engine.container(*options) as container:
         base = f"http://127.0.0.1:{unused_tcp_port}"
         assert until_ready(f"{base}/readyz", 30), engine.run("logs", container)
-        seconds = engine.build_seconds + time.monotonic() - began
+        seconds = engine.build_seconds + time.monotonic() - started
         record_property(SUMMARY, f"container: {seconds:.0f} s to the first response")
         response = httpx.post(f"{base}/vault-session", headers=bearer(issuer.token()))
         if has_ipv6():
@@ -184,9 +184,9 @@ def test_one_command_starts_all_services_of_the_compose_file(
     link = httpx.URL(response.json()["redirect_url"])
     assert "Ada Byron" in httpx.get(f"{stack['apideck']}{link.path}").text
     assert httpx.get(stack["demo"]).status_code == 200
-    keys, until = "", time.monotonic() + 60
+    keys, deadline = "", time.monotonic() + 60
     # On a slow machine, the first connection to Redis can take longer than its timeout of 0.1 s.
-    while not keys and time.monotonic() < until:
+    while not keys and time.monotonic() < deadline:
         httpx.post(f"{stack['service']}/vault-session", headers=bearer(token))
         keys = engine.run("exec", "vault-bff_redis_1", "redis-cli", "--raw", "keys", "*").strip()
     assert keys.startswith("{vault-bff}:user:")

@@ -1,4 +1,4 @@
-"""Every file of deploy/ is run or checked by a tool."""
+"""Every file of deploy/ is run or checked by a test."""
 
 import subprocess
 from pathlib import PurePosixPath
@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from tests.support.tools import ROOT
 
 TESTS = ROOT / "tests"
-# What runs or checks the files, by folder; the longest path counts.
+# The test or helper that runs or checks the files, by path; the longest matching path applies.
 CHECKED_BY = {
     "README.md": "architecture/test_docs.py",
     "grafana": "deploy/test_grafana.py",
@@ -31,7 +31,7 @@ CHECKED_BY = {
 
 
 def files() -> list[PurePosixPath]:
-    """Return the files of deploy/ that are part of the repository, relative to it."""
+    """Return the files of deploy/ that git does not ignore, relative to deploy/."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
         check=True,
@@ -42,8 +42,8 @@ def files() -> list[PurePosixPath]:
     return [PurePosixPath(line) for line in listed.stdout.splitlines()]
 
 
-def test_a_test_runs_or_checks_every_file() -> None:
-    """A new kind of file needs a row in the table, and so a check."""
+def test_every_file_is_run_or_checked_by_a_test() -> None:
+    """A file that no row of the table covers fails the test, and so does an unused row."""
     covered = {file: [row for row in CHECKED_BY if file.is_relative_to(row)] for file in files()}
 
     assert [str(file) for file, rows in covered.items() if not rows] == []

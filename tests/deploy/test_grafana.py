@@ -43,10 +43,10 @@ def filled(query: str) -> str:
 
 
 def test_the_dashboard_is_current() -> None:
-    """`make dashboard` would not change the file."""
-    written = runpy.run_path(str(FOLDER / "render.py"))["dashboard"]()
+    """dashboard.json has the content that `make dashboard` writes."""
+    rendered = runpy.run_path(str(FOLDER / "render.py"))["dashboard"]()
 
-    assert (FOLDER / "dashboard.json").read_text() == written
+    assert (FOLDER / "dashboard.json").read_text() == rendered
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -56,8 +56,8 @@ def test_every_query_uses_existing_metrics_and_labels(query: str) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_every_query_selects_the_chosen_namespace(query: str) -> None:
-    """The panels do not mix production with staging."""
+def test_every_query_selects_the_selected_namespace(query: str) -> None:
+    """The panels do not mix namespaces such as production and staging."""
     assert query.count('namespace=~"$namespace"') == query.count("vault_bff_")
 
 
@@ -91,7 +91,7 @@ def test_the_runbook_names_existing_panels() -> None:
 
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[str]:
-    """Run Prometheus with our rules and one target; yields its URL."""
+    """Run Prometheus with the rules of deploy/prometheus and one target; yields its URL."""
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(ROOT / "deploy" / "prometheus" / "rules.yml")],
@@ -120,7 +120,7 @@ def prometheus(folder: Path, target: str) -> Iterator[str]:
         process.wait(timeout=20)
 
 
-def ask(server: httpx.Client, query: str) -> list[Any]:
+def run_query(server: httpx.Client, query: str) -> list[Any]:
     """Return the result of a Prometheus query."""
     body = server.get("/api/v1/query", params={"query": query}, timeout=10).json()
     assert body["status"] == "success", (query, body)
@@ -132,7 +132,7 @@ def until_collected(server: httpx.Client) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if ask(server, "count_over_time(vault_bff_apideck_requests_total[1m]) >= 2"):
+            if run_query(server, "count_over_time(vault_bff_apideck_requests_total[1m]) >= 2"):
                 return
         except (httpx.TransportError, json.JSONDecodeError):
             pass
@@ -150,7 +150,7 @@ def test_prometheus_has_data_for_every_query(
     apideck_url: str,
     unused_tcp_port: int,
 ) -> None:
-    """Prometheus scrapes a running service, loads the rules, and returns data for each panel."""
+    """Prometheus scrapes a running service, and returns data for each panel and no alert."""
     environment = {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
         "WEBHOOKS__TARGET_URL": "http://127.0.0.1:9/",
@@ -169,7 +169,10 @@ def test_prometheus_has_data_for_every_query(
         until_collected(server)
 
         empty = {
-            p["title"] for p in PANELS for t in p["targets"] if not ask(server, filled(t["expr"]))
+            p["title"]
+            for p in PANELS
+            for t in p["targets"]
+            if not run_query(server, filled(t["expr"]))
         }
         alerts = server.get("/api/v1/alerts").json()["data"]["alerts"]
 

@@ -1,4 +1,4 @@
-"""The Helm chart, rendered by helm, renders what kustomize renders."""
+"""The Helm chart renders the same objects as kustomize."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.deployment import KUBERNETES, ROOT, Json, of_kind, render, wi
 from tests.support.tools import program
 
 CHART = ROOT / "deploy" / "helm"
-# What only a chart adds.
+# Labels that only the chart adds.
 LABELS = {
     "app.kubernetes.io/instance",
     "app.kubernetes.io/version",
@@ -52,7 +52,7 @@ def rendered(values: Json, folder: Path, release: str = "vault-bff") -> list[Jso
 
 
 def comparable(manifests: list[Json]) -> dict[str, Any]:
-    """Return the objects by kind, without what only one of the two tools adds."""
+    """Return the objects by kind, without the parts that only one of the two tools adds."""
     # Kustomize names the ConfigMap after its content, sets the namespace, and labels the base only.
     text = re.sub(r"vault-bff-[0-9a-z]{10}\b", "vault-bff", yaml.safe_dump_all(manifests))
     objects = [_without(one) for one in yaml.safe_load_all(text) if one["kind"] != "Namespace"]
@@ -71,7 +71,7 @@ def _without(value: Any) -> Any:
 
 @pytest.mark.parametrize("components", [[], ["webhooks", "ingress"]])
 def test_the_chart_renders_what_kustomize_renders(components: list[str], tmp_path: Path) -> None:
-    """A change of one of them is made in the other."""
+    """A change to the manifests must be made in the chart, too, and vice versa."""
     overlay = KUBERNETES / "overlays" / "production"
     values = {
         "config": (overlay / "config.toml").read_text(),
@@ -85,8 +85,8 @@ def test_the_chart_renders_what_kustomize_renders(components: list[str], tmp_pat
     assert comparable(rendered(values, tmp_path)) == expected
 
 
-def test_the_chart_has_no_fault() -> None:
-    """Helm's own check finds none."""
+def test_helm_lint_accepts_the_chart() -> None:
+    """The strict mode of `helm lint` reports no problem."""
     assert helm("lint", "--strict", "--set", "config=x").returncode == 0
 
 
@@ -98,15 +98,15 @@ def test_the_chart_has_no_fault() -> None:
     ],
 )
 def test_wrong_values_are_rejected(options: tuple[str, ...], message: str) -> None:
-    """A misspelt value has no effect otherwise, and pods without settings would not start."""
+    """A misspelt value and missing settings are errors."""
     ended = helm("template", *options)
 
     assert ended.returncode != 0
     assert message in ended.stderr
 
 
-def test_releases_do_not_select_the_pods_of_each_other(tmp_path: Path) -> None:
-    """Two releases can share a namespace."""
+def test_a_release_selects_only_its_own_pods(tmp_path: Path) -> None:
+    """Two releases can run in the same namespace."""
     manifests = rendered({"config": "x"}, tmp_path, release="eu")
 
     own = {"app.kubernetes.io/name": "vault-bff", "app.kubernetes.io/instance": "eu"}
@@ -118,7 +118,7 @@ def test_releases_do_not_select_the_pods_of_each_other(tmp_path: Path) -> None:
     assert {one["metadata"]["name"] for one in manifests} == {"eu"}
 
 
-def test_the_version_of_the_chart_is_that_of_the_service() -> None:
+def test_the_chart_has_the_version_of_the_service() -> None:
     """By default the chart runs the image of this version."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests, as `kubectl apply -k` would send them."""
+"""The Kubernetes manifests, as `kubectl apply -k` renders them."""
 
 import re
 import subprocess
@@ -39,15 +39,15 @@ pytestmark = pytest.mark.skipif(
 
 
 FOLDERS = ("base", *(f"overlays/{name}" for name in OVERLAYS))
-# The types of the Prometheus operator are in no package; the manifests use these fields of them.
+# No package has the schemas of the Prometheus Operator; the manifests use only these fields.
 MONITOR_FIELDS = {"endpoints", "jobLabel", "selector"}
 ENDPOINT_FIELDS = {"port", "path", "interval", "scrapeTimeout"}
 
-# Memory of a process, measured and rounded up: 80 MB when idle, and 20 MB for ten thousand cached
-# tokens; 55 KB for a small request in flight, and 20 KB while it waits.
-AT_REST = 100_000_000
+# Memory of a process, measured and rounded up: 80 MB when idle, and 20 MB for 10,000 cached tokens;
+# 55 KB for a small request in flight, and 20 KB for a queued request.
+IDLE = 100_000_000
 IN_FLIGHT, WAITING = 60_000, 22_000
-# The share for idle connections, of 7 KB each.
+# The share of the memory for idle connections, which need 7 KB each.
 SPARE = 0.25
 
 
@@ -65,7 +65,7 @@ def pod(manifests: list[Json]) -> Json:
 
 @pytest.fixture
 def settings(manifests: list[Json], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    """Return the settings of a pod."""
+    """Return the settings of the service in a pod."""
     config = tmp_path / "config.toml"
     config.write_text(of_kind(manifests, "ConfigMap")["data"]["config.toml"])
     for name, value in {**image().environment, **environment_of(manifests)}.items():
@@ -76,7 +76,7 @@ def settings(manifests: list[Json], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def environment_of(manifests: list[Json]) -> dict[str, str]:
-    """Return the environment of the container; values from a Secret are the URL of a Redis."""
+    """Return the environment of the container, with a Redis URL for values from a Secret."""
     variables = container_of(manifests)["env"]
     return {one["name"]: one.get("value", "redis://redis:6379/0") for one in variables}
 
@@ -89,7 +89,7 @@ def labels_of_pods(manifests: list[Json]) -> dict[str, str]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_manifest_is_strictly_valid(folder: str, version: str) -> None:
-    """Every manifest matches the schemas of the oldest and the newest Kubernetes."""
+    """Every manifest matches the schemas of the oldest and the newest supported Kubernetes."""
     for manifest in render(KUBERNETES / folder):
         if manifest["kind"] == "ServiceMonitor":
             assert set(manifest["spec"]) == MONITOR_FIELDS
@@ -109,7 +109,7 @@ def test_an_unknown_field_is_detected(manifests: list[Json]) -> None:
 def test_the_settings_are_a_complete_configuration(
     manifests: list[Json], settings: Settings
 ) -> None:
-    """The service would start with the settings of the pods, and none of them is unknown."""
+    """The settings of the pods are valid and complete, and none of them is unknown."""
     assert unknown_settings(list(environment_of(manifests))) == []
     assert settings.identity.issuers
     assert settings.server.host == "::"
@@ -118,7 +118,7 @@ def test_the_settings_are_a_complete_configuration(
 def test_pods_comply_with_the_restricted_security_standard(
     pod: Json, manifests: list[Json]
 ) -> None:
-    """Pods have no root, no privileges, no writable files, no token, and no service variables."""
+    """Pods run without root, privileges, writable files, API token and service variables."""
     container = container_of(manifests)
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -135,8 +135,8 @@ def test_pods_comply_with_the_restricted_security_standard(
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_probes_use_existing_routes(manifests: list[Json]) -> None:
-    """Liveness restarts a pod, and readiness only removes it from the Service."""
+def test_probes_use_existing_paths(manifests: list[Json]) -> None:
+    """Startup and liveness probes use /livez, the readiness probe /readyz, on the internal port."""
     container = container_of(manifests)
     routes = {getattr(route, "path", None) for route in health.routes}
     paths = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
@@ -149,7 +149,7 @@ def test_probes_use_existing_routes(manifests: list[Json]) -> None:
 def test_pods_have_enough_time_to_shut_down(
     pod: Json, manifests: list[Json], settings: Settings
 ) -> None:
-    """Readiness fails within the delay, and no pod is killed before delay and grace have passed."""
+    """Readiness fails within the delay, and pods are not killed during the delay or the grace."""
     server = settings.server
     readiness = container_of(manifests)["readinessProbe"]
     assert readiness["periodSeconds"] * readiness["failureThreshold"] <= (
@@ -160,13 +160,13 @@ def test_pods_have_enough_time_to_shut_down(
     assert settings.apideck.deadline_seconds < server.shutdown_grace_seconds
 
 
-def test_memory_suffices_for_the_admitted_requests(
+def test_the_memory_limit_suffices_for_the_admitted_requests(
     manifests: list[Json], settings: Settings
 ) -> None:
-    """With the most and largest requests in flight and waiting, a quarter of the memory is free."""
+    """With the maximum number of requests of maximum size, a quarter of the memory is free."""
     limits = settings.limits
     needed = (
-        AT_REST
+        IDLE
         + limits.max_in_flight * (IN_FLIGHT + MAX_HEAD_BYTES + MAX_BODY_BYTES)
         + limits.max_waiting * (WAITING + MAX_HEAD_BYTES + MAX_BODY_BYTES)
     )
@@ -175,7 +175,7 @@ def test_memory_suffices_for_the_admitted_requests(
 
 
 def test_pods_are_added_above_half_a_core(manifests: list[Json]) -> None:
-    """The autoscaler's share of the CPU request is the number of cores in docs/operations.md."""
+    """The autoscaler's target is half of the CPU request, as in docs/operations.md."""
     [metric] = of_kind(manifests, "HorizontalPodAutoscaler")["spec"]["metrics"]
     assert metric["resource"]["name"] == "cpu"
     assert container_of(manifests)["resources"]["requests"]["cpu"] == "1"
@@ -185,7 +185,7 @@ def test_pods_are_added_above_half_a_core(manifests: list[Json]) -> None:
 def test_selectors_match_the_pods_and_references_exist(
     manifests: list[Json],
 ) -> None:
-    """Service, autoscaler, budget, policy and spread select the pods of the Deployment."""
+    """All selectors match the pods of the Deployment, and the autoscaler's target exists."""
     labels = labels_of_pods(manifests)
     spec = of_kind(manifests, "Deployment")["spec"]
     selectors = [
@@ -212,7 +212,7 @@ def test_selectors_match_the_pods_and_references_exist(
 
 
 def test_the_network_policy_allows_only_the_needed_connections(manifests: list[Json]) -> None:
-    """In: the ingress and Prometheus. Out: DNS, https to the Internet, and Redis if it is used."""
+    """Ingress: the controller and Prometheus. Egress: DNS, https to the Internet, Redis if used."""
     spec = of_kind(manifests, "NetworkPolicy")["spec"]
     assert sorted(spec["policyTypes"]) == ["Egress", "Ingress"]
     public, internal = spec["ingress"]
@@ -234,7 +234,7 @@ def test_the_network_policy_allows_only_the_needed_connections(manifests: list[J
 
 
 def test_the_component_webhooks_allows_connections_to_the_backend(tmp_path: Path) -> None:
-    """With it, the pods read the signing secret, and reach the backend on one port more."""
+    """The pods can read the signing secret, and connect to the port of the backend."""
     manifests = render(with_components(tmp_path, "webhooks"))
 
     *_, rule = of_kind(manifests, "NetworkPolicy")["spec"]["egress"]
@@ -253,7 +253,7 @@ def peer(one: Json) -> tuple[str, Any]:
 
 
 def test_the_service_monitor_finds_the_metrics() -> None:
-    """The monitor selects the Service, scrapes an existing route, and names the alerts' job."""
+    """The monitor selects the Service, scrapes an existing path, and sets the job of the alerts."""
     manifests = render(KUBERNETES / "overlays" / "production")
     monitor = of_kind(manifests, "ServiceMonitor")["spec"]
     service = of_kind(manifests, "Service")
@@ -266,7 +266,7 @@ def test_the_service_monitor_finds_the_metrics() -> None:
 
 
 def test_secrets_are_mounted_as_files_only(manifests: list[Json]) -> None:
-    """The key is a file that is updated with its Secret, and only the service can read it."""
+    """The API key is a file that changes with its Secret, and only the service can read it."""
     container, text = container_of(manifests), str(manifests)
     file = PurePosixPath(environment_of(manifests)["APIDECK__API_KEY_FILE"])
     mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
@@ -283,8 +283,8 @@ def test_secrets_are_mounted_as_files_only(manifests: list[Json]) -> None:
 @pytest.mark.skipif(
     not deployment.patches_from_files(), reason="needs kubectl 1.21 or newer: make programs"
 )
-def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) -> None:
-    """A new API key does not change the other fields of the Secret."""
+def test_the_command_in_the_runbook_changes_one_key_of_the_secret(tmp_path: Path) -> None:
+    """The command sets a new API key, and does not change the other keys of the Secret."""
     page = (ROOT / "docs" / "runbook.md").read_text()
     commands = re.findall(
         r"^  (kubectl create secret .*?/dev/stdin)$", page, re.MULTILINE | re.DOTALL
@@ -296,11 +296,11 @@ def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) ->
 
     changed = []
     for command in commands:
-        here = command.replace(
+        local = command.replace(
             "-n vault-bff patch secret vault-bff", "patch --local -f secret.yaml"
         ).replace("kubectl", program("kubectl"))
         patched = subprocess.run(
-            ["/bin/sh", "-c", f"{here} -o yaml"],
+            ["/bin/sh", "-c", f"{local} -o yaml"],
             check=True,
             cwd=tmp_path,
             capture_output=True,
@@ -313,7 +313,7 @@ def test_the_runbooks_command_changes_one_field_of_the_secret(tmp_path: Path) ->
 
 
 def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]) -> None:
-    """All of them have the same port, the same user and the same path of the configuration file."""
+    """They have the same ports, user, configuration file and grace period."""
     container, built = container_of(manifests), image()
     service = compose()["services"]["service"]
     assert int(built.environment["PORT"]) == built.port
@@ -336,8 +336,8 @@ def test_image_compose_file_and_manifests_agree(pod: Json, manifests: list[Json]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts["config"] == str(file.parent)
     assert {"command", "args"}.isdisjoint({*container, *service})
-    asked = compose()["services"]["service"]["stop_grace_period"]
-    assert asked == f"{pod['terminationGracePeriodSeconds']}s"
+    grace_period = compose()["services"]["service"]["stop_grace_period"]
+    assert grace_period == f"{pod['terminationGracePeriodSeconds']}s"
 
 
 def kustomizations() -> Iterator[Path]:

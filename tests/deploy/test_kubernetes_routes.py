@@ -1,4 +1,4 @@
-"""The components `ingress` and `gateway`, which route requests from outside to the Service."""
+"""The components `ingress` and `gateway`, which route external requests to the Service."""
 
 import kubernetes_validate
 import pytest
@@ -11,7 +11,7 @@ from tests.support.kubernetes import VERSIONS
 pytestmark = pytest.mark.skipif(
     not deployment.renderer(), reason="needs kustomize 5, or kubectl 1.27 or newer: make programs"
 )
-# The types of the Gateway API are in no package; the route uses these fields of them.
+# No package has the schemas of the Gateway API; the route uses only these fields.
 ROUTE_FIELDS = {"parentRefs", "hostnames", "rules"}
 RULE_FIELDS = {"matches", "timeouts", "backendRefs"}
 PUBLIC = {vault_session.PATH, vault_connections.PATH, problem_pages.PATH}
@@ -25,12 +25,12 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_ingress_is_strictly_valid(manifests: list[Json], version: str) -> None:
-    """It matches the schemas of the oldest and the newest Kubernetes."""
+    """It matches the schemas of the oldest and the newest supported Kubernetes."""
     kubernetes_validate.validate(of_kind(manifests, "Ingress"), version, strict=True)
 
 
 def test_the_ingress_exposes_the_api_only(manifests: list[Json]) -> None:
-    """No path leads to probes or metrics, and each to the public port of the Service."""
+    """Each path leads to the public port of the Service, and none leads to probes or metrics."""
     ingress, service = of_kind(manifests, "Ingress"), of_kind(manifests, "Service")
     [rule] = ingress["spec"]["rules"]
     assert [rule["host"]] == ingress["spec"]["tls"][0]["hosts"]
@@ -41,7 +41,7 @@ def test_the_ingress_exposes_the_api_only(manifests: list[Json]) -> None:
 
 
 def test_the_route_exposes_the_api_only(manifests: list[Json]) -> None:
-    """No path leads to probes or metrics, and each to the public port of the Service."""
+    """Each path leads to the public port of the Service, and none leads to probes or metrics."""
     route, service = of_kind(manifests, "HTTPRoute"), of_kind(manifests, "Service")
     assert set(route["spec"]) == ROUTE_FIELDS
     [rule] = route["spec"]["rules"]
@@ -53,7 +53,7 @@ def test_the_route_exposes_the_api_only(manifests: list[Json]) -> None:
 
 
 def test_the_network_policy_allows_the_gateway(manifests: list[Json]) -> None:
-    """The namespace of the Gateway reaches the public port and no other."""
+    """Pods in the Gateway's namespace can connect to the public port only."""
     public, internal = of_kind(manifests, "NetworkPolicy")["spec"]["ingress"]
     namespace = of_kind(manifests, "HTTPRoute")["spec"]["parentRefs"][0]["namespace"]
     assert namespace in str(public["from"])

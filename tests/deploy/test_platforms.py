@@ -1,4 +1,4 @@
-"""The examples for Cloud Run and Fly.io, which no tool here can run, fit the settings."""
+"""The examples for Cloud Run and Fly.io match the settings; no local tool can run them."""
 
 import tomllib
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.deployment import ROOT, image, unknown_settings
 PLATFORMS = ROOT / "deploy" / "platforms"
 CLOUD_RUN = yaml.safe_load((PLATFORMS / "cloud-run.yaml").read_text())
 FLY = tomllib.loads((PLATFORMS / "fly.toml").read_text())
-# https://fly.io/docs/reference/configuration/ has all of them; the example uses these.
+# https://fly.io/docs/reference/configuration/ lists all keys; the example uses these.
 FLY_TABLES = {
     "build": {"image"},
     "http_service": {
@@ -28,19 +28,19 @@ FLY_TABLES = {
     "metrics": {"port", "path"},
 }
 KILLED_AFTER_SECONDS = 10
-"""Cloud Run's time between SIGTERM and SIGKILL."""
+"""The time between SIGTERM and SIGKILL on Cloud Run."""
 
 
 @pytest.fixture
 def revision() -> dict[str, Any]:
-    """Return the specification of a revision in Cloud Run."""
+    """Return the specification of a revision on Cloud Run."""
     return dict(CLOUD_RUN["spec"]["template"]["spec"])
 
 
 def loaded(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, key_file: Path
 ) -> Settings:
-    """Return the settings in an environment, which also has that of the image."""
+    """Return the settings in an environment, combined with the image's environment."""
     assert unknown_settings(list(environment)) == []
     for name, value in {**image().environment, **environment}.items():
         monkeypatch.setenv(name, value)
@@ -49,21 +49,21 @@ def loaded(
     return load_settings()
 
 
-def test_cloud_run_gets_a_valid_container(revision: dict[str, Any]) -> None:
-    """Containers and volumes have the fields that Kubernetes knows."""
+def test_the_cloud_run_example_has_a_valid_container(revision: dict[str, Any]) -> None:
+    """Containers and volumes have only fields of the Kubernetes API."""
     assert (CLOUD_RUN["apiVersion"], CLOUD_RUN["kind"]) == ("serving.knative.dev/v1", "Service")
-    own = {"containerConcurrency", "timeoutSeconds"}
-    pod = {name: value for name, value in revision.items() if name not in own}
-    # A pod needs names that a revision does not.
+    cloud_run_only = {"containerConcurrency", "timeoutSeconds"}
+    pod = {name: value for name, value in revision.items() if name not in cloud_run_only}
+    # A container of a pod needs a name; a container of a revision does not.
     pod["containers"] = [{"name": "service", **one} for one in pod["containers"]]
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod}
     kubernetes_validate.validate(manifest, "1.37", strict=True)
 
 
-def test_cloud_run_fits_the_settings(
+def test_the_cloud_run_example_matches_the_settings(
     revision: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One port is public, probes use the other one, and the process ends before it is killed."""
+    """One port is public, probes use the internal port, and the process exits before SIGKILL."""
     [container] = revision["containers"]
     environment = {one["name"]: one["value"] for one in container["env"]}
     settings = loaded(environment, monkeypatch, tmp_path / "key")
@@ -83,8 +83,8 @@ def test_cloud_run_fits_the_settings(
     assert environment["APIDECK__API_KEY_FILE"] == file
 
 
-def test_fly_has_only_known_keys() -> None:
-    """Fly ignores a key that it does not know."""
+def test_the_fly_example_has_only_known_keys() -> None:
+    """Fly.io ignores unknown keys, so the test lists the allowed keys."""
     assert set(FLY) - FLY_TABLES.keys() == {
         "app",
         "primary_region",
@@ -99,8 +99,10 @@ def test_fly_has_only_known_keys() -> None:
     assert set(FLY["http_service"]["concurrency"]) == {"type", "soft_limit", "hard_limit"}
 
 
-def test_fly_fits_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One port is public, checks and metrics use the other one."""
+def test_the_fly_example_matches_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One port is public, and checks and metrics use the internal port."""
     settings = loaded(FLY["env"], monkeypatch, tmp_path / "key")
 
     assert FLY["http_service"]["internal_port"] == settings.server.port

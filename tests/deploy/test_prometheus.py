@@ -28,7 +28,7 @@ with_promtool = pytest.mark.skipif(
 
 
 def promtool(*arguments: str) -> None:
-    """Run promtool, and fail with its output if it fails."""
+    """Run promtool; if it fails, fail with its output."""
     ended = subprocess.run(
         ["promtool", *arguments],  # noqa: S607 - the promtool of the machine
         check=False,
@@ -48,7 +48,7 @@ def test_the_rules_are_valid() -> None:
 
 @with_promtool
 def test_alerts_fire_exactly_in_their_scenarios() -> None:
-    """In each scenario exactly the listed alerts fire."""
+    """In each scenario of the rule tests exactly the listed alerts fire."""
     promtool("test", "rules", "rules_test.yml", "rules_days_test.yml")
 
 
@@ -85,7 +85,7 @@ async def test_counters_of_alerts_start_at_zero(
 
 
 def test_an_unknown_metric_or_label_is_detected() -> None:
-    """The check above finds unknown names in every part of a query."""
+    """The check above detects unknown names in every part of a query."""
     query = (
         'sum by (job) (rate(vault_bff_sessions[5m])) / max_over_time(up{jobs="x"}[1m:]) > 0 '
         'and on () (absent(vault_bff_jwks_keys{issuer="main"}) or -vault_bff_keys offset 1h)'
@@ -105,7 +105,7 @@ def test_every_alert_has_a_severity_a_description_and_a_runbook_entry(name: str)
 
 
 def test_the_runbook_has_exactly_one_entry_for_each_alert() -> None:
-    """Each entry has the severity, the meaning, what to look at, and what to do."""
+    """Each entry has the severity, and the points Means, Look at and Do."""
     entries = re.findall(r"^## (\w+)\n\n(.*?)(?=^## |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL)
     assert [name for name, _ in entries] == list(ALERTS)
     for name, entry in entries:
@@ -123,11 +123,11 @@ def test_the_prometheus_rule_has_the_same_rules() -> None:
     """The command in deploy/README.md creates a PrometheusRule with the rules of the file."""
     page = (ROOT / "deploy" / "README.md").read_text()
     [command] = re.findall(r"^(\{ printf .*?; \}) \| kubectl", page, re.MULTILINE | re.DOTALL)
-    made = subprocess.run(
+    ended = subprocess.run(
         ["/bin/sh", "-c", command], check=True, cwd=ROOT, capture_output=True, text=True
     )
 
-    resource = yaml.safe_load(made.stdout)
+    resource = yaml.safe_load(ended.stdout)
 
     assert (resource["apiVersion"], resource["kind"]) == (
         "monitoring.coreos.com/v1",

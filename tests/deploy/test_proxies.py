@@ -1,4 +1,4 @@
-"""The files of deploy/proxies, each run by the proxy that it is for, in front of the service."""
+"""The files of deploy/proxies, used by real proxies in front of the service."""
 
 import re
 import secrets
@@ -32,7 +32,7 @@ def service(
     _issuer_server: DevelopmentIssuer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    """Run the service with the settings that deploy/proxies/README.md has."""
+    """Run the service with the settings in deploy/proxies/README.md."""
     folder, port = tmp_path_factory.mktemp("service"), free_ports(2)
     environment = {
         **environment_for(_issuer_server.issuer, _apideck_server[1], port),
@@ -80,7 +80,7 @@ def headers(issuer: DevelopmentIssuer) -> dict[str, str]:
 def test_a_session_is_created_below_the_prefix(
     client: httpx.Client, headers: dict[str, str], apideck: ApideckEmulator
 ) -> None:
-    """The proxy removes the prefix, and keeps the Host header, the token and the body."""
+    """The proxy removes the prefix, and forwards the Host header, the token and the body."""
     response = client.post("/vault-session", headers=headers, json={"return_to": None})
 
     assert response.status_code == 201
@@ -90,7 +90,7 @@ def test_a_session_is_created_below_the_prefix(
 
 @pytest.mark.parametrize("path", ["/vault-session", "/apivault-session", "/"])
 def test_paths_outside_the_prefix_do_not_reach_the_service(client: httpx.Client, path: str) -> None:
-    """The proxy itself responds."""
+    """The proxy responds with 404."""
     response = client.post(f"https://127.0.0.1:{client.base_url.port}{path}")
 
     assert response.status_code == 404
@@ -99,12 +99,12 @@ def test_paths_outside_the_prefix_do_not_reach_the_service(client: httpx.Client,
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/%2e%2e/metrics", "/..%2fmetrics"])
 def test_probes_and_metrics_are_not_public(client: httpx.Client, path: str) -> None:
-    """They are on the internal port, which the proxy exposes under no path."""
+    """They are on the internal port, which the proxy does not expose."""
     assert client.get(path).status_code in {400, 404}
 
 
-def test_the_service_sees_the_address_of_the_client(client: httpx.Client, service: Service) -> None:
-    """The log has the client's address, not the proxy's, and not one that the client made up."""
+def test_the_service_logs_the_address_of_the_client(client: httpx.Client, service: Service) -> None:
+    """The log has the client's address, even if the client sends forged forwarding headers."""
     made_up = {
         "x-forwarded-for": "203.0.113.9, 127.0.0.1",
         "x-forwarded-proto": "http",
@@ -118,7 +118,7 @@ def test_the_service_sees_the_address_of_the_client(client: httpx.Client, servic
 
 
 def test_the_type_of_a_problem_resolves_through_the_proxy(client: httpx.Client) -> None:
-    """It has the public URL, with the prefix."""
+    """The type is the public URL with the prefix, and returns the description of the problem."""
     response = client.post("/vault-session")
     url = response.json()["type"]
     page = client.get(url.removeprefix(PUBLIC_URL))
@@ -129,12 +129,12 @@ def test_the_type_of_a_problem_resolves_through_the_proxy(client: httpx.Client) 
 
 
 def test_the_description_of_the_api_has_the_public_url(client: httpx.Client) -> None:
-    """Clients that are generated from it use the prefix."""
+    """The OpenAPI document has the prefix, so that generated clients use it."""
     assert client.get("/openapi.json").json()["servers"] == [{"url": PUBLIC_URL}]
 
 
 def test_the_interactive_page_finds_its_files_below_the_prefix(client: httpx.Client) -> None:
-    """Its URLs are relative, so the browser adds the prefix."""
+    """The URLs on the page are relative, so the browser adds the prefix."""
     page = client.get("/docs").text
     urls = re.findall(r"""(?:src=|href=|"url": |url: )["']([^"']+)["']""", page)
 
@@ -144,13 +144,13 @@ def test_the_interactive_page_finds_its_files_below_the_prefix(client: httpx.Cli
 
 
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, MAX_EVENT_BYTES + 1])
-def test_a_body_that_is_announced_as_too_large_is_rejected(
+def test_a_body_with_a_content_length_beyond_the_limit_is_rejected(
     proxy: Proxy, headers: dict[str, str], size: int
 ) -> None:
-    """The client gets a response from the service, or from the proxy if it is larger still."""
+    """The client gets a 413 from the service, or from the proxy if the body is even larger."""
     head = _head("POST", "/vault-session", *(f"{name}: {headers[name]}" for name in headers))
 
-    # A proxy can pass on a body of the first size only if it is complete.
+    # Some proxies forward a body of the first size only when it is complete.
     body = b"x" * size if size <= MAX_EVENT_BYTES else b""
     length = b"Content-Length: %d\r\n\r\n" % size
     received = proxy.send(head, length, body, until=b"\r\n\r\n")
@@ -158,8 +158,8 @@ def test_a_body_that_is_announced_as_too_large_is_rejected(
     assert _statuses(received) == [413]
 
 
-def test_a_body_that_becomes_too_large_is_cut_off(proxy: Proxy, headers: dict[str, str]) -> None:
-    """The proxy closes the connection after a response, which a client may not read if it sends."""
+def test_a_chunked_body_beyond_the_limit_is_rejected(proxy: Proxy, headers: dict[str, str]) -> None:
+    """The proxy responds and closes the connection; the client may not receive the response."""
     head = _head("POST", "/vault-session", *(f"{name}: {headers[name]}" for name in headers))
     size = 4 * MAX_EVENT_BYTES
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
@@ -169,24 +169,24 @@ def test_a_body_that_becomes_too_large_is_cut_off(proxy: Proxy, headers: dict[st
     assert _statuses(received) in ([413], [])
 
 
-def test_a_head_as_large_as_the_service_accepts_is_passed_on(client: httpx.Client) -> None:
-    """Large cookies and tokens are no reason for the proxy to reject a request."""
+def test_headers_as_large_as_the_service_accepts_are_forwarded(client: httpx.Client) -> None:
+    """The proxy does not reject a request because of large cookies or tokens."""
     response = client.get("/problems", headers={"cookie": "x" * (MAX_HEAD_BYTES - 2000)})
 
     assert response.status_code == 200
 
 
-def test_a_head_that_is_too_large_is_rejected(proxy: Proxy) -> None:
-    """The client gets a response, from the proxy or from the service."""
+def test_headers_that_are_too_large_are_rejected(proxy: Proxy) -> None:
+    """The client gets a 400 or 431 from the proxy or from the service."""
     received = proxy.send(_head("GET", "/problems", f"Cookie: {'x' * 2 * MAX_HEAD_BYTES}"), b"\r\n")
 
     assert _statuses(received) in ([400], [431])
 
 
-def test_the_deadline_is_the_services_own(
+def test_the_proxy_waits_for_the_deadline_of_the_service(
     client: httpx.Client, headers: dict[str, str], apideck: ApideckEmulator
 ) -> None:
-    """While Apideck does not respond, the proxy waits until the service does."""
+    """If Apideck does not respond, the client gets the service's 504."""
     apideck.fail(Broken("hang"), times=None)
 
     response = client.post("/vault-session", headers=headers)
@@ -209,7 +209,7 @@ def test_the_deadline_is_the_services_own(
             "default-server .* maxconn (.*)",
             "req.body_size gt (.*) }",
             "timeout server (.*)s",
-            None,  # It closes idle connections to servers after a few seconds.
+            None,  # HAProxy closes idle connections to servers after a few seconds.
         ),
         (
             "Caddyfile",
@@ -230,7 +230,7 @@ def test_the_deadline_is_the_services_own(
 def test_limits_match_those_of_the_service(
     file: str, connections: str, body: str, response_seconds: str, idle_seconds: str | None
 ) -> None:
-    """A proxy allows what the service does, waits longer than it, and is first to close."""
+    """A proxy has the same limits, waits longer, and closes idle connections earlier."""
     text = (proxies.FILES / file).read_text()
 
     def value(pattern: str) -> str:
@@ -254,9 +254,9 @@ _SMUGGLED = b"GET %b/problems HTTP/1.1\r\nHost: %b\r\nX-Request-ID: %b\r\n\r\n"
 @pytest.mark.parametrize(
     ("framing", "body"),
     [
-        # The length ends before the hidden request, the chunk after it.
+        # By its length the body ends before the hidden request, by its chunks after it.
         ("Content-Length: 4\r\nTransfer-Encoding: chunked", b"%(size)x\r\n%(hidden)b\r\n0\r\n\r\n"),
-        # The chunks end before it, if the header counts; the length after it.
+        # If the malformed header is accepted, the body ends before it; by its length after it.
         ("Content-Length: %(total)d\r\nTransfer-Encoding : chunked", b"0\r\n\r\n%(hidden)b"),
         ("Content-Length: %(total)d\r\nTransfer-Encoding: xchunked", b"0\r\n\r\n%(hidden)b"),
         ("Content-Length: %(total)d\r\nTransfer_Encoding: chunked", b"0\r\n\r\n%(hidden)b"),
@@ -264,11 +264,11 @@ _SMUGGLED = b"GET %b/problems HTTP/1.1\r\nHost: %b\r\nX-Request-ID: %b\r\n\r\n"
             "Content-Length: %(total)d\r\nX: y\r\n Transfer-Encoding: chunked",
             b"0\r\n\r\n%(hidden)b",
         ),
-        # Two lengths, of which one ends before it.
+        # With one of the two lengths the body ends before it.
         ("Content-Length: %(total)d\r\nContent-Length: 5", b"0\r\n\r\n%(hidden)b"),
     ],
 )
-def test_no_request_is_hidden_in_the_body_of_another(
+def test_no_request_can_be_smuggled_in_the_body_of_another(
     proxy: Proxy, client: httpx.Client, service: Service, framing: str, body: bytes
 ) -> None:
     """Proxy and service agree where a request ends (CWE-444)."""

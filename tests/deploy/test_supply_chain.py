@@ -35,7 +35,7 @@ def test_the_sbom_matches_the_lock_file(tmp_path: Path) -> None:
 
 
 def test_every_runtime_package_has_an_allowed_licence() -> None:
-    """`make licenses` checks each package that this machine would run, and accepts all."""
+    """`make licenses` checks and accepts each package that is installed on this platform."""
     ended = run("make", "--silent", "licenses")
     assert ended.returncode == 0, ended.stderr
 
@@ -80,7 +80,7 @@ def test_workflows_pass_the_security_linter() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit(workflow: Path) -> None:
-    """Each action is pinned by commit, with its version in a comment; a workflow of ours is not."""
+    """Each action is pinned by commit with its version in a comment, except local workflows."""
     uses = re.findall(r"uses: (?!\$/)(.*)", workflow.read_text())
     assert uses
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in uses)
@@ -95,17 +95,17 @@ def test_ci_on_github_runs_the_same_script() -> None:
 
 
 def test_the_audit_fails_if_a_package_cannot_be_looked_up() -> None:
-    """By default pip-audit skips such a package, and succeeds even if it skips all of them."""
+    """`make audit` uses `--strict`, because pip-audit succeeds by default if it skips a package."""
     assert re.search(r"pip-audit@[0-9.]+ --strict ", (ROOT / "Makefile").read_text())
 
 
 def test_a_release_is_built_only_after_ci_and_the_audit() -> None:
-    """Every job that can sign or push needs .ci/run and the lookup of vulnerabilities first."""
+    """Every job that can sign or push runs after .ci/run and the audit for vulnerabilities."""
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
     assert jobs["ci"]["uses"] == "$/.github/workflows/ci.yml"
     assert jobs["audit"]["steps"][-1] == {"run": "make audit"}
     before: dict[str, set[str]] = {}
-    for name, job in jobs.items():  # A job is below those that it needs.
+    for name, job in jobs.items():  # In the file, a job follows the jobs that it needs.
         needs = job.get("needs", [])
         needs = {needs} if isinstance(needs, str) else set(needs)
         before[name] = needs.union(*(before[one] for one in needs))

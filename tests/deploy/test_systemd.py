@@ -1,4 +1,4 @@
-"""The units of deploy/systemd, as systemd reads them."""
+"""The units of deploy/systemd, checked by systemd."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from tests.support.tools import ROOT, run
 UNITS = ROOT / "deploy" / "systemd"
 COMMAND = "/opt/vault-bff/bin/vault-bff"
 MAX_EXPOSURE = 20
-"""In tenths of systemd's scale from 0 to 10, where 0 to 2 is "OK" and less exposed than most."""
+"""In tenths of systemd's scale from 0 (safe) to 10 (unsafe); systemd calls up to 2 "OK"."""
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="needs systemd: apt-get install systemd"
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(params=["vault-bff.service", "vault-bff@.service"])
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return a copy of a unit whose command exists."""
+    """Return a copy of a unit with a command that exists on this machine."""
     copy: Path = tmp_path / request.param
     text = (UNITS / request.param).read_text()
     assert f"\nExecStart={COMMAND} serve\n" in text
@@ -40,28 +40,28 @@ def values(unit: Path, name: str) -> list[str]:
 
 
 def test_systemd_accepts_the_unit(unit: Path) -> None:
-    """It reports no unknown directive and no invalid value."""
+    """Systemd reports no unknown directive and no invalid value."""
     verified = run("systemd-analyze", "verify", unit)
 
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
 def test_an_unknown_directive_is_detected(unit: Path) -> None:
-    """The check above is strict."""
+    """The check above reports unknown directives."""
     unit.write_text(unit.read_text().replace("PrivateTmp", "PrivateTemp"))
 
     assert "PrivateTemp" in run("systemd-analyze", "verify", unit).stderr
 
 
 def test_the_process_has_few_privileges(unit: Path) -> None:
-    """The exposure that systemd calculates stays low."""
+    """The exposure level of `systemd-analyze security` is at most 2.0."""
     offline = ("--offline=true", "--no-pager", f"--threshold={MAX_EXPOSURE}")
 
     assert run("systemd-analyze", "security", *offline, unit).returncode == 0
 
 
-def test_the_unit_fits_the_settings(unit: Path) -> None:
-    """It loads each file that the settings name, and allows what the defaults need."""
+def test_the_unit_matches_the_settings(unit: Path) -> None:
+    """The unit loads each file in the settings, and its limits suffice for the defaults."""
     environment = dict(pair.split("=") for pair in values(unit, "Environment"))
     loaded = {pair.partition(":")[0] for pair in values(unit, "LoadCredential")}
     server, limits = ServerSettings(), LimitSettings()
@@ -75,8 +75,8 @@ def test_the_unit_fits_the_settings(unit: Path) -> None:
     assert int(files) > 2 * limits.max_in_flight + limits.max_waiting
 
 
-def test_an_instance_differs_from_the_single_unit_only_in_its_files() -> None:
-    """A change of one unit is made in both."""
+def test_the_template_unit_differs_from_the_single_unit_only_in_its_paths() -> None:
+    """A change to one unit must be made in the other, too."""
     single, instance = ((UNITS / f"vault-bff{at}.service").read_text() for at in ("", "@"))
     _, single = single.split("\n", 1)
     _, instance = instance.split("\n", 1)
@@ -84,8 +84,8 @@ def test_an_instance_differs_from_the_single_unit_only_in_its_files() -> None:
     assert instance.replace("/%i/", "/").replace(" (%i)", "") == single
 
 
-def test_systemd_accepts_the_runbooks_addition(unit: Path) -> None:
-    """The lines that keep the previous key while it is rotated name a setting and a credential."""
+def test_systemd_accepts_the_lines_in_the_runbook(unit: Path) -> None:
+    """The lines for a rotation of the key name an existing setting and a loaded credential."""
     page = (ROOT / "docs" / "runbook.md").read_text()
     [lines] = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
     unit.write_text(unit.read_text() + textwrap.dedent(lines))

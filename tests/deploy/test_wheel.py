@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and the command that it installs."""
+"""The content of the wheel, and the command that it installs."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 
 
 def build(source: Path, folder: Path, *targets: str) -> None:
-    """Build packages of a source tree, as `make wheel` and pip do."""
+    """Build packages from a source tree, as `make wheel` and pip do."""
     options = [option for target in targets for option in ("-t", target)]
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *options]
     subprocess.run(command, check=True, cwd=source, capture_output=True, timeout=60)
@@ -50,8 +50,8 @@ def wheel(packages: Path) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel, and return the folder of its command.
 
-    The virtual environment takes the dependencies from the tests' own, because installing them
-    takes long. `make install-check` installs them.
+    The virtual environment uses the dependencies of the tests, because an installation takes long.
+    `make install-check` installs them.
     """
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, symlinks=True)
@@ -64,7 +64,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def output(folder: Path, *command: str, **environment: str) -> str:
-    """Run a command outside the repository, and return what it prints."""
+    """Run a command outside the repository, and return its output."""
     ended = subprocess.run(
         [folder / command[0], *command[1:]],
         check=False,
@@ -78,8 +78,8 @@ def output(folder: Path, *command: str, **environment: str) -> str:
     return ended.stdout
 
 
-def test_the_wheel_has_every_module_below_one_package(wheel: Path) -> None:
-    """The package is `vault_bff`, and site-packages gets no package named `app`."""
+def test_the_wheel_has_all_modules_in_one_package(wheel: Path) -> None:
+    """The package is `vault_bff`, and there is no package named `app`."""
     names = zipfile.ZipFile(wheel).namelist()
     modules = {str(path.relative_to(ROOT / "app")) for path in (ROOT / "app").rglob("*.py")}
 
@@ -95,7 +95,7 @@ def test_the_wheel_has_every_module_below_one_package(wheel: Path) -> None:
 def test_the_source_distribution_builds_the_same_wheel(
     packages: Path, wheel: Path, tmp_path: Path
 ) -> None:
-    """The wheel that is built from the source distribution is the same, byte for byte."""
+    """The wheel that is built from the source distribution is identical, byte for byte."""
     with tarfile.open(packages / f"vault_bff-{VERSION}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     build(tmp_path / f"vault_bff-{VERSION}", tmp_path, "wheel")
@@ -106,8 +106,8 @@ def test_the_source_distribution_builds_the_same_wheel(
     assert len(digests) == 1
 
 
-def test_the_command_says_its_version_and_its_name(installed: Path) -> None:
-    """`vault-bff --version` names the release, and the usage names the command as it was typed."""
+def test_the_command_prints_its_version_and_its_name(installed: Path) -> None:
+    """`--version` prints the release, and the usage has the command as the user typed it."""
     assert output(installed, "vault-bff", "--version") == f"vault-bff {VERSION}\n"
     help_of_module = output(installed, "python", "-m", "vault_bff", "--help")
     assert help_of_module.startswith("usage: python -m vault_bff ")
@@ -120,7 +120,7 @@ def test_the_command_creates_a_session_and_stops_on_sigterm(
     apideck_url: str,
     unused_tcp_port: int,
 ) -> None:
-    """The service runs where no package named `app` can be imported."""
+    """The installed service runs although no package named `app` can be imported."""
     environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
     find = "import importlib.util as util; print(util.find_spec('app'))"
     assert output(installed, "python", "-c", find) == "None\n"

@@ -45,7 +45,7 @@ def environment(
 def check(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Check]:
-    """Return a function that runs the check in this process; a new one would take seconds."""
+    """Return a function that runs `check` in this process; a new process would take seconds."""
     configuration = structlog.get_config()
 
     def run(*options: str) -> tuple[int, list[str]]:

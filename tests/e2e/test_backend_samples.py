@@ -1,4 +1,4 @@
-"""The samples of docs/backend.md work as they are."""
+"""The samples of docs/backend.md work unchanged."""
 
 import os
 import re
@@ -16,7 +16,7 @@ import pytest
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.apideck_events import sign
-from tests.support.events_service import PATH, fresh
+from tests.support.events_service import PATH, fresh_event
 from tests.support.ports import free_ports
 from tests.support.process import environment_for, serving, until, url
 from tests.support.samples import ROOT, Sample, backend_sample
@@ -37,7 +37,7 @@ with_packages = pytest.mark.skipif(
 def service(
     issuer: DevelopmentIssuer, apideck_url: str, unused_tcp_port: int
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Run a service that grants a backend the consumer acme; yields its URL and an environment."""
+    """Run a service that grants a backend the consumer acme; yields its URL and environment."""
     environment = {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
         "IDENTITY__ISSUERS__MAIN__AUDIENCE": "vault-bff-services",
@@ -49,19 +49,19 @@ def service(
             [
                 "sh",
                 "-c",
-                f'{local(backend_sample("Call the service", "sh"), issuer)}\necho "$TOKEN"',
+                f'{with_issuer(backend_sample("Call the service", "sh"), issuer)}\necho "$TOKEN"',
             ]
         )
         yield url(environment, ""), {**os.environ, "TOKEN": fetched.strip()}
 
 
-def local(sample: Sample, issuer: DevelopmentIssuer) -> str:
-    """Return a sample that uses this issuer instead of the demo's."""
+def with_issuer(sample: Sample, issuer: DevelopmentIssuer) -> str:
+    """Return the code of a sample with this issuer instead of that of the demo."""
     return sample.code.replace("http://127.0.0.1:8002", issuer.issuer)
 
 
-def at(sample: Sample, base: str) -> str:
-    """Return a sample that calls the service at this URL."""
+def with_service(sample: Sample, base: str) -> str:
+    """Return the code of a sample with this URL of the service."""
     return sample.code.replace("https://vault.example.com", base)
 
 
@@ -75,23 +75,23 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> str:
 
 
 def test_the_curl_sample_creates_a_session(service: tuple[str, dict[str, str]]) -> None:
-    """It prints the response."""
+    """The sample prints the response."""
     base, environment = service
-    code = at(backend_sample("Call the service", "sh", 1), base)
+    code = with_service(backend_sample("Call the service", "sh", 1), base)
     assert '"redirect_url":' in run(["sh", "-c", code], environment)
 
 
 def test_the_curl_sample_lists_connections(service: tuple[str, dict[str, str]]) -> None:
-    """A consumer that Apideck has not seen has none."""
+    """The sample prints an empty list for a consumer that is unknown to Apideck."""
     base, environment = service
-    code = at(backend_sample("Call the service", "sh", 2), base)
+    code = with_service(backend_sample("Call the service", "sh", 2), base)
     assert run(["sh", "-c", code], environment) == '{"connections":[]}'
 
 
 def test_the_python_sample_creates_a_session(service: tuple[str, dict[str, str]]) -> None:
-    """It returns where to send the browser, and its error is a sentence with the request's id."""
+    """It returns the URL for the browser, and its error is a sentence with the request id."""
     base, environment = service
-    code = at(backend_sample("Call the service", "python"), base)
+    code = with_service(backend_sample("Call the service", "python"), base)
     call = f"{code}\nprint(create_session('acme'))"
     assert "/session/" in run([sys.executable, "-c", call], environment)
     failed = subprocess.run(
@@ -109,9 +109,9 @@ def test_the_python_sample_creates_a_session(service: tuple[str, dict[str, str]]
 def test_the_node_sample_creates_a_session(
     service: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    """It returns where to send the browser."""
+    """It returns the URL for the browser."""
     base, environment = service
-    code = at(backend_sample("Call the service", "js"), base)
+    code = with_service(backend_sample("Call the service", "js"), base)
     file = tmp_path / "sample.mjs"
     file.write_text(f'{code}\nconsole.log(await createSession("acme"));')
     assert "/session/" in run(["node", str(file)], environment)
@@ -119,7 +119,7 @@ def test_the_node_sample_creates_a_session(
 
 @contextmanager
 def receiving(folder: Path, language: str, port: int, secret: str) -> Iterator[Path]:
-    """Run the sample of a receiver; yields the file with its output."""
+    """Run the sample that receives events; yields the file with its output."""
     if language == "python":
         code = backend_sample("Receive events", "python").code
         (folder / "receiver.py").write_text(code)
@@ -161,7 +161,7 @@ def responds(port: int) -> bool:
 def test_a_receiver_gets_each_event_once(
     issuer: DevelopmentIssuer, tmp_path: Path, language: str
 ) -> None:
-    """With the secret and the settings of the guide, a duplicate and a forged one are left out."""
+    """With the secret and the settings of the guide, duplicate and forged events are ignored."""
     secret = run(["sh", "-c", backend_sample("Have events forwarded", "sh").code]).strip()
     settings = tomllib.loads(backend_sample("Have events forwarded", "toml").code)["webhooks"]
     assert set(settings) == {"target_url", "signing_secret_file"}
@@ -177,7 +177,7 @@ def test_a_receiver_gets_each_event_once(
         serving(environment),
         http_client() as client,
     ):
-        body = fresh()
+        body = fresh_event()
         for _ in range(2):
             headers = {"x-apideck-signature": sign(body, API_KEY)}
             assert client.post(url(environment, PATH), content=body, headers=headers).is_success

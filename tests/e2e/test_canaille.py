@@ -1,4 +1,4 @@
-"""The tokens of Canaille, with the settings in docs/identity-providers.md."""
+"""Tokens of Canaille with the settings in docs/identity-providers.md."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ CONSUMER = {"consumer_id": "acme"}
 
 
 def documented(entry: str, issuer: str, folder: Path) -> dict[str, Any]:
-    """Return a documented issuer with the URL of the running server, and a secret."""
+    """Return the settings of a documented issuer, with the running server's URL and a secret."""
     blocks = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
     [block] = [one for one in blocks if f"[identity.issuers.{entry}]" in one]
     settings: dict[str, Any] = tomllib.loads(block)["identity"]["issuers"][entry]
@@ -35,7 +35,7 @@ def documented(entry: str, issuer: str, folder: Path) -> dict[str, Any]:
 async def test_a_persons_token_creates_a_session(
     canaille: Canaille, apideck_url: str, apideck: ApideckEmulator, tmp_path: Path
 ) -> None:
-    """It is signed with RS512, has the header `typ: JWT`, and no claim for an organization."""
+    """The token is signed with RS512, has `typ: JWT`, and has no claim for an organization."""
     settings = documented("canaille", canaille.issuer, tmp_path)
     base = settings_for(canaille.issuer, apideck_url)
     identity = type(base.identity).model_validate({"issuers": {"main": settings}})
@@ -53,17 +53,17 @@ async def test_a_persons_token_creates_a_session(
 async def test_a_services_token_creates_a_session(
     canaille: Canaille, apideck_url: str, apideck: ApideckEmulator, tmp_path: Path
 ) -> None:
-    """It is opaque, and the introspection response has no `sub`; a person is not a service."""
+    """The token is opaque, and introspection returns no `sub`; a person's token is rejected."""
     settings = documented("canaille-services", canaille.issuer, tmp_path)
     settings["grants"] = {"robot": ["acme"], "ada": ["acme"], "spa": ["acme"]}
     base = settings_for(canaille.issuer, apideck_url)
     identity = type(base.identity).model_validate({"issuers": {"main": settings}})
     async with running(base.model_copy(update={"identity": identity})) as service:
-        good, persons, made_up = [
+        accepted, persons, made_up = [
             await service.post("/vault-session", json=CONSUMER, headers=bearer(token))
             for token in (canaille.services_token(), canaille.users_token(), "made-up")
         ]
 
-    assert good.status_code == 201
+    assert accepted.status_code == 201
     assert problem(persons) == problem(made_up) == (401, "unauthenticated")
     assert [minted.consumer_id for minted in apideck.minted] == ["acme"]

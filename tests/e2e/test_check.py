@@ -1,4 +1,4 @@
-"""`python -m app check`, which an operator or CI runs before a deployment."""
+"""The command `python -m app check`, which an operator or CI runs before a deployment."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ async def results(settings: Settings) -> dict[str, CheckResult]:
 def test_a_working_configuration_passes(
     environment: dict[str, str], apideck: ApideckEmulator
 ) -> None:
-    """Each dependency has a line, and each redirect target a session that lasts a minute."""
+    """Each dependency has a line of output, and each redirect target a session of one minute."""
     process = start("check", environment, "--live")
     out, err = process.communicate(timeout=60)
 
@@ -46,7 +46,7 @@ def test_a_working_configuration_passes(
 def test_an_api_key_that_apideck_rejects_is_reported(
     environment: dict[str, str], check: Check
 ) -> None:
-    """The line has Apideck's error, and not the key."""
+    """The line contains Apideck's error, and not the key."""
     environment["APIDECK__API_KEY"] = "sk_live_not-the-one"
 
     status, lines = check("--live")
@@ -88,14 +88,14 @@ def test_an_unreachable_issuer_is_reported(
         (None, {"vault-bff-check-made-up-credential": {"sub": 1}}, False),
     ],
 )
-async def test_the_whoami_endpoint_has_to_reject_an_unknown_cookie(
+async def test_a_whoami_endpoint_that_accepts_an_unknown_cookie_fails_the_check(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     status: int | None,
     sessions: dict[str, dict[str, int]],
     well: bool,
 ) -> None:
-    """The check fails if the endpoint has an error, or accepts a made-up cookie."""
+    """The check also fails if the endpoint responds with an error."""
     application = CookieSessionApp()
     application.status, application.sessions = status, sessions
     with application.serve() as whoami_url:
@@ -117,24 +117,24 @@ async def test_introspection_is_checked_with_a_made_up_token(
         apideck_url,
         identity={"issuers": {"main": {"introspection": introspection}}},
     )
-    good = await results(settings)
+    working = await results(settings)
     issuer.fault = "down"
-    bad = await results(settings)
+    failing = await results(settings)
 
-    assert good["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
-    assert not bad["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
+    assert working["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
+    assert not failing["IDENTITY__ISSUERS__MAIN__INTROSPECTION"].well
     assert len(apideck.minted) == 2
 
 
 @pytest.mark.parametrize("running", [True, False])
-async def test_the_store_of_the_limits_is_checked(
+async def test_the_rate_limit_store_is_checked(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     redis_url: str,
     unused_tcp_port: int,
     running: bool,
 ) -> None:
-    """A store that is not running is reported before the limits depend on it."""
+    """A store that is not running is reported, without its password."""
     store = redis_url if running else f"redis://:hunter2@127.0.0.1:{unused_tcp_port}/0"
     limits = {"store": store, "store_timeout_seconds": 5}
 
@@ -147,7 +147,7 @@ async def test_the_store_of_the_limits_is_checked(
 def test_every_setting_is_shown_with_its_source_and_without_secrets(
     environment: dict[str, str], tmp_path: Path, check: Check
 ) -> None:
-    """The environment overrides the file, and the file the defaults; secrets are masked."""
+    """The environment overrides the file, the file overrides the defaults; secrets are masked."""
     file = tmp_path / "config.toml"
     file.write_text('[apideck]\napp_id = "from-file"\n[limits]\nper_user = "7/minute"\n')
     environment |= {"CONFIG_FILE": str(file), "LIMITS__STORE": "redis://:hunter2@127.0.0.1:1/0"}
@@ -170,7 +170,7 @@ def test_every_setting_is_shown_with_its_source_and_without_secrets(
 def test_an_unreadable_client_secret_is_a_configuration_error(
     environment: dict[str, str], tmp_path: Path, check: Check
 ) -> None:
-    """The check names the setting, and exits with the status for a wrong configuration."""
+    """The check names the setting, and exits with the status for invalid settings."""
     prefix = "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
     environment[f"{prefix}__CLIENT_ID"] = "vault-bff"
     environment[f"{prefix}__CLIENT_SECRET_FILE"] = str(tmp_path / "missing")
@@ -181,10 +181,10 @@ def test_an_unreadable_client_secret_is_a_configuration_error(
     assert lines == [f"{prefix}__CLIENT_SECRET_FILE: must be a file that can be read"]
 
 
-async def test_a_target_of_events_gets_a_connection_and_no_event(
+async def test_a_webhook_target_gets_a_connection_but_no_event(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """The check opens a connection to each target, and reports one that it cannot open."""
+    """The check connects to each target, and reports a target that it cannot connect to."""
     async with webhook_target(hang_up) as target:
         webhooks = {
             "target_url": target.url,

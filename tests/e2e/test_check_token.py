@@ -1,4 +1,4 @@
-"""`python -m app check --token`, which says why a token is rejected and what would accept it."""
+"""`python -m app check --token` reports why a token is rejected, and which settings accept it."""
 
 import io
 import json
@@ -28,23 +28,23 @@ INTROSPECTION = {"CLIENT_ID": "vault-bff", "CLIENT_SECRET": "opens-nothing"}
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return where a token can be written."""
+    """Return the path of a file for a token."""
     return tmp_path / "token"
 
 
 def failures(lines: list[str]) -> dict[str, str]:
-    """Return what failed, and the detail of each."""
+    """Return the failed checks, with their details."""
     failed = [line.removeprefix("FAIL ") for line in lines if line.startswith("FAIL ")]
     return dict(line.split(": ", 1) for line in failed)
 
 
-def introspecting(environment: dict[str, str], issuer: str = MAIN) -> None:
-    """Have an issuer introspect its tokens."""
+def enable_introspection(environment: dict[str, str], issuer: str = MAIN) -> None:
+    """Enable introspection for the tokens of an issuer."""
     for name, value in INTROSPECTION.items():
         environment[f"{issuer}__INTROSPECTION__{name}"] = value
 
 
-def other_issuer(environment: dict[str, str], url: str, **more: str) -> None:
+def add_issuer(environment: dict[str, str], url: str, **more: str) -> None:
     """Add a second issuer of users."""
     own = {"ISSUER": url, "AUDIENCE": "other", "CONSUMER_PREFIX": "o-", **more}
     environment |= {f"IDENTITY__ISSUERS__OTHER__{name}": value for name, value in own.items()}
@@ -54,7 +54,7 @@ def other_issuer(environment: dict[str, str], url: str, **more: str) -> None:
 def test_a_valid_token_passes_every_check(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, check: Check, file: Path
 ) -> None:
-    """Each rule has a line; the signature is verified with the keys of the issuer."""
+    """Each rule has a line of output; the signature is verified with the issuer's keys."""
     file.write_text(f"Bearer {issuer.token()}\n")
 
     status, lines = check("--token", str(file))
@@ -67,10 +67,10 @@ def test_a_valid_token_passes_every_check(
     assert apideck.requests == []
 
 
-def test_all_that_is_wrong_is_found_in_one_run(
+def test_all_problems_are_reported_in_one_run(
     environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """After the settings that the lines name are changed, the token is accepted."""
+    """After the operator has changed the settings that the output names, the token is accepted."""
     environment[f"{MAIN}__CLAIMS__CONSUMER_ID"] = "org_id"
     token = issuer.token(algorithm="RS512", typ="JWT", omit=["org_id"])
     file.write_text(token)
@@ -92,10 +92,10 @@ def test_all_that_is_wrong_is_found_in_one_run(
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_a_token_of_canaille_takes_one_edit(
+def test_one_run_names_all_settings_for_a_token_of_canaille(
     environment: dict[str, str], canaille: Canaille, check: Check, file: Path
 ) -> None:
-    """It is signed with RS512, has `typ: JWT` and no `org_id`: one run names the three settings."""
+    """With the three settings that the output names, the token is accepted."""
     environment[f"{MAIN}__ISSUER"] = canaille.issuer
     environment[f"{MAIN}__CLAIMS__CONSUMER_ID"] = "org_id"
     file.write_text(canaille.users_token())
@@ -116,9 +116,9 @@ def test_a_token_of_canaille_takes_one_edit(
 def test_an_opaque_token_of_canaille_is_introspected(
     environment: dict[str, str], canaille: Canaille, check: Check, file: Path
 ) -> None:
-    """The lines say that the response lacks `sub`, and show what it has."""
+    """The output reports that the response lacks `sub`, and names the claims that it has."""
     environment[f"{MAIN}__ISSUER"] = canaille.issuer
-    introspecting(environment)
+    enable_introspection(environment)
     file.write_text(canaille.services_token())
 
     _, lines = check("--token", str(file), "--issuer", "main")
@@ -127,10 +127,10 @@ def test_an_opaque_token_of_canaille_is_introspected(
     assert any("'client_id'" in line for line in lines)
 
 
-def test_only_names_of_claims_are_printed(
+def test_the_values_of_most_claims_are_not_printed(
     environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """The values of `iss`, `aud`, `typ`, `alg`, `exp` and `scope` are printed, too."""
+    """Only the values of `iss`, `aud`, `typ`, `alg`, `exp` and `scope` are printed."""
     environment[f"{MAIN}__CLAIMS__CONSUMER_ID"] = "org_id"
     environment[f"{MAIN}__REQUIRED_ROLE"] = "admin"
     environment[f"{MAIN}__REQUIRED_CLAIMS"] = '{"tenant": "acme"}'
@@ -163,10 +163,10 @@ def test_only_names_of_claims_are_printed(
     assert issuer.issuer in text
 
 
-def test_a_token_is_not_an_argument(
+def test_a_token_as_an_argument_is_rejected(
     issuer: DevelopmentIssuer, check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Shells keep a history. The message does not repeat the token."""
+    """Shells keep arguments in their history; the error message does not repeat the token."""
     for argument in (
         issuer.token(),
         f"Bearer {issuer.token()}",
@@ -184,7 +184,7 @@ def test_a_token_is_not_an_argument(
 @pytest.mark.parametrize(
     "argument", ["LjtuXnjnRVXjwpSFUdunS3KsAFWFRUGuajBllo7J", "/", "x" * 5000, "a\0b"]
 )
-def test_a_file_that_cannot_be_read_is_not_named(check: Check, argument: str) -> None:
+def test_the_name_of_an_unreadable_file_is_not_printed(check: Check, argument: str) -> None:
     """The argument may be an opaque token."""
     status, lines = check("--token", argument)
 
@@ -197,10 +197,10 @@ def test_a_file_that_cannot_be_read_is_not_named(check: Check, argument: str) ->
     )
 
 
-def test_the_token_can_be_on_the_standard_input(
+def test_the_token_can_be_read_from_stdin(
     issuer: DevelopmentIssuer, check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It need not be in a file."""
+    """With `--token -` the command reads the token from stdin."""
     data = io.BytesIO(issuer.token().encode())
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=data))
 
@@ -210,9 +210,9 @@ def test_the_token_can_be_on_the_standard_input(
 def test_a_token_is_sent_only_to_the_issuer_that_it_names(
     environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """Another issuer could use it. An opaque token names none, so it is sent to none."""
-    introspecting(environment)
-    other_issuer(environment, "https://other.example", USERINFO="true")
+    """Another issuer could misuse it. An opaque token is sent only to the issuer in `--issuer`."""
+    enable_introspection(environment)
+    add_issuer(environment, "https://other.example", USERINFO="true")
     for token in (issuer.opaque_token(), issuer.token(iss="https://other.example")):
         file.write_text(token)
         _, lines = check("--token", str(file))
@@ -229,7 +229,7 @@ def test_a_token_is_sent_only_to_the_issuer_that_it_names(
 def test_the_keys_of_an_issuer_that_the_token_does_not_name_are_not_requested(
     environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """The local checks need no network."""
+    """For such an issuer, only the local checks run."""
     file.write_text(issuer.token(iss="https://other.example"))
 
     status, lines = check("--token", str(file))
@@ -243,8 +243,8 @@ def test_the_keys_of_an_issuer_that_the_token_does_not_name_are_not_requested(
 def test_every_issuer_is_checked(
     environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """The verdict names the one that accepts the token."""
-    other_issuer(environment, "https://other.example")
+    """The last line names the issuer that accepts the token."""
+    add_issuer(environment, "https://other.example")
     file.write_text(issuer.token())
 
     status, lines = check("--token", str(file))
@@ -260,7 +260,7 @@ def test_every_issuer_is_checked(
 def test_a_forged_signature_is_reported(
     issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """All local checks pass, and the issuer's key does not verify it."""
+    """All local checks pass, and the check of the signature fails."""
     file.write_text(issuer.token(key=RSAKey.generate_key(2048)))
 
     status, lines = check("--token", str(file))
@@ -290,7 +290,7 @@ def test_members_of_wrong_types_are_reported(
 def test_an_unreachable_issuer_is_reported(
     issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """The line says what happened."""
+    """The line contains the issuer's response."""
     file.write_text(issuer.token())
     issuer.fault = "down"
 
@@ -311,7 +311,7 @@ def test_userinfo_is_requested(
     fault: str | None,
     well: bool,
 ) -> None:
-    """The line has the names of the claims, or what went wrong."""
+    """The check fails if UserInfo has another subject or is forbidden; no value is printed."""
     environment |= {f"{MAIN}__USERINFO": "true", f"{MAIN}__JWKS_URI": f"{issuer.issuer}/jwks"}
     file.write_text(issuer.token())
     issuer.fault = fault
@@ -325,7 +325,7 @@ def test_userinfo_is_requested(
 def test_a_service_needs_a_grant(
     environment: dict[str, str], issuer: DevelopmentIssuer, check: Check, file: Path
 ) -> None:
-    """The line names the setting, and not the subject."""
+    """The line names the setting, but not the subject."""
     environment |= {f"{MAIN}__KIND": "services", f"{MAIN}__GRANTS": '{"robot": ["*"]}'}
     file.write_text(issuer.service_token("robot"))
     assert check("--token", str(file))[0] == 0
@@ -367,8 +367,10 @@ def test_the_claims_of_the_consumer_and_of_the_unify_app_are_checked_separately(
         ("\xff\xfe", "no issuer accepts it"),
     ],
 )
-def test_what_is_no_token_is_reported(check: Check, file: Path, content: str, problem: str) -> None:
-    """No content makes the command fail in another way."""
+def test_content_that_is_not_a_token_is_reported(
+    check: Check, file: Path, content: str, problem: str
+) -> None:
+    """The command reports each such content, and does not crash."""
     file.write_text(content, encoding="latin-1")
 
     status, lines = check("--token", str(file))
@@ -377,10 +379,10 @@ def test_what_is_no_token_is_reported(check: Check, file: Path, content: str, pr
     assert problem in lines[-1]
 
 
-def test_the_issuer_has_to_be_configured(
+def test_an_unknown_issuer_name_is_rejected(
     check: Check, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The names of issuers are listed, and `--issuer` needs `--token`."""
+    """The message lists the names of the issuers; `--issuer` requires `--token`."""
     file.write_text("opaque")
 
     status, lines = check("--token", str(file), "--issuer", "mian")

@@ -1,4 +1,4 @@
-"""Which processes of the demo hold Apideck's API key: the service and Apideck's emulator only."""
+"""Of the demo's processes only the service and the Apideck emulator have Apideck's API key."""
 
 import tomllib
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ BLOCK_BYTES = 1024 * 1024
 
 
 def children(pid: int) -> Iterator[tuple[str, int]]:
-    """Yield the module and the id of each process that a process has started."""
+    """Yield the module and the process id of each child of a process."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
         yield command[command.index("-m") + 1], int(child)
 
 
-def holds(pid: int, secret: bytes) -> bool:
+def has_secret(pid: int, secret: bytes) -> bool:
     """Return whether the environment or the memory of a process contains a secret."""
     if secret in Path(f"/proc/{pid}/environ").read_bytes():
         return True
@@ -45,20 +45,20 @@ def _contains(memory: FileIO, start: int, end: int, secret: bytes) -> bool:
             memory.seek(position)
             block = memory.read(min(BLOCK_BYTES, end - position))
         except OSError:
-            return False  # A guard page, or memory that was released meanwhile.
+            return False  # A guard page, or memory that was released in the meantime.
         if secret in rest + block:
             return True
         rest = block[-len(secret) :]
     return False
 
 
-def holders(stack: DemoStack, secret: str) -> set[str]:
-    """Return the modules whose processes hold a secret."""
-    return {name for name, pid in children(stack.pid) if holds(pid, secret.encode())}
+def modules_with(stack: DemoStack, secret: str) -> set[str]:
+    """Return the modules whose processes have a secret."""
+    return {name for name, pid in children(stack.pid) if has_secret(pid, secret.encode())}
 
 
 def use_everything(stack: DemoStack, client: httpx.Client) -> None:
-    """Open the page, create a session, connect something, and receive the event about it."""
+    """Open the page, create a session, connect HubSpot, and receive the event about it."""
     assert client.get(stack.demo).status_code == 200
     headers = bearer(client.get(f"{stack.issuer}/token/ada").text)
     created = client.post(f"{stack.service}/vault-session", headers=headers).json()
@@ -73,13 +73,13 @@ def use_everything(stack: DemoStack, client: httpx.Client) -> None:
 
 
 def test_only_the_service_and_apideck_hold_the_api_key() -> None:
-    """After a session, a list and an event, no other process has it in environment or memory."""
+    """After a session, a list and an event, no other process has the key in its memory."""
     keys = {"APIDECK__API_KEY": API_KEY, "EMULATOR_API_KEY": API_KEY}
     with demo_stack(**keys) as stack, http_client() as client:
         use_everything(stack, client)
 
-        from_environment = holders(stack, API_KEY)
-        from_file = holders(stack, tomllib.loads(CONFIG.read_text())["apideck"]["api_key"])
+        from_environment = modules_with(stack, API_KEY)
+        from_file = modules_with(stack, tomllib.loads(CONFIG.read_text())["apideck"]["api_key"])
 
     assert from_environment == {"app", "emulators.apideck"}
     assert from_file <= {"app", "emulators.apideck"}

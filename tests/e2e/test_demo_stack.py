@@ -27,13 +27,13 @@ OWN_PAGE, LOGO = "http://localhost:5173", "https://example.com/logo.svg"
 
 @pytest.fixture
 def base() -> int:
-    """Return the first of four free ports in a row."""
+    """Return the first of four consecutive free ports."""
     return free_ports(PORTS)
 
 
 @pytest.fixture
 def demo(base: int) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo; stops it if the test has not."""
+    """Start the demo; stop it at the end unless the test has stopped it."""
     process = subprocess.Popen(
         RUN,
         cwd=ROOT,
@@ -63,15 +63,15 @@ def until_ready(process: subprocess.Popen[str]) -> str:
 def test_the_printed_command_returns_a_link_to_the_vault(
     demo: subprocess.Popen[str], base: int, number: signal.Signals
 ) -> None:
-    """The command creates a session, the link opens the user's Vault, and a signal stops all."""
+    """The link opens the user's Vault, and a signal stops all processes."""
     printed = until_ready(demo)
     [line] = re.findall(r"curl -s -X POST.*?\n.*?\n", printed, re.DOTALL)
 
-    pasted = subprocess.run(
+    ended = subprocess.run(
         ["/bin/sh", "-c", line], check=True, capture_output=True, text=True, timeout=20
     )
 
-    link = httpx.Response(201, text=pasted.stdout).json()["redirect_url"]
+    link = httpx.Response(201, text=ended.stdout).json()["redirect_url"]
     page = httpx.get(link).text
     for shown in ("Ada Byron", "Acme Inc.", "ada@acme.example"):
         assert shown in page
@@ -83,7 +83,7 @@ def test_the_printed_command_returns_a_link_to_the_vault(
 
 
 def test_a_port_in_use_is_reported(base: int) -> None:
-    """If a port is in use, one line names it and says how to choose others."""
+    """The message names the port and the variable that selects other ports."""
     with socket.create_server(("127.0.0.1", base + 2)):
         ended = subprocess.run(
             RUN,
@@ -114,7 +114,7 @@ def stack() -> Iterator[DemoStack]:
 
 
 def test_a_developers_own_page_uses_the_demo(stack: DemoStack) -> None:
-    """Its origin passes CORS, `return_to` leads back to it, and its settings count."""
+    """CORS allows its origin, `return_to` leads back to it, and its settings are used."""
     token = httpx.get(f"{stack.issuer}/token/ada").text
     headers = {**bearer(token), "origin": OWN_PAGE}
 
@@ -133,7 +133,7 @@ def test_a_developers_own_page_uses_the_demo(stack: DemoStack) -> None:
 
 
 def test_the_service_log_is_printed_and_shown(stack: DemoStack) -> None:
-    """The terminal gets lines for a person, and the demo's server has the events of a request."""
+    """The terminal gets readable lines, and the demo's server has the events of a request."""
     assert re.search(r"\[info +\] jwks_changed +issuer=demo", stack.printed)
     rejected = httpx.post(f"{stack.service}/vault-session")
     url = f"{stack.demo}/activity/{rejected.headers['x-request-id']}"
@@ -145,7 +145,7 @@ def test_the_service_log_is_printed_and_shown(stack: DemoStack) -> None:
 
 
 def test_a_changed_connection_reaches_open_pages_within_two_seconds(stack: DemoStack) -> None:
-    """Apideck's event goes through the service to the demo, which tells the page."""
+    """Apideck's event passes through the service to the demo, which notifies the page."""
     with http_client() as client:
         token = client.get(f"{stack.issuer}/token/ada").text
         created = client.post(f"{stack.service}/vault-session", headers=bearer(token)).json()
@@ -162,8 +162,8 @@ def test_a_changed_connection_reaches_open_pages_within_two_seconds(stack: DemoS
         assert forged.status_code == 401
 
 
-def test_a_service_account_works_at_once(stack: DemoStack) -> None:
-    """It may act for the demo's customers, and reads what each of them has connected."""
+def test_a_service_account_can_create_sessions_and_list_connections(stack: DemoStack) -> None:
+    """It may act for the demo's customers only."""
     service = stack.service
     form = {
         "grant_type": "client_credentials",

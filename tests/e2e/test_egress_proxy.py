@@ -13,7 +13,7 @@ from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.egress_proxy import PASSWORD, USER, EgressProxy, egress_proxy
 from tests.support.http import bearer
 from tests.support.process import environment_for, start
-from tests.support.service import laid_over, running, settings_with_application
+from tests.support.service import merged_settings, running, settings_with_application
 
 PAGE = {
     "origin": "https://app.example.com",
@@ -37,7 +37,7 @@ async def test_every_request_goes_through_the_proxy(
     egress: EgressProxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To issuers, applications, Apideck and the endpoint of traces; the environment is not read."""
+    """This includes issuers, applications, Apideck and traces; `HTTP_PROXY` is ignored."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with CookieSessionApp().serve() as whoami:
@@ -58,7 +58,7 @@ async def test_every_request_goes_through_the_proxy(
             },
             "tracing": {"endpoint": f"{issuer.issuer}/v1/traces", "sample_ratio": 1},
         }
-        values = laid_over(settings.model_dump(exclude_unset=True), more)
+        values = merged_settings(settings.model_dump(exclude_unset=True), more)
         async with running(type(settings).model_validate(values)) as service:
             signed = bearer(issuer.token(omit=["name"]))
             opaque = bearer(issuer.opaque_token(aud="opaque"))
@@ -82,7 +82,7 @@ async def test_every_request_goes_through_the_proxy(
 
 
 @pytest.mark.parametrize(("password", "status"), [(PASSWORD, 502), ("wr0ng-pass-word", 407)])
-def test_the_credentials_of_the_proxy_are_never_written(
+def test_the_credentials_of_the_proxy_are_never_logged_or_printed(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     egress: EgressProxy,
@@ -90,7 +90,7 @@ def test_the_credentials_of_the_proxy_are_never_written(
     password: str,
     status: int,
 ) -> None:
-    """Neither `check` nor the log has them, whether the proxy rejects them or cannot connect."""
+    """This holds if the proxy rejects the credentials and if the proxy cannot connect."""
     encoded = quote(password, safe="")
     environment = {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),

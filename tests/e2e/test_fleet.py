@@ -1,4 +1,4 @@
-"""Several processes of the service under load, as a fleet runs them."""
+"""Several processes of the service under load."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.serial
 
 FIRST_KEY, SECOND_KEY = "sk_first_opens-nothing", "sk_second_opens-nothing"
 LOST = 0
-"""Stands for the status if there was no response."""
+"""The status of a request without a response."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 def environment(
     issuer: DevelopmentIssuer, apideck_url: str, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service without limits."""
+    """Return the environment of a service without rate limits."""
     return {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
         "LIMITS__PER_USER": "unlimited",
@@ -53,7 +53,7 @@ def environment(
 def fleet_of_two(
     environment: dict[str, str], redis_url: str, per_user: str
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the environments of two processes that count together."""
+    """Return the environments of two processes that share a rate limit store."""
     shared = {
         "LIMITS__PER_USER": per_user,
         "LIMITS__STORE": redis_url,
@@ -65,9 +65,9 @@ def fleet_of_two(
     return one, {**one, "SERVER__PORT": str(free_ports())}
 
 
-def begun_since(moment: float, exchanges: list[Exchange]) -> list[Exchange]:
-    """Return the requests that began after a moment."""
-    return [one for one in exchanges if one.began > moment]
+def started_after(moment: float, exchanges: list[Exchange]) -> list[Exchange]:
+    """Return the requests that started after a moment."""
+    return [one for one in exchanges if one.started_at > moment]
 
 
 def created(exchanges: list[Exchange]) -> list[Exchange]:
@@ -75,11 +75,11 @@ def created(exchanges: list[Exchange]) -> list[Exchange]:
     return [one for one in exchanges if one.status == 201]
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
-    """Wait until something holds."""
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
+    """Wait until a condition is true."""
     async with asyncio.timeout(seconds):
         while True:
-            result = holds()
+            result = condition()
             if await result if isinstance(result, Awaitable) else result:
                 return
             await asyncio.sleep(0.01)
@@ -95,14 +95,14 @@ async def post(http: aiohttp.ClientSession, environment: dict[str, str], token: 
         return LOST
 
 
-async def test_two_processes_admit_one_quota_between_them(
+async def test_two_processes_share_one_quota(
     environment: dict[str, str],
     http: aiohttp.ClientSession,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     redis_url: str,
 ) -> None:
-    """Of 120 requests at once at two processes exactly 40 are admitted, each for a session."""
+    """Of 120 concurrent requests to two processes exactly 40 are admitted and get a session."""
     fleet = fleet_of_two(environment, redis_url, "40/hour")
     token = issuer.token()
     with serving(fleet[0]), serving(fleet[1]):
@@ -117,19 +117,19 @@ async def test_two_processes_admit_one_quota_between_them(
 async def test_a_killed_process_loses_only_its_own_requests(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator, redis_url: str
 ) -> None:
-    """After a kill -9 the other of two responds to all, and Redis has counted what was admitted."""
+    """After a SIGKILL the other process responds, and Redis has counted the admitted requests."""
     apideck.fail(Slow(0.1), times=None)
     quota = 600
     killed, other = fleet = fleet_of_two(environment, redis_url, f"{quota}/day")
     sent = request("POST", "/vault-session", issuer.token())
     exchanges: dict[str, list[Exchange]] = {member["SERVER__PORT"]: [] for member in fleet}
     of_killed, of_other = (exchanges[member["SERVER__PORT"]] for member in fleet)
-    over = asyncio.Event()
+    finished = asyncio.Event()
 
     async def client(port: str) -> None:
-        while not over.is_set():
+        while not finished.is_set():
             exchanges[port].append(await send_once(int(port), sent))
-            if exchanges[port][-1].how == "refused":
+            if exchanges[port][-1].outcome == "refused":
                 await asyncio.sleep(0.05)
 
     async def use_up_the_quota() -> None:
@@ -141,24 +141,24 @@ async def test_a_killed_process_loses_only_its_own_requests(
             for port in [*exchanges] * 20:
                 clients.create_task(client(port))
             await until(lambda: min(len(of_killed), len(of_other)) >= 60)
-            # All in one turn of the loop: no request begins in between.
+            # The event loop does not run in between, so no request starts.
             process.kill()
             process.wait()
             killed_at = time.monotonic()
-            await until(lambda: len(begun_since(killed_at, of_killed)) >= 60)
-            await until(lambda: len(begun_since(killed_at, of_other)) >= 60)
-            over.set()
+            await until(lambda: len(started_after(killed_at, of_killed)) >= 60)
+            await until(lambda: len(started_after(killed_at, of_other)) >= 60)
+            finished.set()
         under_load = list(of_other)
         apideck.fail(Slow(0), times=None)
         await asyncio.gather(*(use_up_the_quota() for _ in range(8)))
 
     assert {one.status for one in under_load} == {201}
-    assert {one.how for one in begun_since(killed_at, of_killed)} == {"refused"}
-    before = [one for one in of_killed if one.began < killed_at]
-    # A request that was refused had begun, but had no connection yet.
-    assert {one.how for one in before if one.ended < killed_at} == {"responded"}
-    assert {one.status for one in before if one.how == "responded"} == {201}
-    broken = [one for one in before if one.how == "broken"]
+    assert {one.outcome for one in started_after(killed_at, of_killed)} == {"refused"}
+    before = [one for one in of_killed if one.started_at < killed_at]
+    # A refused request had started, but its connection was not open yet.
+    assert {one.outcome for one in before if one.ended_at < killed_at} == {"responded"}
+    assert {one.status for one in before if one.outcome == "responded"} == {201}
+    broken = [one for one in before if one.outcome == "broken"]
     assert 0 < len(broken) <= 20
 
     assert {one.status for one in of_other} == {201, 429}
@@ -167,7 +167,7 @@ async def test_a_killed_process_loses_only_its_own_requests(
     assert len(set(received)) == len(received)
     assert set(received) <= minted
     assert len(minted) - len(received) <= len(broken)
-    # A request in flight was counted or was not; one that created a session was counted.
+    # A broken request may have been counted; a request that created a session was counted.
     assert len(minted) <= quota <= len(received) + len(broken)
 
 
@@ -177,25 +177,25 @@ async def test_a_key_is_rotated_under_load_without_a_failed_request(
     issuer: DevelopmentIssuer,
     tmp_path: Path,
 ) -> None:
-    """The new key is in use within seconds, a bad one never is, and every request succeeds."""
+    """The new key is used within seconds, an invalid key is not used, all requests succeed."""
     file = tmp_path / "key"
     file.write_text(FIRST_KEY)
     emulator = ApideckEmulator([FIRST_KEY, SECOND_KEY])
     statuses: list[int] = []
-    over = asyncio.Event()
+    finished = asyncio.Event()
     token = issuer.token()
 
     async def client() -> None:
-        while not over.is_set():
+        while not finished.is_set():
             statuses.append(await post(http, environment, token))
 
     def used(key: str) -> bool:
-        return all(seen.header("authorization") == f"Bearer {key}" for seen in last_seen())
+        return all(one.header("authorization") == f"Bearer {key}" for one in last_requests())
 
-    def last_seen() -> list[SeenRequest]:
+    def last_requests() -> list[SeenRequest]:
         return emulator.requests[-16:]
 
-    async def bad_key_is_reported() -> bool:
+    async def invalid_key_is_reported() -> bool:
         async with http.get(url(environment, "/metrics")) as response:
             return 'key_file_failing{application="default"} 1.0' in await response.text()
 
@@ -211,7 +211,7 @@ async def test_a_key_is_rotated_under_load_without_a_failed_request(
                 clients.create_task(client())
             await until(lambda: len(emulator.requests) > 16 and used(FIRST_KEY))
             (tmp_path / "new").write_text(SECOND_KEY)
-            # In one step, as mounted secrets change: half a key would be reported.
+            # In one step, like a mounted Secret: a partial key would be reported as invalid.
             (tmp_path / "new").replace(file)
             await until(
                 lambda: emulator.requests[-1].header("authorization") == f"Bearer {SECOND_KEY}",
@@ -220,8 +220,8 @@ async def test_a_key_is_rotated_under_load_without_a_failed_request(
             await until(lambda: used(SECOND_KEY))
             emulator.accepted = {f"Bearer {SECOND_KEY}"}
             file.write_text("two words")
-            await until(bad_key_is_reported)
-            over.set()
+            await until(invalid_key_is_reported)
+            finished.set()
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=15)
 

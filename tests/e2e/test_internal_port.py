@@ -1,4 +1,4 @@
-"""The process itself, with a port of its own for probes and metrics."""
+"""The process with a separate port for probes and metrics."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ INTERNAL = ("/livez", "/readyz", "/metrics")
 
 @pytest.fixture
 def environment(issuer: DevelopmentIssuer, apideck_url: str) -> dict[str, str]:
-    """Return the environment of a service with two ports, which serves one host name."""
+    """Return the environment of a service with two ports and one allowed host name."""
     port = free_ports(2)
     return {
         **environment_for(issuer.issuer, apideck_url, port),
@@ -49,20 +49,20 @@ def status(address: str, **headers: str) -> int:
 
 
 def test_probes_and_metrics_are_on_the_internal_port_only(environment: dict[str, str]) -> None:
-    """There they need no particular host; the public port has the API, and no such paths."""
+    """The internal port accepts any host name; the public port has only the API."""
     with serving(environment):
         internal = [status(internal_url(environment, path)) for path in INTERNAL]
         public = [status(url(environment, path), host="vault.example.com") for path in INTERNAL]
         other_host = httpx.get(url(environment, "/livez"))
         api = httpx.post(url(environment, "/vault-session"), headers={"host": "vault.example.com"})
-        not_there = httpx.post(internal_url(environment, "/vault-session"))
+        missing = httpx.post(internal_url(environment, "/vault-session"))
 
     assert internal == [200] * 3
     assert public == [404] * 3
     assert problem(other_host) == (421, "misdirected-request")
     assert problem(api) == (401, "unauthenticated")
-    assert problem(not_there) == (404, "not-found")
-    assert not_there.headers["cache-control"] == "no-store"
+    assert problem(missing) == (404, "not-found")
+    assert missing.headers["cache-control"] == "no-store"
 
 
 def test_metrics_of_both_ports_are_on_one_page(environment: dict[str, str]) -> None:
@@ -89,7 +89,7 @@ def starting(environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_the_internal_port_opens_first(environment: dict[str, str], tmp_path: Path) -> None:
-    """While the service starts it is alive and not ready, and its public port is closed."""
+    """During startup the service is alive and not ready, and its public port is closed."""
     may_start = tmp_path / "may-start"
     with starting({**environment, "MAY_START": str(may_start)}):
         until(lambda: status(internal_url(environment, "/livez")) == 200)
@@ -128,10 +128,10 @@ def test_the_internal_port_closes_last(
     assert "vault_session_minted" in {json.loads(line)["event"] for line in out.splitlines()}
 
 
-def test_probes_do_not_wait_for_callers(
+def test_probes_do_not_wait_behind_requests(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """With every slot taken and the queue full, they get their responses at once."""
+    """While every slot is occupied and the queue is full, probes get a response within seconds."""
     apideck.fail(Broken("hang"), times=None)
     environment |= {"LIMITS__MAX_IN_FLIGHT": "1", "LIMITS__MAX_WAITING": "0"}
     headers = {**bearer(issuer.token()), "host": "vault.example.com"}
@@ -156,10 +156,10 @@ def test_probes_do_not_wait_for_callers(
         ("SERVER__INTERNAL_HOST", "192.0.2.1", 3),
     ],
 )
-def test_an_internal_port_that_cannot_be_opened_stops_the_start(
+def test_an_internal_port_that_cannot_be_opened_prevents_startup(
     environment: dict[str, str], setting: str, value: str, exit_status: int
 ) -> None:
-    """Otherwise nothing would probe the service."""
+    """Otherwise the service would run without probes."""
     environment[setting] = environment["SERVER__PORT"] if value == "same" else value
     process = start("serve", environment)
     process.communicate(timeout=20)

@@ -1,4 +1,4 @@
-"""Every kind of token of a certified OpenID provider, sent to the whole service."""
+"""Every kind of token of a certified OpenID provider, sent to the complete service."""
 
 import asyncio
 from typing import Any
@@ -69,7 +69,7 @@ async def test_a_client_credentials_token_creates_a_session(
 async def test_an_authorization_code_token_creates_a_session(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """The token of a user who signed in with PKCE creates a session for the user's organisation."""
+    """The token of a user who signed in with PKCE creates a session for their organisation."""
     token = provider.authorization_code("ada")
 
     async with run(**USERS) as service:
@@ -82,7 +82,7 @@ async def test_an_authorization_code_token_creates_a_session(
 async def test_an_opaque_token_is_introspected(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """The service accepts an opaque token that the provider knows, and rejects a made-up one."""
+    """The service accepts an opaque token of the provider, and rejects a made-up token."""
     token = provider.authorization_code("ada", OPAQUE_RESOURCE)
     assert "." not in token
 
@@ -99,7 +99,7 @@ async def test_an_opaque_token_is_introspected(
 async def test_client_credentials_may_have_special_characters(
     provider: OidcProvider, run: Any, authentication: str
 ) -> None:
-    """The provider reads the client id and secret as they are configured."""
+    """The provider receives the client id and the secret as they are configured."""
     token = provider.authorization_code("ada", OPAQUE_RESOURCE)
     introspection = {
         "client_id": SPECIAL_CLIENT,
@@ -116,7 +116,7 @@ async def test_client_credentials_may_have_special_characters(
 async def test_userinfo_completes_the_claims(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """The session has the name and email of the UserInfo response when the token lacks them.
+    """If the token has no name and no email, the session has those of the UserInfo response.
 
     This provider allows UserInfo only for tokens without a resource, so the audience is checked by
     the claim `client_id`.
@@ -140,10 +140,10 @@ async def test_userinfo_completes_the_claims(
     }
 
 
-async def test_keys_rotate_while_requests_flow(
+async def test_tokens_work_during_a_key_rotation(
     provider: OidcProvider, run: Any, apideck: ApideckEmulator
 ) -> None:
-    """Tokens signed with the old key and with the new one work at the same time."""
+    """Tokens that are signed with the old and the new key work at the same time."""
     tokens = [provider.authorization_code("ada")]
     async with run(**USERS) as service:
 

@@ -74,7 +74,7 @@ def test_userinfo_returns_name_email_and_picture(provider: OidcProvider) -> None
 
 
 def test_a_revoked_token_is_no_longer_active(provider: OidcProvider) -> None:
-    """Introspection reports the revocation at once, and only for that token."""
+    """Introspection reports the revocation immediately, and only for that token."""
     revoked, kept = (provider.client_credentials(OPAQUE_RESOURCE) for _ in range(2))
     assert active(provider, revoked)
 
@@ -85,7 +85,7 @@ def test_a_revoked_token_is_no_longer_active(provider: OidcProvider) -> None:
 
 
 def test_rotation_adds_keys_and_keeps_the_old_ones(provider: OidcProvider) -> None:
-    """After a rotation new tokens have a new key, and old tokens still verify."""
+    """After a rotation new tokens are signed with a new key, and old tokens still verify."""
     old_keys, old = published_keys(provider), provider.client_credentials()
 
     provider.rotate()

@@ -1,4 +1,4 @@
-"""`app.main:application` under uvicorn's own server instead of the service's."""
+"""`app.main:application` with uvicorn's own server instead of the service's server."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ QUERY = "planted=in-the-query"
 
 @pytest.fixture
 def environment(environment: dict[str, str]) -> dict[str, str]:
-    """Return the environment of a service with one slot, and patience."""
+    """Return the environment of a service with one slot and long timeouts."""
     return {
         **environment,
         "LIMITS__MAX_IN_FLIGHT": "1",
@@ -55,10 +55,10 @@ def uvicorn(
             process.wait()
 
 
-def waiting(environment: dict[str, str]) -> bool:
+def is_queued(environment: dict[str, str]) -> bool:
     """Tell whether a request is in the queue."""
-    waiting = 'vault_bff_requests_waiting{queue="sessions"} 1.0'
-    return waiting in httpx.get(url(environment, "/metrics")).text
+    sample = 'vault_bff_requests_waiting{queue="sessions"} 1.0'
+    return sample in httpx.get(url(environment, "/metrics")).text
 
 
 def test_the_limit_on_requests_in_flight_holds(
@@ -67,7 +67,7 @@ def test_the_limit_on_requests_in_flight_holds(
     apideck: ApideckEmulator,
     tmp_path: Path,
 ) -> None:
-    """One request runs, one waits, a third is rejected; clients that disconnect cost nothing."""
+    """One request runs, one waits, a third is rejected; disconnected clients free their slots."""
     session, port = url(environment, "/vault-session"), int(environment["SERVER__PORT"])
     token = issuer.token()
     sent = raw.request("POST", "/vault-session", token)
@@ -77,9 +77,9 @@ def test_the_limit_on_requests_in_flight_holds(
             first.sendall(sent)
             until(lambda: len(apideck.requests) == 1)
             second.sendall(sent)
-            until(lambda: waiting(environment))
+            until(lambda: is_queued(environment))
             rejected = httpx.post(session, headers=bearer(token))
-        until(lambda: not waiting(environment))
+        until(lambda: not is_queued(environment))
         response = httpx.post(session, headers=bearer(token), timeout=30)
 
     assert problem(rejected) == (503, "overloaded")
@@ -90,7 +90,7 @@ def test_the_limit_on_requests_in_flight_holds(
 def test_the_log_has_no_query_no_token_and_all_audit_events(
     environment: dict[str, str], issuer: DevelopmentIssuer, tmp_path: Path
 ) -> None:
-    """Uvicorn's own logs would have them at this level; SIGTERM then ends the process at once."""
+    """Uvicorn's own log would contain them at this level; SIGTERM then stops the process."""
     log, token = tmp_path / "log", issuer.token()
     with uvicorn(environment, log, "--log-level", "trace") as process:
         for _ in range(5):

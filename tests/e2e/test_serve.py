@@ -1,4 +1,4 @@
-"""The process itself: `python -m app`, as an operator runs it."""
+"""The process `python -m app`, as an operator runs it."""
 
 import json
 import signal
@@ -32,7 +32,7 @@ from tests.support.process import environment_for, serving, start, until, url
 def environment(
     issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service between the two, on a free port."""
+    """Return the environment of a service that uses the issuer and the Apideck emulator."""
     assert apideck.requests == []
     return environment_for(issuer.issuer, apideck_url, unused_tcp_port)
 
@@ -50,7 +50,7 @@ def test_requests_in_flight_finish_after_sigterm(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
 ) -> None:
-    """After SIGTERM the process finishes what it has begun, and ends with status 0."""
+    """The process finishes the requests in flight, and exits with status 0."""
     apideck.fail(Slow(1))
     with ThreadPoolExecutor() as pool:
         pending = pool.submit(
@@ -74,10 +74,10 @@ def test_requests_in_flight_finish_after_sigterm(
     assert response.json()["session_token"] not in out
 
 
-def test_readiness_goes_off_before_the_process_ends(
+def test_readiness_fails_before_the_process_exits(
     environment: dict[str, str], issuer: DevelopmentIssuer
 ) -> None:
-    """After SIGTERM the process still serves, but /readyz asks for no more requests."""
+    """During the delay after SIGTERM the process serves requests, but /readyz fails."""
     environment["SERVER__SHUTDOWN_DELAY_SECONDS"] = "2"
     with serving(environment) as server:
         server.send_signal(signal.SIGTERM)
@@ -91,26 +91,26 @@ def test_readiness_goes_off_before_the_process_ends(
     assert server.returncode == 0
 
 
-def test_a_client_that_disconnects_ends_the_request_to_apideck(
+def test_a_client_disconnect_cancels_the_request_to_apideck(
     environment: dict[str, str],
     server: "subprocess.Popen[str]",
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
 ) -> None:
-    """Log and metrics report it as abandoned."""
+    """The log and the metrics report the request as abandoned."""
     apideck.fail(Broken("hang"), times=None)
     with raw.connect(int(environment["SERVER__PORT"])) as client:
         client.sendall(raw.request("POST", "/vault-session", issuer.token()))
         until(lambda: len(apideck.requests) == 1)
     until(lambda: apideck.disconnects == 1)
-    counted = (
+    samples = (
         f"apideck_{sessions_requested('Abandoned')} 1.0",
         'http_requests_total{method="POST",route="/vault-session",status="499"} 1.0',
         'sessions_total{caller_kind="user",outcome="abandoned",problem="none"} 1.0',
         "http_requests_in_flight 1.0",
     )
     metrics = url(environment, "/metrics")
-    until(lambda: all(f"\nvault_bff_{one}\n" in httpx.get(metrics).text for one in counted))
+    until(lambda: all(f"\nvault_bff_{one}\n" in httpx.get(metrics).text for one in samples))
     server.send_signal(signal.SIGTERM)
     out, err = server.communicate(timeout=15)
 
@@ -122,10 +122,10 @@ def test_a_client_that_disconnects_ends_the_request_to_apideck(
     assert err == ""
 
 
-def test_spans_arrive_at_a_collector_before_the_process_ends(
+def test_spans_reach_the_collector_before_the_process_exits(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """They arrive as OTLP over HTTP, with the operator's header, which is not in the log."""
+    """Spans are sent as OTLP over HTTP with the operator's header, which is not in the log."""
     received: list[tuple[str | None, bytes]] = []
 
     async def collect(request: Request) -> Response:
@@ -151,8 +151,8 @@ def test_spans_arrive_at_a_collector_before_the_process_ends(
     assert "vendor-secret" not in out
 
 
-def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:
-    """Ctrl-C at a terminal is not a failure."""
+def test_sigint_stops_the_process_cleanly(server: "subprocess.Popen[str]") -> None:
+    """Ctrl-C at a terminal stops the process with status 0."""
     server.send_signal(signal.SIGINT)
 
     _, err = server.communicate(timeout=15)
@@ -161,8 +161,8 @@ def test_sigint_ends_it_as_well(server: "subprocess.Popen[str]") -> None:
     assert err == ""
 
 
-def test_wrong_settings_stop_the_start(environment: dict[str, str]) -> None:
-    """Each fault is a line on stderr; no value is shown."""
+def test_invalid_settings_prevent_startup(environment: dict[str, str]) -> None:
+    """Each invalid setting is a line on stderr, without its value."""
     for command in ("serve", "check"):
         process = start(command, {**environment, "APIDECK__API_KEY": "a b", "SERVER__PORT": "x"})
         out, err = process.communicate(timeout=20)
@@ -176,10 +176,10 @@ def test_wrong_settings_stop_the_start(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "two words", "ä" * 20])
-def test_a_key_file_without_a_key_stops_the_start(
+def test_a_key_file_without_a_key_prevents_startup(
     environment: dict[str, str], tmp_path: Path, content: str | None
 ) -> None:
-    """The file that is missing, or has no key, is named; its content is not shown."""
+    """The error names the setting of the file, and does not contain the file's content."""
     file = tmp_path / "key"
     if content is not None:
         file.write_text(content)
@@ -194,7 +194,7 @@ def test_a_key_file_without_a_key_stops_the_start(
 
 
 def test_valid_settings_pass_the_check(environment: dict[str, str]) -> None:
-    """The status is 0, and each setting that was found has a line, without its value."""
+    """The status is 0, and each setting has a line with its source and without its value."""
     process = start("check", {**environment, "SERVER_HOST": "0.0.0.0"})  # noqa: S104 - ignored
     out, err = process.communicate(timeout=20)
 

@@ -1,4 +1,4 @@
-"""The process itself, asked to stop while many clients send one request after the other."""
+"""The shutdown of the process while many clients send requests one after another."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.support.raw import Client, Exchange, request
 CLIENTS, UPSTREAM_SECONDS = 50, 0.2
 DELAY_SECONDS, GRACE_SECONDS = 2, 15
 SERVED_SECONDS = 1
-"""For so long of the delay no connection is closed, however busy the machine is."""
+"""During this part of the delay no connection is closed, even on a busy machine."""
 
 
 class Clients:
@@ -35,16 +35,16 @@ class Clients:
         self._port, self._request = port, sent
 
     async def send_until_refused(self) -> None:
-        """Let each of them send requests until the port is closed."""
+        """Send requests with each client until the port is closed."""
         await asyncio.gather(*(self._send_until_refused() for _ in range(CLIENTS)))
 
     async def _send_until_refused(self) -> None:
         async with Client(self._port) as client:
             while True:
                 if await client.is_disconnected():
-                    client.disconnect()  # It uses another connection: nothing was sent yet.
+                    client.disconnect()  # It opens another connection: nothing was sent yet.
                 one = await client.send(self._request)
-                if one.how == "refused":
+                if one.outcome == "refused":
                     return
                 self.exchanges.append(one)
 
@@ -53,7 +53,7 @@ class Clients:
 def environment(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, unused_tcp_port: int
 ) -> dict[str, str]:
-    """Return the environment of a service that is not ready for a while before it stops."""
+    """Return the environment of a service that is unready for two seconds before it stops."""
     apideck.fail(Slow(UPSTREAM_SECONDS), times=None)
     return {
         **environment_for(issuer.issuer, apideck_url, unused_tcp_port),
@@ -66,7 +66,7 @@ def environment(
 
 @pytest.fixture
 def written(tmp_path: Path) -> tuple[Path, Path]:
-    """Return the files for the service's stdout and stderr, which are more than a pipe holds."""
+    """Return files for stdout and stderr, because the output is larger than a pipe's buffer."""
     return tmp_path / "out", tmp_path / "err"
 
 
@@ -84,8 +84,8 @@ def server(
         yield process
 
 
-async def not_ready(port: int) -> Exchange:
-    """Probe the service until it is not ready."""
+async def probe_until_unready(port: int) -> Exchange:
+    """Probe the service until it is not ready; return the response."""
     async with Client(port) as probe:
         while True:
             response = await probe.send(request("GET", "/readyz"))
@@ -94,14 +94,14 @@ async def not_ready(port: int) -> Exchange:
             await asyncio.sleep(0.02)
 
 
-async def test_no_request_that_was_received_is_lost_at_shutdown(
+async def test_no_received_request_is_lost_at_shutdown(
     environment: dict[str, str],
     server: "subprocess.Popen[str]",
     written: tuple[Path, Path],
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
 ) -> None:
-    """Fifty clients are served until the port is closed; an idle connection is closed as well."""
+    """Fifty clients are served until the port is closed; an idle connection is closed, too."""
     port = int(environment["SERVER__PORT"])
     clients = Clients(port, request("POST", "/vault-session", issuer.token()))
     async with Client(port) as idle:
@@ -110,21 +110,21 @@ async def test_no_request_that_was_received_is_lost_at_shutdown(
         await asyncio.to_thread(until, lambda: len(clients.exchanges) >= 2 * CLIENTS)
         server.send_signal(signal.SIGTERM)
         signalled = time.monotonic()
-        unready = await not_ready(port)
+        unready = await probe_until_unready(port)
         async with asyncio.timeout(DELAY_SECONDS + GRACE_SECONDS):
             end_of_idle = await (await idle.connect()).read()
             await sending
             status = await asyncio.to_thread(server.wait, GRACE_SECONDS)
 
-    responded = [one for one in clients.exchanges if one.how == "responded"]
-    broken = [one for one in clients.exchanges if one.how != "responded"]
+    responded = [one for one in clients.exchanges if one.outcome == "responded"]
+    broken = [one for one in clients.exchanges if one.outcome != "responded"]
     assert (unready.status, json.loads(unready.body)["shutting_down"]) == (503, True)
     assert {one.status for one in responded} == {201}
-    assert any(one.began > unready.ended for one in responded)
+    assert any(one.started_at > unready.ended_at for one in responded)
     # HTTP announces the end of a connection in a response only (RFC 9112 section 9.5), so a request
     # may be sent while its connection is being closed. Such requests have no effect.
-    assert {one.how for one in broken} <= {"broken"}
-    assert all(one.began > signalled + SERVED_SECONDS for one in broken)
+    assert {one.outcome for one in broken} <= {"broken"}
+    assert all(one.started_at > signalled + SERVED_SECONDS for one in broken)
     out, err = (file.read_text() for file in written)
     events = [json.loads(line) for line in out.splitlines()]
     logged = [one["status"] for one in events if one.get("event") == "http_request"]
@@ -135,10 +135,10 @@ async def test_no_request_that_was_received_is_lost_at_shutdown(
     assert (status, err) == (0, "")
 
 
-async def test_a_request_that_is_unread_when_the_port_closes_is_served(
+async def test_an_unread_request_is_served_when_the_port_closes(
     environment: dict[str, str], issuer: DevelopmentIssuer
 ) -> None:
-    """It arrived while the process had no CPU, on an open connection or on a new one."""
+    """It arrived while the process was paused, on an open connection or on a new one."""
     port = int(environment["SERVER__PORT"])
     sent = request("POST", "/vault-session", issuer.token())
     environment["SERVER__SHUTDOWN_DELAY_SECONDS"] = "0"
@@ -154,6 +154,6 @@ async def test_a_request_that_is_unread_when_the_port_closes_is_served(
         _, err = await asyncio.to_thread(process.communicate, timeout=GRACE_SECONDS)
 
     exchanges = [one.result() for one in sent_by]
-    assert [(one.how, one.status) for one in exchanges] == [("responded", 201)] * 2
+    assert [(one.outcome, one.status) for one in exchanges] == [("responded", 201)] * 2
     assert [one.headers["connection"] for one in exchanges] == ["close"] * 2
     assert (process.returncode, err) == (0, "")

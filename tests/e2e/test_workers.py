@@ -1,4 +1,4 @@
-"""The service with two workers: one service for its callers, for probes and for Prometheus."""
+"""The service with two workers: callers, probes and Prometheus see a single service."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ from tests.support.raw import Exchange, request, send_once
 
 WORKERS = {"1", "2"}
 Samples = dict[tuple[str, str], float]
-"""Samples by name and by the label `worker`, all other labels added up."""
+"""Samples by name and by the label `worker`, summed over all other labels."""
 
 
 class Service:
@@ -39,8 +39,8 @@ class Service:
     Attributes:
         environment: the settings.
         process: the supervisor.
-        out: what the processes write to stdout.
-        err: what they write to stderr.
+        out: the file with the stdout of all processes.
+        err: the file with the stderr of all processes.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Service:
         )
 
     def get(self, path: str) -> httpx.Response:
-        """Return what the internal port responds."""
+        """Return the response of the internal port."""
         return self._http.get(path, timeout=30)
 
     def samples(self) -> Samples:
@@ -103,7 +103,7 @@ def environment_of_two(issuer_url: str, apideck_url: str, folder: Path) -> dict[
     Args:
         issuer_url: the issuer's URL.
         apideck_url: the emulator's URL.
-        folder: gets the file with the API key.
+        folder: the folder for the file with the API key.
     """
     (folder / "key").write_text(API_KEY)
     port = free_ports(2)
@@ -121,7 +121,7 @@ def environment_of_two(issuer_url: str, apideck_url: str, folder: Path) -> dict[
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[tuple[list[Service], ExitStack]]:
-    """Return the services that have been started; the stack ends them."""
+    """Yield the list of started services, and the stack that stops them."""
     with ExitStack() as stack:
         yield [], stack
 
@@ -133,7 +133,7 @@ def service(
     apideck_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
-    """Return a service that runs, with both workers ready: the last one, or a new one."""
+    """Return a service with two ready workers: the last one if it still runs, or a new one."""
     services, stack = started
     if not services or services[-1].process.poll() is not None:
         folder = tmp_path_factory.mktemp("workers")
@@ -148,12 +148,14 @@ def service(
 
 
 async def send_all(port: int, sent: bytes, count: int) -> list[Exchange]:
-    """Send a request on each of many connections at once."""
+    """Send a request on each of `count` connections at the same time."""
     return await asyncio.gather(*(send_once(port, sent) for _ in range(count)))
 
 
-def test_metrics_of_both_workers_are_one_page(service: Service, issuer: DevelopmentIssuer) -> None:
-    """Counts are added up; gauges and the figures of each process name the worker."""
+def test_the_metrics_of_both_workers_are_on_one_page(
+    service: Service, issuer: DevelopmentIssuer
+) -> None:
+    """Counters are summed; gauges and process metrics have the label `worker`."""
     before = service.responses(201)
     sent = request("POST", "/vault-session", issuer.token())
     exchanges = asyncio.run(send_all(service.port, sent, 40))
@@ -168,8 +170,8 @@ def test_metrics_of_both_workers_are_one_page(service: Service, issuer: Developm
     assert all(samples[key] > 0 for key in memory)
 
 
-def test_readiness_is_that_of_any_worker(service: Service) -> None:
-    """The response has the state of each; HEAD has the same status."""
+def test_the_service_is_ready_if_any_worker_is_ready(service: Service) -> None:
+    """The response has the state of each worker; HEAD has the same status."""
     ready = service.get("/readyz")
     worker = ready.json()["workers"]["2"]
 
@@ -182,10 +184,10 @@ def test_readiness_is_that_of_any_worker(service: Service) -> None:
     assert service.get("/livez").json() == {"status": "alive"}
 
 
-def test_connections_spread_over_the_workers(
+def test_connections_are_distributed_over_the_workers(
     service: Service, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Of 64 connections that open at once, each worker gets its share."""
+    """Of 64 connections that are opened together, each worker gets at least 12."""
     apideck.fail(Broken("hang"), times=None)
     sent = request("POST", "/vault-session", issuer.token())
 
@@ -200,33 +202,33 @@ def test_connections_spread_over_the_workers(
         shares = in_flight()
     until(lambda: sum(in_flight()) == 0)
 
-    # By chance, the kernel gives either of them fewer than 12 in one of a million runs.
+    # The probability that the kernel gives a worker fewer than 12 is about one in a million.
     assert min(shares) >= 12
 
 
 def test_a_new_key_reaches_every_worker(service: Service) -> None:
-    """Each reads the file itself."""
+    """Each worker reads the key file."""
     file = Path(service.environment["APIDECK__API_KEY_FILE"])
 
-    def replaced_with(key: str) -> None:
+    def replace_key(key: str) -> None:
         written = time.monotonic()
         (file.parent / "new").write_text(key)
         (file.parent / "new").replace(file)
         until(lambda: used_by_all_since(written))
 
     def used_by_all_since(written: float) -> bool:
-        # The time first: the report that follows may take longer than the last key was in use.
+        # Read the time first: after a slow response it could exceed the age of the previous key.
         seconds = time.monotonic() - written
         samples = service.samples()
         ages = [samples["vault_bff_apideck_key_age_seconds", one] for one in WORKERS]
         return max(ages) < seconds
 
-    replaced_with("sk_another_opens-nothing")
-    replaced_with(API_KEY)
+    replace_key("sk_another_opens-nothing")
+    replace_key(API_KEY)
 
 
 def test_a_killed_worker_is_replaced(service: Service, issuer: DevelopmentIssuer) -> None:
-    """Meanwhile the other serves all new requests; no count falls."""
+    """Meanwhile the other worker serves all new requests; no counter decreases."""
     asyncio.run(send_all(service.port, request("GET", "/problems"), 8))
     before = service.samples()
     killed, other = service.workers()
@@ -246,8 +248,8 @@ def test_a_killed_worker_is_replaced(service: Service, issuer: DevelopmentIssuer
     assert after[ended] == before[ended] + 1
 
 
-def test_what_is_logged_at_start(service: Service) -> None:
-    """The version is in the log, and a warning that each worker counts rate limits by itself."""
+def test_the_startup_log_has_the_version_and_a_warning_about_limits(service: Service) -> None:
+    """The warning says that each worker counts rate limits separately."""
     events = {one["event"]: one for one in map(json.loads, service.out.read_text().splitlines())}
 
     assert events["service_starting"]["workers"] == 2
@@ -255,10 +257,8 @@ def test_what_is_logged_at_start(service: Service) -> None:
     assert events["limits_counted_by_each_worker"]["workers"] == 2
 
 
-def test_a_port_that_is_taken_stops_the_start(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Workers share a port among themselves only."""
+def test_a_port_in_use_prevents_startup(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers share their port only with each other."""
     monkeypatch.setattr("app.server.start.configure_logging", lambda _: Redactor())
     monkeypatch.setattr("app.server.start.exit_on_signals", lambda: None)
     for name, value in service.environment.items():
@@ -270,10 +270,10 @@ def test_a_port_that_is_taken_stops_the_start(
     assert error.value.code == 3
 
 
-def test_wrong_settings_stop_the_start(
+def test_invalid_settings_prevent_startup(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The supervisor reports them before it starts any worker."""
+    """The supervisor reports invalid settings before it starts a worker."""
     for name, value in {**service.environment, "SERVER__WORKERS": "many"}.items():
         monkeypatch.setenv(name, value)
 
@@ -286,7 +286,7 @@ def test_wrong_settings_stop_the_start(
 def test_sigterm_drains_every_worker(
     service: Service, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Requests in flight succeed, the internal port closes last, and nothing is left running."""
+    """Requests in flight succeed, the internal port closes last, and all workers exit."""
     apideck.fail(Slow(3), times=None)
     workers = service.workers()
     responses: list[httpx.Response] = []

@@ -1,4 +1,4 @@
-"""The Apideck emulator behaves as Apideck's documentation says."""
+"""The Apideck emulator behaves as Apideck documents."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_the_body_is_optional(client: httpx.Client, content: bytes) -> None:
     ],
 )
 def test_invalid_bodies_are_rejected(client: httpx.Client, body: dict[str, Any]) -> None:
-    """Unknown fields of the root and of settings, wrong types and wrong lengths are a 400."""
+    """Unknown top-level fields and settings, wrong types and invalid lengths are a 400."""
     response = create_session(client, **body)
 
     assert response.status_code == 400
@@ -67,12 +67,12 @@ def test_a_body_that_is_not_json_is_rejected(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("part", ["theme", "consumer_metadata"])
 def test_unknown_fields_of_theme_and_metadata_are_accepted(client: httpx.Client, part: str) -> None:
-    """Apideck does not validate these two parts, so neither does the emulator."""
+    """Apideck does not validate these two objects, so the emulator does not either."""
     assert create_session(client, **{part: {"unknown": 1}}).status_code == 200
 
 
-def test_the_token_holds_the_request_in_clear(client: httpx.Client) -> None:
-    """Consumer, Unify app and every field of the request are claims, and each token is unique."""
+def test_the_token_contains_the_whole_request_unencrypted(client: httpx.Client) -> None:
+    """The consumer, the Unify app and every field of the request are claims; tokens are unique."""
     body = {"settings": {"session_length": "30m"}, "custom_consumer_settings": {"a": None}}
     tokens = {created(client, **body)["session_token"] for _ in range(2)}
 
@@ -98,7 +98,7 @@ def test_redirect_protection_rejects_unregistered_uris(
 
 
 def test_the_emulator_can_be_controlled_over_http(client: httpx.Client) -> None:
-    """Browser tests can set faults, and read the recorded requests and sessions."""
+    """A client can set faults, read the recorded requests and sessions, and reset the emulator."""
     assert client.post("/__emulator__/fail", json={"fault": "402"}).status_code == 200
     assert client.post("/__emulator__/fail", json={"fault": "?"}).status_code == 404
     assert create_session(client).status_code == 402
@@ -110,7 +110,7 @@ def test_the_emulator_can_be_controlled_over_http(client: httpx.Client) -> None:
 
 
 def test_a_connection_is_stored_and_redirects_back(client: httpx.Client) -> None:
-    """With auto_redirect the redirect names the connector; the consumer keeps the connection."""
+    """With `auto_redirect` the redirect names the connector; the consumer has the connection."""
     back = "https://app.example.com/back?x=y"
     session = created(client, redirect_uri=back, settings={"auto_redirect": True})
     token = session["session_token"]
@@ -164,7 +164,7 @@ def test_a_theme_cannot_inject_style(client: httpx.Client, colour: str) -> None:
 
 
 def test_a_deep_link_opens_one_connector(client: httpx.Client) -> None:
-    """The page shows that connector only, even one that the catalogue does not list."""
+    """The page shows that connector, even if the catalogue does not list it."""
     token = created(client)["session_token"]
 
     assert "Xero" in client.get(f"/integrations/accounting/xero?jwt={token}").text

@@ -1,4 +1,4 @@
-"""`python -m emulators.apideck`, as a developer runs it."""
+"""The command `python -m emulators.apideck`."""
 
 import os
 import re
@@ -46,7 +46,7 @@ def status(url: str, key: str) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_one_line_and_exits_cleanly(number: signal.Signals) -> None:
-    """After a signal it exits with 0 and has printed nothing else, even after a fault."""
+    """After a signal it exits with status 0 and prints nothing else, even after a fault."""
     with emulator() as (process, url):
         httpx.post(f"{url}/__emulator__/fail", json={"fault": "close"})
         with pytest.raises(httpx.RemoteProtocolError):

@@ -13,13 +13,13 @@ XERO = "/vault/connections/accounting/xero"
 
 
 def state_of(client: httpx.Client) -> tuple[str, str, bool]:
-    """Return the state, the health and the switch of one connection."""
+    """Return `state`, `health` and `enabled` of one connection."""
     one = client.get(XERO).json()["data"]
     return one["state"], one["health"], one["enabled"]
 
 
 def act(client: httpx.Client, token: str, *actions: str) -> None:
-    """Carry out actions on one connector in the Vault."""
+    """Perform actions on one connector in the Vault."""
     form = {"jwt": token, "unified_api": "accounting", "service_id": "xero"}
     for action in actions:
         assert client.post("/connect", data={**form, "action": action}).status_code == 303
@@ -27,7 +27,7 @@ def act(client: httpx.Client, token: str, *actions: str) -> None:
 
 @pytest.fixture
 def token(client: httpx.Client) -> str:
-    """Return the token of a session of the consumer."""
+    """Create a session of the consumer, and return its token."""
     created: dict[str, Any] = client.post("/vault/sessions", json={}).json()
     return str(created["data"]["session_token"])
 
@@ -45,19 +45,19 @@ def token(client: httpx.Client) -> str:
     ],
     ids=lambda value: "-".join(map(str, value)),
 )
-def test_a_connection_changes_as_people_use_the_vault(
+def test_actions_in_the_vault_change_the_connection(
     client: httpx.Client, token: str, actions: tuple[str, ...], expected: tuple[str, str, bool]
 ) -> None:
-    """Its state and its health are those that Apideck documents for what the person did."""
+    """After each action the state and the health are those that Apideck documents."""
     act(client, token, *actions)
 
     assert state_of(client) == expected
 
 
-def test_a_list_has_every_connector_and_can_be_restricted(
+def test_a_list_has_every_connector_and_can_be_filtered(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """`configured` selects what is connected or what is not; `api` selects a unified API."""
+    """`configured` selects connectors with or without a connection; `api` selects a unified API."""
     apideck.connect("app", "acme", "accounting", "xero")
     apideck.connect("app", "acme", "lead", "brand-new")
 
@@ -77,7 +77,7 @@ def test_a_list_has_every_connector_and_can_be_restricted(
 
 
 def test_an_unknown_consumer_has_no_connections(client: httpx.Client) -> None:
-    """A consumer exists from its first session on; an unknown connector is a 404."""
+    """The first session creates the consumer; an unknown connector is a 404."""
     assert client.get("/vault/connections").json()["data"] == []
     assert client.get(XERO).status_code == 404
     client.post("/vault/sessions", json={})
@@ -87,10 +87,10 @@ def test_an_unknown_consumer_has_no_connections(client: httpx.Client) -> None:
     )
 
 
-def test_every_field_that_can_hold_a_credential_holds_one(
+def test_every_field_that_can_hold_a_credential_has_a_planted_one(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """A test that finds none of them in a response proves something."""
+    """So a test can detect a leak by searching a response for the planted value."""
     apideck.connect("app", "acme", "accounting", "xero")
 
     one = client.get(XERO).json()["data"]

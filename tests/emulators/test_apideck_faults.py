@@ -1,4 +1,4 @@
-"""The faults of the Apideck emulator, seen by a client on a real socket."""
+"""The faults of the Apideck emulator, as a client on a real socket sees them."""
 
 import contextlib
 import gzip
@@ -23,12 +23,12 @@ def abandon(client: httpx.Client, seconds: float) -> None:
         raise httpx.ReadTimeout("enough")
 
 
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait for a change that the server's thread has to make."""
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Wait until a condition is true, because the server runs in another thread."""
     deadline = time.monotonic() + 10
-    while not holds() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
-    return holds()
+    return condition()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 def test_an_error_has_the_form_of_apidecks_errors(
     client: httpx.Client, apideck: ApideckEmulator, status: int, type_name: str
 ) -> None:
-    """Status, type and detail are the requested ones, and no session is created."""
+    """Status, type and detail are as requested, and no session is created."""
     apideck.fail(faults.error(status, "a reason"))
 
     response = create_session(client)
@@ -83,7 +83,7 @@ def test_a_429_has_the_requested_retry_after(
 def test_a_response_can_be_anything(
     client: httpx.Client, apideck: ApideckEmulator, fault: Fault, status: int, body: bytes
 ) -> None:
-    """The emulator can send HTML, nothing, truncated JSON or a redirect, as gateways do."""
+    """The emulator can send HTML, an empty body, truncated JSON or a redirect, as gateways do."""
     apideck.fail(fault)
 
     response = create_session(client)
@@ -110,7 +110,7 @@ def test_the_data_can_be_altered(client: httpx.Client, apideck: ApideckEmulator)
 def test_a_response_can_be_compressed_or_oversized(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """The emulator can send gzip that the client does not accept, and a very large body."""
+    """The emulator can send gzip although the client does not accept it, and a very large body."""
     apideck.fail(faults.compressed())
     apideck.fail(faults.oversized(300_000))
 
@@ -163,7 +163,7 @@ def test_a_cut_response_is_incomplete(client: httpx.Client, apideck: ApideckEmul
 def test_a_connection_can_be_closed_when_it_is_accepted(
     apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """The emulator closes connections before a request, and without a count until it is reset."""
+    """The emulator closes connections before a request; with `times=None` until it is reset."""
     apideck.fail(Broken("accept"), times=None)
     host, _, port = apideck_url.removeprefix("http://").partition(":")
 
@@ -205,7 +205,7 @@ def test_a_dribbled_response_is_complete(client: httpx.Client, apideck: ApideckE
 def test_clients_that_disconnect_are_counted(
     client: httpx.Client, apideck: ApideckEmulator, fault: Fault, seconds: float
 ) -> None:
-    """The counter shows tests that a cancelled call also ended its request to Apideck."""
+    """Tests use the counter to check that a cancelled call also ends its request to Apideck."""
     apideck.fail(fault)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -215,7 +215,7 @@ def test_clients_that_disconnect_are_counted(
 
 
 def test_the_emulator_stops_while_a_request_hangs() -> None:
-    """The end of a test does not wait for a response that is never sent."""
+    """At the end of a test the emulator does not wait for a response that is never sent."""
     emulator = ApideckEmulator()
     emulator.fail(Broken("hang"))
     with socket.socket() as connection:

@@ -1,4 +1,4 @@
-"""What the Apideck emulator records, and how tests control it."""
+"""The recorded requests and sessions of the Apideck emulator, and the controls for tests."""
 
 from typing import Any
 
@@ -19,23 +19,23 @@ def test_a_request_is_recorded_unchanged(client: httpx.Client, apideck: ApideckE
 
     client.post("/vault/sessions", content=body, headers=httpx.Headers(twice))
 
-    [seen] = apideck.requests
-    assert (seen.method, seen.path, seen.body) == ("POST", "/vault/sessions", body)
-    assert [value for name, value in seen.headers if name == "x-twice"] == ["1", "2"]
-    assert seen.header("x-apideck-consumer-id") == "acme"
-    assert seen.header("x-absent") is None
-    assert seen.json == {"redirect_uri": "https://a.example"}
+    [request] = apideck.requests
+    assert (request.method, request.path, request.body) == ("POST", "/vault/sessions", body)
+    assert [value for name, value in request.headers if name == "x-twice"] == ["1", "2"]
+    assert request.header("x-apideck-consumer-id") == "acme"
+    assert request.header("x-absent") is None
+    assert request.json == {"redirect_uri": "https://a.example"}
 
 
 def test_a_request_to_an_unknown_path_is_recorded(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """The response is an Apideck error 404 with a Request-Id, and the request is on record."""
+    """The response is Apideck's 404 error with a Request-Id, and the request is recorded."""
     responses = [client.post("/vault/session"), client.get("/vault/sessions")]
 
     assert [response.status_code for response in responses] == [404, 404]
     assert all(response.headers["request-id"] for response in responses)
-    assert [seen.path for seen in apideck.requests] == ["/vault/session", "/vault/sessions"]
+    assert [one.path for one in apideck.requests] == ["/vault/session", "/vault/sessions"]
     assert apideck.minted == []
 
 
@@ -49,7 +49,7 @@ def test_a_body_that_is_not_json_is_shown_as_text(client: httpx.Client) -> None:
 
 
 def test_a_session_records_its_times() -> None:
-    """Start and end follow from the clock and the session's length, in seconds."""
+    """Start and end, in seconds, are computed from the clock and the session's length."""
     emulator = ApideckEmulator(clock=lambda: 1_000_000.5)
     with emulator.serve() as url:
         sent = {"settings": {"session_length": "24h"}}
@@ -62,7 +62,7 @@ def test_a_session_records_its_times() -> None:
 
 
 def test_a_session_expires_by_the_clock() -> None:
-    """The pages of a session are available until its last second."""
+    """The pages of a session are available until it expires."""
     now = 1_000_000.0
     emulator = ApideckEmulator(clock=lambda: now)
     with emulator.serve() as url:
@@ -78,7 +78,7 @@ def test_a_session_expires_by_the_clock() -> None:
 
 
 def test_emulators_with_the_same_secret_share_sessions() -> None:
-    """A configured secret survives a restart; a generated one does not."""
+    """Tokens stay valid after a restart with a configured secret, but not with a generated one."""
     secret = b"opens nothing, but is long enough"
     with (
         ApideckEmulator(token_secret=secret).serve() as one,
@@ -101,7 +101,7 @@ def test_the_vault_origin_can_be_configured() -> None:
 
 
 def test_consumers_are_stored_and_updated(client: httpx.Client, apideck: ApideckEmulator) -> None:
-    """A later session of a consumer updates the fields that it has, and keeps the others."""
+    """A later session of a consumer updates the fields that it contains, and keeps the others."""
     for metadata in ({"user_name": "Ada", "email": "a@acme.example"}, {"user_name": "Grace"}):
         created(client, consumer_metadata=metadata)
 
@@ -177,10 +177,10 @@ def test_pages_on_loopback_can_read_connections(
     assert (checked.status_code == 200) == (allowed is not None)
 
 
-def test_faults_happen_in_order_until_they_are_used_up(
+def test_faults_occur_in_order_until_they_are_used_up(
     client: httpx.Client, apideck: ApideckEmulator
 ) -> None:
-    """Faults with a count happen first; a fault without one lasts until a reset."""
+    """Faults with a count occur first; a fault without a count lasts until a reset."""
     apideck.fail(faults.error(422), times=None)
     apideck.fail(faults.error(401), times=2)
     apideck.fail(faults.error(404))
@@ -206,7 +206,7 @@ def test_every_fault_has_a_name_over_http(client: httpx.Client, name: str) -> No
 
 
 def test_a_named_fault_takes_parameters(client: httpx.Client) -> None:
-    """The parameters are those of the constructor; an unknown one or a wrong type is a 400."""
+    """The constructor defines the parameters; an unknown one or an invalid type is a 400."""
     fault = {"fault": "error", "status": 400, "detail": {"theme.logo": "is too large"}}
     wrong: list[Any] = [{"fault": "slow", "seconds": "long"}, {"fault": "hang", "x": 1}, {}, []]
     rejected = [client.post("/__emulator__/fail", json=one) for one in wrong]

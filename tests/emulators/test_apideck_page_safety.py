@@ -1,4 +1,4 @@
-"""The pages of the emulated Vault are safe with hostile session data."""
+"""The pages of the emulated Vault are safe against malicious session data."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ HOSTILE = '"><script>alert(1)'
 
 
 def token_of(browser: httpx.Client, **session: Any) -> str:
-    """Return the token of a new session."""
+    """Create a session, and return its token."""
     return created(browser, **session)["session_token"]
 
 
@@ -71,7 +71,7 @@ def test_only_web_addresses_become_links(browser: httpx.Client, url: str) -> Non
 
 
 def test_every_page_forbids_frames_and_foreign_scripts(browser: httpx.Client) -> None:
-    """The policy allows only what the page needs: its own files, images, and the redirect URI."""
+    """The policy allows only the page's own files, images, and the origin of the redirect URI."""
     token = token_of(browser, redirect_uri=BACK)
 
     responses = [home(browser, token), connector(browser, token, "crm", "hubspot")]

@@ -1,4 +1,4 @@
-"""The pages of the emulated Vault show what the session says."""
+"""The pages of the emulated Vault follow the settings of the session."""
 
 import re
 from typing import Any
@@ -29,7 +29,7 @@ class Visit:
         return self._browser.get(f"/integrations/{api}/{service}", params=query)
 
     def choose(self, action: str, page: str = "home") -> httpx.Response:
-        """Choose an action for HubSpot; returns the redirect without following it."""
+        """Choose an action for HubSpot; return the redirect without following it."""
         form = {"unified_api": "crm", "service_id": "hubspot", "action": action, "page": page}
         return self._browser.post("/connect", data={"jwt": self.token, **form})
 
@@ -44,7 +44,7 @@ def page(browser: httpx.Client, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("setting", "shown_when", "what"),
+    ("setting", "shown_if", "part"),
     [
         ("show_sidebar", True, "<aside"),
         ("show_logs", True, 'id="logs"'),
@@ -54,15 +54,15 @@ def page(browser: httpx.Client, **settings: Any) -> str:
     ],
 )
 def test_a_setting_shows_or_hides_a_part(
-    browser: httpx.Client, setting: str, shown_when: bool, what: str
+    browser: httpx.Client, setting: str, shown_if: bool, part: str
 ) -> None:
-    """The part is on the page with one value of the setting, and not with the other."""
-    assert what in page(browser, **{setting: shown_when})
-    assert what not in page(browser, **{setting: not shown_when})
+    """The part is on the page with one value of the setting, and not with the other value."""
+    assert part in page(browser, **{setting: shown_if})
+    assert part not in page(browser, **{setting: not shown_if})
 
 
-def test_the_defaults_are_apidecks(browser: httpx.Client) -> None:
-    """By default the page shows sidebar and logs, but no suggestions and no sandbox banner."""
+def test_the_defaults_match_those_of_apideck(browser: httpx.Client) -> None:
+    """By default the page shows the sidebar and logs, but no suggestions and no sandbox banner."""
     shown = page(browser)
 
     assert "<aside" in shown
@@ -86,7 +86,7 @@ def test_guides_and_resource_settings_can_be_hidden(browser: httpx.Client) -> No
 
 
 def test_isolation_shows_one_connector_only(browser: httpx.Client) -> None:
-    """With `isolation=true` no link on the page leads to another connector."""
+    """With `isolation=true` the page has no link to another connector."""
     visit = Visit(browser, {})
 
     isolated, normal = visit.connector(isolation=True).text, visit.connector().text
@@ -109,7 +109,7 @@ def test_isolation_shows_one_connector_only(browser: httpx.Client) -> None:
 def test_only_allowed_actions_are_offered(
     browser: httpx.Client, allowed: list[str] | None, offered: set[str]
 ) -> None:
-    """Without the setting all actions are offered, and with an empty list none."""
+    """Without the setting all actions are offered, and with an empty list no action."""
     settings = {} if allowed is None else {"allow_actions": allowed}
     visit = Visit(browser, {"settings": {"unified_apis": ["crm"], **settings}})
     visit.choose("connect")
@@ -155,7 +155,7 @@ def test_connections_belong_to_the_consumer(browser: httpx.Client) -> None:
 
 
 def test_a_success_redirects_back_only_with_auto_redirect(browser: httpx.Client) -> None:
-    """Without auto_redirect the user stays in the Vault, which has a link back."""
+    """Without `auto_redirect` the user stays in the Vault, which has a link back."""
     visit = Visit(browser, {"redirect_uri": BACK})
 
     assert visit.choose("connect").headers["location"] == f"/session/{visit.token}"
@@ -175,7 +175,7 @@ def test_a_simulated_error_redirects_back_with_apidecks_parameters(browser: http
 
 
 def test_theme_and_legal_links_are_shown(browser: httpx.Client) -> None:
-    """Colours, logo, icon and links are those of the session."""
+    """The page has the colours, the logo, the icon and the links of the session."""
     theme = {
         "primary_color": "#fde047",
         "sidepanel_background_color": "navy",
@@ -190,13 +190,13 @@ def test_theme_and_legal_links_are_shown(browser: httpx.Client) -> None:
 
     for value in theme.values():
         assert value in shown
-    # Dark text on a bright button, so that it can be read.
+    # A bright button has dark text, so that the text is readable.
     assert "--primary-ink: #111111" in shown
 
 
 @pytest.mark.parametrize(("colour", "ink"), [("#fff", "#111111"), ("navy", "#ffffff")])
 def test_the_text_of_a_button_is_readable(browser: httpx.Client, colour: str, ink: str) -> None:
-    """Text is dark on bright colours; the names of colours count as dark."""
+    """Text is dark on bright colours; named colours are treated as dark."""
     shown = Visit(browser, {"theme": {"primary_color": colour}}).home.text
 
     assert f"--primary: {colour}; --primary-ink: {ink};" in shown
@@ -206,7 +206,7 @@ def test_the_text_of_a_button_is_readable(browser: httpx.Client, colour: str, in
     "name", ["vault.css", "vault.js", "confirm.js", "countdown.js", "embedded.js", "icon.svg"]
 )
 def test_the_pages_have_their_own_assets(browser: httpx.Client, name: str) -> None:
-    """The emulator serves style sheet, script and icon itself."""
+    """The emulator serves its style sheet, scripts and icon."""
     response = browser.get(f"/assets/{name}")
 
     assert response.status_code == 200
@@ -219,16 +219,16 @@ def test_the_pages_have_their_own_assets(browser: httpx.Client, name: str) -> No
 def test_the_page_shows_how_long_the_session_lasts(
     browser: httpx.Client, length: str, shown: str
 ) -> None:
-    """The page has the time as text for users, and in seconds for the countdown."""
+    """The page has the remaining time as text for users, and in seconds for the countdown."""
     text = page(browser, session_length=length)
 
-    [(seconds, words)] = re.findall(r'data-seconds="(\d+)">([^<]+)<', text)
-    assert words in {shown, shown.replace("29", "30").replace("23 h 59", "24 h 0")}
+    [(seconds, time_left)] = re.findall(r'data-seconds="(\d+)">([^<]+)<', text)
+    assert time_left in {shown, shown.replace("29", "30").replace("23 h 59", "24 h 0")}
     assert int(seconds) > 1700
 
 
 def test_a_unified_api_without_connectors_is_shown_as_empty(browser: httpx.Client) -> None:
-    """A group without connectors says that it has none."""
+    """The group has a message that it has no connectors."""
     shown = page(browser, unified_apis=["lead"])
 
     assert "<h2>Lead</h2>" in shown
@@ -236,7 +236,7 @@ def test_a_unified_api_without_connectors_is_shown_as_empty(browser: httpx.Clien
 
 
 def test_only_the_embedded_page_can_be_framed(browser: httpx.Client) -> None:
-    """Pages on loopback can frame it, as Vault JS does; it has no way back and stays embedded."""
+    """Pages on loopback can frame it; it has no link back, and its actions stay in the frame."""
     visit = Visit(browser, {"redirect_uri": BACK})
     policy = "content-security-policy"
 
@@ -253,19 +253,19 @@ def test_only_the_embedded_page_can_be_framed(browser: httpx.Client) -> None:
     assert browser.get("/session/over?embedded=true").status_code == 401
 
 
-def test_actions_that_take_something_away_ask_first(browser: httpx.Client) -> None:
-    """Disconnect and Delete have the texts of a confirmation; other actions have none."""
+def test_destructive_actions_require_confirmation(browser: httpx.Client) -> None:
+    """Only Disconnect and Delete have the texts of a confirmation dialog."""
     visit = Visit(browser, {"settings": {"unified_apis": ["crm"]}})
     visit.choose("connect")
 
-    asking = re.findall(r'value="(\w+)" class="danger"[^>]* data-confirm="\w+"', visit.reload())
+    confirmed = re.findall(r'value="(\w+)" class="danger"[^>]* data-confirm="\w+"', visit.reload())
 
-    assert asking == ["disconnect", "delete"]
+    assert confirmed == ["disconnect", "delete"]
     assert visit.reload().count("data-confirm") == 2
 
 
 def test_every_connector_has_a_symbol(browser: httpx.Client) -> None:
-    """Each card uses a symbol that exists: the connector's own, or that of its unified API."""
+    """Each card uses an existing symbol: that of the connector, or that of its unified API."""
     symbols = re.findall(r'<symbol id="([\w-]+)"', browser.get("/look/symbols.svg").text)
     used = re.findall(r"symbols\.svg#([\w-]+)", page(browser))
 

@@ -17,21 +17,21 @@ def test_tokens_verify_with_the_published_keys(
     """The discovery document names the keys, and the keys verify the tokens."""
     document = http.get(f"{issuer.issuer}/.well-known/openid-configuration").json()
     keys = KeySet.import_key_set(http.get(document["jwks_uri"]).json())
-    bare = http.get(f"{issuer.issuer}/token/ada").text
+    plain = http.get(f"{issuer.issuer}/token/ada").text
     response = http.get(f"{issuer.issuer}/token", params={"person": "ada"}).json()
 
     assert document["issuer"] == issuer.issuer
-    for token in (bare, response["access_token"]):
+    for token in (plain, response["access_token"]):
         claims = jwt.decode(token, keys, algorithms=["RS256"]).claims
         assert (claims["sub"], claims["org_id"], claims["aud"]) == ("ada", "acme", "vault-bff")
 
 
 def test_the_issuer_can_issue_expired_tokens(issuer: DevelopmentIssuer, http: httpx.Client) -> None:
     """A developer can try an expired token without waiting."""
-    bare = http.get(f"{issuer.issuer}/token/ada?expired").text
+    plain = http.get(f"{issuer.issuer}/token/ada?expired").text
     response = http.get(f"{issuer.issuer}/token?person=ada&expired").json()
 
-    for token in (bare, response["access_token"]):
+    for token in (plain, response["access_token"]):
         claims = jwt.decode(token, issuer.keys.signing_key("RS256"), algorithms=["RS256"]).claims
         assert claims["exp"] < time.time() - 600
 

@@ -30,13 +30,13 @@ test("A list is a GET with the token, and its connections are returned.", async 
   assert.equal(requests[0].headers["x-vault-session"], undefined);
 });
 
-test("An empty list is a list.", async (t) => {
+test("An empty list is returned as an empty array.", async (t) => {
   const { origin } = await serve(t, ok({ connections: [] }));
 
   assert.deepEqual(await listConnections({ baseUrl: origin, token: "abc" }), []);
 });
 
-test("A list can be restricted, also to what is not connected.", async (t) => {
+test("A list can be filtered by unified API and by whether a connector is connected.", async (t) => {
   const { origin, requests } = await serve(t, ok({ connections: [] }));
 
   await listConnections({ baseUrl: origin, token: "abc", unifiedApi: "crm", configured: false });
@@ -46,7 +46,7 @@ test("A list can be restricted, also to what is not connected.", async (t) => {
   assert.equal(requests[1].url, "/vault-connections?unified_api=a%26b%3Dc");
 });
 
-test("With cookies neither a token nor a header of its own is sent.", async (t) => {
+test("With cookies a list has no token and no CSRF header.", async (t) => {
   const { origin, requests } = await serve(t, ok(XERO));
 
   await getConnection("accounting", "xero", { baseUrl: origin, credentials: "include" });
@@ -55,7 +55,7 @@ test("With cookies neither a token nor a header of its own is sent.", async (t) 
   assert.equal(requests[0].headers["x-vault-session"], undefined);
 });
 
-test("One connection is requested by its ids, which cannot leave their segments.", async (t) => {
+test("One connection is requested by its ids, which are encoded as path segments.", async (t) => {
   const { origin, requests } = await serve(t, ok(XERO));
 
   assert.deepEqual(await getConnection("accounting", "xero", { baseUrl: origin, token: "abc" }), XERO);
@@ -65,7 +65,7 @@ test("One connection is requested by its ids, which cannot leave their segments.
   assert.equal(requests[1].url, "/vault-connections/accounting/a%2F..%2Fb%3Fc%23d");
 });
 
-test("An id of dots names no connector, and no other path either.", async (t) => {
+test("An id that would change the path is an error, and no request is sent.", async (t) => {
   const { origin, requests } = await serve(t, ok(XERO));
 
   for (const [unifiedApi, serviceId] of [["..", "livez"], ["accounting", "."], ["", "xero"]]) {
@@ -93,7 +93,7 @@ test("A 200 that is not from the service is an error.", async (t) => {
   }
 });
 
-test("Two calls at the same time are one request; a list and a connection are two.", async (t) => {
+test("Two identical concurrent calls share a request; a list and a connection do not.", async (t) => {
   const { origin, requests } = await serve(t, ok({ connections: [], ...XERO }));
   const options = { baseUrl: origin, token: "abc" };
 
@@ -107,7 +107,7 @@ test("Two calls at the same time are one request; a list and a connection are tw
   assert.equal(requests.length, 2);
 });
 
-test("A short Retry-After is waited for once.", async (t) => {
+test("After a short Retry-After the module retries once.", async (t) => {
   skipTimers(t, 1000);
   const later = problem(503, "overloaded", { headers: { "Retry-After": "1" } });
   const { origin, requests } = await serve(t, later, ok({ connections: [XERO] }));

@@ -1,5 +1,5 @@
-// Code that the types have to allow, as in docs/frontend.md, and code that they have to reject. It is
-// compiled by tsc and never run.
+// Code that the types must accept, as in docs/frontend.md, and code that they must reject. tsc
+// compiles this file; it never runs.
 
 import {
   createVaultSession,
@@ -51,7 +51,7 @@ export async function connect(accessToken: string, show: (text: string) => void)
   }
 }
 
-// The type decides what the other members can be, in the error and in the problem.
+// The type of an error or problem determines the types of its other members.
 export function statusOf(error: VaultError): 0 | 401 | 403 {
   switch (error.type) {
     case "network":
@@ -64,7 +64,7 @@ export function statusOf(error: VaultError): 0 | 401 | 403 {
   }
 }
 
-// Without a default, the compiler finds that types are missing.
+// Without a default case, the compiler reports missing types.
 // @ts-expect-error - most types have no case
 export function advice(problem: Problem): string {
   switch (problem.type) {

@@ -79,7 +79,7 @@ test("A response that ends early is a network failure.", async (t) => {
   assert.equal((await failureOf({ baseUrl })).type, "network");
 });
 
-for (const [what, status, body] of [
+for (const [name, status, body] of [
   ["the page of a proxy", 502, "<h1>Bad Gateway</h1>"],
   ["a sign-in page", 200, "<h1>Sign in</h1>"],
   ["empty", 503, ""],
@@ -93,7 +93,7 @@ for (const [what, status, body] of [
   ["a session that only resembles loopback", 201, '{"redirect_url":"http://localhost.evil/"}'],
   ["a session with a relative URL", 201, '{"redirect_url":"/vault"}'],
 ]) {
-  test(`A response that is ${what} is an error with a message for the user.`, async (t) => {
+  test(`A response that is ${name} is an error with a message for the user.`, async (t) => {
     const { origin: baseUrl } = await serve(t, { status, headers: {}, body });
 
     const error = await failureOf({ baseUrl });
@@ -139,11 +139,11 @@ test("The module does not wait longer than a few seconds.", async (t) => {
   assert.equal(requests.length, 1);
 });
 
-for (const [what, response] of [
+for (const [name, response] of [
   ["no Retry-After", problem(503, "apideck-unavailable")],
   ["a Retry-After that is not a number", RATE_LIMITED("soon")],
 ]) {
-  test(`With ${what} the module does not retry.`, async (t) => {
+  test(`With ${name} the module does not retry.`, async (t) => {
     const { origin: baseUrl, requests } = await serve(t, response);
 
     const error = await failureOf({ baseUrl });

@@ -151,7 +151,7 @@ test("Calls of two users, or for two connectors, are not shared.", async (t) => 
   assert.deepEqual(callers, ["Bearer ada", "Bearer ada", "Bearer otto"]);
 });
 
-test("Calls with cookies are not shared: the cookie may have become another user's.", async (t) => {
+test("Calls with cookies are not shared: the user of the cookie may have changed.", async (t) => {
   const { origin: baseUrl, requests } = await serve(t, created());
   const call = () => createVaultSession({ baseUrl, credentials: "include" });
 
@@ -186,7 +186,7 @@ test("Without a session the page does not navigate.", async (t) => {
   assert.deepEqual(visited, []);
 });
 
-test("The module has less than three kilobytes, compressed as servers do.", async () => {
+test("The module is smaller than three kilobytes after gzip.", async () => {
   const path = "../../clients/javascript/index.js";
   const { length } = gzipSync(await readFile(new URL(path, import.meta.url)));
 

@@ -29,7 +29,7 @@ export function created(session = SESSION) {
 
 /**
  * Serves until the test ends. Each request gets the next of `responses`, and the last one is
- * repeated; `"silence"` is no response, and `"half"` one that ends early.
+ * repeated. `"silence"` stands for no response, and `"half"` for a response that ends early.
  */
 export async function serve(t, ...responses) {
   const requests = [];
@@ -55,7 +55,7 @@ export async function serve(t, ...responses) {
   return { origin, requests };
 }
 
-/** Ends each timer of this length at once, during one test; returns the lengths of those. */
+/** Fires each timer of this length immediately, during one test; returns their lengths. */
 export function skipTimers(t, length) {
   const skipped = [];
   const real = globalThis.setTimeout;
@@ -67,7 +67,7 @@ export function skipTimers(t, length) {
   return skipped;
 }
 
-/** Holds each timer of this length during one test; returns the functions that end them. */
+/** Holds each timer of this length during one test; returns the callbacks that fire them. */
 export function holdTimers(t, length) {
   const held = [];
   const real = globalThis.setTimeout;

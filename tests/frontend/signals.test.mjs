@@ -59,7 +59,7 @@ test("A call that is aborted while it waits for a token sends nothing.", async (
   assert.deepEqual(requests, []);
 });
 
-test("A shared request goes on until all its callers have aborted.", async (t) => {
+test("A shared request continues until all its callers have aborted.", async (t) => {
   const { origin: baseUrl, requests } = await serve(t, "silence");
   const signals = recordSignals(t);
   const [first, second] = [new AbortController(), new AbortController()];
@@ -92,7 +92,7 @@ test("A call after an aborted one does not share its request.", async (t) => {
   await assert.rejects(next, { type: "missing-claim" });
 });
 
-test("A call without a signal is not ended by another caller's signal.", async (t) => {
+test("A call without a signal is not aborted by another caller's signal.", async (t) => {
   const { origin: baseUrl, requests } = await serve(t, "silence");
   const signals = recordSignals(t);
   const controller = new AbortController();
@@ -107,7 +107,7 @@ test("A call without a signal is not ended by another caller's signal.", async (
   assert.equal(signals[0].aborted, false);
 });
 
-test("A call that is aborted as its response arrives does not navigate.", async (t) => {
+test("A call that is aborted when its response arrives does not navigate.", async (t) => {
   const { origin: baseUrl } = await serve(t, created());
   const visited = [];
   globalThis.location = { assign: (target) => visited.push(target) };

@@ -61,7 +61,7 @@ def test_the_types_list_exactly_the_problems_of_the_service() -> None:
 
 
 @needs_packages
-def test_the_types_allow_the_docs_code_and_reject_mistakes() -> None:
+def test_the_types_accept_valid_code_and_reject_mistakes() -> None:
     """consumer.ts uses every exported type and compiles, and each of its mistakes is an error."""
     text = "".join(path.read_text() for path in TYPES)
     declared = re.findall(r"^export (?:interface|type|const|function) (\w+)", text, re.MULTILINE)
@@ -76,7 +76,7 @@ def test_the_types_allow_the_docs_code_and_reject_mistakes() -> None:
 @pytest.mark.parametrize("name", ["index.js", "react.js"])
 def test_the_types_match_the_exports_of_the_module(name: str, tmp_path: Path) -> None:
     """Every export of the module has a type, and every type has an export."""
-    # Node finds react, which the package does not bring, from a copy beside node_modules.
+    # React is not a dependency of the package, so Node must find it in node_modules beside a copy.
     (tmp_path / "node_modules").symlink_to(PACKAGES)
     for file in PACKAGE.glob("*.js*"):
         shutil.copy(file, tmp_path)
@@ -92,7 +92,7 @@ def test_the_types_match_the_exports_of_the_module(name: str, tmp_path: Path) ->
     exported = json.loads(printed)
     assert {"openVault", "useVault"} & set(exported)
 
-    # The keys of an object literal have to be exactly those of its Record type.
+    # The compiler requires that an object literal has exactly the keys of its Record type.
     names = tmp_path / "names.ts"
     names.write_text(
         f"import * as types from {json.dumps(str(PACKAGE / name))};\n"

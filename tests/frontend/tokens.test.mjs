@@ -49,7 +49,7 @@ test("After a second 401 the call fails.", async (t) => {
   assert.equal(requests.length, 2);
 });
 
-test("A function that has no new token causes no second request.", async (t) => {
+test("If the function returns no new token, there is no second request.", async (t) => {
   const { origin: baseUrl, requests } = await serve(t, REJECTED);
   const { token } = source("expired", null);
 
@@ -58,7 +58,7 @@ test("A function that has no new token causes no second request.", async (t) => 
   assert.equal(requests.length, 1);
 });
 
-test("Another failure than a 401 causes no call for a new token.", async (t) => {
+test("Failures other than a 401 cause no call for a new token.", async (t) => {
   const { origin: baseUrl } = await serve(t, problem(403, "missing-claim"));
   const { token, calls } = source("abc");
 
@@ -93,7 +93,7 @@ for (const [when, renewing] of [
   });
 }
 
-/** Calls with a token function that never ends when `renew` is this; returns when it waits. */
+/** Starts a call whose token function hangs if `renew` has this value; returns once it hangs. */
 async function callThatHangs(renewing, options) {
   let call;
   await new Promise((waits) => {
@@ -110,7 +110,7 @@ for (const [when, renewing, responses] of [
 ]) {
   const limit = { timeout: 20_000 };
 
-  test(`A token function whose ${when} call never ends is a network failure.`, limit, async (t) => {
+  test(`A ${when} call of the token function that never ends is a network failure.`, limit, async (t) => {
     const { origin: baseUrl } = await serve(t, ...responses);
     const timers = holdTimers(t, 30_000);
     const { call } = await callThatHangs(renewing, { baseUrl });
@@ -134,7 +134,7 @@ for (const [when, renewing, responses] of [
   });
 }
 
-test("Two calls at once with one token function get what its user may see.", async (t) => {
+test("Concurrent calls are not shared if the token function returns two tokens.", async (t) => {
   const { origin: baseUrl, requests } = await serve(t, created());
   const { token } = source("ada", "otto");
 
@@ -144,7 +144,7 @@ test("Two calls at once with one token function get what its user may see.", asy
   assert.deepEqual(sent, ["Bearer ada", "Bearer otto"]);
 });
 
-test("A token is never logged, whatever happens.", async (t) => {
+test("A token is never in the console or in an error.", async (t) => {
   const logged = [];
   for (const method of ["debug", "error", "info", "log", "warn"]) {
     t.mock.method(console, method, (...values) => logged.push(values));

@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes from our OpenAPI document, with every kind of credential."""
+"""Requests that schemathesis generates from the OpenAPI document, with every credential."""
 
 import json
 from collections.abc import Iterator
@@ -57,11 +57,11 @@ def credentials(world: Planted) -> dict[str, dict[str, str]]:
     callers = {name: headers for name, (headers, _) in world.callers().items()}
     return {
         **callers,
-        "nothing": {},
+        "no credential": {},
         "expired": {"authorization": f"Bearer {world.issuer.token(expires_in=-60)}"},
         "foreign page": {**callers["application"], "origin": "https://evil.example"},
-        "two at once": {**callers["signed token"], **callers["application"]},
-        "page": {"origin": ORIGIN},
+        "two credentials": {**callers["signed token"], **callers["application"]},
+        "page without a credential": {"origin": ORIGIN},
     }
 
 
@@ -72,19 +72,26 @@ KINDS = [
     "token in a cookie",
     "userinfo",
     "service",
-    "nothing",
+    "no credential",
     "expired",
     "foreign page",
-    "two at once",
-    "page",
+    "two credentials",
+    "page without a credential",
 ]
+REJECTED = {
+    "no credential",
+    "expired",
+    "foreign page",
+    "two credentials",
+    "page without a credential",
+}
 
 
 @pytest.fixture(scope="module")
 def running_service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[str, dict[str, dict[str, str]], Planted]]:
-    """Run the service as a process; returns its URL, and headers of every kind."""
+    """Run the service as a process; yields its URL, headers of every kind, and its dependencies."""
     with planted() as world:
         environment = {
             **world.environment(free_ports()),
@@ -112,7 +119,7 @@ schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 @given(data=st.data())
-def test_every_response_is_as_described(
+def test_every_response_matches_the_document(
     running_service: tuple[str, dict[str, dict[str, str]], Planted],
     path: str,
     method: str,
@@ -121,8 +128,8 @@ def test_every_response_is_as_described(
     """The response to any request of any caller matches the document, and is never a 500."""
     base_url, headers, _ = running_service
     kind = data.draw(st.sampled_from(KINDS))
-    # What schemathesis draws for wrong parameters depends on what it drew before, which Hypothesis
-    # rejects; test_no_query_causes_a_500 sends wrong ones.
+    # For invalid parameters, the draws of schemathesis depend on earlier draws, which Hypothesis
+    # rejects. test_no_query_causes_a_500 sends invalid parameters.
     modes = list(schemathesis.GenerationMode) if method == "POST" else [POSITIVE]
     case = data.draw(
         schema[path][method].as_strategy(generation_mode=data.draw(st.sampled_from(modes)))
@@ -131,13 +138,13 @@ def test_every_response_is_as_described(
     response = case.call(base_url=base_url, headers=headers[kind])
     case.validate_response(response, checks=CHECKS)
 
-    if kind in {"nothing", "expired", "foreign page", "two at once", "page"}:
+    if kind in REJECTED:
         assert response.status_code in {400, 401, 403, 413}
 
 
 @pytest.mark.parametrize("path", EVENTS)
 @given(data=st.data())
-def test_every_response_to_an_event_is_as_described(
+def test_every_response_to_an_event_matches_the_document(
     running_service: tuple[str, dict[str, dict[str, str]], Planted],
     path: str,
     data: st.DataObject,
@@ -169,7 +176,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 def test_no_body_causes_a_500(
     running_service: tuple[str, dict[str, dict[str, str]], Planted], body: bytes
 ) -> None:
-    """Any bytes of a known caller are a session, or a 4xx that is a problem."""
+    """Any bytes from a known caller result in a session, or in a 4xx that is a problem."""
     base_url, headers, _ = running_service
     known = {**headers["service"], "content-type": "application/json"}
 
@@ -184,7 +191,7 @@ def test_no_body_causes_a_500(
 def test_no_event_causes_a_500(
     running_service: tuple[str, dict[str, dict[str, str]], Planted], body: bytes
 ) -> None:
-    """Any bytes with a valid signature are an event to ignore, or a 4xx that is a problem."""
+    """Any bytes with a valid signature are an ignored event, or a 4xx that is a problem."""
     base_url, _, world = running_service
     signature = {SIGNATURE: sign(body, world.canaries.api_key)}
 
@@ -202,7 +209,7 @@ query_names = st.sampled_from(["unified_api", "configured", "consumer_id", "curs
 def test_no_query_causes_a_500(
     running_service: tuple[str, dict[str, dict[str, str]], Planted], query: list[tuple[str, str]]
 ) -> None:
-    """Any query of a known caller lists connections, or is a 4xx that is a problem."""
+    """Any query from a known caller returns connections, or a 4xx that is a problem."""
     base_url, headers, _ = running_service
     try:
         request = CLIENT.build_request(

@@ -43,7 +43,7 @@ def in_object(pairs: list[tuple[str, str, str]]) -> str:
 
 
 def containers(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Return arrays and objects; no object has a key twice, however it is spelt."""
+    """Return a strategy for arrays and objects without duplicate keys, escaped or not."""
     pairs = st.tuples(keys, space, inner)
     members = st.lists(pairs, max_size=5, unique_by=lambda pair: json.loads(pair[0]))
     return st.lists(inner, max_size=3).map(in_array) | members.map(in_object)
@@ -81,31 +81,31 @@ def forms(body: bytes) -> list[bytes] | None:
 
 @given(documents=st.lists(texts, min_size=1, max_size=5))
 @example(documents=['{"a":[{"b":1,"a":"\\uD800"}],"__proto__":{"x":1},"1":-0.0}'])
-def test_every_text_is_written_as_node_writes_it(node: JavaScript, documents: list[str]) -> None:
-    """The sorted forms of any JSON text are byte for byte those of Node.js."""
+def test_sorted_forms_are_the_same_as_those_of_node(node: JavaScript, documents: list[str]) -> None:
+    """The sorted forms of any JSON text are the same bytes as those of Node.js."""
     for text in documents:
         body = text.encode()
         assert forms(body) == node.sorted_forms(body)
 
 
 @given(documents=st.lists(damaged(), min_size=1, max_size=5))
-def test_a_damaged_text_is_rejected_or_read_as_node_reads_it(
+def test_a_damaged_text_has_the_same_result_as_in_node(
     node: JavaScript, documents: list[str]
 ) -> None:
-    """Nothing is accepted that Node.js rejects; only duplicate keys are rejected here alone."""
+    """The service accepts exactly what Node.js accepts, except objects with duplicate keys."""
     for text in documents:
         body = text.encode()
-        ours, theirs = forms(body), node.sorted_forms(body)
-        assert ours == theirs or (ours is None and has_duplicate_key(text))
+        by_service, by_node = forms(body), node.sorted_forms(body)
+        assert by_service == by_node or (by_service is None and has_duplicate_key(text))
 
 
 def has_duplicate_key(text: str) -> bool:
-    """Tell whether some object of a JSON text has a key twice."""
+    """Return whether any object in a JSON text has a duplicate key."""
     found = False
 
-    def note(members: list[tuple[str, Any]]) -> None:
+    def record(members: list[tuple[str, Any]]) -> None:
         nonlocal found
         found |= len({key for key, _ in members}) < len(members)
 
-    json.loads(text, object_pairs_hook=note)
+    json.loads(text, object_pairs_hook=record)
     return found

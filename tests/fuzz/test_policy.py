@@ -82,13 +82,13 @@ callers = st.sampled_from(
 
 
 def permissions(of: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
-    """Return a strategy for all or some of them."""
+    """Return a strategy for all or some of these fields."""
     return st.just(tuple(of)) | st.lists(st.sampled_from(of), unique=True).map(tuple)
 
 
 @st.composite
 def settings(draw: st.DrawFn) -> SessionSettings:
-    """Return settings that an operator may use."""
+    """Return settings that an operator can use."""
     longest = draw(st.sampled_from(LENGTHS))
     defaults: dict[str, Any] = draw(vault_settings)
     length = defaults.get("session_length", longest)
@@ -134,7 +134,7 @@ STRICT = SessionSettings.model_validate(
         "defaults": {"settings": {"unified_apis": APIS[:1]}, "theme": {"vault_name": "One"}},
     }
 )
-HARD: list[dict[str, Any]] = [
+EDGE_CASES: list[dict[str, Any]] = [
     {"settings": {"auto_redirect": True}},
     {"settings": {"unified_apis": []}},
     {"settings": {"session_length": "2h"}},
@@ -149,13 +149,13 @@ SEEDS: list[tuple[Caller, dict[str, Any], SessionSettings]] = [
         {"settings": {}, "theme": {}},
         SessionSettings(users_may_set=()),
     ),
-    *((ADMIN, {"consumer_id": "acme", **request}, STRICT) for request in HARD),
+    *((ADMIN, {"consumer_id": "acme", **request}, STRICT) for request in EDGE_CASES),
 ]
-"""Cases that are seldom generated: every property is tested with these first."""
+"""Cases that Hypothesis rarely generates; every property is tested with these first."""
 
 
 def seeded(test: Callable[..., None]) -> Callable[..., None]:
-    """Test a property with the seeds as well."""
+    """Test a property with the seeds, too."""
     for seed in SEEDS:
         test = example(case=seed)(test)
     return test
@@ -263,7 +263,7 @@ def test_the_policy_raises_only_rejections(
 
 @given(request=requests, rules=settings())
 def test_merging_is_idempotent(request: dict[str, Any], rules: SessionSettings) -> None:
-    """A planned session, requested as it is, gives the same plan."""
+    """A request for a planned session gives the same plan again."""
     rules = rules.model_copy(update={"services_may_set": EVERYTHING})
     first_request: dict[str, Any] = {**request, "consumer_id": "acme"}
     try:
@@ -280,19 +280,19 @@ def test_merging_is_idempotent(request: dict[str, Any], rules: SessionSettings) 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**64, -(2**63) - 1, "\ud800"])
-def test_custom_settings_that_are_not_json_stop_the_start(value: object) -> None:
-    """TOML has values that JSON does not have: every request would fail, or change them."""
+def test_custom_settings_that_are_not_json_are_rejected_at_startup(value: object) -> None:
+    """TOML has values that JSON does not have; with them, every request would fail."""
     with pytest.raises(ValueError, match="JSON"):
         SessionDefaults(custom_consumer_settings={"x": [value]})
 
 
 def test_users_cannot_be_allowed_to_set_fields_of_services() -> None:
-    """If they were, a user's metadata would be neither rejected nor sent."""
+    """Otherwise a user's metadata would be ignored, although the request is accepted."""
     with pytest.raises(ValueError, match="must not contain consumer_metadata"):
         SessionSettings(users_may_set=("return_to", "consumer_metadata"))
 
 
-def test_custom_settings_that_are_too_large_stop_the_start() -> None:
-    """Every request would be rejected for them, as if it were the caller's fault."""
+def test_custom_settings_that_are_too_large_are_rejected_at_startup() -> None:
+    """Otherwise every request would be rejected, with an error that points to the caller."""
     with pytest.raises(ValueError, match="at most 4096 bytes"):
         SessionDefaults(custom_consumer_settings={"x": "y" * 4096})

@@ -13,7 +13,7 @@ from app.settings.sources import load_settings
 
 SECRET = "planted-in-the-environment"
 PYDANTIC = ("Input", "Value error", "pydantic", "Field required", "validation error", "^[")
-"""What faults must not contain: the words of the library, and regular expressions."""
+"""What faults must not contain: pydantic's own messages, and regular expressions."""
 MINIMUM = {
     "APIDECK__API_KEY": SECRET,
     "APIDECK__APP_ID": "app",

@@ -1,4 +1,4 @@
-"""Tokens that come and come again, while time passes and their keys come and go."""
+"""Tokens that are presented repeatedly, while time passes and keys are rotated."""
 
 import asyncio
 from collections import deque
@@ -15,24 +15,24 @@ from emulators.issuer import DevelopmentIssuer
 from tests.support.token_cache import HOUR, CachingService
 
 ISSUER = DevelopmentIssuer()
-OWN = ISSUER.keys.signing_key("ES256")
-SIGNERS = [OWN, *(ECKey.generate_key("P-256") for _ in range(3))]
-"""The key that is always published, and others that come and go."""
+PERMANENT_KEY = ISSUER.keys.signing_key("ES256")
+SIGNERS = [PERMANENT_KEY, *(ECKey.generate_key("P-256") for _ in range(3))]
+"""The key that is always published, and others that are published and withdrawn."""
 NO_SIGNER = -1
-LEEWAY, MAX_AGE, PLACES = 30, HOUR // 2, 3
+LEEWAY, MAX_AGE, MAX_TOKENS = 30, HOUR // 2, 3
 
 
 @dataclass(frozen=True)
-class Made:
-    """A token, and what a plain model has to know of it.
+class IssuedToken:
+    """A token, and the properties from which the model computes the expected result.
 
     Attributes:
         text: the token.
-        subject: whose it is.
-        kid: the id of a key that it names, if any.
-        key: which of the signers signed it, or none.
-        issued: when.
-        expires: when.
+        subject: its subject.
+        kid: the key id in its header, if any.
+        key: the index of the key in SIGNERS that signed it, or NO_SIGNER.
+        issued: the time at which it was issued.
+        expires: the time at which it expires.
     """
 
     text: str
@@ -43,97 +43,97 @@ class Made:
     expires: float
 
 
-class Remembering(RuleBasedStateMachine):
-    """A token proves its subject exactly as long as its key is chosen for it and it is fresh."""
+class TokenCacheMachine(RuleBasedStateMachine):
+    """A token identifies its subject only while it is fresh and its key is the one to use."""
 
     tokens = Bundle("tokens")
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.world = CachingService(
-            PLACES, ISSUER, leeway_seconds=LEEWAY, max_token_age_seconds=MAX_AGE
+        self.service = CachingService(
+            MAX_TOKENS, ISSUER, leeway_seconds=LEEWAY, max_token_age_seconds=MAX_AGE
         )
         self.published: list[tuple[str, int]] = []
-        self.latest = deque[Made](maxlen=PLACES)
+        self.latest = deque[IssuedToken](maxlen=MAX_TOKENS)
 
     def teardown(self) -> None:
-        """Let go of the loop."""
+        """Close the event loop."""
         self.runner.close()
 
     @rule(kid=st.sampled_from("ab"), key=st.integers(1, 3))
     def rotate(self, kid: str, key: int) -> None:
-        """Publish a key before all others, perhaps under an id that one of them has, too."""
+        """Publish a key before all others, perhaps with the id of another key."""
         self.publish([(kid, key), *self.published[:2]])
 
-    @rule(place=st.integers(0, 2))
-    def withdraw(self, place: int) -> None:
-        """Publish a key no longer."""
-        self.publish([one for at, one in enumerate(self.published) if at != place])
+    @rule(index=st.integers(0, 2))
+    def withdraw(self, index: int) -> None:
+        """Stop publishing a key."""
+        self.publish([one for at, one in enumerate(self.published) if at != index])
 
     @rule(seconds=st.sampled_from([1, LEEWAY, MAX_AGE + LEEWAY + 1]))
     def wait(self, seconds: int) -> None:
-        """Let time pass."""
-        self.world.now += seconds
+        """Advance the clock."""
+        self.service.now += seconds
 
     @rule(
         target=tokens,
         subject=st.sampled_from(["ada", "grace"]),
-        place=st.integers(0, 3),
-        named=st.sampled_from([True, True, True, False]),
+        index=st.integers(0, 3),
+        with_kid=st.sampled_from([True, True, True, False]),
         seconds=st.sampled_from([2 * LEEWAY, HOUR]),
     )
-    def issue(self, subject: str, place: int, named: bool, seconds: int) -> Made:
-        """Sign a token with a key that is published, under its id or none."""
-        kid, key = self.every[place % len(self.every)]
-        return self.signed(subject, kid if named else None, key, seconds)
+    def issue(self, subject: str, index: int, with_kid: bool, seconds: int) -> IssuedToken:
+        """Sign a token with a published key, with or without its id."""
+        kid, key = self.published_keys[index % len(self.published_keys)]
+        return self.signed(subject, kid if with_kid else None, key, seconds)
 
-    @rule(target=tokens, made=tokens, key=st.integers(0, 3))
-    def imitate(self, made: Made, key: int) -> Made:
-        """Sign what a token says with any key, under the id that it names."""
-        return self.signed(made.subject, made.kid, key, HOUR)
+    @rule(target=tokens, token=tokens, key=st.integers(0, 3))
+    def sign_again(self, token: IssuedToken, key: int) -> IssuedToken:
+        """Sign the claims of a token with any key, under the key id of the token."""
+        return self.signed(token.subject, token.kid, key, HOUR)
 
-    @rule(target=tokens, made=tokens, place=st.integers(5, 60))
-    def forge(self, made: Made, place: int) -> Any:
-        """Change one character of a signature that was made."""
-        if made.key == NO_SIGNER:
-            return multiple()  # Changed twice it could be good again.
-        other = "A" if made.text[-place] != "A" else "B"
-        text = made.text[:-place] + other + made.text[1 - place :]
-        return replace(made, text=text, key=NO_SIGNER)
+    @rule(target=tokens, token=tokens, position=st.integers(5, 60))
+    def forge(self, token: IssuedToken, position: int) -> Any:
+        """Change one character of the signature of a token."""
+        if token.key == NO_SIGNER:
+            return multiple()  # A second change could make it valid again.
+        other = "A" if token.text[-position] != "A" else "B"
+        text = token.text[:-position] + other + token.text[1 - position :]
+        return replace(token, text=text, key=NO_SIGNER)
 
-    @rule(made=tokens)
-    def come(self, made: Made) -> None:
-        """Present a token, however long ago it was made or seen."""
-        self.judge(made)
-
-    @invariant()
-    def the_latest_are_taken_for_what_they_are(self) -> None:
-        """Whatever has happened since they were last presented, and are remembered."""
-        for made in self.latest:
-            self.judge(made)
+    @rule(token=tokens)
+    def present(self, token: IssuedToken) -> None:
+        """Present any token, which may be old or cached."""
+        self.check(token)
 
     @invariant()
-    def no_more_are_remembered_than_may(self) -> None:
-        """However many come, there are so many places."""
-        assert len(self.world.cache) <= PLACES
+    def the_latest_tokens_have_the_expected_result(self) -> None:
+        """The latest tokens, which may be cached, still have the expected result."""
+        for token in self.latest:
+            self.check(token)
+
+    @invariant()
+    def the_cache_is_bounded(self) -> None:
+        """The cache never exceeds its maximum size."""
+        assert len(self.service.cache) <= MAX_TOKENS
 
     def publish(self, keys: list[tuple[str, int]]) -> None:
-        """Publish these before the key that stays."""
+        """Publish these keys before the permanent key."""
         self.published = keys
-        self.world.key_server.first = [
+        self.service.key_server.first = [
             SIGNERS[key].as_dict(private=False, kid=kid) for kid, key in keys
         ]
-        self.world.fetch_keys()
+        self.service.fetch_keys()
 
     @property
-    def every(self) -> list[tuple[str | None, int]]:
-        """The ids of the published keys in their order, and which signers they are."""
-        return [*self.published, (OWN.kid, 0)]
+    def published_keys(self) -> list[tuple[str | None, int]]:
+        """The ids of the published keys in their order, and the indices of their signers."""
+        return [*self.published, (PERMANENT_KEY.kid, 0)]
 
-    def signed(self, subject: str, kid: str | None, key: int, seconds: int) -> Made:
-        """Return a token of this very moment."""
-        now = int(self.world.now)
+    def signed(self, subject: str, kid: str | None, key: int, seconds: int) -> IssuedToken:
+        """Return a token that is issued at the current time."""
+        now = int(self.service.now)
         text = ISSUER.token(
             sub=subject,
             algorithm="ES256",
@@ -142,27 +142,27 @@ class Remembering(RuleBasedStateMachine):
             iat=now,
             exp=now + seconds,
         )
-        made = Made(text, subject, kid, key, now, now + seconds)
-        self.latest.append(made)
-        return made
+        token = IssuedToken(text, subject, kid, key, now, now + seconds)
+        self.latest.append(token)
+        return token
 
-    def judge(self, made: Made) -> None:
-        """Hold that the service takes a token for what it is."""
+    def check(self, token: IssuedToken) -> None:
+        """Assert that the service accepts a token only if it is valid."""
         try:
-            proven = self.runner.run(self.world.caller(made.text)).subject
+            subject = self.runner.run(self.service.caller(token.text)).subject
         except UnauthenticatedError:
-            proven = None
-        assert proven == (made.subject if self.holds(made) else None)
+            subject = None
+        assert subject == (token.subject if self.is_valid(token) else None)
 
-    def holds(self, made: Made) -> bool:
-        """Tell whether a token must be taken for what it is."""
-        now = self.world.now
-        if now >= made.expires + LEEWAY or now > made.issued + MAX_AGE + LEEWAY:
+    def is_valid(self, token: IssuedToken) -> bool:
+        """Return whether the service must accept a token."""
+        now = self.service.now
+        if now >= token.expires + LEEWAY or now > token.issued + MAX_AGE + LEEWAY:
             return False
-        fitting = [key for kid, key in self.every if made.kid in {None, kid}]
-        unclear = made.kid is None and len(fitting) > 1
-        return not unclear and fitting[:1] == [made.key]
+        matching = [key for kid, key in self.published_keys if token.kid in {None, kid}]
+        ambiguous = token.kid is None and len(matching) > 1
+        return not ambiguous and matching[:1] == [token.key]
 
 
-TestRemembering = Remembering.TestCase
-TestRemembering.settings = settings(stateful_step_count=30)
+TestTokenCache = TokenCacheMachine.TestCase
+TestTokenCache.settings = settings(stateful_step_count=30)

@@ -1,4 +1,4 @@
-"""Tokens changed in every way that leaves them looking like tokens."""
+"""Altered and malformed tokens, which are rejected and never cause a crash."""
 
 import asyncio
 import json
@@ -33,14 +33,14 @@ SETTINGS = IssuerSettings(
 )
 
 
-class Silent(Fetcher):
-    """Sends no request."""
+class OfflineFetcher(Fetcher):
+    """Sends no requests."""
 
     def __init__(self) -> None:
-        """Take nothing to send requests with."""
+        """Create the fetcher without an HTTP client."""
 
     async def get_json(self, _: str) -> Any:
-        """Answer as an issuer that is down does."""
+        """Fail as if the issuer were down."""
         raise IdentityProviderUnavailableError("down", reason="down")
 
 
@@ -48,14 +48,14 @@ class Silent(Fetcher):
 def verifier() -> SignedTokenSource:
     """Return a verifier that has the issuer's keys."""
     identity = IdentitySettings(issuers={"main": SETTINGS})
-    source = SignedTokenSource(configured_issuer(SETTINGS), identity, Silent())
+    source = SignedTokenSource(configured_issuer(SETTINGS), identity, OfflineFetcher())
     keys, _ = public_keys({"keys": ISSUER.keys.published()})
     source.jwks._replace(keys)
     return source
 
 
 def verified(text: str) -> Claims | None:
-    """Return the claims of a token that holds, or None; any other error is raised."""
+    """Return the claims of a valid token, or None for an invalid one; other errors are raised."""
     try:
         [credential] = [CredentialFinder([]).find([(b"authorization", f"Bearer {text}".encode())])]
         token = parse(credential.value)
@@ -65,8 +65,8 @@ def verified(text: str) -> Claims | None:
 
 
 @cache
-def good(algorithm: str) -> str:
-    """Return a token that holds."""
+def valid_token(algorithm: str) -> str:
+    """Return a valid token."""
     made = ISSUER.token(algorithm=algorithm, expires_in=86_400)
     assert verified(made) is not None
     return made
@@ -86,35 +86,41 @@ claim_names = st.sampled_from(
 
 
 @given(algorithm=algorithms, data=st.data())
-def test_a_token_with_one_part_changed_never_holds(algorithm: str, data: st.DataObject) -> None:
-    """Characters put in, taken out, replaced or moved: none of it goes unnoticed."""
-    token = good(algorithm)
+def test_an_altered_token_is_rejected(algorithm: str, data: st.DataObject) -> None:
+    """A token with inserted, removed or replaced characters is rejected."""
+    token = valid_token(algorithm)
     at = data.draw(st.integers(0, len(token)))
     until = data.draw(st.integers(at, min(len(token), at + 8)))
-    put = data.draw(st.text("ABCZabcz019-_.=+/~ ", max_size=4) | st.sampled_from(token.split(".")))
-    changed = token[:at] + put + token[until:]
+    inserted = data.draw(
+        st.text("ABCZabcz019-_.=+/~ ", max_size=4) | st.sampled_from(token.split("."))
+    )
+    changed = token[:at] + inserted + token[until:]
     assume(changed.strip() != token)
 
     assert verified(changed) is None
 
 
-@given(algorithm=algorithms, order=st.permutations([0, 1, 2]), other=algorithms, take=st.booleans())
-def test_parts_of_tokens_do_not_mix(
-    algorithm: str, order: list[int], other: str, *, take: bool
+@given(
+    algorithm=algorithms, order=st.permutations([0, 1, 2]), other=algorithms, mixed=st.booleans()
+)
+def test_segments_of_different_tokens_are_not_a_valid_token(
+    algorithm: str, order: list[int], other: str, *, mixed: bool
 ) -> None:
-    """Segments in another order, or with one of another good token, make no token."""
-    mine, theirs = good(algorithm).split("."), good(other).split(".")
-    mixed = ".".join([*(mine[i] for i in order[:2]), (theirs if take else mine)[order[2]]])
-    assume(mixed != good(algorithm))
-    assume(mixed != good(other))
+    """Reordered segments, or segments of two valid tokens, are not a valid token."""
+    first, second = valid_token(algorithm).split("."), valid_token(other).split(".")
+    token = ".".join([*(first[i] for i in order[:2]), (second if mixed else first)[order[2]]])
+    assume(token != valid_token(algorithm))
+    assume(token != valid_token(other))
 
-    assert verified(mixed) is None
+    assert verified(token) is None
 
 
 @given(algorithm=algorithms, name=header_names, value=json_values)
-def test_a_header_that_was_changed_never_holds(algorithm: str, name: str, value: object) -> None:
-    """The signature of another header is none of this one's."""
-    header, claims, signature = good(algorithm).split(".")
+def test_a_token_with_an_altered_header_is_rejected(
+    algorithm: str, name: str, value: object
+) -> None:
+    """The signature of a token covers its header."""
+    header, claims, signature = valid_token(algorithm).split(".")
     members = {**json.loads(decoded(header)), name: value}
     changed = encoded(json.dumps(members).encode())
     assume(changed != header)
@@ -132,27 +138,29 @@ def test_a_header_that_was_changed_never_holds(algorithm: str, name: str, value:
 @example(header={}, claims={"exp": 1e308})
 @example(header={}, claims={"exp": 1})
 @example(header={"typ": "AT+JWT"}, claims={"act": {"sub": ""}})
-def test_whatever_an_issuer_signs_is_judged_without_a_crash(
+def test_any_signed_token_is_accepted_or_rejected_without_a_crash(
     header: dict[str, Any], claims: dict[str, Any]
 ) -> None:
-    """Any header and claims with a good signature end in a caller, or in an IdentityError."""
+    """Any header and claims with a valid signature result in a caller, or in an IdentityError."""
     now = time.time()
     standard = {"iss": ISSUER.issuer, "aud": "vault-bff", "sub": "ada", "exp": now + 600}
     kid = ISSUER.keys.signing_key("ES256").kid
     members = {"alg": "ES256", "kid": kid, "typ": "at+jwt", **header}
     payload = {**standard, **claims}
 
-    held = verified(signed(ISSUER, json.dumps(members).encode(), json.dumps(payload).encode()))
+    verified_claims = verified(
+        signed(ISSUER, json.dumps(members).encode(), json.dumps(payload).encode())
+    )
 
-    if held is None:
+    if verified_claims is None:
         return
-    assert held["iss"] == ISSUER.issuer
-    assert "vault-bff" in held["aud"]
-    assert isinstance(held["sub"], str)
-    assert held["exp"] > now - 60
+    assert verified_claims["iss"] == ISSUER.issuer
+    assert "vault-bff" in verified_claims["aud"]
+    assert isinstance(verified_claims["sub"], str)
+    assert verified_claims["exp"] > now - 60
     assert not {"crit", "b64"} & set(members)
     try:
-        caller = user_of("main", SETTINGS, held, {})
+        caller = user_of("main", SETTINGS, verified_claims, {})
     except IdentityError:
         return
     assert caller.consumer_id is not None
@@ -171,8 +179,8 @@ def test_every_rule_examines_any_claims(claims: dict[str, Any]) -> None:
 @given(header=json_values, claims=json_values)
 @example(header=[], claims={})
 @example(header={}, claims="iss")
-def test_parts_that_are_no_objects_are_an_error_of_ours(header: object, claims: object) -> None:
-    """Any JSON in place of header and claims is taken apart, or refused, and never a crash."""
+def test_any_json_as_header_and_claims_is_rejected(header: object, claims: object) -> None:
+    """A token with any JSON values as its header and claims is rejected, without a crash."""
     segments = [encoded(json.dumps(part).encode()) for part in (header, claims)]
 
     assert verified(".".join([*segments, "x"])) is None
@@ -181,8 +189,8 @@ def test_parts_that_are_no_objects_are_an_error_of_ours(header: object, claims: 
 @given(raw=st.binary(max_size=200), place=st.sampled_from(["authorization", "header", "cookie"]))
 @example(raw=b"Bearer " + b"." * 8000, place="authorization")
 @example(raw=b"session=\xff", place="cookie")
-def test_any_bytes_in_place_of_a_credential_are_an_error_of_ours(raw: bytes, place: str) -> None:
-    """No header value crashes the search for a credential, or the taking apart of a token."""
+def test_any_bytes_as_a_credential_are_parsed_or_rejected(raw: bytes, place: str) -> None:
+    """No header value crashes the search for a credential, or the parser of tokens."""
     name = {"authorization": b"authorization", "header": b"x-token", "cookie": b"cookie"}[place]
     places = [CredentialLocation("header", "x-token"), CredentialLocation("cookie", "session")]
     try:
@@ -194,8 +202,8 @@ def test_any_bytes_in_place_of_a_credential_are_an_error_of_ours(raw: bytes, pla
 
 
 @given(document=json_values | st.fixed_dictionaries({"keys": st.lists(json_values, max_size=4)}))
-def test_any_document_in_place_of_a_key_set_is_one_error(document: object) -> None:
-    """A key set that is none is refused as a whole, and never a crash."""
+def test_any_document_as_a_key_set_is_parsed_or_rejected(document: object) -> None:
+    """A document that is not a key set raises ValueError and no other error."""
     try:
         keys, _ = public_keys(document)
     except ValueError:

@@ -1,8 +1,9 @@
 """Runs mutmut, prints a score for each module, and fails below a minimum.
 
-`make mutants` is the command. Arguments are names of mutants, with asterisks; by default, all are
-tested. pyproject.toml lists what is mutated and which tests have to fail. `mutmut show NAME` prints
-a mutant. Most of those that survive change a text, or the case of a name that ignores case.
+`make mutants` runs this script. Arguments are names of mutants, with asterisks as wildcards; by
+default all mutants are tested. pyproject.toml lists the mutated files, and the tests that must
+detect the mutants. `mutmut show NAME` prints a mutant. Most mutants that survive change a text, or
+the case of a name that is not case-sensitive.
 """
 
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 MUTMUT = Path(sys.executable).with_name("mutmut")
 MINIMUM = 94.0
-"""Percent of the mutants that tests have to detect."""
+"""The percentage of mutants that the tests must detect."""
 KILLED = frozenset({"killed", "timeout", "segfault", "caught by type check"})
 
 
@@ -32,17 +33,17 @@ def main() -> int:
         shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     subprocess.run([MUTMUT, "run", *sys.argv[1:]], cwd=ROOT, check=True)
     tested = {name: result for name, result in results().items() if result != "not checked"}
-    killed, every = Counter[str](), Counter[str]()
+    killed, total = Counter[str](), Counter[str]()
     for name, result in tested.items():
         module = name.rpartition(".")[0]
-        every[module] += 1
+        total[module] += 1
         killed[module] += result in KILLED
     print("\n".join(f"survived: {name}" for name in tested if tested[name] not in KILLED))  # noqa: T201
-    for module in sorted(every):
-        share = 100 * killed[module] / every[module]
-        print(f"{module:40} {killed[module]:4} of {every[module]:4}  {share:5.1f} %")  # noqa: T201
-    score = 100 * killed.total() / max(every.total(), 1)
-    print(f"{'all':40} {killed.total():4} of {every.total():4}  {score:5.1f} %")  # noqa: T201
+    for module in sorted(total):
+        share = 100 * killed[module] / total[module]
+        print(f"{module:40} {killed[module]:4} of {total[module]:4}  {share:5.1f} %")  # noqa: T201
+    score = 100 * killed.total() / max(total.total(), 1)
+    print(f"{'all':40} {killed.total():4} of {total.total():4}  {score:5.1f} %")  # noqa: T201
     return int(score < MINIMUM)
 
 

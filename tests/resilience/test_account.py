@@ -1,4 +1,4 @@
-"""What Apideck reports about the operator's account: it is shown, and blocks no request."""
+"""Problems of the operator's account at Apideck are reported, and do not block requests."""
 
 import asyncio
 import gzip
@@ -27,7 +27,7 @@ def settings(issuer: DevelopmentIssuer, apideck_url: str) -> Settings:
     )
 
 
-async def shown(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
+async def status(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
     """Return breaker and account from /readyz, and the account states that are 1 in the metrics."""
     ready = (await service.get("/readyz")).json()["apideck"]["default"]
     page = (await service.get("/metrics")).text
@@ -43,31 +43,31 @@ async def shown(service: httpx.AsyncClient) -> tuple[str, str, set[str]]:
         faults.Answer(401, gzip.compress(b"{}"), {"content-encoding": "gzip"}),
         faults.Answer(401, b"x" * 100_000),
     ],
-    ids=["compressed", "too long"],
+    ids=["compressed", "too large"],
 )
-async def test_a_rejection_counts_by_its_status_although_its_body_is_unreadable(
+async def test_a_rejection_with_an_unreadable_body_is_recognized_by_its_status(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     body: faults.Answer,
 ) -> None:
-    """The status is enough, and the breaker is not affected."""
+    """Callers get `apideck-misconfigured`, and the breaker stays closed."""
     apideck.fail(body, times=None)
     async with running(settings) as service:
         responses = [
             await service.post("/vault-session", headers=bearer(issuer.token())) for _ in range(5)
         ]
-        seen = await shown(service)
+        reported = await status(service)
 
     assert {problem(response) for response in responses} == {(502, "apideck-misconfigured")}
     assert len(apideck.requests) == 5
-    assert seen == ("closed", "misconfigured", {"misconfigured"})
+    assert reported == ("closed", "misconfigured", {"misconfigured"})
 
 
-async def test_a_temporary_failure_is_retried_although_its_body_is_unreadable(
+async def test_a_temporary_failure_with_an_unreadable_body_is_retried(
     settings: Settings, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A gateway may compress its 503 although that was not requested."""
+    """A gateway may compress its 503 although the service does not accept compression."""
     apideck.fail(faults.Answer(503, gzip.compress(b"down"), {"content-encoding": "gzip"}))
     async with running(settings) as service:
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -77,32 +77,32 @@ async def test_a_temporary_failure_is_retried_although_its_body_is_unreadable(
 
 
 @pytest.mark.parametrize(
-    ("status", "expected", "account"),
+    ("code", "expected", "account"),
     [
         (401, (502, "apideck-misconfigured"), "misconfigured"),
         (402, (503, "apideck-quota-exhausted"), "quota-exhausted"),
     ],
 )
-async def test_a_problem_of_the_account_is_shown_and_does_not_open_the_breaker(
+async def test_an_account_problem_is_reported_and_does_not_open_the_breaker(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
-    status: int,
+    code: int,
     expected: tuple[int, str],
     account: str,
 ) -> None:
-    """Each request reaches Apideck, so recovery is noticed; the log has each change once."""
-    apideck.fail(faults.error(status), times=REQUESTS)
+    """Each request reaches Apideck, so a recovery is detected; each change is logged once."""
+    apideck.fail(faults.error(code), times=REQUESTS)
     with capture_logs() as logs:
         async with running(settings) as service:
-            before = await shown(service)
+            before = await status(service)
             responses = [
                 await service.post("/vault-session", headers=bearer(issuer.token()))
                 for _ in range(REQUESTS)
             ]
-            failing = await shown(service)
+            failing = await status(service)
             minted = await service.post("/vault-session", headers=bearer(issuer.token()))
-            after = await shown(service)
+            after = await status(service)
 
     assert {problem(response) for response in responses} == {expected}
     assert minted.status_code == 201
@@ -120,13 +120,13 @@ async def test_a_problem_of_the_account_is_shown_and_does_not_open_the_breaker(
     ]
 
 
-async def test_a_replica_without_traffic_notices_a_repaired_key_and_creates_no_session(
+async def test_an_idle_replica_detects_that_the_key_works_again(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After one failed session it reads connections until Apideck accepts the key again."""
+    """It lists connections until Apideck accepts the key, and creates no session."""
     monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     monkeypatch.setattr("app.apideck.account_check._FIRST_SECONDS", 0.01)
     monkeypatch.setattr("app.apideck.account_check._LONGEST_SECONDS", 0.02)
@@ -137,14 +137,14 @@ async def test_a_replica_without_traffic_notices_a_repaired_key_and_creates_no_s
         while len(apideck.requests) < 4:
             await service.get("/livez")
             await asyncio.sleep(0.01)
-        refused = await shown(service)
+        rejected = await status(service)
         apideck.fail_connections(None)
         account = ""
         while account != "ok":
             await asyncio.sleep(0.01)
-            account = (await shown(service))[1]
+            account = (await status(service))[1]
 
-    assert refused == ("closed", "misconfigured", {"misconfigured"})
+    assert rejected == ("closed", "misconfigured", {"misconfigured"})
     assert [request.method for request in apideck.requests].count("POST") == 1
     assert apideck.minted == []
     assert {request.header("x-apideck-consumer-id") for request in apideck.requests[1:]} == {

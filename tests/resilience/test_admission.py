@@ -1,4 +1,4 @@
-"""More requests than the process has slots for, over raw sockets against the real one."""
+"""More requests than the process has slots for, over raw sockets against the real process."""
 
 import json
 import re
@@ -23,20 +23,21 @@ ALIVE = b"GET /livez HTTP/1.1\r\nHost: service\r\n\r\n"
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\r\n"
 PAGE, FOREIGN = b"https://app.example.com", b"https://evil.example"
 
-World = tuple[DevelopmentIssuer, ApideckEmulator, dict[str, str]]
+Setup = tuple[DevelopmentIssuer, ApideckEmulator, dict[str, str]]
+"""An issuer, Apideck, and the environment of the service."""
 
 
 class Service:
-    """A service with one slot, for which one request may wait."""
+    """A service with one slot, and a queue for one request."""
 
-    def __init__(self, world: World) -> None:
-        issuer, self.apideck, environment = world
+    def __init__(self, setup: Setup) -> None:
+        issuer, self.apideck, environment = setup
         self.port = int(environment["SERVER__PORT"])
         self.post = POST + f"Authorization: Bearer {issuer.token()}\r\n".encode()
 
     @contextmanager
     def slot_taken(self) -> Iterator[socket.socket]:
-        """Take the slot; yields the connection that holds it for as long as it is open."""
+        """Occupy the slot; yields the connection that occupies it until it is closed."""
         before = len(self.apideck.requests)
         self.apideck.fail(Broken("hang"))
         with connect(self.port) as running:
@@ -46,7 +47,7 @@ class Service:
 
     @contextmanager
     def full(self) -> Iterator[socket.socket]:
-        """Take the slot, and let another request wait for it; yields the connection of that one."""
+        """Occupy the slot, and queue another request; yields the connection of that request."""
         with self.slot_taken() as running, self.waiting(self.post + END) as waiting:
             yield waiting
             running.close()
@@ -54,34 +55,34 @@ class Service:
 
     @contextmanager
     def waiting(self, request: bytes) -> Iterator[socket.socket]:
-        """Let a request wait for the slot; yields its connection."""
+        """Queue a request; yields its connection."""
         with connect(self.port) as connection:
             connection.sendall(request)
             until(lambda: self.count_waiting() == 1)
             yield connection
 
     def send(self, *parts: bytes) -> Received:
-        """Send the parts as one request and return what arrives."""
+        """Send the parts as one request, and return what arrives."""
         return exchange(self.port, *parts)
 
     def count_waiting(self) -> float:
-        """Return how many requests wait."""
+        """Return the number of queued requests."""
         return self.metric('vault_bff_requests_waiting{queue="sessions"}')
 
     def count_abandoned(self, caller_kind: str) -> float:
-        """Return how many clients of a kind have disconnected."""
+        """Return how many requests of this kind of caller were abandoned."""
         labels = f'caller_kind="{caller_kind}",outcome="abandoned",problem="none"'
         return self.metric(f"vault_bff_sessions_total{{{labels}}}")
 
     def metric(self, sample: str) -> float:
-        """Return the value of a sample; 0 if there is none."""
+        """Return the value of a sample; 0 if it does not exist."""
         page = self.send(METRICS).data.decode()
         found = re.search(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
         return float(found[1]) if found else 0
 
 
 def parts_of(response: Received) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the headers and the body of a response, without what differs each time."""
+    """Return the headers and the body of a response, without the parts that always differ."""
     headers, body = response.headers, response.json
     assert headers.pop("x-request-id") == body.pop("request_id")
     assert int(headers.pop("content-length")) == len(response.data.partition(b"\r\n\r\n")[2])
@@ -90,8 +91,8 @@ def parts_of(response: Received) -> tuple[dict[str, str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    """Return an issuer, Apideck, and the environment of a service with one slot between them."""
+def setup() -> Iterator[Setup]:
+    """Run an issuer and Apideck; yields them and the environment of a service with one slot."""
     issuer, apideck = DevelopmentIssuer(), ApideckEmulator()
     with issuer.serve(), apideck.serve() as apideck_url:
         environment = environment_for(issuer.issuer, apideck_url, free_ports())
@@ -110,15 +111,15 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def _process(world: World) -> Iterator[Service]:
-    _, _, environment = world
+def _process(setup: Setup) -> Iterator[Service]:
+    _, _, environment = setup
     with serving({**environment, "LOG__LEVEL": "error", "SERVER__RECEIVE_TIMEOUT_SECONDS": "2"}):
-        yield Service(world)
+        yield Service(setup)
 
 
 @pytest.fixture
 def service(_process: Service) -> Iterator[Service]:
-    """Return the running service; whatever a test does to it, it must serve the next request."""
+    """Return the running service; after each test it must still create a session."""
     _process.apideck.reset()
     yield _process
     _process.apideck.reset()
@@ -126,9 +127,9 @@ def service(_process: Service) -> Iterator[Service]:
 
 
 @pytest.fixture
-def alone(world: World) -> World:
-    """Return the same for a process that a test can stop."""
-    issuer, apideck, environment = world
+def own_setup(setup: Setup) -> Setup:
+    """Return a setup with another port, for a process that the test starts and stops."""
+    issuer, apideck, environment = setup
     apideck.reset()
     return issuer, apideck, {**environment, "SERVER__PORT": str(free_ports())}
 
@@ -137,7 +138,7 @@ def alone(world: World) -> World:
 def test_a_rejection_has_the_headers_of_every_response(
     service: Service, origin: bytes | None
 ) -> None:
-    """Those of the application's own errors, so that the same pages can read it."""
+    """It has the headers of the app's other errors, so that the same pages can read it."""
     page = b"Origin: " + origin + b"\r\n" if origin else b""
     unauthenticated, _ = parts_of(service.send(POST, page, END))
     with service.full():
@@ -153,14 +154,14 @@ def test_a_rejection_has_the_headers_of_every_response(
 
 
 def test_a_rejection_keeps_the_request_id(service: Service) -> None:
-    """The client's if it is usable, otherwise a new one."""
+    """The response has the client's request id if it is valid, otherwise a new one."""
     with service.full():
-        own = service.send(service.post, b"X-Request-Id: callers-own-1\r\n", END)
-        unusable = service.send(service.post, b'X-Request-Id: "},{"\r\n', END)
+        valid = service.send(service.post, b"X-Request-Id: callers-own-1\r\n", END)
+        invalid = service.send(service.post, b'X-Request-Id: "},{"\r\n', END)
 
-    assert own.headers["x-request-id"] == own.json["request_id"] == "callers-own-1"
-    assert unusable.headers["x-request-id"] == unusable.json["request_id"]
-    assert len(unusable.json["request_id"]) == 32
+    assert valid.headers["x-request-id"] == valid.json["request_id"] == "callers-own-1"
+    assert invalid.headers["x-request-id"] == invalid.json["request_id"]
+    assert len(invalid.json["request_id"]) == 32
 
 
 @pytest.mark.parametrize(
@@ -171,8 +172,10 @@ def test_a_rejection_keeps_the_request_id(service: Service) -> None:
     ],
     ids=["length", "chunks"],
 )
-def test_the_body_of_a_rejected_request_is_not_a_request(service: Service, body: bytes) -> None:
-    """It is skipped, and the next request on the connection is served."""
+def test_the_body_of_a_rejected_request_is_not_parsed_as_a_request(
+    service: Service, body: bytes
+) -> None:
+    """The body is skipped, and the next request on the connection is served."""
     with connect(service.port) as connection:
         with service.full():
             connection.sendall(service.post + b"Content-Type: application/json\r\n" + body)
@@ -184,8 +187,8 @@ def test_the_body_of_a_rejected_request_is_not_a_request(service: Service, body:
     assert served.statuses == [201]
 
 
-def test_a_body_that_arrives_in_the_queue_is_read_later(service: Service) -> None:
-    """Whether it arrived with the head or after it, the endpoint gets all of it."""
+def test_a_body_that_arrives_while_queued_is_read_later(service: Service) -> None:
+    """The endpoint gets the complete body, of which a part arrived with the headers."""
     body = b'{"redirect_uri":"https://unregistered.example"}'
     head = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
     with (
@@ -200,8 +203,8 @@ def test_a_body_that_arrives_in_the_queue_is_read_later(service: Service) -> Non
     assert b"/problems/redirect-not-allowed" in response.data
 
 
-def test_a_client_that_disconnects_in_the_queue_leaves_it(service: Service) -> None:
-    """It takes no slot and is counted, by itself and without a caller."""
+def test_a_queued_request_is_removed_when_its_client_disconnects(service: Service) -> None:
+    """It takes no slot, and is counted as abandoned by an unknown kind of caller."""
     running_before = service.count_abandoned("user")
     waiting_before = service.count_abandoned("unknown")
     with service.slot_taken() as running:
@@ -217,7 +220,7 @@ def test_a_client_that_disconnects_in_the_queue_leaves_it(service: Service) -> N
 
 
 def test_pipelined_requests_get_their_responses_in_order(service: Service) -> None:
-    """No request is rejected before those ahead of it on its connection have responses."""
+    """A rejection is sent only after the responses to earlier requests on the connection."""
     with connect(service.port) as connection:
         with service.full():
             connection.sendall((service.post + END) * 2 + ALIVE)
@@ -244,7 +247,7 @@ def test_pipelined_requests_are_each_rejected(service: Service) -> None:
 
 
 def test_the_number_of_pipelined_requests_is_bounded(service: Service) -> None:
-    """A client that sends ten at once is disconnected."""
+    """A client that sends ten requests at once is disconnected."""
     with service.slot_taken() as running:
         response = service.send((service.post + END) * 10)
         running.close()
@@ -253,7 +256,7 @@ def test_the_number_of_pipelined_requests_is_bounded(service: Service) -> None:
 
 
 def test_a_client_that_never_reads_responses_is_disconnected(service: Service) -> None:
-    """Otherwise its responses would fill the memory."""
+    """Otherwise its responses would use up the memory."""
     with (
         service.full(),
         connect(service.port, timeout=20, receive_buffer_bytes=4096) as connection,
@@ -263,7 +266,7 @@ def test_a_client_that_never_reads_responses_is_disconnected(service: Service) -
 
 
 def test_a_body_beyond_the_limit_is_not_kept_in_the_queue(service: Service) -> None:
-    """All of it is received, and the response is the same as without a queue."""
+    """The whole body is received, and the response is a 413, as without a queue."""
     head = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     with service.slot_taken() as running, service.waiting(service.post + head) as connection:
         for _ in range(100):
@@ -274,10 +277,10 @@ def test_a_body_beyond_the_limit_is_not_kept_in_the_queue(service: Service) -> N
     assert response.statuses == [413]
 
 
-def test_an_idle_connection_is_closed_after_a_rejection(alone: World) -> None:
-    """Even if the body of the rejected request arrives after the response."""
-    with serving({**alone[2], "SERVER__KEEP_ALIVE_SECONDS": "1"}):
-        service = Service(alone)
+def test_an_idle_connection_is_closed_after_a_rejection(own_setup: Setup) -> None:
+    """This also holds if the body of the rejected request arrives after the response."""
+    with serving({**own_setup[2], "SERVER__KEEP_ALIVE_SECONDS": "1"}):
+        service = Service(own_setup)
         with service.full(), connect(service.port) as connection:
             connection.sendall(service.post + b"Content-Length: 5\r\n\r\n")
             rejected = received(connection)
@@ -289,11 +292,11 @@ def test_an_idle_connection_is_closed_after_a_rejection(alone: World) -> None:
     assert after == Received(b"", closed=True)
 
 
-def test_malformed_http_ends_only_its_own_requests(alone: World) -> None:
-    """Other clients get their responses, and no session is created for the one that is gone."""
+def test_malformed_http_affects_only_the_requests_of_its_connection(own_setup: Setup) -> None:
+    """Other clients get their responses, and none of its requests creates a session."""
     limits = {"LIMITS__MAX_WAITING": "9", "LIMITS__MAX_WAIT_SECONDS": "1"}
-    with serving({**alone[2], **limits}) as process:
-        service = Service(alone)
+    with serving({**own_setup[2], **limits}) as process:
+        service = Service(own_setup)
         with service.slot_taken() as running, ExitStack() as stack:
             service.send((service.post + END) * 2, b"\x00\r\n\r\n")
             others = [stack.enter_context(connect(service.port)) for _ in range(3)]
@@ -313,19 +316,19 @@ def test_malformed_http_ends_only_its_own_requests(alone: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes"),
+    ("old", "new"),
     [
         (END, b"Connection: close\r\n" + END),
         (b"HTTP/1.1", b"HTTP/1.0"),
         (b"HTTP/1.1\r\n", b"HTTP/1.0\r\nConnection: keep-alive\r\n"),
     ],
 )
-def test_a_rejection_closes_the_connection_if_any_response_would(
-    service: Service, was: bytes, becomes: bytes
+def test_a_rejection_closes_the_connection_when_any_response_would(
+    service: Service, old: bytes, new: bytes
 ) -> None:
-    """Nothing that follows on it is processed."""
+    """Further requests on the connection are not processed."""
     with service.full():
-        response = service.send((service.post + END).replace(was, becomes), service.post, END)
+        response = service.send((service.post + END).replace(old, new), service.post, END)
 
     assert response.statuses == [503]
     assert response.closed
@@ -342,8 +345,8 @@ def test_a_rejection_closes_the_connection_if_any_response_would(
         b"http://service/vault-session",
     ],
 )
-def test_no_spelling_of_the_target_avoids_the_queue(service: Service, target: bytes) -> None:
-    """Nor do other headers: whatever reaches the endpoint needs a slot."""
+def test_no_spelling_of_the_target_bypasses_the_queue(service: Service, target: bytes) -> None:
+    """Headers do not bypass it either: every request that reaches the endpoint needs a slot."""
     post = service.post.replace(b"/vault-session", target)
     with service.full():
         plain = service.send(post, END)
@@ -351,26 +354,26 @@ def test_no_spelling_of_the_target_avoids_the_queue(service: Service, target: by
         upgrading = service.send(post, b"Connection: upgrade\r\nUpgrade: h2c\r\n", END)
 
     assert (plain.statuses, expecting.statuses, upgrading.statuses) == ([503], [503], [503])
-    # The client may send the body that it announced or not, so nothing can follow.
+    # The client may omit the body that it announced, so no other request can follow.
     assert expecting.closed
 
 
 def test_other_requests_need_no_slot(service: Service) -> None:
-    """Probes, preflights and mistakes get their responses while the queue is full."""
+    """Probes, preflights and invalid methods get their responses while the queue is full."""
     preflight = b"OPTIONS /vault-session HTTP/1.1\r\nHost: service\r\nOrigin: " + PAGE
     preflight += b"\r\nAccess-Control-Request-Method: POST\r\n\r\n"
     with service.full():
         probe = service.send(ALIVE)
         allowed = service.send(preflight)
-        mistaken = service.send(service.post.replace(b"vault-session", b"livez"), END)
+        invalid = service.send(service.post.replace(b"vault-session", b"livez"), END)
 
-    assert (probe.statuses, allowed.statuses, mistaken.statuses) == ([200], [200], [405])
+    assert (probe.statuses, allowed.statuses, invalid.statuses) == ([200], [200], [405])
 
 
-def test_rejections_are_counted_in_the_metrics_and_in_one_event(alone: World) -> None:
-    """Requests that ended alike share an event with their number and the reason."""
-    with serving(alone[2]) as process:
-        service = Service(alone)
+def test_rejections_are_counted_in_the_metrics_and_in_one_event(own_setup: Setup) -> None:
+    """Rejections with the same result share one event, with their number and the reason."""
+    with serving(own_setup[2]) as process:
+        service = Service(own_setup)
         with service.full():
             responses = [service.send(service.post, END) for _ in range(3)]
             sample = "vault_bff_http_requests_total"
@@ -396,9 +399,9 @@ def test_rejections_are_counted_in_the_metrics_and_in_one_event(alone: World) ->
     assert process.returncode == 0
 
 
-def test_a_waiting_request_is_served_before_the_process_ends(alone: World) -> None:
-    """Meanwhile no connection is accepted: the load balancer's next one goes elsewhere."""
-    service = Service(alone)
+def test_a_queued_request_is_served_before_the_process_exits(own_setup: Setup) -> None:
+    """Meanwhile no connection is accepted, so the load balancer uses other replicas."""
+    service = Service(own_setup)
 
     def is_closed() -> bool:
         try:
@@ -407,7 +410,7 @@ def test_a_waiting_request_is_served_before_the_process_ends(alone: World) -> No
             return True
         return False
 
-    with serving(alone[2]) as process:
+    with serving(own_setup[2]) as process:
         with service.full():
             process.send_signal(signal.SIGTERM)
             until(is_closed)
@@ -417,11 +420,11 @@ def test_a_waiting_request_is_served_before_the_process_ends(alone: World) -> No
     assert process.returncode == 0
 
 
-def test_a_request_that_still_waits_after_the_grace_period_is_rejected(alone: World) -> None:
-    """Every request gets a response, and none begins when everything is being closed."""
+def test_a_request_that_is_queued_after_the_grace_period_is_rejected(own_setup: Setup) -> None:
+    """Every request gets a response, and no request to Apideck is sent during the shutdown."""
     grace = {"SERVER__SHUTDOWN_GRACE_SECONDS": "1"}
-    with serving({**alone[2], **grace}) as process:
-        service = Service(alone)
+    with serving({**own_setup[2], **grace}) as process:
+        service = Service(own_setup)
         with service.slot_taken() as running, service.waiting(service.post + END) as waiting:
             sent = len(service.apideck.requests)
             process.send_signal(signal.SIGTERM)

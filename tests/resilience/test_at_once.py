@@ -1,4 +1,4 @@
-"""Requests at the same moment: Apideck responds once all of them have arrived."""
+"""Concurrent requests: Apideck responds once all of them have arrived."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
@@ -17,14 +17,14 @@ from tests.support.service import running, settings_for
 
 
 class Counting(SingleFlight[MintedSession]):
-    """Joins callers, and counts them."""
+    """Joins identical calls, and counts the callers."""
 
     callers = 0
 
     async def join(
         self, key: Hashable, start: Callable[[], Coroutine[Any, Any, MintedSession]]
     ) -> MintedSession:
-        """Count one caller."""
+        """Count a caller."""
         type(self).callers += 1
         return await super().join(key, start)
 
@@ -39,7 +39,7 @@ def may_respond() -> asyncio.Event:
 async def proxy(
     apideck: ApideckEmulator, apideck_url: str, may_respond: asyncio.Event
 ) -> AsyncIterator[FaultProxy]:
-    """Run a proxy before the emulator that holds each response back until then."""
+    """Run a proxy in front of the emulator that delays each response until that event."""
     assert apideck.requests == []
     proxy = FaultProxy(apideck_url)
     proxy.fault = delays_until(may_respond)
@@ -48,18 +48,18 @@ async def proxy(
 
 
 def long_deadlines(proxy: FaultProxy) -> dict[str, Any]:
-    """Return the settings of a service that waits for the proxy as long as a test takes."""
+    """Return settings for requests to the proxy with deadlines that no test reaches."""
     return {"base_url": proxy.url, "deadline_seconds": 60, "attempt_timeout_seconds": 60}
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true."""
     async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - it is not an event
+        while not condition():  # noqa: ASYNC110 - it is not an event
             await asyncio.sleep(0.005)
 
 
-async def test_a_double_click_is_one_session_and_two_people_are_two(
+async def test_a_double_click_creates_one_session_and_two_users_get_two(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
@@ -67,7 +67,7 @@ async def test_a_double_click_is_one_session_and_two_people_are_two(
     may_respond: asyncio.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Identical requests of one caller share a session; another caller gets another one."""
+    """Identical requests of one caller share a session; another caller gets a separate one."""
     monkeypatch.setattr("app.sessions.service.SingleFlight", Counting)
     monkeypatch.setattr(Counting, "callers", 0)
     ada, bob = bearer(issuer.token()), bearer(issuer.token(sub="bob"))
@@ -95,7 +95,7 @@ async def sessions_at_once(
     caller: dict[str, str],
     *bodies: dict[str, str],
 ) -> list[str]:
-    """Request these sessions for a caller at the same time; returns their tokens."""
+    """Request these sessions for a caller at the same time; return their tokens."""
     requests = [
         asyncio.create_task(service.post("/vault-session", json=body, headers=caller))
         for body in bodies
@@ -113,7 +113,7 @@ async def test_identical_requests_are_joined_only_if_configured(
     proxy: FaultProxy,
     may_respond: asyncio.Event,
 ) -> None:
-    """Without it, two identical requests of one caller are two sessions."""
+    """With `join_identical = false`, two identical requests of a caller create two sessions."""
     settings = settings_for(
         issuer.issuer,
         apideck_url,
@@ -128,14 +128,14 @@ async def test_identical_requests_are_joined_only_if_configured(
     assert proxy.requests == 2
 
 
-async def test_two_different_requests_of_a_caller_are_two_sessions(
+async def test_different_requests_of_a_caller_create_separate_sessions(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     proxy: FaultProxy,
     may_respond: asyncio.Event,
 ) -> None:
-    """Even while both are in flight."""
+    """This also holds while both requests are in flight."""
     targets = {name: f"https://app.example.com/{name}" for name in ("start", "end")}
     bodies = [{"return_to": name} for name in targets]
     settings = settings_for(

@@ -1,4 +1,4 @@
-"""Requests for connections that are slow, fail or are too many leave sessions unharmed."""
+"""Slow, failing or too many requests for connections do not affect sessions."""
 
 import asyncio
 from typing import Any
@@ -10,22 +10,22 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.faults import Broken
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
-from tests.support.measured import counted
+from tests.support.measured import apideck_metrics
 from tests.support.service import APP_ID, running, settings_for
 
 LIST = "/vault-connections"
 XERO = f"{LIST}/accounting/xero"
 
 
-class Scene:
-    """A service, and callers of it."""
+class Client:
+    """A client of the service that can act as several people."""
 
     def __init__(self, service: httpx.AsyncClient, issuer: DevelopmentIssuer) -> None:
         self.service = service
         self._issuer = issuer
 
     async def read(self, path: str = LIST, person: str = "ada") -> httpx.Response:
-        """Request connections."""
+        """Request a list of connections, or one connection."""
         return await self.service.get(path, headers=bearer(self._issuer.token(person)))
 
     async def session(self, person: str = "ada") -> httpx.Response:
@@ -38,19 +38,19 @@ def limits(**connections: Any) -> dict[str, Any]:
     return {"limits": {"connections": connections}}
 
 
-async def test_a_caller_who_polls_still_gets_sessions(
+async def test_a_caller_who_polls_connections_still_gets_sessions(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """The limits are apart, and so are their headers; the other way round it is the same."""
+    """Lists and sessions have separate limits with separate headers."""
     settings = settings_for(
         issuer.issuer,
         apideck_url,
         limits={"per_user": "2/hour", "connections": {"per_user": "3/hour"}},
     )
     async with running(settings) as service:
-        scene = Scene(service, issuer)
-        reads = [await scene.read() for _ in range(4)]
-        sessions = [await scene.session() for _ in range(3)]
+        client = Client(service, issuer)
+        reads = [await client.read() for _ in range(4)]
+        sessions = [await client.session() for _ in range(3)]
         metrics = (await service.get("/metrics")).text
 
     assert [one.status_code for one in reads] == [200, 200, 200, 429]
@@ -64,16 +64,16 @@ async def test_a_caller_who_polls_still_gets_sessions(
     assert len(apideck.requests) == 5
 
 
-async def test_a_consumer_has_a_limit_that_its_callers_share(
+async def test_callers_of_a_consumer_share_a_limit(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Many people of one customer cannot use up the plan; another customer is not affected."""
+    """The people of one customer cannot use up the plan; other customers are not affected."""
     settings = settings_for(issuer.issuer, apideck_url, **limits(per_consumer="3/hour"))
     async with running(settings) as service:
-        scene = Scene(service, issuer)
-        reads = [await scene.read(LIST, person) for person in ("ada", "grace", "ada", "grace")]
-        other = await scene.read(LIST, "otto")
-        session = await scene.session("ada")
+        client = Client(service, issuer)
+        reads = [await client.read(LIST, person) for person in ("ada", "grace", "ada", "grace")]
+        other = await client.read(LIST, "otto")
+        session = await client.session("ada")
 
     assert [one.status_code for one in reads] == [200, 200, 200, 429]
     assert (other.status_code, session.status_code) == (200, 201)
@@ -84,22 +84,22 @@ async def test_a_consumer_has_a_limit_that_its_callers_share(
 async def test_all_requests_for_connections_can_be_limited(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A limit for all callers together bounds what connections cost the plan."""
+    """The total limit bounds the cost of lists for the plan, and does not apply to sessions."""
     settings = settings_for(issuer.issuer, apideck_url, **limits(total="2/hour"))
     async with running(settings) as service:
-        scene = Scene(service, issuer)
-        reads = [await scene.read(LIST, person) for person in ("ada", "otto", "grace")]
-        session = await scene.session("grace")
+        client = Client(service, issuer)
+        reads = [await client.read(LIST, person) for person in ("ada", "otto", "grace")]
+        session = await client.session("grace")
 
     assert [one.status_code for one in reads] == [200, 200, 429]
     assert session.status_code == 201
 
 
 @pytest.mark.parametrize("fault", [faults.error(503), Broken("hang"), faults.whole(b"null")])
-async def test_a_breaker_that_lists_open_does_not_block_sessions(
+async def test_failures_of_lists_do_not_block_sessions(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, fault: faults.Fault
 ) -> None:
-    """Each operation has its own, and its own retry budget."""
+    """Each operation has a separate circuit breaker and a separate retry budget."""
     apideck.connect(APP_ID, "acme", "accounting", "xero")
     settings = settings_for(
         issuer.issuer,
@@ -112,25 +112,25 @@ async def test_a_breaker_that_lists_open_does_not_block_sessions(
     )
     apideck.fail_connections(fault)
     async with running(settings) as service:
-        scene = Scene(service, issuer)
-        reads = [await scene.read() for _ in range(6)]
-        asked = len(apideck.requests)
-        sessions = [await scene.session() for _ in range(6)]
+        client = Client(service, issuer)
+        reads = [await client.read() for _ in range(6)]
+        list_requests = len(apideck.requests)
+        sessions = [await client.session() for _ in range(6)]
         # One retry of a session is still within its own budget.
         apideck.fail(faults.error(503))
-        retried = await scene.session()
-        metrics = await counted(service, "breaker_state")
+        retried = await client.session()
+        metrics = await apideck_metrics(service, "breaker_state")
 
     assert all(one.status_code >= 500 for one in reads)
-    assert asked <= 5
+    assert list_requests <= 5
     assert {one.status_code for one in (*sessions, retried)} == {201}
     assert metrics == {'breaker_state{application="default"}': 2}
 
 
-async def test_a_breaker_that_sessions_open_does_not_block_lists(
+async def test_failures_of_sessions_do_not_block_lists(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Nor the other way round."""
+    """The breaker of sessions opens, and lists are still requested."""
     settings = settings_for(
         issuer.issuer,
         apideck_url,
@@ -141,18 +141,18 @@ async def test_a_breaker_that_sessions_open_does_not_block_lists(
     )
     apideck.fail(faults.error(503), times=None)
     async with running(settings) as service:
-        scene = Scene(service, issuer)
-        sessions = [await scene.session() for _ in range(3)]
-        read = await scene.read()
+        client = Client(service, issuer)
+        sessions = [await client.session() for _ in range(3)]
+        read = await client.read()
 
     assert {one.status_code for one in sessions} == {503}
     assert read.status_code == 200
 
 
-async def test_slow_lists_take_no_slot_from_sessions(
+async def test_slow_lists_do_not_use_the_slots_of_sessions(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """With every slot for lists taken by one that hangs, sessions are admitted at once."""
+    """While a list that hangs occupies the only slot for lists, sessions are admitted."""
     settings = settings_for(
         issuer.issuer,
         apideck_url,
@@ -165,13 +165,13 @@ async def test_slow_lists_take_no_slot_from_sessions(
     )
     apideck.fail_connections(Broken("hang"))
     async with running(settings) as service:
-        scene = Scene(service, issuer)
-        slow = asyncio.create_task(scene.read())
+        client = Client(service, issuer)
+        slow = asyncio.create_task(client.read())
         async with asyncio.timeout(20):
             while not apideck.requests:  # noqa: ASYNC110 - it is not an event
                 await asyncio.sleep(0.005)
-        rejected = await scene.read(XERO)
-        session = await scene.session()
+        rejected = await client.read(XERO)
+        session = await client.session()
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
 
@@ -179,19 +179,19 @@ async def test_slow_lists_take_no_slot_from_sessions(
     assert session.status_code == 201
 
 
-async def test_a_list_of_4_mib_is_returned_and_a_longer_one_is_not(
+async def test_a_list_of_4_mib_is_returned_and_a_larger_one_is_rejected(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """It is larger than a session may be; the limit on sessions stays as it is."""
+    """The limit on the response is larger for lists than for sessions."""
     async with running(settings_for(issuer.issuer, apideck_url)) as service:
-        scene = Scene(service, issuer)
+        client = Client(service, issuer)
         apideck.connect(APP_ID, "acme", "accounting", "xero")
         apideck.fail_connections(faults.oversized(4_100_000))
-        large = await scene.read()
+        large = await client.read()
         apideck.fail_connections(faults.oversized(4_200_000))
-        larger = await scene.read()
+        larger = await client.read()
         apideck.fail(faults.oversized(100_000))
-        session = await scene.session()
+        session = await client.session()
 
     assert large.status_code == 200
     assert problem(larger) == problem(session) == (502, "apideck-invalid-response")
@@ -214,7 +214,7 @@ async def test_a_list_of_4_mib_is_returned_and_a_longer_one_is_not(
     ],
 )
 @pytest.mark.parametrize("path", [LIST, XERO])
-async def test_failures_are_the_problems_that_they_are_for_sessions(
+async def test_failures_result_in_the_same_problems_as_for_sessions(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
@@ -222,7 +222,7 @@ async def test_failures_are_the_problems_that_they_are_for_sessions(
     expected: tuple[int, str],
     path: str,
 ) -> None:
-    """Each failure of Apideck is one problem, whatever was requested."""
+    """Each failure of Apideck results in one problem, for lists and for single connections."""
     apideck.connect(APP_ID, "acme", "accounting", "xero")
     apideck.fail_connections(fault)
     settings = settings_for(
@@ -231,6 +231,6 @@ async def test_failures_are_the_problems_that_they_are_for_sessions(
         apideck={"deadline_seconds": 0.5, "retries": {"base_delay_seconds": 0.01}},
     )
     async with running(settings) as service:
-        response = await Scene(service, issuer).read(path)
+        response = await Client(service, issuer).read(path)
 
     assert problem(response) == expected

@@ -1,4 +1,4 @@
-"""What clients do with their connections, over raw sockets against the real process."""
+"""Clients that use their connections in unusual ways, over raw sockets against the process."""
 
 import re
 import socket
@@ -22,7 +22,7 @@ END = b"Content-Length: 0\r\n\r\n"
 
 
 class Service:
-    """A service with one slot, in which a request must arrive within a second."""
+    """A service with one slot, where a request must arrive completely within a second."""
 
     def __init__(self, issuer: DevelopmentIssuer, apideck: ApideckEmulator, port: int) -> None:
         self.apideck = apideck
@@ -30,11 +30,11 @@ class Service:
         self.post = POST + f"Authorization: Bearer {issuer.token()}\r\n".encode()
 
     def send(self, *parts: bytes) -> Received:
-        """Send the parts on a connection of their own, and return what arrives."""
+        """Send the parts on a new connection, and return what arrives."""
         return exchange(self.port, *parts)
 
     def count(self, sample: str) -> int:
-        """Return the sum of the samples that a pattern matches."""
+        """Return the sum of the samples that match a pattern."""
         page = self.send(METRICS).data.decode()
         return sum(map(int, re.findall(rf"^vault_bff_{sample} (\d+)\.0$", page, re.MULTILINE)))
 
@@ -61,7 +61,7 @@ def _running() -> Iterator[Service]:
 
 @pytest.fixture
 def service(_running: Service) -> Iterator[Service]:
-    """Return the running service; whatever a test does to it, it must serve the next request."""
+    """Return the running service; after each test it must still create a session."""
     _running.apideck.reset()
     yield _running
     _running.apideck.reset()
@@ -69,29 +69,29 @@ def service(_running: Service) -> Iterator[Service]:
 
 
 def is_disconnected(connection: socket.socket) -> bool:
-    """Read a part of what the system still has; return whether the server has disconnected."""
+    """Read some of the buffered data; return whether the server has disconnected."""
     try:
         return connection.recv(65536) == b""
     except ConnectionError:
         return True
 
 
-def test_a_client_that_never_reads_responses_holds_no_slot(service: Service) -> None:
-    """It is disconnected once a response cannot be written, and the next client is served."""
-    refused = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
+def test_a_client_that_never_reads_responses_occupies_no_slot(service: Service) -> None:
+    """The client is disconnected once a response cannot be written; the next client is served."""
+    rejected = r'sessions_total\{caller_kind="unknown",outcome="refused",.*\}'
 
-    def is_responded_to(before: int) -> bool:
+    def gets_a_response(before: int) -> bool:
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
-            if service.count(refused) > before:
+            if service.count(rejected) > before:
                 return True
         return False
 
     with connect(service.port, timeout=20, receive_buffer_bytes=4096) as connection:
         for _ in range(500):
-            before = service.count(refused)
+            before = service.count(rejected)
             connection.sendall(POST + END)
-            if not is_responded_to(before):
+            if not gets_a_response(before):
                 break
             connection.sendall(LARGE)
         else:
@@ -102,8 +102,8 @@ def test_a_client_that_never_reads_responses_holds_no_slot(service: Service) -> 
     assert response.statuses == [201]
 
 
-def test_a_disconnect_behind_a_pipelined_request_is_noticed(service: Service) -> None:
-    """The request to Apideck ends, and the slot is free, though the last request was not read."""
+def test_a_disconnect_after_a_pipelined_request_is_detected(service: Service) -> None:
+    """The request to Apideck ends and the slot is free, although a request was not read yet."""
     abandoned = r'sessions_total\{caller_kind="user",outcome="abandoned",.*\}'
     before = service.count(abandoned)
     service.apideck.fail(Broken("hang"))
@@ -116,7 +116,7 @@ def test_a_disconnect_behind_a_pipelined_request_is_noticed(service: Service) ->
 
 
 def test_a_rejection_before_an_announced_body_closes_the_connection(service: Service) -> None:
-    """The client may send that body or not (RFC 9110 section 10.1.1), so nothing can follow."""
+    """The client may omit that body (RFC 9110 section 10.1.1), so no request can follow."""
     expecting = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(ALIVE)
     response = service.send(expecting, ALIVE)
 
@@ -126,20 +126,20 @@ def test_a_rejection_before_an_announced_body_closes_the_connection(service: Ser
 
 
 def test_a_client_that_waits_for_100_continue_is_served(service: Service) -> None:
-    """The response closes the connection."""
+    """After the 100 it sends the body; the response closes the connection."""
     head = b"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)
-        told = received(connection)
+        interim = received(connection)
         connection.sendall(b"{}")
         response = received(connection)
 
-    assert told.data == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert interim.data == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (response.statuses, response.closed) == ([201], True)
 
 
 def test_the_rest_of_a_long_body_is_not_part_of_the_next_head(service: Service) -> None:
-    """However much of it arrives together with the beginning of that head."""
+    """The rest of the body arrives together with the beginning of the next request."""
     head = b"Content-Type: application/json\r\nContent-Length: 150000\r\n\r\n"
     with connect(service.port) as connection:
         connection.sendall(service.post + head)

@@ -1,4 +1,4 @@
-"""What callers and the operator notice when the process runs out of file descriptors."""
+"""The effects on callers and the operator when the process runs out of file descriptors."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from emulators.apideck.faults import Slow
 from emulators.issuer import DevelopmentIssuer
 from tests.support.descriptors import no_descriptors
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, sessions_requested
+from tests.support.measured import apideck_metrics, sessions_requested
 from tests.support.process import environment_for, serving, url
 from tests.support.service import running, settings_for
 
@@ -24,28 +24,30 @@ OPEN_FILES, CALLERS = 64, 150
 async def until_ready(service: httpx.AsyncClient) -> None:
     """Wait until the service has the keys of its issuers."""
     async with asyncio.timeout(10):
-        while (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - only asking tells
+        while (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - it is not an event
             await asyncio.sleep(0.01)
 
 
-async def test_running_out_of_descriptors_is_not_a_failure_of_apideck(
+async def test_exhausted_descriptors_do_not_count_as_a_failure_of_apideck(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Callers get 503 overloaded, the breaker of Apideck stays closed, and the log says why."""
+    """Callers get 503 `overloaded`, Apideck's breaker stays closed, and the log has the reason."""
     settings = settings_for(
         issuer.issuer, apideck_url, apideck={"breaker": {"min_requests": 2, "open_seconds": 300}}
     )
     with capture_logs() as logs:
         async with running(settings) as service:
 
-            async def ask() -> httpx.Response:
+            async def request_session() -> httpx.Response:
                 return await service.post("/vault-session", headers=bearer(issuer.token()))
 
             await until_ready(service)
             with no_descriptors():
-                responses = [await ask() for _ in range(5)]
-            after = await ask()
-            metrics = await counted(service, "breaker_state", "requests_total", "retries_total")
+                responses = [await request_session() for _ in range(5)]
+            after = await request_session()
+            metrics = await apideck_metrics(
+                service, "breaker_state", "requests_total", "retries_total"
+            )
             page = (await service.get("/metrics")).text
 
     assert {problem(response) for response in responses} == {(503, "overloaded")}
@@ -67,7 +69,7 @@ async def test_running_out_of_descriptors_is_not_a_failure_of_apideck(
 async def test_more_callers_than_descriptors_are_served_in_turn(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str, unused_tcp_port: int
 ) -> None:
-    """Connections beyond the limit wait, and the log says which limit they exceed."""
+    """Connections beyond the limit wait, and the log names the limit that they exceed."""
     apideck.fail(Slow(0.2), times=None)
     environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
     environment |= {

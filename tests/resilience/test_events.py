@@ -1,4 +1,4 @@
-"""Events while the target fails, while the key changes, and while there are many."""
+"""Events while the target fails, while the API key changes, and under load."""
 
 import asyncio
 import random
@@ -20,17 +20,17 @@ from tests.support.events_service import (
     SIGNING_SECRET,
     Delivering,
     delivering,
-    fresh,
+    fresh_event,
 )
 from tests.support.http import bearer, problem
 from tests.support.service import APP_ID
-from tests.support.webhook_target import Respond, never, status
+from tests.support.webhook_target import Respond, no_response, status
 
 NEW_KEY = "sk_live_the_new_key"
 
 
 def with_sessions(issuer: DevelopmentIssuer, apideck_url: str) -> dict[str, Any]:
-    """Return settings with which one session at a time can be created."""
+    """Return settings that allow one session at a time."""
     return {
         "apideck": {"base_url": apideck_url, "vault_origins": [apideck_url]},
         "identity": {"issuers": {"main": {"issuer": issuer.issuer}}},
@@ -43,17 +43,17 @@ async def session(service: Delivering, issuer: DevelopmentIssuer) -> httpx.Respo
     return await service.http.post("/vault-session", headers=bearer(issuer.token()))
 
 
-async def test_sessions_lose_no_capacity_to_a_target_that_hangs(
+async def test_a_target_that_hangs_does_not_use_the_slots_of_sessions(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """As many events hang as allowed, further ones are rejected, and sessions are created."""
+    """All slots for events are occupied, further events are rejected, and sessions are created."""
     groups = with_sessions(issuer, apideck_url)
     webhooks = {"max_in_flight": 3}
-    async with delivering(never, webhooks=webhooks, **groups) as service:
-        hanging = [asyncio.create_task(service.deliver(fresh())) for _ in range(3)]
-        await service.target.until(3)
+    async with delivering(no_response, webhooks=webhooks, **groups) as service:
+        hanging = [asyncio.create_task(service.deliver(fresh_event())) for _ in range(3)]
+        await service.target.wait_for_requests(3)
 
-        rejected = await service.deliver(fresh())
+        rejected = await service.deliver(fresh_event())
         assert problem(rejected) == (503, "overloaded")
         assert rejected.headers["retry-after"] == "1"
         for _ in range(3):
@@ -64,34 +64,34 @@ async def test_sessions_lose_no_capacity_to_a_target_that_hangs(
             task.cancel()
         await asyncio.gather(*hanging, return_exceptions=True)
         service.target.respond = ACKNOWLEDGE
-        assert (await service.deliver(fresh())).status_code == 204
+        assert (await service.deliver(fresh_event())).status_code == 204
     assert len(apideck.minted) == 3
 
 
 async def test_a_target_that_hangs_is_a_504() -> None:
-    """Apideck, which waits for longer, delivers the event again."""
-    async with delivering(never, webhooks={"timeout_seconds": 0.05}) as service:
-        assert problem(await service.deliver(fresh())) == (504, "webhook-target-timeout")
+    """Apideck then delivers the event again, and the target receives it."""
+    async with delivering(no_response, webhooks={"timeout_seconds": 0.05}) as service:
+        assert problem(await service.deliver(fresh_event())) == (504, "webhook-target-timeout")
         service.target.respond = ACKNOWLEDGE
-        assert (await service.deliver(fresh())).status_code == 204
+        assert (await service.deliver(fresh_event())).status_code == 204
 
 
-async def test_a_target_that_fails_affects_no_session(
+async def test_a_target_that_fails_does_not_affect_sessions(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """No breaker opens: each event is tried."""
+    """No circuit breaker opens: each event is sent to the target."""
     async with delivering(status(500), **with_sessions(issuer, apideck_url)) as service:
         for _ in range(30):
-            assert (await service.deliver(fresh())).status_code == 502
+            assert (await service.deliver(fresh_event())).status_code == 502
         assert (await session(service, issuer)).status_code == 201
         assert len(service.target.received) == 30
 
 
 @pytest.mark.parametrize("previous_key_seconds", [600, 0])
-async def test_the_key_changes_while_events_arrive(
+async def test_the_api_key_can_change_while_events_arrive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, previous_key_seconds: int
 ) -> None:
-    """No event is lost unless the operator said that the old key has leaked; none is forged."""
+    """Events with the old key are accepted, unless `previous_key_seconds` is 0 (a leaked key)."""
     monkeypatch.setattr(lifespan, "_PERIOD_SECONDS", 0.001)
     file = tmp_path / "key"
     file.write_text(API_KEY)
@@ -100,7 +100,10 @@ async def test_the_key_changes_while_events_arrive(
         "webhooks": {"previous_key_seconds": previous_key_seconds},
     }
     async with delivering(**groups) as service:
-        old, new = fresh(event_id="signed-with-the-old"), fresh(event_id="signed-with-the-new")
+        old, new = (
+            fresh_event(event_id="signed-with-the-old"),
+            fresh_event(event_id="signed-with-the-new"),
+        )
         assert (await service.deliver(old, sign(old, API_KEY))).status_code == 204
         assert (await service.deliver(new, sign(new, NEW_KEY))).status_code == 401
 
@@ -116,47 +119,47 @@ async def test_the_key_changes_while_events_arrive(
         assert ids.count("signed-with-the-new") == 1
 
 
-async def test_a_thousand_events_reach_a_target_that_fails_at_random() -> None:
-    """Each is acknowledged at least once, no forged one arrives, and no other id is seen."""
-    chance = random.Random(18)  # noqa: S311 - chance for a test
+async def test_all_events_reach_a_target_that_fails_at_random() -> None:
+    """Each event is acknowledged at least once, and no forged event arrives."""
+    generator = random.Random(18)  # noqa: S311 - random numbers for a test
     acknowledged: set[str] = set()
 
     async def respond_at_random(writer: asyncio.StreamWriter) -> None:
-        how: Respond = chance.choice((ACKNOWLEDGE, ACKNOWLEDGE, status(500), status(302)))
-        if how is ACKNOWLEDGE:
+        respond: Respond = generator.choice((ACKNOWLEDGE, ACKNOWLEDGE, status(500), status(302)))
+        if respond is ACKNOWLEDGE:
             acknowledged.add(service.target.received[-1].headers["webhook-id"])
-        await how(writer)
+        await respond(writer)
 
-    waiting = [f"event-{number}" for number in range(1000)]
+    pending = [f"event-{number}" for number in range(1000)]
 
     async def deliver_events() -> None:
-        while waiting:
-            event_id = waiting.pop()
-            body = fresh(event_id=event_id)
-            if chance.random() < 0.1:
-                forged = fresh(event_id=f"forged-{event_id}")
+        while pending:
+            event_id = pending.pop()
+            body = fresh_event(event_id=event_id)
+            if generator.random() < 0.1:
+                forged = fresh_event(event_id=f"forged-{event_id}")
                 assert (await service.deliver(forged, sign(body, API_KEY))).status_code == 401
             if (await service.deliver(body)).status_code != 204:
-                waiting.append(event_id)  # As Apideck, which delivers it again.
+                pending.append(event_id)  # Apideck delivers it again.
 
     async with delivering(respond_at_random) as service:
         async with asyncio.TaskGroup() as group:
             for _ in range(16):
                 group.create_task(deliver_events())
 
-        every = {f"event-{number}" for number in range(1000)}
-        assert acknowledged == every
-        assert {one["event_id"] for one in service.verified()} == every
+        all_ids = {f"event-{number}" for number in range(1000)}
+        assert acknowledged == all_ids
+        assert {one["event_id"] for one in service.verified()} == all_ids
         assert len(service.target.received) > 1000
 
 
-async def test_bodies_that_do_not_end_keep_no_event_out() -> None:
-    """The attack: many bodies that never end. The oldest make way, and an event arrives."""
-    gate = asyncio.Event()
+async def test_endless_bodies_do_not_block_events() -> None:
+    """An attacker sends 200 endless bodies; the oldest are rejected, and an event arrives."""
+    end = asyncio.Event()
 
     async def endless() -> Any:
         yield b"{"
-        await gate.wait()
+        await end.wait()
         yield b"}"
 
     async def attack() -> int:
@@ -167,8 +170,8 @@ async def test_bodies_that_do_not_end_keep_no_event_out() -> None:
         attacks = [asyncio.create_task(attack()) for _ in range(200)]
         done, _ = await asyncio.wait(attacks, return_when=asyncio.FIRST_COMPLETED)
         assert {task.result() for task in done} == {503}
-        assert (await service.deliver(fresh())).status_code == 204
-        gate.set()
+        assert (await service.deliver(fresh_event())).status_code == 204
+        end.set()
         results = await asyncio.gather(*attacks)
 
     assert results.index(401) == 137
@@ -178,15 +181,15 @@ async def test_bodies_that_do_not_end_keep_no_event_out() -> None:
 async def test_new_signing_secrets_are_used_without_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events that arrive after the file was read again have a signature with the new secret."""
+    """Once the file was read again, forwarded events also have a signature with the new secret."""
     monkeypatch.setattr(lifespan, "_PERIOD_SECONDS", 0.01)
     file = tmp_path / "secrets"
     file.write_text(SIGNING_SECRET)
     webhooks = {"signing_secret": None, "signing_secret_file": file}
     async with delivering(webhooks=webhooks) as service, asyncio.timeout(30):
-        await service.deliver(fresh())
+        await service.deliver(fresh_event())
         file.write_text(f"whsec_{b64encode(b'n' * 32).decode()} {SIGNING_SECRET}")
         while len(service.target.received[-1].headers["webhook-signature"].split()) < 2:
             await asyncio.sleep(0.01)
-            await service.deliver(fresh())
+            await service.deliver(fresh_event())
         assert len(service.verified()) > 1

@@ -1,4 +1,4 @@
-"""What callers get when Apideck or an identity provider fails, or they exceed a limit."""
+"""Responses to callers when Apideck or an identity provider fails, or they exceed a limit."""
 
 import httpx
 import pytest
@@ -8,11 +8,11 @@ from emulators.apideck.faults import Broken, Fault
 from emulators.issuer import DevelopmentIssuer
 from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly, sessions_requested
+from tests.support.measured import apideck_metrics, sessions_requested, takes_less_than
 from tests.support.service import running, settings_for, settings_with_application
 
-SOON = 5.0
-"""Half of the deadline in seconds: a response by then did not wait for the deadline."""
+RESPONSE_SECONDS = 5.0
+"""Half of the deadline, in seconds: a faster response did not wait for the deadline."""
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ async def test_a_temporary_failure_does_not_fail_the_request(
     fault: Fault,
     outcome: str,
 ) -> None:
-    """The request is retried soon, and the caller gets a session."""
+    """The request is retried quickly, and the caller gets a session."""
     apideck.fail(fault, times=1)
 
-    with promptly(SOON):
+    with takes_less_than(RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert response.status_code == 201
     assert len(apideck.minted) == 1
     assert len(apideck.requests) == 2
-    assert await counted(service) == {
+    assert await apideck_metrics(service) == {
         sessions_requested(outcome): 1,
         sessions_requested("Minted"): 1,
         'retries_total{application="default"}': 1,
@@ -72,12 +72,12 @@ async def test_other_failures_are_not_retried(
     """A rejection is final, and a 500 may have created a session: the caller gets an error."""
     apideck.fail(faults.error(status), times=None)
 
-    with promptly(SOON):
+    with takes_less_than(RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(response) == expected
     assert len(apideck.requests) == 1
-    assert await counted(service) == {
+    assert await apideck_metrics(service) == {
         sessions_requested(outcome): 1,
         'retries_total{application="default"}': 0,
     }
@@ -123,7 +123,7 @@ async def test_an_outage_opens_the_breaker_and_hardly_adds_load(
 async def test_a_failing_cookie_session_endpoint_does_not_affect_other_callers(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """After some failures its callers fail immediately; callers with a token get sessions."""
+    """After 20 failures requests with a cookie fail immediately; those with a token succeed."""
     application = CookieSessionApp()
     application.status = 503
     with application.serve() as whoami_url:
@@ -147,7 +147,7 @@ async def test_a_failing_cookie_session_endpoint_does_not_affect_other_callers(
             metrics = (await service.get("/metrics")).text
 
     assert {problem(response) for response in responses} == {(503, "identity-provider-unavailable")}
-    assert len(application.seen) == 20
+    assert len(application.received) == 20
     assert 'identity_requests_total{host="127.0.0.1",outcome="not-asked"} 10.0' in metrics
     assert other.status_code == 201
     assert len(apideck.minted) == 1
@@ -156,7 +156,7 @@ async def test_a_failing_cookie_session_endpoint_does_not_affect_other_callers(
 async def test_a_caller_who_exceeds_the_limit_gets_its_state(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """The third request of a quota of two is a 429 with Retry-After; Apideck receives nothing."""
+    """With a quota of two, the third request gets a 429 with Retry-After, and is not forwarded."""
     settings = settings_for(issuer.issuer, apideck_url, limits={"per_user": "2/hour"})
     async with running(settings) as service:
         responses = [

@@ -1,4 +1,4 @@
-"""Every fault below HTTP: the response and its time, what Apideck received, and the metrics."""
+"""Every fault below HTTP: the response, its time, Apideck's requests, and the metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,11 +10,11 @@ import pytest
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support import fault_proxy
-from tests.support.behind import SOON, asked, behind
 from tests.support.fault_proxy import Fault, FaultProxy, after_one_success
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly, sessions_requested
+from tests.support.measured import apideck_metrics, sessions_requested, takes_less_than
 from tests.support.service import running, settings_for
+from tests.support.short_timeouts import RESPONSE_SECONDS, apideck_at, metrics_after
 
 DOWN = (503, "apideck-unavailable")
 SLOW = (504, "apideck-timeout")
@@ -25,11 +25,11 @@ class Row:
     """One fault.
 
     Attributes:
-        fault: what happens.
-        problem: the response to the caller while it lasts.
+        fault: the fault.
+        problem: the response to the caller while the fault lasts.
         outcome: the label of each attempt in the metrics.
-        attempts: attempts for one request while it lasts: 3 if no response had started, else 1.
-        minted: whether the emulator created sessions without the service learning about them.
+        attempts: attempts for one request: 3 if no response had started, else 1.
+        minted: whether the emulator created sessions whose response did not reach the service.
     """
 
     fault: Fault
@@ -61,49 +61,49 @@ ROWS = [
 async def service(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the service behind the proxy, with short timeouts."""
-    async with running(settings_for(issuer.issuer, apideck_url, **behind(proxy.url))) as client:
+    """Run the service with the proxy in front of Apideck, and with short timeouts."""
+    async with running(settings_for(issuer.issuer, apideck_url, **apideck_at(proxy.url))) as client:
         yield client
 
 
-def by_fault(row: Row) -> str:
-    """Return the name of a row."""
+def fault_name(row: Row) -> str:
+    """Return the name of a row's fault."""
     return row.fault.__name__
 
 
-@pytest.mark.parametrize("row", ROWS, ids=by_fault)
-async def test_a_permanent_fault(
+@pytest.mark.parametrize("row", ROWS, ids=fault_name)
+async def test_a_permanent_fault_is_one_problem_after_the_expected_attempts(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     proxy: FaultProxy,
     row: Row,
 ) -> None:
-    """The caller gets a response in time, after the right number of attempts."""
+    """The caller gets the problem in time, after the expected number of attempts."""
     proxy.fault = row.fault
 
-    with promptly(SOON):
+    with takes_less_than(RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert problem(response) == row.problem
     assert proxy.connections == row.attempts
     assert len(apideck.minted) == row.attempts * row.minted
-    assert await counted(service) == asked(row.attempts, row.outcome)
+    assert await apideck_metrics(service) == metrics_after(row.attempts, row.outcome)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.attempts > 1], ids=by_fault)
-async def test_a_temporary_fault(
+@pytest.mark.parametrize("row", [row for row in ROWS if row.attempts > 1], ids=fault_name)
+async def test_a_temporary_fault_is_retried_successfully(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, proxy: FaultProxy, row: Row
 ) -> None:
     """The caller gets a session after one more attempt."""
     proxy.next_faults = [row.fault]
 
-    with promptly(SOON):
+    with takes_less_than(RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert response.status_code == 201
     assert proxy.connections == 2
-    assert await counted(service) == {
+    assert await apideck_metrics(service) == {
         sessions_requested(row.outcome): 1,
         sessions_requested("Minted"): 1,
         'retries_total{application="default"}': 1,
@@ -128,29 +128,29 @@ async def test_a_broken_idle_connection_does_not_fail_a_request(
     fault: Fault,
     outcome: str | None,
 ) -> None:
-    """A new one is opened: immediately if the server closed it, otherwise for a retry."""
+    """A new one is opened: immediately if the server has closed the old one, else for a retry."""
     proxy.next_faults = [after_one_success(fault)]
     await service.post("/vault-session", headers=bearer(issuer.token()))
     if outcome is None:
-        await end_of_connections(proxy)
+        await wait_until_closed(proxy)
 
-    with promptly(SOON):
+    with takes_less_than(RESPONSE_SECONDS):
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
     assert response.status_code == 201
     assert proxy.connections == 2
     assert len(apideck.minted) == 2
-    failed = asked(1, outcome) if outcome else {}
-    assert await counted(service) == failed | {
+    failed = metrics_after(1, outcome) if outcome else {}
+    assert await apideck_metrics(service) == failed | {
         sessions_requested("Minted"): 2,
         'retries_total{application="default"}': 1 if outcome else 0,
     }
 
 
-async def end_of_connections(proxy: FaultProxy) -> None:
-    """Wait until the proxy has closed each connection, and the service has noticed."""
+async def wait_until_closed(proxy: FaultProxy) -> None:
+    """Wait until the proxy has closed all connections, and the service has detected it."""
     async with asyncio.timeout(20):
-        while proxy.open:  # noqa: ASYNC110 - the proxy has no event for it
+        while proxy.open:  # noqa: ASYNC110 - the proxy has no event for this
             await asyncio.sleep(0.01)
     for _ in range(10):
         await asyncio.sleep(0.01)
@@ -159,42 +159,42 @@ async def end_of_connections(proxy: FaultProxy) -> None:
 async def test_a_deadline_ends_a_longer_attempt(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> None:
-    """The caller waits until the deadline, and there is no further attempt."""
+    """The caller gets a timeout at the deadline, and there is no further attempt."""
     proxy.fault = fault_proxy.black_hole
-    times = behind(proxy.url, deadline_seconds=0.6, attempt_timeout_seconds=30)
-    async with running(settings_for(issuer.issuer, apideck_url, **times)) as service:
-        with promptly(0.6 + 2):
+    timeouts = apideck_at(proxy.url, deadline_seconds=0.6, attempt_timeout_seconds=30)
+    async with running(settings_for(issuer.issuer, apideck_url, **timeouts)) as service:
+        with takes_less_than(0.6 + 2):
             response = await service.post("/vault-session", headers=bearer(issuer.token()))
-        metrics = await counted(service)
+        metrics = await apideck_metrics(service)
 
     assert problem(response) == SLOW
     assert (proxy.connections, proxy.requests) == (1, 1)
-    assert metrics == asked(1, "Timeout")
+    assert metrics == metrics_after(1, "Timeout")
 
 
-async def test_many_callers_all_get_a_response_in_time_when_apideck_does_not_respond(
+async def test_all_callers_get_a_response_in_time_if_apideck_does_not_respond(
     issuer: DevelopmentIssuer, proxy: FaultProxy, apideck_url: str
 ) -> None:
-    """A hundred concurrent callers wait for an attempt or two, later ones not at all."""
+    """The first 100 callers get a 504 or a 503; later ones get a 503 without a call to Apideck."""
     proxy.fault = fault_proxy.black_hole
     settings = settings_for(
-        issuer.issuer, apideck_url, **behind(proxy.url, breaker={"open_seconds": 300})
+        issuer.issuer, apideck_url, **apideck_at(proxy.url, breaker={"open_seconds": 300})
     )
     async with running(settings) as service:
 
-        async def ask(count: int) -> set[tuple[int, str]]:
+        async def request_sessions(count: int) -> set[tuple[int, str]]:
             tokens = [issuer.token(sub=f"person-{number}") for number in range(count)]
-            with promptly(SOON):
+            with takes_less_than(RESPONSE_SECONDS):
                 responses = await asyncio.gather(
                     *(service.post("/vault-session", headers=bearer(token)) for token in tokens)
                 )
             return {problem(response) for response in responses}
 
-        first = await ask(100)
+        first = await request_sessions(100)
         before = proxy.requests
-        second = await ask(50)
+        second = await request_sessions(50)
         names = ("requests_total", "retries_total", "not_asked_total", "breaker_state")
-        metrics = await counted(service, *names)
+        metrics = await apideck_metrics(service, *names)
 
     assert SLOW in first <= {SLOW, DOWN}
     assert second == {DOWN}

@@ -1,4 +1,4 @@
-"""The API key of a request: that of its Unify app, in the newest version of its file."""
+"""The API key of a request to Apideck: the key of its Unify app, from the latest file."""
 
 import asyncio
 import os
@@ -20,19 +20,19 @@ from app.vault import Session
 from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
-from tests.support.fault_proxy import Conversation, FaultProxy, no_fault
+from tests.support.fault_proxy import FaultProxy, ProxiedConnection, no_fault
 from tests.support.http import bearer, problem
-from tests.support.measured import counted
+from tests.support.measured import apideck_metrics
 from tests.support.service import APP_ID, running, settings_for
 
 EU_KEY, NEXT_EU_KEY = "sk_eu_opens-nothing", "sk_eu-next_opens-nothing"
-OURS, EU = (APP_ID, f"Bearer {API_KEY}"), ("app-eu", f"Bearer {EU_KEY}")
+DEFAULT, EU = (APP_ID, f"Bearer {API_KEY}"), ("app-eu", f"Bearer {EU_KEY}")
 BY_CLAIM = {"apideck": {"claim": "region", "allowed": ["default", "eu"]}}
 
 
 @pytest.fixture
-def keyed() -> Iterator[tuple[ApideckEmulator, str]]:
-    """Run an emulator that accepts a key of each Unify app; returns it with its URL."""
+def two_apps() -> Iterator[tuple[ApideckEmulator, str]]:
+    """Run an emulator that accepts the keys of two Unify apps; yields it and its URL."""
     emulator = ApideckEmulator([API_KEY, EU_KEY, NEXT_EU_KEY])
     with emulator.serve() as url:
         yield emulator, url
@@ -41,16 +41,16 @@ def keyed() -> Iterator[tuple[ApideckEmulator, str]]:
 def received(emulator: ApideckEmulator) -> list[tuple[str | None, str | None]]:
     """Return the app ID and the key of each request."""
     return [
-        (seen.header("x-apideck-app-id"), seen.header("authorization"))
-        for seen in emulator.requests
+        (request.header("x-apideck-app-id"), request.header("authorization"))
+        for request in emulator.requests
     ]
 
 
 async def test_a_claim_selects_the_unify_app_and_its_key(
-    issuer: DevelopmentIssuer, keyed: tuple[ApideckEmulator, str]
+    issuer: DevelopmentIssuer, two_apps: tuple[ApideckEmulator, str]
 ) -> None:
     """Each region has its own app ID and key; a value that is not allowed is rejected."""
-    emulator, url = keyed
+    emulator, url = two_apps
     settings = settings_for(
         issuer.issuer,
         url,
@@ -65,14 +65,14 @@ async def test_a_claim_selects_the_unify_app_and_its_key(
 
     assert [response.status_code for response in responses] == [201, 201, 403]
     assert problem(responses[2]) == (403, "missing-claim")
-    assert received(emulator) == [EU, OURS]
+    assert received(emulator) == [EU, DEFAULT]
 
 
 async def test_an_issuer_selects_the_unify_app_and_its_key(
-    issuer: DevelopmentIssuer, keyed: tuple[ApideckEmulator, str]
+    issuer: DevelopmentIssuer, two_apps: tuple[ApideckEmulator, str]
 ) -> None:
-    """Callers of one issuer get another app ID and key than those of the other."""
-    emulator, url = keyed
+    """Requests for callers of each issuer have the app ID and key of that issuer's Unify app."""
+    emulator, url = two_apps
     europe = {
         "issuer": issuer.issuer,
         "audience": "europe",
@@ -91,17 +91,17 @@ async def test_an_issuer_selects_the_unify_app_and_its_key(
             response = await service.post("/vault-session", headers=bearer(token))
             assert response.status_code == 201
 
-    assert received(emulator) == [EU, OURS]
+    assert received(emulator) == [EU, DEFAULT]
 
 
 async def test_the_key_of_one_unify_app_is_rotated_separately(
     issuer: DevelopmentIssuer,
-    keyed: tuple[ApideckEmulator, str],
+    two_apps: tuple[ApideckEmulator, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A new key in its file is used for this Unify app only."""
-    emulator, url = keyed
+    """A new key in the file of one Unify app is not used for the other app."""
+    emulator, url = two_apps
     file = tmp_path / "key"
     file.write_text(EU_KEY)
     monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
@@ -114,22 +114,22 @@ async def test_the_key_of_one_unify_app_is_rotated_separately(
     )
     async with running(settings) as service:
 
-        async def ask(region: str) -> tuple[str | None, str | None]:
+        async def key_for(region: str) -> tuple[str | None, str | None]:
             headers = bearer(issuer.token(region=region))
             assert (await service.post("/vault-session", headers=headers)).status_code == 201
             return received(emulator)[-1]
 
-        assert [await ask("eu"), await ask("default")] == [EU, OURS]
+        assert [await key_for("eu"), await key_for("default")] == [EU, DEFAULT]
         file.write_text(NEXT_EU_KEY)
         async with asyncio.timeout(20):
-            while await ask("eu") == EU:
+            while await key_for("eu") == EU:
                 pass
-        assert await ask("eu") == ("app-eu", f"Bearer {NEXT_EU_KEY}")
-        assert await ask("default") == OURS
+        assert await key_for("eu") == ("app-eu", f"Bearer {NEXT_EU_KEY}")
+        assert await key_for("default") == DEFAULT
 
 
 async def test_a_new_key_in_the_file_is_used_and_an_invalid_one_is_not(tmp_path: Path) -> None:
-    """The last valid key stays in use, and the log says why, without the content."""
+    """The last valid key stays in use, and the log has the reason without the file's content."""
     file = tmp_path / "key"
     secrets: list[str] = []
     file.write_text("sk_first_12345\n")
@@ -152,12 +152,12 @@ async def test_a_new_key_in_the_file_is_used_and_an_invalid_one_is_not(tmp_path:
 
 async def test_a_key_stays_in_use_while_its_file_is_missing(
     issuer: DevelopmentIssuer,
-    keyed: tuple[ApideckEmulator, str],
+    two_apps: tuple[ApideckEmulator, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Requests succeed, metrics and log show it, and a new file is used immediately."""
-    emulator, url = keyed
+    """Requests succeed, metrics and log report the fault, and a new file is used."""
+    emulator, url = two_apps
     file = tmp_path / "key"
     file.write_text(EU_KEY)
     monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
@@ -165,27 +165,27 @@ async def test_a_key_stays_in_use_while_its_file_is_missing(
     with capture_logs() as logs:
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
 
-            async def becomes(failing: int) -> None:
+            async def until_failing(failing: int) -> None:
                 sample = {'key_file_failing{application="default"}': failing}
                 async with asyncio.timeout(20):
-                    while await counted(service, "key_file_failing") != sample:  # noqa: ASYNC110 - files have no event
+                    while await apideck_metrics(service, "key_file_failing") != sample:  # noqa: ASYNC110 - files have no event
                         await asyncio.sleep(0.01)
 
-            async def ask() -> str | None:
+            async def used_key() -> str | None:
                 response = await service.post("/vault-session", headers=bearer(issuer.token()))
                 assert response.status_code == 201
                 return emulator.requests[-1].header("authorization")
 
-            await becomes(0)
+            await until_failing(0)
             file.unlink()
-            await becomes(1)
-            assert await ask() == f"Bearer {EU_KEY}"
+            await until_failing(1)
+            assert await used_key() == f"Bearer {EU_KEY}"
             assert (await service.get("/readyz")).status_code == 200
             # In one step, so that the service cannot read an empty file.
             (tmp_path / "next").write_text(NEXT_EU_KEY)
             (tmp_path / "next").replace(file)
-            await becomes(0)
-            assert await ask() == f"Bearer {NEXT_EU_KEY}"
+            await until_failing(0)
+            assert await used_key() == f"Bearer {NEXT_EU_KEY}"
 
     events = [line for line in logs if line["event"].startswith("api_key_")]
     assert [line["event"] for line in events] == ["api_key_refused", "api_key_changed"]
@@ -193,14 +193,14 @@ async def test_a_key_stays_in_use_while_its_file_is_missing(
     assert events[0]["log_level"] == "error"
 
 
-async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
+async def test_a_key_file_that_blocks_does_not_delay_other_keys(
     issuer: DevelopmentIssuer,
-    keyed: tuple[ApideckEmulator, str],
+    two_apps: tuple[ApideckEmulator, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Metrics show it, the key of the other Unify app is updated, and the service can end."""
-    _, url = keyed
+    """The metrics report it, the other app's key is updated, and the service can shut down."""
+    _, url = two_apps
     monkeypatch.setattr("app.lifespan._PERIOD_SECONDS", 0.01)
     monkeypatch.setattr("app.common.secret_file._READ_SECONDS", 0.1)
     hung, working = tmp_path / "hung", tmp_path / "working"
@@ -209,9 +209,9 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
     further = {"eu": {"api_key_file": working, "app_id": "app-eu"}}
     only = {"api_key": None, "api_key_file": hung, "unify_apps": further}
 
-    async def becomes(service: httpx.AsyncClient, name: str, fault: int) -> None:
+    async def until_failing(service: httpx.AsyncClient, name: str, fault: int) -> None:
         async with asyncio.timeout(20):
-            while (await counted(service, "key_file_failing"))[name] != fault:  # noqa: ASYNC110 - files have no event
+            while (await apideck_metrics(service, "key_file_failing"))[name] != fault:  # noqa: ASYNC110 - files have no event
                 await asyncio.sleep(0.01)
 
     def readers() -> list[threading.Thread]:
@@ -221,11 +221,11 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
         async with running(settings_for(issuer.issuer, url, apideck=only)) as service:
             os.mkfifo(tmp_path / "pipe")  # Opening it blocks until another process writes.
             (tmp_path / "pipe").replace(hung)
-            await becomes(service, 'key_file_failing{application="default"}', 1)
+            await until_failing(service, 'key_file_failing{application="default"}', 1)
             (tmp_path / "next").write_text("two words")
             (tmp_path / "next").replace(working)
-            await becomes(service, 'key_file_failing{application="eu"}', 1)
-        async with asyncio.timeout(20):  # The last read of the other file can still be ending.
+            await until_failing(service, 'key_file_failing{application="eu"}', 1)
+        async with asyncio.timeout(20):  # The last read of the other file may still be running.
             while len(readers()) > 1:  # noqa: ASYNC110 - threads have no event
                 await asyncio.sleep(0.01)
         daemons = [thread.daemon for thread in readers()]
@@ -239,15 +239,15 @@ async def test_a_file_that_does_not_respond_does_not_delay_other_keys(
 
 
 async def test_a_request_with_the_old_key_is_retried_with_the_new_one(tmp_path: Path) -> None:
-    """A request that was in flight when the key changed, and was rejected, still succeeds."""
+    """A request that was in flight when the key changed is rejected, retried, and succeeds."""
     file = tmp_path / "key"
     file.write_text("sk_old_opens-nothing")
     emulator = ApideckEmulator(["sk_new_opens-nothing"])
 
-    async def change_the_key(it: Conversation) -> None:
+    async def change_the_key(connection: ProxiedConnection) -> None:
         file.write_text("sk_new_opens-nothing")
         await key.refresh()
-        await no_fault(it)
+        await no_fault(connection)
 
     with emulator.serve() as apideck_url:
         async with FaultProxy(apideck_url).serve() as proxy, AiohttpTransport() as transport:
@@ -263,7 +263,7 @@ async def test_a_request_with_the_old_key_is_retried_with_the_new_one(tmp_path: 
     # Only the old key was rejected, so the account is not reported as misconfigured.
     assert [line["event"] for line in logs] == ["api_key_changed"]
 
-    assert [seen.header("authorization") for seen in emulator.requests] == [
+    assert [request.header("authorization") for request in emulator.requests] == [
         "Bearer sk_old_opens-nothing",
         "Bearer sk_new_opens-nothing",
     ]

@@ -1,4 +1,4 @@
-"""What becomes of an unexpected exception outside of requests."""
+"""Unexpected exceptions outside of requests, and the end of connections at shutdown."""
 
 import asyncio
 
@@ -17,10 +17,10 @@ from tests.support.service import running, settings_for
 MESSAGE = "sk_live_of-an-exception"
 
 
-async def test_a_failure_in_the_background_does_not_end_the_work(
+async def test_a_failed_background_task_runs_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is logged without its message; the other work goes on, and so does this a moment later."""
+    """The exception is logged, other tasks continue, and the task runs again after a moment."""
     runs = 0
 
     async def refresh(_: ApiKey) -> None:
@@ -33,7 +33,7 @@ async def test_a_failure_in_the_background_does_not_end_the_work(
     with capture_logs() as logs:
         async with running(settings) as service:
             async with asyncio.timeout(5):
-                # The issuer responds in its own time.
+                # The issuer's keys may arrive later.
                 while runs < 3 or (await service.get("/readyz")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
@@ -45,7 +45,7 @@ async def test_a_failure_in_the_background_does_not_end_the_work(
 async def test_a_failure_at_shutdown_is_raised_without_its_message(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server logs the messages of exceptions of the lifespan, so this one has none."""
+    """Servers log exceptions of the lifespan, so the message of the cause is left out."""
 
     async def aclose(_: MemoryStore) -> None:
         raise LookupError(MESSAGE)
@@ -60,10 +60,10 @@ async def test_a_failure_at_shutdown_is_raised_without_its_message(
     assert "lifespan_failed" in {line["event"] for line in logs}
 
 
-async def test_connections_to_apideck_end_with_the_service(
+async def test_connections_to_apideck_are_closed_at_shutdown(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """A connection that was kept for the next request is closed."""
+    """A keep-alive connection to Apideck is closed when the service shuts down."""
     async with FaultProxy(apideck_url).serve() as proxy:
         settings = settings_for(issuer.issuer, apideck_url, apideck={"base_url": proxy.url})
         async with running(settings) as service:

@@ -1,4 +1,4 @@
-"""Rate limits in a Redis Cluster, behind Sentinel, over TLS, and with the least rights."""
+"""Rate limits in a Redis Cluster, behind Sentinel, over TLS, and with minimal rights."""
 
 import asyncio
 import socket
@@ -26,26 +26,26 @@ from tests.support.redis_topologies import (
     cluster,
     command,
     kill,
+    monitored_by_sentinel,
     port_of,
-    replicated,
-    watched_by_sentinel,
+    wait_until_replicated,
 )
 from tests.support.service import settings_for
 
 PASSWORD = "p@ss/word"
 ADA = Limit("user", "ada", Rate(3, 3600))
 TOTAL = Limit("total", "all", Rate(5, 3600))
-LEAST = ("resetchannels", "-@all", "+evalsha", "+eval", "+get", "+set", "+time")
-"""What docs/operations.md tells the operator to allow."""
+REQUIRED_RIGHTS = ("resetchannels", "-@all", "+evalsha", "+eval", "+get", "+set", "+time")
+"""The rights in docs/operations.md."""
 
 
 @dataclass
-class Secured:
+class TlsRedis:
     """A Redis with TLS.
 
     Attributes:
         host: its host and port.
-        authority: the certificate of the authority that issued its own.
+        authority: the certificate of the authority that issued its certificate.
         admin: a client with all rights.
     """
 
@@ -54,7 +54,7 @@ class Secured:
     admin: Redis
 
     def set_user(self, *rules: str) -> None:
-        """Give the user of the service these rights and no others."""
+        """Give the service's user exactly these rights."""
         command(self.admin, "ACL SETUSER counter reset on", *rules)
 
 
@@ -72,8 +72,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @asynccontextmanager
-async def store(url: str, **settings: object) -> AsyncIterator[Store]:
-    """Return a store as the service builds it from its settings."""
+async def open_store(url: str, **settings: object) -> AsyncIterator[Store]:
+    """Open a store as the service does with these settings."""
     limits = LimitSettings.model_validate({"store": url, "store_timeout_seconds": 5, **settings})
     built = build_store(limits, lambda _: None)
     try:
@@ -82,17 +82,17 @@ async def store(url: str, **settings: object) -> AsyncIterator[Store]:
         await built.aclose()
 
 
-async def remaining(counting: Store, limit: Limit = TOTAL) -> int:
-    """Count one request; returns how many are left."""
-    return (await counting.admit([limit])).statuses[0].remaining
+async def remaining(store: Store, limit: Limit = TOTAL) -> int:
+    """Count one request; return how many are left."""
+    return (await store.admit([limit])).statuses[0].remaining
 
 
-async def once_it_counts(counting: Store, limit: Limit = TOTAL) -> int:
-    """Count requests until the store has counted one; returns how many are left."""
+async def remaining_once_available(store: Store, limit: Limit = TOTAL) -> int:
+    """Try until the store has counted one request; return how many are left."""
     async with asyncio.timeout(30):
         while True:
             try:
-                return await remaining(counting, limit)
+                return await remaining(store, limit)
             except StoreFailedError:
                 await asyncio.sleep(0.05)
 
@@ -102,13 +102,13 @@ def cluster_url(*seeds: Redis) -> str:
     return "redis+cluster://" + ",".join(f"127.0.0.1:{port_of(seed)}" for seed in seeds)
 
 
-async def test_processes_share_one_count_in_a_cluster(nodes: Cluster) -> None:
-    """Each knows another node, none of which has the keys; several limits count at once."""
+async def test_processes_share_their_counts_in_a_cluster(nodes: Cluster) -> None:
+    """Each process is configured with another node without the keys; two limits are counted."""
     prefix = "shared"
     one, two = nodes.others(prefix)
     async with (
-        store(cluster_url(one), store_prefix=prefix) as first,
-        store(cluster_url(two), store_prefix=prefix) as second,
+        open_store(cluster_url(one), store_prefix=prefix) as first,
+        open_store(cluster_url(two), store_prefix=prefix) as second,
     ):
         decisions = await asyncio.gather(
             *(each.admit([ADA, TOTAL]) for each in (first, second) for _ in range(10))
@@ -120,86 +120,91 @@ async def test_processes_share_one_count_in_a_cluster(nodes: Cluster) -> None:
     assert len(nodes.owner(prefix).keys()) == 2
 
 
-async def test_a_node_that_does_not_respond_is_left_out(nodes: Cluster) -> None:
-    """A process that knows a dead, a silent and a living node soon counts with the others."""
+async def test_a_node_that_does_not_respond_is_ignored(nodes: Cluster) -> None:
+    """A process that is configured with a dead, a silent and a working node uses the last one."""
     prefix = "seeds"
     with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         seeds = [one.getsockname()[1] for one in (silent, dead)]
         hosts = ",".join(f"127.0.0.1:{port}" for port in [*seeds, port_of(nodes.spare)])
-        async with store(
+        async with open_store(
             f"redis+cluster://{hosts}", store_prefix=prefix, store_timeout_seconds=1.5
-        ) as counting:
-            assert await once_it_counts(counting) == 4
+        ) as store:
+            assert await remaining_once_available(store) == 4
 
 
-async def test_counting_goes_on_while_the_keys_move_to_another_node(nodes: Cluster) -> None:
-    """The node that they leave redirects some calls (ASK), and later all (MOVED)."""
+async def test_requests_are_counted_while_the_keys_move_to_another_node(nodes: Cluster) -> None:
+    """The old node redirects some calls with ASK during the move, and all with MOVED afterwards."""
     prefix = "moving"
     owner, other = nodes.owner(prefix), nodes.others(prefix)[0]
     slot = command(owner, "CLUSTER KEYSLOT", f"{{{prefix}}}:")
     names = {node: command(node, "CLUSTER MYID").decode() for node in (owner, other)}
-    async with store(cluster_url(owner), store_prefix=prefix) as counting:
-        before = await remaining(counting)
+    async with open_store(cluster_url(owner), store_prefix=prefix) as store:
+        before = await remaining(store)
         command(other, f"CLUSTER SETSLOT {slot} IMPORTING", names[owner])
         command(owner, f"CLUSTER SETSLOT {slot} MIGRATING", names[other])
         keys = owner.keys(f"{{{prefix}}}*")
         owner.migrate("127.0.0.1", port_of(other), keys, 0, 5000)
-        moving = await remaining(counting)
+        moving = await remaining(store)
         for node in (other, owner):
             command(node, f"CLUSTER SETSLOT {slot} NODE", names[other])
-        moved = await remaining(counting)
+        moved = await remaining(store)
 
     assert [before, moving, moved] == [4, 3, 2]
 
 
-async def test_after_the_owner_of_the_keys_has_died_its_replica_counts_on(nodes: Cluster) -> None:
-    """What was replicated still counts. No restart is needed. The last test of the cluster."""
+async def test_a_replica_continues_the_count_after_its_primary_was_killed(nodes: Cluster) -> None:
+    """Replicated counts are kept, and no restart is needed.
+
+    This test kills a node, so it is the last one that uses the cluster.
+    """
     prefix = "failover"
     owner = nodes.owner(prefix)
     nodes.replicate(owner)
-    async with store(cluster_url(*nodes.others(prefix)), store_prefix=prefix) as counting:
-        before = [await remaining(counting) for _ in range(2)]
-        replicated(owner, f"{{{prefix}}}:written")
+    async with open_store(cluster_url(*nodes.others(prefix)), store_prefix=prefix) as store:
+        before = [await remaining(store) for _ in range(2)]
+        wait_until_replicated(owner, f"{{{prefix}}}:written")
         kill(owner)
         with pytest.raises(StoreFailedError):
-            await remaining(counting)
-        after = await once_it_counts(counting)
+            await remaining(store)
+        after = await remaining_once_available(store)
 
     assert before == [4, 3]
     assert after == 2
 
 
-async def test_after_a_failover_by_sentinel_the_new_primary_counts_on(tmp_path: Path) -> None:
-    """Of three sentinels one is silent and one dead. Primary and sentinels want a password."""
+async def test_the_new_primary_continues_the_count_after_a_sentinel_failover(
+    tmp_path: Path,
+) -> None:
+    """Of three sentinels one is silent and one is dead; primary and sentinel require a password."""
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n")
     with (
-        watched_by_sentinel(tmp_path, PASSWORD) as watched,
+        monitored_by_sentinel(tmp_path, PASSWORD) as monitored,
         socket.create_server(("127.0.0.1", 0)) as silent,
         socket.socket() as dead,
     ):
         dead.bind(("127.0.0.1", 0))
-        ports = [one.getsockname()[1] for one in (silent, dead)] + [port_of(watched.sentinel)]
+        ports = [one.getsockname()[1] for one in (silent, dead)] + [port_of(monitored.sentinel)]
         hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
-        async with store(
+        async with open_store(
             f"redis+sentinel://{hosts}/{SERVICE}/3",
             store_password_file=file,
             store_sentinel_password_file=file,
             store_timeout_seconds=1.5,
-        ) as counting:
-            before = await once_it_counts(counting)
-            database = watched.primary.info("keyspace")
-            replicated(watched.primary, "written")
-            kill(watched.primary)
-            after = await once_it_counts(counting)
+        ) as store:
+            before = await remaining_once_available(store)
+            database = monitored.primary.info("keyspace")
+            wait_until_replicated(monitored.primary, "written")
+            kill(monitored.primary)
+            after = await remaining_once_available(store)
 
     assert (before, after) == (4, 3)
     assert list(database) == ["db3"]
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def tls_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
     """Run a Redis that accepts TLS only, with a certificate of a private authority."""
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
@@ -221,20 +226,22 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         redis_server.redis_server(folder, port, *chain.from_iterable(options.items())),
         Redis.from_url(f"unix://{folder}/admin.sock") as admin,
     ):
-        yield Secured(f"localhost:{port}", folder / "ca.pem", admin)
+        yield TlsRedis(f"localhost:{port}", folder / "ca.pem", admin)
 
 
-async def test_a_private_authority_is_trusted_once_it_is_named(secured: Secured) -> None:
-    """Without its certificate, nothing is counted, and the error says why."""
-    async with store(f"rediss://{secured.host}?ssl_ca_certs={secured.authority}") as counting:
-        assert await remaining(counting) == 4
-    async with store(f"rediss://{secured.host}") as counting:
+async def test_a_private_certificate_authority_is_trusted_if_configured(
+    tls_redis: TlsRedis,
+) -> None:
+    """Without the authority's certificate nothing is counted, and the error has the reason."""
+    async with open_store(f"rediss://{tls_redis.host}?ssl_ca_certs={tls_redis.authority}") as store:
+        assert await remaining(store) == 4
+    async with open_store(f"rediss://{tls_redis.host}") as store:
         with pytest.raises(StoreFailedError, match="certificate verify failed"):
-            await remaining(counting)
+            await remaining(store)
 
 
 @pytest.mark.parametrize(
-    ("taken", "named"),
+    ("revoked", "message"),
     [
         (None, None),
         ("-evalsha", "the user may not run evalsha"),
@@ -245,21 +252,21 @@ async def test_a_private_authority_is_trusted_once_it_is_named(secured: Secured)
         ("resetkeys", "the user may not access the keys"),
     ],
 )
-async def test_a_user_needs_the_documented_rights_and_no_others(
-    secured: Secured,
+async def test_a_redis_user_needs_exactly_the_documented_rights(
+    tls_redis: TlsRedis,
     tmp_path: Path,
     issuer: DevelopmentIssuer,
     apideck_url: str,
-    taken: str | None,
-    named: str | None,
+    revoked: str | None,
+    message: str | None,
 ) -> None:
-    """With them the check before a start passes; without any of them it names the one missing."""
-    secured.admin.script_flush()
-    taken_away = [] if taken is None else [taken]
-    secured.set_user("~{vault-bff}:*", *LEAST, *taken_away, f">{PASSWORD}")
+    """With these rights `check` passes; without one of them it names the missing right."""
+    tls_redis.admin.script_flush()
+    revoked_rights = [] if revoked is None else [revoked]
+    tls_redis.set_user("~{vault-bff}:*", *REQUIRED_RIGHTS, *revoked_rights, f">{PASSWORD}")
     (tmp_path / "password").write_text(PASSWORD)
     limits = {
-        "store": f"rediss://counter@{secured.host}?ssl_ca_certs={secured.authority}",
+        "store": f"rediss://counter@{tls_redis.host}?ssl_ca_certs={tls_redis.authority}",
         "store_password_file": tmp_path / "password",
         "store_timeout_seconds": 5,
     }
@@ -268,41 +275,44 @@ async def test_a_user_needs_the_documented_rights_and_no_others(
     results = [one async for one in check_dependencies(settings)]
 
     [result] = [one for one in results if one.about == "LIMITS__STORE"]
-    assert (result.well, result.detail.rpartition(": ")[2]) == (named is None, named or "counts")
+    assert (result.well, result.detail.rpartition(": ")[2]) == (
+        message is None,
+        message or "counts",
+    )
 
 
 async def test_a_new_password_in_the_file_is_used_without_a_restart(
-    secured: Secured, tmp_path: Path
+    tls_redis: TlsRedis, tmp_path: Path
 ) -> None:
-    """From the next connection on; the log contains neither password."""
-    secured.set_user("~{rotated}:*", *LEAST, ">first-password")
+    """The next connection uses the new password, and both passwords are reported for redaction."""
+    tls_redis.set_user("~{rotated}:*", *REQUIRED_RIGHTS, ">first-password")
     file = tmp_path / "password"
     file.write_text("first-password")
-    known: list[str] = []
+    redacted: list[str] = []
     limits = LimitSettings.model_validate(
         {
-            "store": f"rediss://counter@{secured.host}?ssl_ca_certs={secured.authority}",
+            "store": f"rediss://counter@{tls_redis.host}?ssl_ca_certs={tls_redis.authority}",
             "store_prefix": "rotated",
             "store_password_file": file,
             "store_timeout_seconds": 5,
         }
     )
-    counting = build_store(limits, known.append)
-    before = await remaining(counting)
-    secured.set_user("~{rotated}:*", *LEAST, ">second-password")
-    secured.admin.client_kill_filter(_type="normal", skipme=True)
+    store = build_store(limits, redacted.append)
+    before = await remaining(store)
+    tls_redis.set_user("~{rotated}:*", *REQUIRED_RIGHTS, ">second-password")
+    tls_redis.admin.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(StoreFailedError, match="AuthenticationError"):
-        await remaining(counting)
+        await remaining(store)
     file.write_text("second-password")
-    after = await remaining(counting)
+    after = await remaining(store)
     file.write_text("")
-    secured.admin.client_kill_filter(_type="normal", skipme=True)
-    secured.set_user("reset")
+    tls_redis.admin.client_kill_filter(_type="normal", skipme=True)
+    tls_redis.set_user("reset")
     with pytest.raises(StoreFailedError):
-        await remaining(counting)
+        await remaining(store)
     with pytest.raises(StoreFailedError, match=r"LIMITS__STORE_PASSWORD_FILE: must be printable"):
-        await remaining(counting)
-    await counting.aclose()
+        await remaining(store)
+    await store.aclose()
 
     assert (before, after) == (4, 3)
-    assert {"first-password", "second-password"} < set(known)
+    assert {"first-password", "second-password"} < set(redacted)

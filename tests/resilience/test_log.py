@@ -1,4 +1,4 @@
-"""What becomes of requests, and of the process, when nothing takes its log."""
+"""Requests and the shutdown of the process when its log cannot be written."""
 
 import json
 import os
@@ -32,83 +32,83 @@ def environment(
 
 @contextmanager
 def serving_into(environment: dict[str, str], out: int) -> Iterator["subprocess.Popen[str]"]:
-    """Run the service with its stdout at a file descriptor."""
+    """Run the service with a file descriptor as its stdout."""
     with (
         os.fdopen(os.dup(out), "w") as stdout,
         Path(os.devnull).open("w") as stderr,
         serving(environment, into=(stdout, stderr)) as process,
     ):
-        stdout.close()  # So that the service has the only one.
+        stdout.close()  # So that only the service has this descriptor open.
         yield process
 
 
 def mint(environment: dict[str, str], token: str, times: int) -> None:
-    """Ask for so many sessions, and fail unless each is made."""
+    """Request this many sessions, and fail unless each is created."""
     with httpx.Client() as client:
         for _ in range(times):
-            answer = client.post(url(environment, "/vault-session"), headers=bearer(token))
-            assert answer.status_code == 201, answer.text
+            response = client.post(url(environment, "/vault-session"), headers=bearer(token))
+            assert response.status_code == 201, response.text
         assert client.get(url(environment, "/livez")).status_code == 200
 
 
 def lost(environment: dict[str, str], cause: str) -> float:
-    """Return how many audit events the service says were lost."""
+    """Return the number of lost audit events in the metrics."""
     text = httpx.get(url(environment, "/metrics")).text
     name = f'vault_bff_log_lines_lost_total{{cause="{cause}",kind="audit"}} '
     [line] = [line for line in text.splitlines() if line.startswith(name)]
     return float(line.removeprefix(name))
 
 
-def end(process: "subprocess.Popen[str]") -> None:
-    """Have a process end, and fail unless it ends well, and in time."""
+def stop(process: "subprocess.Popen[str]") -> None:
+    """Stop a process, and fail unless it exits in time with status 0."""
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=15) == 0
 
 
-def test_an_unread_log_stops_nothing(
+def test_an_unread_log_does_not_block_the_service(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Sessions are made, probes are answered and SIGTERM ends the process."""
+    """Sessions are created, probes get a response, and SIGTERM stops the process."""
     reader, out = os.pipe()
     try:
         with serving_into(environment, out) as process:
             mint(environment, issuer.token(), 200)
-            end(process)
+            stop(process)
     finally:
         os.close(reader)
         os.close(out)
     assert len(apideck.minted) == 200
 
 
-def test_a_reader_that_goes_away_costs_no_session(
+def test_no_session_is_lost_when_the_log_reader_exits(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """What Apideck has minted reaches the caller, and the lost audit events are counted."""
+    """Callers get the sessions that Apideck creates, and the lost audit events are counted."""
     reader, out = os.pipe()
     with serving_into(environment, out) as process:
         os.close(out)
         os.close(reader)
         mint(environment, issuer.token(), 10)
         until(lambda: lost(environment, "write-failed") == 10)
-        end(process)
+        stop(process)
     assert len(apideck.minted) == 10
 
 
-def test_a_full_disk_costs_no_session(
+def test_no_session_is_lost_on_a_full_disk(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The same holds where the log is a file, and its disk is full."""
+    """Callers get their sessions when the log is a file and the disk is full."""
     with Path("/dev/full").open("w") as full, serving_into(environment, full.fileno()) as process:
         mint(environment, issuer.token(), 10)
         until(lambda: lost(environment, "write-failed") == 10)
-        end(process)
+        stop(process)
     assert len(apideck.minted) == 10
 
 
-def test_a_closed_stdout_costs_no_session(
+def test_no_session_is_lost_with_a_closed_stdout(
     environment: dict[str, str], issuer: DevelopmentIssuer, tmp_path: Path
 ) -> None:
-    """The log is never written into what has the number of stdout instead, such as a socket."""
+    """The log is not written to another file, such as a socket, that gets stdout's descriptor."""
     command = ["/bin/sh", "-c", 'exec "$0" -m app serve >&-', sys.executable]
     with (tmp_path / "err").open("w") as err:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=err)
@@ -132,10 +132,10 @@ def _ready(environment: dict[str, str]) -> bool:
         return False
 
 
-def test_a_slow_reader_slows_no_request(
+def test_a_slow_log_reader_does_not_delay_requests(
     environment: dict[str, str], issuer: DevelopmentIssuer
 ) -> None:
-    """What the pipe does not hold yet waits in the queue, and is read in full in the end."""
+    """Lines that do not fit into the pipe wait in a queue, and the reader gets all of them."""
     reader, out = os.pipe()
     with serving_into(environment, out) as process, os.fdopen(reader, "rb") as log:
         os.close(out)

@@ -1,4 +1,4 @@
-"""When and how often requests to Apideck are retried, with a clock that the tests set."""
+"""The times and the number of retries of requests to Apideck, with a clock that tests set."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ from emulators.apideck import ApideckEmulator, faults
 from emulators.apideck.emulator import API_KEY
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
-from tests.support.measured import counted, promptly, sessions_requested
+from tests.support.measured import apideck_metrics, sessions_requested, takes_less_than
 from tests.support.service import running, settings_for
 
 DEADLINE_SECONDS = 60
@@ -61,12 +61,12 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give the package apideck this clock, and reproducible jitter."""
+    """Replace the clock of the package `apideck`, and make its jitter reproducible."""
     clock = Clock()
     for module in ("client", "error_mapping", "retries"):
         monkeypatch.setattr(f"app.apideck.{module}.time", clock)
     monkeypatch.setattr("app.apideck.retries.asyncio", clock)
-    monkeypatch.setattr("app.apideck.retries.random", random.Random(20261125))  # noqa: S311 - it keeps no secret
+    monkeypatch.setattr("app.apideck.retries.random", random.Random(20261125))  # noqa: S311 - not for secrets
     return clock
 
 
@@ -93,7 +93,7 @@ async def client(clock: Clock, apideck_url: str) -> AsyncIterator[ApideckClient]
 async def test_the_last_attempt_gets_the_rest_of_the_deadline(
     client: ApideckClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two attempts get their whole timeout, the third gets less, and there is no fourth."""
+    """Two attempts get the full timeout, the third gets the rest, and there is no fourth."""
     timeouts: list[float] = []
 
     async def no_response(_: Exchange, *arguments: Any) -> MintedSession:
@@ -111,7 +111,7 @@ async def test_the_last_attempt_gets_the_rest_of_the_deadline(
 
 
 def retry_after(form: str, seconds: int) -> str:
-    """Return a Retry-After header in one of its two forms."""
+    """Return a Retry-After header as seconds or as a date."""
     moment = datetime.fromtimestamp(1000 + seconds, UTC)
     return str(seconds) if form == "seconds" else format_datetime(moment, usegmt=True)
 
@@ -121,7 +121,7 @@ def retry_after(form: str, seconds: int) -> str:
 async def test_a_retry_waits_for_the_retry_after(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator, form: str, seconds: int
 ) -> None:
-    """The retry is sent no earlier than Apideck requested, and hardly later."""
+    """The retry is sent when Retry-After has passed, with a small jitter."""
     apideck.fail(faults.rate_limited(retry_after(form, seconds)))
 
     await create_session(client, "acme", Session())
@@ -132,10 +132,10 @@ async def test_a_retry_waits_for_the_retry_after(
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-async def test_a_retry_after_beyond_the_deadline_goes_to_the_caller(
+async def test_a_retry_after_beyond_the_deadline_is_returned_to_the_caller(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator, form: str
 ) -> None:
-    """The caller gets it immediately, in seconds, and there is no retry."""
+    """The caller gets the Retry-After immediately, in seconds, and there is no retry."""
     apideck.fail(faults.rate_limited(retry_after(form, DEADLINE_SECONDS)), times=None)
 
     with pytest.raises(ApideckRateLimitedError) as raised:
@@ -146,10 +146,10 @@ async def test_a_retry_after_beyond_the_deadline_goes_to_the_caller(
     assert len(apideck.requests) == 1
 
 
-async def test_a_retry_that_would_be_cut_short_is_not_made_if_there_is_a_retry_after(
+async def test_no_retry_is_made_that_the_deadline_would_cut_short(
     client: ApideckClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If an attempt like the last one would exceed the deadline, the caller gets Retry-After."""
+    """After Retry-After, an attempt as long as the last one would end after the deadline."""
     attempts: list[float] = []
 
     async def rate_limited(_: Exchange, *arguments: Any) -> MintedSession:
@@ -163,12 +163,12 @@ async def test_a_retry_that_would_be_cut_short_is_not_made_if_there_is_a_retry_a
     with pytest.raises(ApideckRateLimitedError):
         await create_session(client, "acme", Session())
 
-    # At 0 and 28 seconds; the third would begin at 56, and end after the deadline.
+    # At 0 and 28 seconds; the third would start at 56 seconds, and end after the deadline.
     assert len(attempts) == 2
     assert clock.now < 1000 + DEADLINE_SECONDS
 
 
-@pytest.mark.parametrize("header", [None, "7"], ids=["without-retry-after", "with-one"])
+@pytest.mark.parametrize("header", [None, "7"], ids=["without-retry-after", "with-retry-after"])
 async def test_a_permanent_429_takes_three_attempts(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
@@ -176,15 +176,15 @@ async def test_a_permanent_429_takes_three_attempts(
     clock: Clock,
     header: str | None,
 ) -> None:
-    """After three attempts the caller gets a 503, with the Retry-After if there is one."""
+    """After three attempts the caller gets a 503, with Apideck's Retry-After if it sent one."""
     apideck.fail(faults.rate_limited(header), times=None)
     settings = settings_for(
         issuer.issuer, apideck_url, apideck={"deadline_seconds": DEADLINE_SECONDS}
     )
     async with running(settings) as service:
-        with promptly(5):
+        with takes_less_than(5):
             response = await service.post("/vault-session", headers=bearer(issuer.token()))
-        metrics = await counted(service)
+        metrics = await apideck_metrics(service)
 
     assert problem(response) == (503, "apideck-rate-limited")
     assert response.headers.get("retry-after") == header
@@ -199,10 +199,10 @@ async def test_a_permanent_429_takes_three_attempts(
     assert all(shortest <= slept <= shortest + jitter for slept in clock.slept)
 
 
-async def test_requests_with_the_same_retry_after_are_not_retried_at_the_same_moment(
+async def test_requests_with_the_same_retry_after_are_retried_at_different_times(
     client: ApideckClient, clock: Clock, apideck: ApideckEmulator
 ) -> None:
-    """There is some jitter on top of the Retry-After."""
+    """A jitter is added to the Retry-After."""
     for _ in range(5):
         apideck.fail(faults.rate_limited("1"))
         await create_session(client, "acme", Session())
@@ -212,7 +212,7 @@ async def test_requests_with_the_same_retry_after_are_not_retried_at_the_same_mo
 
 
 async def test_delays_are_random_up_to_a_bound_that_doubles(clock: Clock) -> None:
-    """Over many failures the delays cover each range, up to the maximum, and all differ."""
+    """In 50 runs the delays of each attempt cover the range up to its bound, and all differ."""
     settings = RetrySettings(max_attempts=5, max_delay_seconds=0.3, budget_reserve=1000)
     retries = Retries(settings)
     failure = ApideckUnavailableError("")
@@ -233,20 +233,20 @@ async def test_delays_are_random_up_to_a_bound_that_doubles(clock: Clock) -> Non
 
 
 class LongestJitter:
-    """Replaces `random` with the largest number."""
+    """Replaces `random`, and always returns the largest number."""
 
     @staticmethod
-    def uniform(_: float, most: float) -> float:
+    def uniform(_: float, upper: float) -> float:
         """Return the upper bound."""
-        return most
+        return upper
 
 
 @pytest.mark.parametrize(
     ("seconds", "retry_after", "slept"),
     [
-        pytest.param(29.25, None, [0.25, 0.5], id="the-third-begins-just-before"),
-        pytest.param(59.75, None, [], id="the-second-would-begin-at-the-deadline"),
-        pytest.param(1, 1, [1.025, 1.05], id="a-tenth-of-the-jitter-on-top"),
+        pytest.param(29.25, None, [0.25, 0.5], id="third-starts-just-before-the-deadline"),
+        pytest.param(59.75, None, [], id="second-would-start-at-the-deadline"),
+        pytest.param(1, 1, [1.025, 1.05], id="retry-after-and-a-tenth-of-the-jitter"),
     ],
 )
 async def test_the_last_attempt_begins_before_the_deadline(
@@ -256,7 +256,7 @@ async def test_the_last_attempt_begins_before_the_deadline(
     retry_after: float | None,
     slept: list[float],
 ) -> None:
-    """Without a Retry-After, an attempt begins as long as any time is left."""
+    """Without a Retry-After, an attempt starts as long as any time is left."""
     monkeypatch.setattr("app.apideck.retries.random", LongestJitter)
     retries = Retries(RetrySettings(base_delay_seconds=0.25))
     failure = ApideckUnavailableError("", retry_after=retry_after)
@@ -275,7 +275,7 @@ async def test_the_last_attempt_begins_before_the_deadline(
 async def test_retries_stay_within_their_budget_without_the_breaker(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """In a long outage Apideck receives a tenth more requests, plus the reserve."""
+    """In a long outage at most a tenth of the requests, plus the reserve, are retried."""
     requests, reserve = 200, 10
     apideck.fail(faults.error(503), times=None)
     settings = settings_for(

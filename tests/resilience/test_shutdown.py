@@ -1,4 +1,4 @@
-"""What becomes of requests that are not finished when the grace period ends."""
+"""Requests that are not finished when the grace period of the shutdown ends."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.faults import Broken
 from emulators.issuer import DevelopmentIssuer
 from tests.support.http import bearer, problem
-from tests.support.process import PATIENT_SECONDS, environment_for, serving, until, url
+from tests.support.process import TIMEOUT_SECONDS, environment_for, serving, until, url
 
 
 @pytest.fixture
@@ -39,16 +39,16 @@ def environment(
 
 
 def post(environment: dict[str, str], token: str) -> httpx.Response:
-    """Request a session, and wait as long as it takes."""
+    """Request a session, with a long timeout."""
     return httpx.post(
-        url(environment, "/vault-session"), headers=bearer(token), timeout=PATIENT_SECONDS
+        url(environment, "/vault-session"), headers=bearer(token), timeout=TIMEOUT_SECONDS
     )
 
 
-def stopped(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
-    """Stop a process, check that it ends without an error, and return its events."""
+def stop(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
+    """Stop a process, check that it exits without an error, and return its events."""
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=PATIENT_SECONDS)
+    out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0
     assert err == ""
     events = [json.loads(line) for line in out.splitlines()]
@@ -59,11 +59,11 @@ def stopped(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
 def test_a_request_in_flight_after_the_grace_period_gets_a_503(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """The response is a problem with Retry-After; there is one audit and one access event."""
+    """The response has Retry-After, and the log has one audit event and one access event."""
     with serving(environment) as process, ThreadPoolExecutor() as pool:
         pending = pool.submit(post, environment, issuer.token())
         until(lambda: len(apideck.requests) == 1)
-        events = stopped(process)
+        events = stop(process)
         response = pending.result()
 
     assert problem(response) == (503, "shutting-down")
@@ -81,10 +81,10 @@ def test_a_request_in_flight_after_the_grace_period_gets_a_503(
 def test_a_queued_request_after_the_grace_period_gets_a_503(
     environment: dict[str, str], issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Two requests for one slot both get a response; the log counts the one that was queued."""
+    """With one slot, both requests get a 503; the queued one is only counted in the log."""
     environment["LIMITS__MAX_IN_FLIGHT"] = "1"
 
-    def one_waits() -> bool:
+    def is_queued() -> bool:
         page = httpx.get(url(environment, "/metrics")).text
         return 'vault_bff_requests_waiting{queue="sessions"} 1.0' in page
 
@@ -92,8 +92,8 @@ def test_a_queued_request_after_the_grace_period_gets_a_503(
         pending = [
             pool.submit(post, environment, issuer.token(sub=name)) for name in ("ada", "bob")
         ]
-        until(one_waits)
-        events = stopped(process)
+        until(is_queued)
+        events = stop(process)
         responses = [one.result() for one in pending]
 
     assert [problem(response) for response in responses] == [(503, "shutting-down")] * 2
@@ -109,13 +109,13 @@ def test_a_queued_request_after_the_grace_period_gets_a_503(
 async def test_a_cancellation_without_a_shutdown_gets_no_response(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Whatever cancels a request for another reason gets what it wants, and the log says so."""
+    """A request that is cancelled while the service runs is logged as abandoned."""
     apideck.fail(Broken("hang"), times=None)
     with capture_logs() as logs:
         request = asyncio.create_task(
             service.post("/vault-session", headers=bearer(issuer.token()))
         )
-        async with asyncio.timeout(PATIENT_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not apideck.requests:  # noqa: ASYNC110 - a server in another thread gets them
                 await asyncio.sleep(0.01)
         request.cancel()
@@ -127,10 +127,10 @@ async def test_a_cancellation_without_a_shutdown_gets_no_response(
 
 
 async def test_a_response_that_has_begun_is_not_followed_by_another() -> None:
-    """A request that is cut off in the middle of its response gets no second one."""
+    """A request that is cancelled in the middle of its response gets no second response."""
     sent: list[str] = []
 
-    async def begin(_: Scope, __: Receive, send: Send) -> None:
+    async def start_response(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise asyncio.CancelledError
 
@@ -144,7 +144,7 @@ async def test_a_response_that_has_begun_is_not_followed_by_another() -> None:
     def respond(_: Exception, __: Scope) -> Response:
         return Response(status_code=503)
 
-    middleware = UnhandledErrorMiddleware(begin, metrics=Metrics(), respond=respond)
+    middleware = UnhandledErrorMiddleware(start_response, metrics=Metrics(), respond=respond)
     state = {"shutdown": Shutdown(begun=True)}
     with pytest.raises(asyncio.CancelledError):
         await middleware({"type": "http", "state": state}, receive, send)

@@ -10,7 +10,7 @@ from app.identity.unverified_token import UnverifiedToken
 
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list to which every token is added whose signature is verified."""
+    """Return a list that records every token whose signature is verified."""
     seen: list[str] = []
     verify = SignedTokenSource.verify
 

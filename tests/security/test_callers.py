@@ -36,12 +36,12 @@ def run(issuer: DevelopmentIssuer, apideck_url: str, apideck: ApideckEmulator) -
     return run_with
 
 
-@pytest.mark.parametrize("how", ["client_secret_basic", "client_secret_post"])
-async def test_an_opaque_token_is_asked_about_once(
-    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, how: str
+@pytest.mark.parametrize("authentication", ["client_secret_basic", "client_secret_post"])
+async def test_an_opaque_token_is_introspected_once(
+    run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, authentication: str
 ) -> None:
     """The response is cached, and its claims describe the caller."""
-    async with run(introspection={**INTROSPECTION, "authentication": how}) as service:
+    async with run(introspection={**INTROSPECTION, "authentication": authentication}) as service:
         token = issuer.opaque_token("grace")
         for _ in range(3):
             assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
@@ -71,29 +71,29 @@ async def test_an_opaque_token_is_asked_about_once(
         {"nbf": 9_999_999_999},
     ],
 )
-async def test_an_answer_to_introspection_is_not_believed_blindly(
+async def test_an_invalid_introspection_response_is_rejected(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claims: dict[str, Any]
 ) -> None:
     """`active` must be true, and issuer, audience, subject and times are checked."""
     async with run(introspection=INTROSPECTION) as service:
         token = issuer.opaque_token(**claims)
-        answer = await service.post("/vault-session", headers=bearer(token))
+        response = await service.post("/vault-session", headers=bearer(token))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
 @pytest.mark.parametrize("fault", ["down", "html", "redirect", "oversized"])
-async def test_an_issuer_that_cannot_be_asked_is_a_503(
+async def test_an_issuer_that_cannot_introspect_is_a_503(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
 ) -> None:
-    """A token that cannot be checked is not called invalid."""
+    """A token that cannot be checked is not rejected as invalid."""
     async with run(introspection=INTROSPECTION) as service:
         token = issuer.opaque_token()
         issuer.fault = fault
-        answer = await service.post("/vault-session", headers=bearer(token))
+        response = await service.post("/vault-session", headers=bearer(token))
 
-    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert problem(response) == (503, "identity-provider-unavailable")
     assert apideck.requests == []
 
 
@@ -107,52 +107,50 @@ async def test_made_up_opaque_tokens_do_not_lock_out_other_callers(
         apideck.reset()
         issuer.fault = fault
         for number in range(30):
-            answer = await service.post("/vault-session", headers=bearer(f"made-up-{number}"))
-            assert problem(answer) == (503, "identity-provider-unavailable")
+            response = await service.post("/vault-session", headers=bearer(f"made-up-{number}"))
+            assert problem(response) == (503, "identity-provider-unavailable")
         issuer.fault = None
-        honest = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+        valid = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
 
-    assert honest.status_code == 201
+    assert valid.status_code == 201
     assert len(apideck.minted) == 1
 
 
-async def test_our_own_credentials_being_wrong_is_the_operators_trouble(
+async def test_wrong_credentials_of_the_service_are_a_503(
     run: Run, issuer: DevelopmentIssuer
 ) -> None:
-    """If the issuer rejects this service, the caller's token is not called invalid."""
+    """If the issuer rejects the service's credentials, the caller's token is not rejected."""
     wrong = {**INTROSPECTION, "client_secret": "wrong"}
     async with run(introspection=wrong) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
 
-    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert problem(response) == (503, "identity-provider-unavailable")
 
 
-async def test_a_signed_token_can_be_introspected_as_well(
-    run: Run, issuer: DevelopmentIssuer
-) -> None:
-    """With introspection the issuer decides about signed tokens, too."""
+async def test_a_signed_token_is_introspected_as_well(run: Run, issuer: DevelopmentIssuer) -> None:
+    """With introspection, the issuer decides about signed tokens, too."""
     async with run(introspection=INTROSPECTION) as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.token()))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert issuer.counts["introspection"] == 1
 
 
-async def test_without_introspection_an_opaque_token_means_nothing(
+async def test_without_introspection_an_opaque_token_is_rejected(
     run: Run, issuer: DevelopmentIssuer
 ) -> None:
-    """It is rejected without a request to the issuer."""
+    """The service rejects it without a request to the issuer."""
     async with run() as service:
-        answer = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
+        response = await service.post("/vault-session", headers=bearer(issuer.opaque_token()))
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert issuer.counts["introspection"] == 0
 
 
-async def test_userinfo_fills_in_what_a_token_lacks(
+async def test_userinfo_adds_claims_that_a_token_lacks(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """Name, e-mail address and picture are requested once per token."""
+    """The service requests name, e-mail address and picture once per token."""
     token = issuer.token(omit=["name", "email", "picture"])
     async with run(userinfo=True) as service:
         for _ in range(3):
@@ -164,7 +162,7 @@ async def test_userinfo_fills_in_what_a_token_lacks(
         assert minted.session["consumer_metadata"]["email"] == "ada@acme.example"
 
 
-async def test_userinfo_that_rejects_one_token_is_asked_about_the_next(
+async def test_userinfo_is_requested_for_the_next_token_after_a_rejection(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """One person's token without the scope `openid` does not remove other people's names."""
@@ -179,21 +177,21 @@ async def test_userinfo_that_rejects_one_token_is_asked_about_the_next(
 
 
 @pytest.mark.parametrize("fault", ["down", "wrong-subject", "html"])
-async def test_without_userinfo_the_session_is_minted_all_the_same(
+async def test_without_userinfo_the_session_is_still_created(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, fault: str
 ) -> None:
-    """It is for display only: a failure is logged once, and the session has no display data."""
+    """Userinfo is for display only: a failure is logged once, and the display data is missing."""
     token = issuer.token(omit=["name", "email", "picture"])
     async with run(userinfo=True, jwks_uri=f"{issuer.issuer}/jwks") as service:
         await service.post("/vault-session", headers=bearer(issuer.token()))
         apideck.reset()
         issuer.fault = fault
         with capture_logs() as logs:
-            answers = [
+            responses = [
                 await service.post("/vault-session", headers=bearer(token)) for _ in range(2)
             ]
 
-    assert [answer.status_code for answer in answers] == [201, 201]
+    assert [response.status_code for response in responses] == [201, 201]
     assert apideck.minted[0].session["consumer_metadata"] == {"account_name": "Acme Inc."}
     assert len([line for line in logs if line["event"].startswith("userinfo_")]) == 1
 
@@ -209,20 +207,20 @@ def with_application(issuer: DevelopmentIssuer, apideck_url: str, whoami_url: st
     return settings_with_application(issuer.issuer, apideck_url, whoami_url, PAGE["origin"])
 
 
-async def test_an_applications_own_cookie_makes_a_caller(
+async def test_a_session_cookie_of_an_application_identifies_a_caller(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
     application: CookieSessionApp,
 ) -> None:
-    """The application receives only that cookie; its response is cached for some seconds."""
+    """The application receives only that cookie, and its response is cached for some seconds."""
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
             for _ in range(3):
-                answer = await service.post("/vault-session", headers=PAGE)
-                assert answer.status_code == 201
+                response = await service.post("/vault-session", headers=PAGE)
+                assert response.status_code == 201
 
-    [seen] = application.seen
+    [seen] = application.received
     assert seen["cookie"] == "app_session=adas-session"
     assert "authorization" not in seen
     assert "origin" not in seen
@@ -237,7 +235,7 @@ async def test_an_applications_own_cookie_makes_a_caller(
     ("status", "expected"),
     [(401, 401), (403, 401), (302, 503), (404, 503), (500, 503), (204, 503)],
 )
-async def test_an_applications_no_is_401_and_its_failure_503(
+async def test_an_applications_rejection_is_a_401_and_its_failure_a_503(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
@@ -245,20 +243,20 @@ async def test_an_applications_no_is_401_and_its_failure_503(
     status: int,
     expected: int,
 ) -> None:
-    """Only 401 and 403 mean that no one is signed in."""
+    """Only 401 and 403 mean that the person is not signed in."""
     application.status = status
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
-            answer = await service.post("/vault-session", headers=PAGE)
+            response = await service.post("/vault-session", headers=PAGE)
 
-    assert problem(answer)[0] == expected
+    assert problem(response)[0] == expected
     assert apideck.requests == []
 
 
 @pytest.mark.parametrize(
     "claims", [[], "ada", {}, {**ADA, "sub": None}, {**ADA, "sub": True}, {**ADA, "sub": ""}]
 )
-async def test_an_application_that_answers_nonsense_is_a_503(
+async def test_an_invalid_response_of_an_application_is_a_503(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
@@ -269,9 +267,9 @@ async def test_an_application_that_answers_nonsense_is_a_503(
     application.sessions["adas-session"] = claims
     with application.serve() as whoami_url:
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
-            answer = await service.post("/vault-session", headers=PAGE)
+            response = await service.post("/vault-session", headers=PAGE)
 
-    assert problem(answer) == (503, "identity-provider-unavailable")
+    assert problem(response) == (503, "identity-provider-unavailable")
     assert apideck.requests == []
 
 
@@ -287,15 +285,15 @@ async def test_made_up_cookies_do_not_lock_out_other_callers(
         async with running(with_application(issuer, apideck_url, whoami_url)) as service:
             for number in range(30):
                 made_up = {**PAGE, "cookie": f"app_session=made-up-{number}"}
-                answer = await service.post("/vault-session", headers=made_up)
-                assert problem(answer) == (503, "identity-provider-unavailable")
-            honest = await service.post("/vault-session", headers=PAGE)
+                response = await service.post("/vault-session", headers=made_up)
+                assert problem(response) == (503, "identity-provider-unavailable")
+            valid = await service.post("/vault-session", headers=PAGE)
 
-    assert honest.status_code == 201
+    assert valid.status_code == 201
     assert [minted.consumer_id for minted in apideck.minted] == ["r-42"]
 
 
-async def test_one_persons_cookie_never_gives_anothers_session(
+async def test_a_cookie_never_gives_the_session_of_another_person(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
@@ -311,7 +309,7 @@ async def test_one_persons_cookie_never_gives_anothers_session(
                 )
 
     assert [minted.consumer_id for minted in apideck.minted] == ["r-42", "r-43", "r-42"]
-    assert [seen["cookie"] for seen in application.seen] == [
+    assert [seen["cookie"] for seen in application.received] == [
         "app_session=adas-session",
         "app_session=ottos-session",
         "app_session=nobodys",
@@ -328,7 +326,7 @@ SERVICES = {
 async def test_a_service_mints_within_its_grant(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """It names the consumer and its metadata; the audit event names the service."""
+    """The service names the consumer and its metadata; the audit event names the service."""
     body = {
         "consumer_id": "eu-globex",
         "consumer_metadata": {"account_name": "Globex"},
@@ -336,11 +334,11 @@ async def test_a_service_mints_within_its_grant(
     }
     async with run(**SERVICES) as service:
         with capture_logs() as logs:
-            answer = await service.post(
+            response = await service.post(
                 "/vault-session", json=body, headers=bearer(issuer.service_token())
             )
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     [minted] = apideck.minted
     assert minted.consumer_id == "eu-globex"
     assert minted.session == {
@@ -362,7 +360,7 @@ async def test_a_service_mints_within_its_grant(
         ("admin", {"consumer_id": "ä"}, (422, "invalid-request")),
     ],
 )
-async def test_a_service_mints_nothing_beyond_it(
+async def test_a_service_mints_nothing_outside_its_grant(
     run: Run,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
@@ -370,44 +368,44 @@ async def test_a_service_mints_nothing_beyond_it(
     body: dict[str, Any],
     expected: tuple[int, str],
 ) -> None:
-    """It may not name a consumer outside its grant, none, or one that would split a header."""
+    """A service cannot name a consumer outside its grant, omit it, or split a header with it."""
     async with run(**SERVICES) as service:
-        answer = await service.post(
+        response = await service.post(
             "/vault-session", json=body, headers=bearer(issuer.service_token(client))
         )
 
-    assert problem(answer) == expected
-    assert pointers(answer) == ["/consumer_id"]
+    assert problem(response) == expected
+    assert pointers(response) == ["/consumer_id"]
     assert apideck.requests == []
 
 
 @pytest.mark.parametrize(
     "claims", [{"scope": "other"}, {"scope": "vault:sessions2 x"}, {"scope": 5}]
 )
-async def test_a_service_needs_its_scope(
+async def test_a_service_needs_the_required_scope(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claims: dict[str, Any]
 ) -> None:
     """A valid token without the required scope is a 403 that names the scope."""
     async with run(**SERVICES) as service:
-        answer = await service.post(
+        response = await service.post(
             "/vault-session",
             json={"consumer_id": "acme"},
             headers=bearer(issuer.service_token(**claims)),
         )
 
-    assert problem(answer) == (403, "insufficient-scope")
-    assert "vault:sessions" in answer.json()["detail"]
-    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert problem(response) == (403, "insufficient-scope")
+    assert "vault:sessions" in response.json()["detail"]
+    assert 'error="insufficient_scope"' in response.headers["www-authenticate"]
     assert apideck.requests == []
 
 
-async def test_a_role_can_be_required_instead(
+async def test_a_service_needs_the_required_role(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
     """The role is read from the configured claim; part of another role's name is not the role."""
     rule = {**SERVICES, "required_scope": None, "required_role": "minter", "role_claim": "/app/r"}
     async with run(**rule) as service:
-        answers = [
+        responses = [
             await service.post(
                 "/vault-session",
                 json={"consumer_id": "acme"},
@@ -416,7 +414,7 @@ async def test_a_role_can_be_required_instead(
             for roles in (["reader", "minter"], "minter", "token minter", ["reader"], None)
         ]
 
-    assert [answer.status_code for answer in answers] == [201, 201, 403, 403, 403]
+    assert [response.status_code for response in responses] == [201, 201, 403, 403, 403]
     assert len(apideck.requests) == 2
 
 
@@ -437,15 +435,15 @@ async def test_a_delegated_token_mints_for_its_subject_and_both_are_audited(
 async def test_a_delegated_service_token_is_rejected(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """It is not clear whether the grant of the subject or of the actor counts."""
+    """It is ambiguous whether the grant of the subject or of the actor applies."""
     async with run(**SERVICES) as service:
-        answer = await service.post(
+        response = await service.post(
             "/vault-session",
             json={"consumer_id": "acme"},
             headers=bearer(issuer.service_token("admin", act={"sub": "onboarding"})),
         )
 
-    assert problem(answer) == (401, "unauthenticated")
+    assert problem(response) == (401, "unauthenticated")
     assert apideck.requests == []
 
 
@@ -474,17 +472,17 @@ async def test_users_and_services_of_one_issuer_have_different_audiences(
 
 @pytest.mark.parametrize("field", ["consumer_id", "consumer_metadata"])
 @pytest.mark.parametrize("where", ["query", "header", "body"])
-async def test_a_user_cannot_choose_who_they_are(
+async def test_a_user_cannot_choose_a_consumer_or_its_metadata(
     run: Run, issuer: DevelopmentIssuer, apideck: ApideckEmulator, field: str, where: str
 ) -> None:
-    """In a body it is rejected by name; in a query or a header it never reaches Apideck."""
+    """Such a field is rejected in the body, and never sent to Apideck from a query or a header."""
     value: Any = "globex" if field == "consumer_id" else {"user_name": "Otto"}
     headers = bearer(issuer.token())
     async with run() as service:
         if where == "body":
-            answer = await service.post("/vault-session", json={field: value}, headers=headers)
-            assert problem(answer) == (403, "field-not-permitted")
-            assert pointers(answer) == [f"/{field}"]
+            response = await service.post("/vault-session", json={field: value}, headers=headers)
+            assert problem(response) == (403, "field-not-permitted")
+            assert pointers(response) == [f"/{field}"]
             assert apideck.requests == []
             return
         query = {field: "globex"} if where == "query" else None

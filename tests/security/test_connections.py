@@ -1,4 +1,4 @@
-"""Attacks on the connections: what must not leave, and what Apideck must not receive."""
+"""Attacks on the connections: leaked credentials, and forged requests to Apideck."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -49,7 +49,7 @@ def cookie(issuer: DevelopmentIssuer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_credentials_at_apideck_never_leave(
+async def test_credentials_at_apideck_are_never_returned(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, path: str
 ) -> None:
     """The attack: a page reads the credentials of systems that the customer has connected.
@@ -110,7 +110,7 @@ async def test_apidecks_errors_are_not_passed_on(
         {"params": {"consumer_id": "acme"}},
         {"params": {"consumer_id": ""}},
     ],
-    ids=["another's", "their own", "empty"],
+    ids=["another consumer", "own consumer", "empty"],
 )
 async def test_a_user_cannot_name_a_consumer(
     service: httpx.AsyncClient,
@@ -131,7 +131,7 @@ async def test_a_user_cannot_name_a_consumer(
 async def test_headers_cookies_and_bodies_name_no_consumer(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, path: str
 ) -> None:
-    """The attack: the same, in any other place of the request. Apideck gets the caller's own."""
+    """The attack: a header, cookie or body names a consumer; Apideck gets the caller's own one."""
     headers = {
         **bearer(issuer.token("ada")),
         "x-apideck-consumer-id": "globex",
@@ -155,7 +155,7 @@ async def test_headers_cookies_and_bodies_name_no_consumer(
 @pytest.mark.parametrize(
     "segment",
     [
-        # A client resolves "..": these are what it leaves as it is.
+        # An HTTP client resolves "..", but sends these segments unchanged.
         "..%2fsessions",
         "%2e%2e",
         "%2e%2e%2fsessions",
@@ -260,7 +260,7 @@ async def test_a_page_of_a_listed_origin_reads_with_a_cookie(
     path: str,
     page: dict[str, str],
 ) -> None:
-    """A listed Origin, or none from the same origin; a custom header is not needed."""
+    """A listed Origin, or `Sec-Fetch-Site: same-origin`, is enough without a custom header."""
     apideck.connect(APP_ID, "spa-acme", "accounting", "xero")
     response = await service.get(path, headers={**cookie(issuer), **page})
 
@@ -275,10 +275,10 @@ async def test_a_page_of_a_listed_origin_reads_with_a_cookie(
     assert "Origin" in response.headers["vary"]
 
 
-async def test_a_cookie_still_needs_the_header_to_start_a_session(
+async def test_a_cookie_needs_the_csrf_header_to_start_a_session(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """What a request that changes nothing may omit, a request for a session may not."""
+    """A read may omit the CSRF header, but a request for a session may not."""
     headers = {**cookie(issuer), "origin": ORIGIN, "content-type": "application/json"}
 
     response = await service.post("/vault-session", headers=headers, json={})
@@ -330,7 +330,7 @@ async def test_without_a_valid_credential_apideck_is_not_called(
     path: str,
     token: str,
 ) -> None:
-    """The same credentials are required as for sessions, before the query is looked at."""
+    """The same credentials are required as for sessions, and are checked before the query."""
     headers = {
         "none": {},
         "forged": bearer("e30.e30.e30"),

@@ -24,7 +24,7 @@ def other() -> Iterator[DevelopmentIssuer]:
     """Serve a second issuer with keys of its own."""
     issuer = DevelopmentIssuer()
     issuer.keys.rotate()
-    issuer.keys.retire()  # Emulators in one process begin with the same key.
+    issuer.keys.retire()  # Emulators in one process start with the same key.
     with issuer.serve():
         yield issuer
 
@@ -46,7 +46,7 @@ async def test_sources_of_one_space_open_the_same_customer(
     apideck: ApideckEmulator,
     apideck_url: str,
 ) -> None:
-    """A bearer token, a token of the new domain and a session cookie of one organization."""
+    """Tokens of two issuers and a session cookie of one organization give the same consumer."""
     application = CookieSessionApp()
     application.sessions["adas-session"] = {"sub": 7, "org_id": "acme"}
     space = {"consumer_space": "crm"}
@@ -73,7 +73,7 @@ async def test_sources_of_one_space_open_the_same_customer(
     assert [one.consumer_id for one in apideck.minted] == ["acme"] * 3
 
 
-async def test_keys_do_not_cross_the_issuer_urls_of_one_entry(
+async def test_keys_of_one_issuer_url_are_not_used_for_another(
     issuer: DevelopmentIssuer,
     other: DevelopmentIssuer,
     apideck: ApideckEmulator,
@@ -93,8 +93,8 @@ async def test_keys_do_not_cross_the_issuer_urls_of_one_entry(
             assert problem(response) == (401, "unauthenticated")
         assert apideck.requests == []
 
-        for honest in (issuer.token(), other.token()):
-            response = await service.post("/vault-session", headers=bearer(honest))
+        for valid in (issuer.token(), other.token()):
+            response = await service.post("/vault-session", headers=bearer(valid))
             assert response.status_code == 201
         keys = (await service.get("/readyz")).json()["issuers"]
 
@@ -126,8 +126,8 @@ async def test_an_id_without_a_prefix_opens_no_customer_of_another_source(
         assert problem(attack) == (403, "missing-claim")
         assert apideck.requests == []
 
-        for honest in (issuer.token(), other.token()):
-            response = await service.post("/vault-session", headers=bearer(honest))
+        for valid in (issuer.token(), other.token()):
+            response = await service.post("/vault-session", headers=bearer(valid))
             assert response.status_code == 201
 
     assert [one.consumer_id for one in apideck.minted] == ["acme", "b-acme"]
@@ -136,7 +136,7 @@ async def test_an_id_without_a_prefix_opens_no_customer_of_another_source(
 async def test_a_session_cookie_without_a_prefix_opens_no_customer_of_an_issuer(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """It holds for every kind of source."""
+    """The check applies to cookie sessions, too."""
     application = CookieSessionApp()
     application.sessions["adas-session"] = {"sub": 7, "org_id": "m-acme"}
     with application.serve() as whoami_url:
@@ -159,7 +159,7 @@ async def test_a_session_cookie_without_a_prefix_opens_no_customer_of_an_issuer(
 async def test_a_second_location_needs_all_the_checks_of_its_kind(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """A token in a cookie is protected against request forgery, although a bearer token is not."""
+    """A token in a cookie needs CSRF protection, even if its issuer accepts bearer tokens."""
     credential = {"bearer": True, "cookie": "spa"}
     settings = settings_for(
         issuer.issuer,
@@ -178,8 +178,8 @@ async def test_a_second_location_needs_all_the_checks_of_its_kind(
         assert both.status_code == 400
         assert apideck.requests == []
 
-        for honest in ({**PAGE, **cookie}, bearer(token)):
-            response = await service.post("/vault-session", headers=honest, json={})
+        for valid in ({**PAGE, **cookie}, bearer(token)):
+            response = await service.post("/vault-session", headers=valid, json={})
             assert response.status_code == 201
 
     assert [one.consumer_id for one in apideck.minted] == ["acme", "acme"]

@@ -15,7 +15,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support.cookie_session_app import ADA, CookieSessionApp
 from tests.support.http import bearer, problem
-from tests.support.service import laid_over, running, settings_with_application
+from tests.support.service import merged_settings, running, settings_with_application
 
 PAGE = {
     "origin": "https://app.example.com",
@@ -45,12 +45,12 @@ async def service(
     with application.serve() as url:
         settings = settings_with_application(issuer.issuer, apideck_url, url, PAGE["origin"])
         split = {"identity": {"cookie_sessions": {"rails": {"cookie": "app_session*"}}}}
-        values = laid_over(settings.model_dump(exclude_unset=True), split)
+        values = merged_settings(settings.model_dump(exclude_unset=True), split)
         async with running(Settings.model_validate(values)) as client:
             yield client
 
 
-async def minted_for(service: httpx.AsyncClient, *cookies: str) -> httpx.Response:
+async def request_session(service: httpx.AsyncClient, *cookies: str) -> httpx.Response:
     """Send a request with these Cookie headers."""
     headers: Any = [*PAGE.items(), *(("cookie", cookie) for cookie in cookies)]
     return await service.post("/vault-session", headers=headers)
@@ -71,13 +71,15 @@ async def test_the_application_receives_its_cookies_byte_for_byte(
     apideck: ApideckEmulator,
     cookies: str,
 ) -> None:
-    """It receives no other cookie of the request."""
+    """The application receives no other cookie of the request."""
     application.sessions = {cookies: ADA}
 
-    response = await minted_for(service, f"theme=dark; {cookies}; app_sessions=1; app_session.x=2")
+    response = await request_session(
+        service, f"theme=dark; {cookies}; app_sessions=1; app_session.x=2"
+    )
 
     assert response.status_code == 201
-    assert [seen["cookie"] for seen in application.seen] == [cookies]
+    assert [seen["cookie"] for seen in application.received] == [cookies]
     assert [minted.consumer_id for minted in apideck.minted] == ["r-42"]
 
 
@@ -89,7 +91,7 @@ async def test_two_sessions_with_the_same_first_cookie_are_two_people(
     application.sessions = {adas: ADA, graces: GRACE}
 
     for cookies in (adas, graces, "app_session.0=eyJ", adas):
-        await minted_for(service, cookies)
+        await request_session(service, cookies)
 
     assert [minted.consumer_id for minted in apideck.minted] == ["r-42", "r-43", "r-42"]
 
@@ -99,14 +101,14 @@ async def test_the_name_of_a_cookie_cannot_be_moved_into_a_value(
 ) -> None:
     """The attack: a made-up session whose text is the same as that of a cached one."""
     application.sessions = {"app_session.0=a; app_session.1=b": ADA}
-    await minted_for(service, "app_session.0=a; app_session.1=b")
+    await request_session(service, "app_session.0=a; app_session.1=b")
 
     for cookies in (
         "app_session.0=a",
         "app_session.0=a=app_session.1=b",
         "app_session.0=a%3B app_session.1=b",
     ):
-        assert problem(await minted_for(service, cookies))[0] == 401
+        assert problem(await request_session(service, cookies))[0] == 401
     assert len(apideck.minted) == 1
 
 
@@ -125,10 +127,10 @@ async def test_a_session_with_the_same_cookie_twice_is_rejected(
     cookies: list[str],
 ) -> None:
     """Applications disagree about which one counts."""
-    response = await minted_for(service, *cookies)
+    response = await request_session(service, *cookies)
 
     assert problem(response) == (400, "ambiguous-credentials")
-    assert application.seen == []
+    assert application.received == []
     assert apideck.requests == []
 
 
@@ -144,31 +146,31 @@ async def test_one_cookie_of_a_session_beside_a_token_is_rejected(
     response = await service.post("/vault-session", headers=headers)
 
     assert problem(response) == (400, "ambiguous-credentials")
-    assert application.seen == []
+    assert application.received == []
     assert apideck.requests == []
 
 
 async def test_a_split_session_is_protected_against_forged_requests(
     service: httpx.AsyncClient, application: CookieSessionApp, apideck: ApideckEmulator
 ) -> None:
-    """A browser sends these cookies by itself, too."""
+    """A browser adds these cookies automatically, too."""
     headers = {**PAGE, "origin": "https://evil.example", "cookie": "app_session.0=a"}
 
     response = await service.post("/vault-session", headers=headers)
 
     assert problem(response) == (403, "forbidden-origin")
-    assert application.seen == []
+    assert application.received == []
     assert apideck.requests == []
 
 
 async def test_a_session_of_many_large_cookies_is_rejected(
     service: httpx.AsyncClient, application: CookieSessionApp, apideck: ApideckEmulator
 ) -> None:
-    """The limit is for all of them together."""
+    """The limit applies to the total size of the cookies."""
     cookies = [f"app_session.{number}={'a' * 4000}" for number in range(10)]
 
-    response = await minted_for(service, *cookies)
+    response = await request_session(service, *cookies)
 
     assert problem(response) == (431, "headers-too-large")
-    assert application.seen == []
+    assert application.received == []
     assert apideck.requests == []

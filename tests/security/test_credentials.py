@@ -132,7 +132,7 @@ async def test_a_malformed_authorization_header_is_rejected(
 async def test_the_scheme_ignores_case(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, scheme: str
 ) -> None:
-    """RFC 9110 section 11.1 requires it."""
+    """RFC 9110 section 11.1 requires that the case of the scheme is ignored."""
     headers = {"authorization": f"{scheme} {issuer.token()}"}
 
     assert (await service.post("/vault-session", headers=headers)).status_code == 201
@@ -142,7 +142,7 @@ async def test_the_scheme_ignores_case(
 async def test_a_malformed_cookie_is_rejected(
     service: httpx.AsyncClient, apideck: ApideckEmulator, content: str
 ) -> None:
-    """It is rejected before any request is sent."""
+    """The service rejects it before it sends any request."""
     headers = {**GENUINE, "cookie": f"__Host-session={content}"}
 
     assert problem(await service.post("/vault-session", headers=headers))[0] == 401
@@ -166,7 +166,7 @@ async def test_a_page_of_an_allowed_origin_may_use_the_cookie(
     apideck: ApideckEmulator,
     page: dict[str, str],
 ) -> None:
-    """The origin is listed, it is this service's own, or the browser says same-origin."""
+    """The origin is listed, is the service's own, or the browser sends `same-origin`."""
     response = await service.post("/vault-session", headers={**page, **cookie(issuer)})
 
     assert response.status_code == 201
@@ -199,27 +199,27 @@ FORGERIES = {
 async def test_a_forged_request_starts_no_session(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
 ) -> None:
-    """The cookie is valid, but the page is not of an allowed origin: 403."""
+    """A request with a valid cookie from a page of another origin is a 403."""
     response = await service.post("/vault-session", headers={**FORGERIES[name], **cookie(issuer)})
 
     assert problem(response) == (403, "forbidden-origin")
     assert apideck.requests == []
 
 
-async def test_a_header_that_the_forgery_checks_read_must_not_occur_twice(
+async def test_a_header_that_the_csrf_checks_read_must_not_occur_twice(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A second Origin header is rejected, and not merged with the first."""
+    """A request with a second Origin header is rejected; the headers are not merged."""
     headers = [*GENUINE.items(), *cookie(issuer).items(), ("origin", "https://evil.example")]
 
     assert problem(await service.post("/vault-session", headers=headers))[0] == 403
     assert apideck.requests == []
 
 
-async def test_a_bearer_token_needs_no_protection_against_forgery(
+async def test_a_bearer_token_needs_no_csrf_protection(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """No browser adds an Authorization header by itself."""
+    """No browser adds an Authorization header automatically."""
     headers = {**bearer(issuer.token()), "sec-fetch-site": "cross-site", "origin": "null"}
 
     assert (await service.post("/vault-session", headers=headers)).status_code == 201

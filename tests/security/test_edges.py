@@ -14,8 +14,8 @@ from tests.support.process import environment_for, serving, url
 from tests.support.service import running, settings_for
 
 ORIGIN = "https://app.example.com"
-# The client and the ASGI standard resolve these before the application sees the path.
-_SAME = frozenset(
+# The client and the ASGI server resolve these to `/vault-session` before the service is called.
+RESOLVED_PATHS = frozenset(
     {"/./vault-session", "/x/../vault-session", "/vault%2Dsession", "/livez/../vault-session"}
 )
 
@@ -48,7 +48,7 @@ async def test_pages_of_listed_origins_may_call(
 async def test_pages_may_read_the_request_id_and_their_limits(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A page of another origin can read the request's id, its limits, and when to try again."""
+    """A page of another origin can read the request id, its rate limits, and Retry-After."""
     cors = {"allow_origins": [ORIGIN]}
     headers = {**bearer(issuer.token()), "origin": ORIGIN}
     settings = settings_for(issuer.issuer, apideck_url, cors=cors, limits={"per_user": "1/hour"})
@@ -228,10 +228,10 @@ async def test_pages_may_send_trace_headers_and_those_the_operator_adds(
     assert set(sent.split(",")) <= set(allowed)
 
 
-async def test_only_known_hosts_are_served_where_they_are_configured(
+async def test_only_configured_hosts_are_served(
     issuer: DevelopmentIssuer, apideck_url: str
 ) -> None:
-    """A request for another host name is rejected, with its id in the problem."""
+    """A request for another host name is rejected, and the problem has the request id."""
     server = {"allowed_hosts": ["vault.example.com"]}
     async with running(settings_for(issuer.issuer, apideck_url, server=server)) as service:
         known = await service.get("/livez", headers={"host": "vault.example.com:8000"})
@@ -243,10 +243,10 @@ async def test_only_known_hosts_are_served_where_they_are_configured(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-async def test_nothing_but_post_mints(
+async def test_only_post_mints(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, method: str
 ) -> None:
-    """A link, an image or a prefetch with a good credential is a 405."""
+    """A link, an image or a prefetch with a valid credential is a 405."""
     response = await service.request(method, "/vault-session", headers=bearer(issuer.token()))
 
     assert response.status_code == 405
@@ -254,10 +254,10 @@ async def test_nothing_but_post_mints(
 
 
 @pytest.mark.parametrize("host", ["evil.example", "vault-session", "127.0.0.1@evil.example", ""])
-async def test_no_decision_is_made_on_the_host(
+async def test_no_decision_depends_on_the_host(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, host: str
 ) -> None:
-    """The Host header changes no decision, and is in no response and no request to Apideck."""
+    """No decision depends on the Host header, and no response or request contains it."""
     unknown = await service.post("/vault-session", headers={"host": host})
     known = await service.post("/vault-session", headers={**bearer(issuer.token()), "host": host})
 
@@ -270,7 +270,7 @@ async def test_no_decision_is_made_on_the_host(
 async def test_authentication_follows_the_route_not_the_path(
     service: httpx.AsyncClient, apideck: ApideckEmulator
 ) -> None:
-    """Every other spelling of the path is not found, and none reaches the endpoint."""
+    """Another spelling of the path is not found, or is the same route and needs a credential."""
     for path in (
         "/vault-session/",
         "//vault-session",
@@ -284,12 +284,12 @@ async def test_authentication_follows_the_route_not_the_path(
         # Relative to a URL, `//vault-session` would be a host.
         response = await service.post(service.base_url.copy_with(raw_path=path.encode()))
         assert "location" not in response.headers, path
-        assert response.status_code == (401 if path in _SAME else 404), path
+        assert response.status_code == (401 if path in RESOLVED_PATHS else 404), path
     assert apideck.requests == []
 
 
 @pytest.mark.parametrize(("trusted", "seen"), [(None, "127.0.0.1"), ("127.0.0.0/8", "203.0.113.9")])
-def test_forwarded_headers_count_from_configured_networks_only(
+def test_forwarded_headers_are_used_from_configured_networks_only(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     apideck: ApideckEmulator,
@@ -297,10 +297,11 @@ def test_forwarded_headers_count_from_configured_networks_only(
     trusted: str | None,
     seen: str,
 ) -> None:
-    """Only a listed proxy is trusted to say which address a request is from."""
+    """The service takes the client address only from the headers of a listed proxy."""
     assert apideck.requests == []
     environment = environment_for(issuer.issuer, apideck_url, unused_tcp_port)
-    environment["SERVER__HOST"] = "::"  # Clients with IPv4 must not have IPv4-mapped addresses.
+    # IPv4 clients must not be logged with IPv4-mapped addresses.
+    environment["SERVER__HOST"] = "::"
     if trusted is not None:
         environment["SERVER__TRUSTED_PROXIES"] = json.dumps([trusted])
     forwarded = {

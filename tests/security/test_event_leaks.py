@@ -1,4 +1,4 @@
-"""Nothing of an event, and no secret around it, is logged or returned by a running service."""
+"""A running service logs and returns no secrets and nothing of an event."""
 
 import json
 from base64 import b64encode
@@ -19,12 +19,12 @@ from tests.support.webhook_target import WebhookTarget, status, webhook_target
 
 
 def planted_event(canaries: Canaries, **changes: Any) -> bytes:
-    """Return an event whose fields hold a planted string wherever Apideck may put one."""
+    """Return an event that has a planted string in every field where Apideck may put one."""
     body = event(occurred_at=now(), **changes)
     body["payload"]["entity"] |= {
         "name": canaries.name,
-        "settings": {"password": canaries.client_secret, "instance_url": canaries.words},
-        "metadata": {"email": canaries.email, canaries.words: [canaries.cookie]},
+        "settings": {"password": canaries.client_secret, "instance_url": canaries.free_text},
+        "metadata": {"email": canaries.email, canaries.free_text: [canaries.cookie]},
         "form_fields": [{"id": "token", "value": canaries.callers_token}],
     }
     return raw(body)
@@ -33,34 +33,34 @@ def planted_event(canaries: Canaries, **changes: Any) -> bytes:
 async def deliver_everything(
     http: httpx.AsyncClient, target: WebhookTarget, canaries: Canaries, key: str
 ) -> list[httpx.Response]:
-    """Deliver planted events of which some are forwarded, and the others fail in many ways."""
-    good = planted_event(canaries)
+    """Deliver planted events, of which some are forwarded and others fail in many ways."""
+    valid = planted_event(canaries)
     responses = []
     for body, signature, path in [
-        (good, sign(good, key), PATH),
-        (good, sign(sorted_everywhere(json.loads(good)), key, "base64"), PATH),
-        (good, sign(good, canaries.bad_token), PATH),
-        (good, canaries.bad_token, PATH),
-        (good, sign(good, key), f"{PATH}/brand"),
-        (old := planted_event(canaries, event_id=canaries.words + " "), sign(old, key), PATH),
+        (valid, sign(valid, key), PATH),
+        (valid, sign(sorted_everywhere(json.loads(valid)), key, "base64"), PATH),
+        (valid, sign(valid, canaries.bad_token), PATH),
+        (valid, canaries.bad_token, PATH),
+        (valid, sign(valid, key), f"{PATH}/brand"),
+        (old := planted_event(canaries, event_id=canaries.free_text + " "), sign(old, key), PATH),
         (late := planted_event(canaries, event_type="x.y"), sign(late, key), PATH),
-        (cut := good[:-9], sign(cut, key), PATH),
-        (deep := b"[" * 5000 + good, sign(deep, key), PATH),
+        (cut := valid[:-9], sign(cut, key), PATH),
+        (deep := b"[" * 5000 + valid, sign(deep, key), PATH),
     ]:
-        headers = {"x-apideck-signature": signature, "x-apideck-event-type": canaries.words}
+        headers = {"x-apideck-signature": signature, "x-apideck-event-type": canaries.free_text}
         responses.append(await http.post(path, content=body, headers=headers))
-    target.respond = status(500, f"x-why: {canaries.words}\r\n", canaries.name.encode())
-    headers = {"x-apideck-signature": sign(good, key)}
-    responses.append(await http.post(PATH, content=good, headers=headers))
-    target.respond = status(302, f"location: http://127.0.0.1:9/{canaries.words}\r\n")
-    responses.append(await http.post(PATH, content=good, headers=headers))
+    target.respond = status(500, f"x-why: {canaries.free_text}\r\n", canaries.name.encode())
+    headers = {"x-apideck-signature": sign(valid, key)}
+    responses.append(await http.post(PATH, content=valid, headers=headers))
+    target.respond = status(302, f"location: http://127.0.0.1:9/{canaries.free_text}\r\n")
+    responses.append(await http.post(PATH, content=valid, headers=headers))
     return responses
 
 
 async def test_nothing_of_an_event_is_logged_or_returned(
     issuer: DevelopmentIssuer, unused_tcp_port: int, tmp_path: Path
 ) -> None:
-    """Neither the key, the signing secret nor a field of the event, however the delivery ends."""
+    """Whatever the outcome, no log line or response has a key, a secret or a field of the event."""
     canaries = Canaries()
     signing = b64encode(canaries.store_password.encode() * 2).decode()
     output = tmp_path / "output"
@@ -77,18 +77,18 @@ async def test_nothing_of_an_event_is_logged_or_returned(
                 responses = await deliver_everything(http, target, canaries, canaries.api_key)
                 metrics = (await http.get("/metrics")).text
 
-        # What was forwarded holds the event, but no secret of this service.
+        # The forwarded requests contain the event, but no secret of this service.
         sent = "".join(f"{one.headers}{one.body.decode()}" for one in target.received)
         assert len(target.received) == 4
-        assert canaries.seen_in(sent) & {"api_key", "store_password"} == set()
+        assert canaries.found_in(sent) & {"api_key", "store_password"} == set()
 
     assert [one.status_code for one in responses[:2]] == [204, 204]
     assert {one.status_code for one in responses[2:]} == {401, 404, 422, 204, 502}
     returned = "".join(f"{one.headers}{one.text}" for one in responses)
-    assert canaries.seen_in(returned + metrics) == set()
+    assert canaries.found_in(returned + metrics) == set()
     log = output.read_text()
     assert log.count('"event":"webhook_forwarded"') == 2
-    assert canaries.seen_in(log) == set()
+    assert canaries.found_in(log) == set()
     assert signing not in log
 
 

@@ -1,4 +1,4 @@
-"""Attacks on the webhook endpoint; each test asserts what the target saw."""
+"""Attacks on the webhook endpoint; each test asserts what the target received."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import pytest
 from app.webhooks.signature import MAX_BODY_BYTES
 from emulators.apideck.emulator import API_KEY
 from tests.support.apideck_events import EVENT_ID, event, sign, sorted_everywhere
-from tests.support.events_service import PATH, SIGNING_SECRET, delivering, fresh
+from tests.support.events_service import PATH, SIGNING_SECRET, delivering, fresh_event
 from tests.support.http import problem
 from tests.support.service import APP_ID
 from tests.support.webhook_target import status, webhook_target
@@ -22,13 +22,15 @@ TWO_APPS: dict[str, Any] = {
 
 
 def nested(depth: int) -> bytes:
-    """Return an event with lists in lists."""
+    """Return an event with nested lists."""
     opened, closed = "[" * depth, "]" * depth
-    return fresh().replace(b'"entity_type"', f'"deep": {opened}{closed}, "entity_type"'.encode())
+    return fresh_event().replace(
+        b'"entity_type"', f'"deep": {opened}{closed}, "entity_type"'.encode()
+    )
 
 
 def altered(body: bytes) -> dict[str, bytes]:
-    """Return changed forms of a body, by what was changed."""
+    """Return altered bodies, by the kind of change."""
     parsed = json.loads(body)
     doubled = body.replace(b'"payload"', b'"payload": {"event_id": "x"}, "payload"', 1)
     return {
@@ -43,12 +45,12 @@ def altered(body: bytes) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("signs", ["raw", "sorted"])
-@pytest.mark.parametrize("change", sorted(altered(fresh())))
-async def test_an_altered_event_is_not_forwarded(change: str, signs: str) -> None:
+@pytest.mark.parametrize("signed_form", ["raw", "sorted"])
+@pytest.mark.parametrize("change", sorted(altered(fresh_event())))
+async def test_an_altered_event_is_not_forwarded(change: str, signed_form: str) -> None:
     """The attack: a recorded signature with another body."""
-    body = fresh()
-    content = body if signs == "raw" else sorted_everywhere(json.loads(body))
+    body = fresh_event()
+    content = body if signed_form == "raw" else sorted_everywhere(json.loads(body))
     async with delivering() as service:
         response = await service.deliver(altered(body)[change], sign(content, API_KEY))
 
@@ -58,8 +60,8 @@ async def test_an_altered_event_is_not_forwarded(change: str, signs: str) -> Non
 
 @pytest.mark.parametrize("key", [OTHER_KEY, SIGNING_SECRET, API_KEY[:-1], API_KEY.upper(), " "])
 async def test_an_event_that_is_signed_with_another_key_is_not_forwarded(key: str) -> None:
-    """The attack: the body is signed again, for example by a customer with a key of their own."""
-    body = fresh()
+    """The attack: someone signs the body with another key, for example a customer's own."""
+    body = fresh_event()
     async with delivering(**TWO_APPS) as service:
         for encoding in ("hex", "base64"):
             response = await service.deliver(body, sign(body, key, encoding))
@@ -80,7 +82,7 @@ async def test_a_replayed_event_keeps_its_id_whatever_its_headers_say(
     header: dict[str, str],
 ) -> None:
     """The attack: a recorded delivery is sent again as if it were a new one."""
-    body = fresh()
+    body = fresh_event()
     signed = {"x-apideck-signature": sign(body, API_KEY)}
     async with delivering() as service:
         for headers in (signed, {**signed, **header}):
@@ -95,7 +97,7 @@ async def test_an_old_event_is_not_made_to_look_new() -> None:
     """The attack: a delivery that was recorded long ago; its new timestamp would be current."""
     old = datetime.now(UTC) - timedelta(hours=169)
     async with delivering() as service:
-        response = await service.deliver(fresh(occurred_at=old.isoformat()))
+        response = await service.deliver(fresh_event(occurred_at=old.isoformat()))
 
         assert problem(response) == (422, "stale-event")
         assert service.target.received == []
@@ -103,9 +105,9 @@ async def test_an_old_event_is_not_made_to_look_new() -> None:
 
 @pytest.mark.parametrize("event_id", ["a\r\nx-injected: 1", "a.b", "", "x" * 129, "é", 7, None])
 async def test_an_id_that_could_forge_a_header_is_not_forwarded(event_id: Any) -> None:
-    """The attack: a signed id that ends the header, or moves the signed parts."""
+    """The attack: a signed id that ends the header, or shifts the parts that are signed."""
     async with delivering() as service:
-        response = await service.deliver(fresh(event_id=event_id))
+        response = await service.deliver(fresh_event(event_id=event_id))
 
         assert problem(response) == (422, "invalid-event")
         assert service.target.received == []
@@ -114,20 +116,20 @@ async def test_an_id_that_could_forge_a_header_is_not_forwarded(event_id: Any) -
 @pytest.mark.parametrize("depth", [65, 1_000, 60_000])
 @pytest.mark.parametrize("signed", [True, False])
 async def test_a_deeply_nested_event_is_not_forwarded(depth: int, *, signed: bool) -> None:
-    """The attack: JSON that exhausts the stack of whatever parses it."""
+    """The attack: JSON that exhausts the stack of a parser."""
     body = nested(depth)
     async with delivering() as service:
         response = await service.deliver(body, None if signed else "0" * 64)
 
         assert response.status_code == (422 if signed else 401)
         assert service.target.received == []
-        assert (await service.deliver(fresh())).status_code == 204
+        assert (await service.deliver(fresh_event())).status_code == 204
 
 
 @pytest.mark.parametrize("declared", [True, False])
 async def test_an_oversized_event_is_not_forwarded(*, declared: bool) -> None:
-    """The attack: a body without an end; its length may be announced or not."""
-    body = fresh() + b" " * MAX_BODY_BYTES
+    """The attack: a body that is too large, with or without a declared length."""
+    body = fresh_event() + b" " * MAX_BODY_BYTES
 
     async def chunks() -> Any:
         for start in range(0, len(body), 65_536):
@@ -156,8 +158,8 @@ async def test_an_event_of_one_unify_app_does_not_reach_another() -> None:
         assert (await service.deliver(content, path=f"{PATH}/brand")).status_code == 204
 
 
-async def test_an_event_of_a_unify_app_without_a_target_reaches_no_other() -> None:
-    """The attack: the same, where the other app's events are not forwarded anywhere."""
+async def test_an_event_of_a_unify_app_without_a_target_is_not_forwarded() -> None:
+    """The attack: an event of an app without a target, sent to the endpoint of another app."""
     target: dict[str, Any] = {"target_url": None, "signing_secret": None}
     async with webhook_target(status(204)) as backend:
         brand = {"target_url": backend.url, "signing_secret": SIGNING_SECRET}
@@ -175,8 +177,8 @@ async def test_an_event_of_a_unify_app_without_a_target_reaches_no_other() -> No
 
 
 @pytest.mark.parametrize("signature", ["0", "f" * 63, "0x" + "0" * 62, "sha256=" + "0" * 64])
-async def test_what_cannot_be_a_signature_is_rejected_before_the_body(signature: str) -> None:
-    """The attack: a body that never ends, which would be held for a signature of no form."""
+async def test_a_malformed_signature_is_rejected_before_the_body(signature: str) -> None:
+    """The attack: a body that never ends, with a malformed signature."""
 
     async def endless() -> Any:
         yield b"{"
@@ -197,7 +199,7 @@ async def test_a_redirect_of_the_target_is_not_followed(code: int) -> None:
         webhook_target(status(204)) as elsewhere,
         delivering(status(code, f"location: {elsewhere.url}\r\n")) as service,
     ):
-        response = await service.deliver(fresh())
+        response = await service.deliver(fresh_event())
 
         assert problem(response) == (502, "webhook-target-failed")
         assert len(service.target.received) == 1
@@ -205,8 +207,8 @@ async def test_a_redirect_of_the_target_is_not_followed(code: int) -> None:
 
 
 async def test_the_target_gets_neither_the_key_nor_apidecks_signature() -> None:
-    """The attack: who has the signature can replay the event, and the key signs everything."""
-    body = fresh()
+    """The attack: the target could replay the event with the signature, or sign with the key."""
+    body = fresh_event()
     async with delivering() as service:
         await service.deliver(body)
 

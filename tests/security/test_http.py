@@ -64,7 +64,7 @@ class Service:
         return exchange(self.port, *parts)
 
     def memory(self) -> int:
-        """Return the megabytes that the process holds."""
+        """Return the resident memory of the process in megabytes."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * 4096 // 1_000_000
 
@@ -74,7 +74,7 @@ def service(
     _world: tuple[DevelopmentIssuer, ApideckEmulator, dict[str, str]],
     _process: "subprocess.Popen[str]",
 ) -> Iterator[Service]:
-    """Return the running service; whatever a test does to it, it must serve the next request."""
+    """Return the running service, and check after the test that it still serves requests."""
     _world[1].reset()
     running = Service(_world, _process)
     yield running
@@ -103,11 +103,11 @@ MALFORMED: dict[str, bytes] = {
     "negative length": b"Content-Length: -1\r\n\r\n",
     "hexadecimal length": b"Content-Length: 0x2\r\n\r\n{}",
     "length beyond 64 bits": b"Content-Length: 99999999999999999999\r\n\r\n",
-    "length with digits of another script": b"Content-Length: \xd9\xa2\r\n\r\n{}",
+    "length with non-ASCII digits": b"Content-Length: \xd9\xa2\r\n\r\n{}",
     "unknown transfer coding": b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n",
     "coding that only looks like chunked": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "coding after chunked": b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-    "coding behind a vertical tab": b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "coding after a vertical tab": b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "space before the colon": b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
     "coding on a folded line": b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
     "line folding": b"X-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n",
@@ -119,7 +119,7 @@ MALFORMED: dict[str, bytes] = {
     "line without a colon": b"nothing\r\nContent-Length: 0\r\n\r\n",
     "chunk size beyond 64 bits": b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n{}\r\n",
     "chunk size with a sign": b"Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n",
-    "chunk size of nothing": b"Transfer-Encoding: chunked\r\n\r\n;a=b\r\n{}\r\n0\r\n\r\n",
+    "empty chunk size": b"Transfer-Encoding: chunked\r\n\r\n;a=b\r\n{}\r\n0\r\n\r\n",
     "chunk longer than its size": b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
     "second host": b"Host: other\r\nContent-Length: 0\r\n\r\n",
 }
@@ -129,7 +129,7 @@ MALFORMED: dict[str, bytes] = {
 def test_a_malformed_request_is_one_4xx_and_a_closed_connection(
     service: Service, name: str
 ) -> None:
-    """What could hide a second request is rejected as a whole; nothing after it is processed."""
+    """A request that could hide a second one is rejected; nothing after it is processed."""
     response = service.send(POST, HOST, service.credential, JSON, MALFORMED[name], SMUGGLED)
 
     assert_rejected(response)
@@ -139,11 +139,11 @@ def test_a_malformed_request_is_one_4xx_and_a_closed_connection(
 LINES: dict[str, bytes] = {
     "no host": POST,
     "HTTP/0.9": b"POST /vault-session\r\n",
-    "HTTP/2 in clear": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/2 without TLS": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/3.0": b"POST /vault-session HTTP/3.0\r\n" + HOST,
     "unknown protocol": b"POST /vault-session HTCPCP/1.0\r\n" + HOST,
     "method of another protocol": b"EHLO service\r\n" + HOST,
-    "method in small letters": b"post /vault-session HTTP/1.1\r\n" + HOST,
+    "lowercase method": b"post /vault-session HTTP/1.1\r\n" + HOST,
     "bytes in the target": b"POST /vault-session\xff HTTP/1.1\r\n" + HOST,
     "NUL in the target": b"POST /vault-session\x00 HTTP/1.1\r\n" + HOST,
     "tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\n" + HOST,
@@ -153,8 +153,8 @@ LINES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_another_kind_of_request_line_is_rejected(service: Service, name: str) -> None:
-    """Older, newer and other protocols, and a request without a host, end at once."""
+def test_an_unsupported_request_line_is_rejected(service: Service, name: str) -> None:
+    """Older, newer and other protocols, and requests without a host, are rejected."""
     assert_rejected(service.send(LINES[name], service.credential, EMPTY, SMUGGLED))
     assert service.apideck.minted == []
 
@@ -175,8 +175,8 @@ TARGETS: dict[bytes, int] = {
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=bytes.decode)
-def test_a_strange_target_changes_nothing_but_the_route(service: Service, target: bytes) -> None:
-    """Only the path counts; host, query and fragment reach neither Apideck nor the response."""
+def test_an_unusual_target_affects_the_route_only(service: Service, target: bytes) -> None:
+    """Only the path matters; host, query and fragment reach neither Apideck nor the response."""
     response = service.send(b"POST ", target, b" HTTP/1.1\r\n", HOST, service.credential, EMPTY)
 
     status = TARGETS[target]
@@ -191,8 +191,8 @@ def test_a_strange_target_changes_nothing_but_the_route(service: Service, target
 
 
 @pytest.mark.parametrize("host", [b"", b"evil.example", b"a b", b"[::1", b"a@b", b"\xe4.example"])
-def test_a_strange_host_changes_nothing(service: Service, host: bytes) -> None:
-    """No decision depends on it, and no response contains it."""
+def test_an_unusual_host_changes_nothing(service: Service, host: bytes) -> None:
+    """No decision depends on the Host header, and no response contains it."""
     response = service.send(POST, b"Host: ", host, b"\r\n", service.credential, EMPTY)
 
     assert response.statuses in ([201], [400])
@@ -201,17 +201,17 @@ def test_a_strange_host_changes_nothing(service: Service, host: bytes) -> None:
 
 def test_pipelined_requests_keep_their_own_credentials(service: Service) -> None:
     """A request without a credential does not inherit that of the one before it."""
-    good = POST + HOST + service.credential + EMPTY
+    valid = POST + HOST + service.credential + EMPTY
     anonymous = POST + HOST + EMPTY
 
-    response = service.send(good, anonymous, good)
+    response = service.send(valid, anonymous, valid)
 
     assert response.statuses == [201, 401, 201]
     assert len(service.apideck.minted) == 2
 
 
-def test_two_equal_credentials_are_not_one(service: Service) -> None:
-    """Equal headers are not merged."""
+def test_two_equal_credentials_are_rejected(service: Service) -> None:
+    """The service does not merge equal headers."""
     response = service.send(POST, HOST, service.credential, service.credential, EMPTY)
 
     assert response.statuses == [400]
@@ -230,7 +230,7 @@ def test_trailers_are_not_headers(service: Service) -> None:
 
 
 def test_a_connection_is_not_upgraded(service: Service) -> None:
-    """HTTP/2 in clear or a WebSocket through a proxy would be a tunnel past it (h2c smuggling)."""
+    """An upgrade to HTTP/2 or a WebSocket would bypass a proxy (h2c smuggling)."""
     for protocol in (b"h2c", b"websocket"):
         upgrade = b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n"
         response = service.send(POST, HOST, upgrade, service.credential, EMPTY)
@@ -269,7 +269,7 @@ def test_a_request_behind_an_upgrade_is_not_lost_silently(service: Service) -> N
 @pytest.mark.parametrize("size", [16_385, 1_000_000])
 @pytest.mark.parametrize("declared", [True, False])
 def test_an_oversized_body_is_a_413(service: Service, size: int, declared: bool) -> None:
-    """Whether or not its length is declared."""
+    """The limit applies whether or not the length is declared."""
     body = b'"' + b"x" * (size - 2) + b'"'
     if declared:
         framed = b"Content-Length: %d\r\n\r\n" % size + body
@@ -287,7 +287,7 @@ def test_an_oversized_body_is_a_413(service: Service, size: int, declared: bool)
     "head", [b"X-A: " + b"a" * 33_000, b"X-A: b\r\n" * 5000, b"Cookie: " + b"a=b; " * 7000]
 )
 def test_an_oversized_head_is_a_431(service: Service, head: bytes) -> None:
-    """One long header, many short ones, or many cookies."""
+    """The limit applies to one long header, many short headers, and many cookies."""
     response = service.send(POST, HOST, service.credential, head, b"\r\n", EMPTY)
 
     assert_rejected(response)
@@ -307,8 +307,8 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-def test_a_head_without_an_end_fills_no_memory(service: Service, name: str) -> None:
-    """Headers, or trailers, that never end are cut off."""
+def test_an_endless_head_does_not_fill_memory(service: Service, name: str) -> None:
+    """The service closes the connection if headers or trailers never end."""
     begun, endless = ENDLESS[name]
     before = service.memory()
     sent = 0
@@ -335,10 +335,10 @@ def test_a_head_without_an_end_fills_no_memory(service: Service, name: str) -> N
         (POST + HOST + b"X-Slow: a", 408),
     ],
 )
-def test_a_request_that_does_not_arrive_ends(
+def test_an_incomplete_request_times_out(
     service: Service, begun: bytes, status: int | None
 ) -> None:
-    """Silence, and headers that arrive slowly (slowloris), end after the timeout."""
+    """A silent connection, or headers that arrive slowly (slowloris), end after the timeout."""
     with connect(service.port) as connection:
         connection.sendall(begun)
         started = time.monotonic()
@@ -350,7 +350,9 @@ def test_a_request_that_does_not_arrive_ends(
 
 
 @pytest.mark.parametrize("part", [POST + HOST + b"X-Slow: ", None])
-def test_a_request_that_arrives_byte_by_byte_ends(service: Service, part: bytes | None) -> None:
+def test_a_request_that_arrives_byte_by_byte_times_out(
+    service: Service, part: bytes | None
+) -> None:
     """Head and body have one deadline, however soon the next byte follows."""
     head = part or POST + HOST + service.credential + JSON + b"Content-Length: 1000\r\n\r\n"
     with connect(service.port) as connection:
@@ -367,8 +369,8 @@ def test_a_request_that_arrives_byte_by_byte_ends(service: Service, part: bytes 
     assert service.apideck.requests == []
 
 
-def test_an_unauthenticated_client_cannot_hold_a_connection_with_a_body(service: Service) -> None:
-    """The response comes before the body is read, and the connection ends if the body does not."""
+def test_an_unauthenticated_client_cannot_keep_a_connection_with_a_body(service: Service) -> None:
+    """The response is sent before the body is read, and the connection closes after the timeout."""
     with connect(service.port) as connection:
         connection.sendall(POST + HOST + JSON + b"Content-Length: 1000\r\n\r\n")
         started = time.monotonic()
@@ -380,7 +382,7 @@ def test_an_unauthenticated_client_cannot_hold_a_connection_with_a_body(service:
 
 
 def test_hundreds_of_slow_requests_do_not_delay_others(service: Service) -> None:
-    """A complete request gets its response at once."""
+    """A complete request gets its response while 300 other requests are incomplete."""
     slow = [connect(service.port) for _ in range(300)]
     try:
         for connection in slow:
@@ -407,8 +409,8 @@ def test_an_incomplete_body_is_not_a_request(service: Service) -> None:
     assert len(service.apideck.requests) == 1
 
 
-def test_the_deadline_is_that_of_a_request(service: Service) -> None:
-    """A connection on which requests follow each other is kept."""
+def test_the_deadline_applies_to_each_request(service: Service) -> None:
+    """A connection stays open across several requests, for longer than the deadline of one."""
     with httpx.Client(base_url=url(service.environment, "")) as client:
         for _ in range(5):
             assert problem(client.post("/vault-session"))[0] == 401

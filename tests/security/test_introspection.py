@@ -27,7 +27,7 @@ def opaque(issuer: DevelopmentIssuer, omit: list[str], **claims: Any) -> str:
 
 
 def two_issuers(issuer: DevelopmentIssuer, apideck_url: str, **introspection: Any) -> Any:
-    """Return settings for services by their client id, in a header of their own, and for people."""
+    """Return settings for services, identified by client id in their own header, and for people."""
     services = {
         "issuer": issuer.issuer,
         "audience": "vault-bff-services",
@@ -117,10 +117,10 @@ async def test_a_service_and_a_person_of_the_same_name_have_separate_rate_limits
     assert [minted.consumer_id for minted in apideck.minted] == ["acme", "globex"]
 
 
-async def test_a_clients_token_without_a_subject_is_no_user(
+async def test_a_clients_token_without_a_subject_is_not_a_user(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """An issuer of users requires the claim that identifies them."""
+    """An issuer of users requires the claim that identifies a user."""
     token = opaque(issuer, ["sub"], client_id="onboarding")
     async with running(two_issuers(issuer, apideck_url)) as service:
         response = await service.post("/vault-session", headers=bearer(token))

@@ -1,6 +1,6 @@
 """Many concurrent callers of many tenants: with all caches, each gets their own session.
 
-Every response says whose it is, because the emulator's session token contains what was sent.
+Every response shows its owner, because the emulator's session token contains the request.
 """
 
 import asyncio
@@ -60,7 +60,9 @@ def metadata(of: Person) -> dict[str, str]:
     return {"account_name": of.org_name, "user_name": of.name, "email": of.email}
 
 
-def crowd(issuer: DevelopmentIssuer, application: CookieSessionApp) -> list[Expectation]:
+def callers_and_attackers(
+    issuer: DevelopmentIssuer, application: CookieSessionApp
+) -> list[Expectation]:
     """Return callers of every kind, and attackers who imitate them."""
     callers: list[Expectation] = []
     for number in range(24):
@@ -117,7 +119,7 @@ def store(request: pytest.FixtureRequest) -> dict[str, Any]:
 def settings_of(
     issuer: DevelopmentIssuer, apideck_url: str, whoami_url: str, store: dict[str, Any]
 ) -> Settings:
-    """Return settings with every cache, and with limits that show each caller their count."""
+    """Return settings with every cache, and with rate limits that show each caller a count."""
     claims = {"consumer_id": "org_id", "account_name": "org_name", "image": None}
     own = {
         "claims": claims,
@@ -146,12 +148,12 @@ def settings_of(
         for name, more in groups.items()
     }
     rails = {"cookie": "app_session", "whoami_url": whoami_url, "consumer_prefix": "rails-", **own}
-    # Long timeouts: the test is about mistaken identity, not delays.
-    patient = {"deadline_seconds": 60, "attempt_timeout_seconds": 60}
+    # Long timeouts, because the test is not about delays.
+    long_timeouts = {"deadline_seconds": 60, "attempt_timeout_seconds": 60}
     return settings_for(
         issuer.issuer,
         apideck_url,
-        apideck={"unify_apps": {"us": {"api_key": API_KEY, "app_id": "app-us"}}, **patient},
+        apideck={"unify_apps": {"us": {"api_key": API_KEY, "app_id": "app-us"}}, **long_timeouts},
         identity={
             "issuers": issuers,
             "cookie_sessions": {"rails": rails},
@@ -180,22 +182,25 @@ def check(caller: Expectation, response: httpx.Response) -> None:
         assert response.status_code == 401, caller
         return
     assert response.status_code == 201, response.text
-    made = session_claims(response)
-    assert (made["consumer_id"], made["application_id"]) == (caller.consumer, caller.application)
-    assert made.get("consumer_metadata", {}) == caller.metadata
+    claims = session_claims(response)
+    assert (claims["consumer_id"], claims["application_id"]) == (
+        caller.consumer,
+        caller.application,
+    )
+    assert claims.get("consumer_metadata", {}) == caller.metadata
 
 
 async def interleaved(
-    order: list[Expectation], ask: Callable[[Expectation], Awaitable[httpx.Response]]
+    order: list[Expectation], request: Callable[[Expectation], Awaitable[httpx.Response]]
 ) -> list[tuple[Expectation, httpx.Response]]:
-    """Send requests in this order, many concurrently; returns each caller with the response."""
+    """Send many requests concurrently, in this order; returns each caller with the response."""
     slots = asyncio.Semaphore(CONCURRENT)
 
-    async def asked(caller: Expectation) -> tuple[Expectation, httpx.Response]:
+    async def send(caller: Expectation) -> tuple[Expectation, httpx.Response]:
         async with slots:
-            return caller, await ask(caller)
+            return caller, await request(caller)
 
-    return await asyncio.gather(*map(asked, order))
+    return await asyncio.gather(*map(send, order))
 
 
 @pytest.mark.parametrize(
@@ -218,10 +223,10 @@ async def test_no_response_reaches_another_caller(
     assert apideck.requests == []
     for number in range(24):
         monkeypatch.setitem(PEOPLE, f"person{number}", person(number))
-    chance = random.Random(20260131)  # noqa: S311 - an order that can be repeated
-    callers = crowd(issuer, application)
+    rng = random.Random(20260131)  # noqa: S311 - an order that can be repeated
+    callers = callers_and_attackers(issuer, application)
     # In pairs, like double clicks, and repeatedly, so that the caches are cold and then warm.
-    order = [caller for caller in chance.choices(callers, k=requests // 2) for _ in range(2)]
+    order = [caller for caller in rng.choices(callers, k=requests // 2) for _ in range(2)]
     with application.serve() as whoami_url:
         settings = settings_of(issuer, apideck_url, whoami_url, store)
         merge = structlog.contextvars.merge_contextvars
@@ -250,19 +255,19 @@ async def test_no_response_reaches_another_caller(
     # Each caller was counted separately, and every request was counted.
     for counts in remaining.values():
         assert sorted(counts, reverse=True) == list(range(QUOTA - 1, QUOTA - 1 - len(counts), -1))
-    # The caches and the joining of requests were in use, or the test would show nothing.
+    # The test proves nothing unless the caches and the merging of requests were in use.
     minted = sum(1 for caller, _ in responses if caller.consumer)
     assert len(owners) < minted
-    asked = Counter(caller.label for caller, _ in responses)
-    assert len(application.seen) < asked["cookie"]
-    assert issuer.counts["introspection"] < asked["opaque"]
-    assert issuer.counts["userinfo"] < asked["userinfo"]
+    sent = Counter(caller.label for caller, _ in responses)
+    assert len(application.received) < sent["cookie"]
+    assert issuer.counts["introspection"] < sent["opaque"]
+    assert issuer.counts["userinfo"] < sent["userinfo"]
     verifications = Counter(bearer(token)["authorization"] for token in verified)
     for label in ("signed", "service"):
-        theirs = {
+        credentials = {
             caller.headers["authorization"] for caller, _ in responses if caller.label == label
         }
-        assert sum(verifications[token] for token in theirs) < asked[label]
+        assert sum(verifications[token] for token in credentials) < sent[label]
 
 
 async def test_a_disconnected_client_does_not_affect_other_callers(
@@ -277,29 +282,29 @@ async def test_a_disconnected_client_does_not_affect_other_callers(
     assert apideck.requests == []
     for number in range(24):
         monkeypatch.setitem(PEOPLE, f"person{number}", person(number))
-    chance = random.Random(4)  # noqa: S311 - as above
-    callers = [caller for caller in crowd(issuer, application) if caller.consumer]
-    order = [caller for caller in chance.choices(callers, k=300) for _ in range(2)]
+    rng = random.Random(4)  # noqa: S311 - as above
+    callers = [caller for caller in callers_and_attackers(issuer, application) if caller.consumer]
+    order = [caller for caller in rng.choices(callers, k=300) for _ in range(2)]
 
     with application.serve() as whoami_url:
         async with running(settings_of(issuer, apideck_url, whoami_url, store)) as service:
 
-            async def ask(caller: Expectation) -> httpx.Response | None:
-                asking = service.post("/vault-session", headers=caller.headers, json=caller.body)
+            async def send(caller: Expectation) -> httpx.Response | None:
+                pending = service.post("/vault-session", headers=caller.headers, json=caller.body)
                 try:
-                    async with asyncio.timeout(chance.choice([None, None, 0.005, 0.02, 0.05])):
-                        return await asking
+                    async with asyncio.timeout(rng.choice([None, None, 0.005, 0.02, 0.05])):
+                        return await pending
                 except TimeoutError:
                     return None
 
-            responses = await asyncio.gather(*(ask(caller) for caller in order))
+            responses = await asyncio.gather(*(send(caller) for caller in order))
 
-    gone = [response for response in responses if response is None]
-    assert 0 < len(gone) < len(order)
+    disconnected = [response for response in responses if response is None]
+    assert 0 < len(disconnected) < len(order)
     counts = defaultdict[str, list[int]](list)
     for caller, response in zip(order, responses, strict=True):
         if response is not None:
             check(caller, response)
             counts[f"{caller.label} {caller.subject}"].append(remaining_quota(response))
-    # Each count was returned once, also after a request whose client had disconnected.
-    assert all(len(set(told)) == len(told) for told in counts.values())
+    # Each count was returned once, even if another request's client had disconnected.
+    assert all(len(set(values)) == len(values) for values in counts.values())

@@ -28,34 +28,36 @@ from tests.support.signing import key_set, parts, signed
 Flaw = Callable[[bytes], bytes]
 
 FLAWS: dict[str, Flaw] = {
-    "a member twice": lambda good: good[:-1] + b',"x":1,"x":2}',
-    "a member twice, once escaped": lambda good: good[:-1] + b',"x":1,"\\u0078":2}',
-    "a member twice, deep inside": lambda good: good[:-1] + b',"x":[{"y":1,"y":2}]}',
-    "nested without end": lambda good: good[:-1] + b',"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
-    "nested too deeply": lambda good: good[:-1] + b',"x":' + b"[" * 40 + b"]" * 40 + b"}",
-    "not a number": lambda good: good[:-1] + b',"x":NaN}',
-    "infinity": lambda good: good[:-1] + b',"x":-Infinity}',
-    "a number beyond floats": lambda good: good[:-1] + b',"x":1e400}',
-    "a number of many digits": lambda good: good[:-1] + b',"x":' + b"9" * 4400 + b"}",
-    "half a surrogate pair": lambda good: good[:-1] + b',"x":"\\ud800"}',
-    "half a surrogate pair as a name": lambda good: good[:-1] + b',"\\udc00":1}',
-    "surrogates as UTF-8": lambda good: good[:-1] + b',"x":"\xed\xa0\x80"}',
-    "overlong UTF-8": lambda good: good[:-1] + b',"x":"\xc0\xaf"}',
-    "UTF-16": lambda good: good.decode().encode("utf-16"),
-    "UTF-16 without a mark": lambda good: good.decode().encode("utf-16-be"),
-    "UTF-32": lambda good: good.decode().encode("utf-32"),
-    "a byte order mark": lambda good: b"\xef\xbb\xbf" + good,
-    "a second text behind": lambda good: good + b"{}",
-    "a NUL behind": lambda good: good + b"\0",
-    "a comment": lambda good: good[:-1] + b"/* */}",
-    "a comma at the end": lambda good: good[:-1] + b",}",
-    "single quotes": lambda good: good.replace(b'"', b"'"),
-    "a control character": lambda good: good[:-1] + b',"x":"\n"}',
-    "another space": lambda good: b"\xc2\xa0" + good,
-    "a leading zero": lambda good: good[:-1] + b',"x":01}',
-    "hexadecimal": lambda good: good[:-1] + b',"x":0x1}',
-    "cut off": lambda good: good[:-1],
-    "nothing": lambda _: b"",
+    "a duplicate member": lambda valid: valid[:-1] + b',"x":1,"x":2}',
+    "a duplicate member, once escaped": lambda valid: valid[:-1] + b',"x":1,"\\u0078":2}',
+    "a duplicate member, nested": lambda valid: valid[:-1] + b',"x":[{"y":1,"y":2}]}',
+    "nested 5000 levels deep": lambda valid: (
+        valid[:-1] + b',"x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    ),
+    "nested too deeply": lambda valid: valid[:-1] + b',"x":' + b"[" * 40 + b"]" * 40 + b"}",
+    "not a number": lambda valid: valid[:-1] + b',"x":NaN}',
+    "infinity": lambda valid: valid[:-1] + b',"x":-Infinity}',
+    "a number too large for a float": lambda valid: valid[:-1] + b',"x":1e400}',
+    "a number of many digits": lambda valid: valid[:-1] + b',"x":' + b"9" * 4400 + b"}",
+    "a lone surrogate": lambda valid: valid[:-1] + b',"x":"\\ud800"}',
+    "a lone surrogate as a name": lambda valid: valid[:-1] + b',"\\udc00":1}',
+    "surrogates as UTF-8": lambda valid: valid[:-1] + b',"x":"\xed\xa0\x80"}',
+    "overlong UTF-8": lambda valid: valid[:-1] + b',"x":"\xc0\xaf"}',
+    "UTF-16": lambda valid: valid.decode().encode("utf-16"),
+    "UTF-16 without a byte order mark": lambda valid: valid.decode().encode("utf-16-be"),
+    "UTF-32": lambda valid: valid.decode().encode("utf-32"),
+    "a byte order mark": lambda valid: b"\xef\xbb\xbf" + valid,
+    "a second text at the end": lambda valid: valid + b"{}",
+    "a NUL at the end": lambda valid: valid + b"\0",
+    "a comment": lambda valid: valid[:-1] + b"/* */}",
+    "a comma at the end": lambda valid: valid[:-1] + b",}",
+    "single quotes": lambda valid: valid.replace(b'"', b"'"),
+    "a control character": lambda valid: valid[:-1] + b',"x":"\n"}',
+    "a non-ASCII space": lambda valid: b"\xc2\xa0" + valid,
+    "a leading zero": lambda valid: valid[:-1] + b',"x":01}',
+    "hexadecimal": lambda valid: valid[:-1] + b',"x":0x1}',
+    "truncated": lambda valid: valid[:-1],
+    "empty": lambda _: b"",
 }
 CORPUS = pytest.mark.parametrize("flaw", FLAWS)
 
@@ -85,17 +87,15 @@ def fixed_server() -> Iterator[tuple[FixedServer, str]]:
         yield server, url
 
 
-@pytest.mark.parametrize(
-    "flaw", [flaw for flaw in FLAWS if flaw != "nothing"]
-)  # A body is optional.
+@pytest.mark.parametrize("flaw", [flaw for flaw in FLAWS if flaw != "empty"])  # A body is optional.
 async def test_a_flawed_body_is_a_422(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
 ) -> None:
-    """The body of a caller is rejected as a whole, and is never a 500."""
-    good = b'{"return_to":"home"}'
+    """The service rejects the whole body, and never responds with a 500."""
+    valid = b'{"return_to":"home"}'
     response = await service.post(
         "/vault-session",
-        content=FLAWS[flaw](good),
+        content=FLAWS[flaw](valid),
         headers={**bearer(issuer.token()), "content-type": "application/json"},
     )
 
@@ -113,7 +113,7 @@ async def test_a_flawed_token_is_a_401(
     flaw: str,
     segment: str,
 ) -> None:
-    """The header or the payload has the flaw; the signature is valid."""
+    """A token with a flaw in its header or payload is rejected, although its signature is valid."""
     header, claims = parts(issuer)
     if segment == "header":
         header = FLAWS[flaw](header)
@@ -134,12 +134,12 @@ async def test_a_flawed_response_of_apideck_is_a_502(
     claims = urlsafe_b64encode(b'{"exp":%d}' % (time.time() + 600)).rstrip(b"=").decode()
     token = f"e30.{claims}.x"
     uri = f"{apideck.vault_origin}/session/{token}"
-    good = f'{{"data":{{"session_uri":"{uri}","session_token":"{token}"}}}}'.encode()
+    valid = f'{{"data":{{"session_uri":"{uri}","session_token":"{token}"}}}}'.encode()
     headers = bearer(issuer.token())
-    apideck.fail(faults.whole(good))
+    apideck.fail(faults.whole(valid))
     assert (await service.post("/vault-session", headers=headers)).status_code == 201
 
-    apideck.fail(faults.whole(FLAWS[flaw](good)))
+    apideck.fail(faults.whole(FLAWS[flaw](valid)))
     response = await service.post("/vault-session", headers=headers)
 
     assert problem(response) == (502, "apideck-invalid-response")
@@ -149,7 +149,7 @@ async def test_a_flawed_response_of_apideck_is_a_502(
 async def test_a_flawed_session_token_of_apideck_is_a_502(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, flaw: str
 ) -> None:
-    """The token with the expiry is parsed as strictly."""
+    """The session token, which has the expiry, is parsed as strictly."""
     claims = FLAWS[flaw](b'{"exp":%d}' % (time.time() + 600))
     token = f"e30.{urlsafe_b64encode(claims).rstrip(b'=').decode()}.x"
     apideck.fail(faults.data(session_token=token))
@@ -172,7 +172,7 @@ async def test_a_flawed_document_of_an_issuer_is_a_503(
     source: str,
     flaw: str,
 ) -> None:
-    """Introspection, "who am I", key set and discovery document identify no caller."""
+    """A flawed introspection, whoami, key set or discovery response identifies no caller."""
     server, url = fixed_server
     client = {
         "client_id": CLIENT_ID,
@@ -197,7 +197,7 @@ async def test_a_flawed_document_of_an_issuer_is_a_503(
         "discovery": bearer(issuer.token(iss=url)),
         "whoami": {**page, "content-type": "application/json"},
     }[source]
-    good = {
+    valid = {
         "introspection": b'{"active":true,"iss":"%s","aud":"vault-bff","sub":"ada","org_id":"acme",'
         b'"exp":%d}' % (issuer.issuer.encode(), time.time() + 600),
         "keys": key_set(issuer),
@@ -206,11 +206,11 @@ async def test_a_flawed_document_of_an_issuer_is_a_503(
     }[source]
     settings = settings_for(issuer.issuer, apideck_url, identity=identity)
 
-    server.body = good
+    server.body = valid
     async with running(settings) as service:
         assert (await service.post("/vault-session", headers=headers)).status_code == 201
     apideck.reset()
-    server.body = FLAWS[flaw](good)
+    server.body = FLAWS[flaw](valid)
     async with running(settings) as service:
         response = await service.post("/vault-session", headers=headers)
 
@@ -226,14 +226,14 @@ async def test_a_flawed_userinfo_response_adds_nothing(
     fixed_server: tuple[FixedServer, str],
     flaw: str,
 ) -> None:
-    """It is only for display: the session is created with the claims of the token."""
+    """Userinfo is for display only: the session is created with the claims of the token."""
     server, url = fixed_server
     main = {"userinfo": True, "userinfo_endpoint": f"{url}/userinfo"}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": main}})
     headers = bearer(issuer.token(omit=["name"]))
-    good = b'{"sub":"ada","name":"Ada Lovelace"}'
+    valid = b'{"sub":"ada","name":"Ada Lovelace"}'
 
-    for body in (good, FLAWS[flaw](good)):
+    for body in (valid, FLAWS[flaw](valid)):
         server.body = body
         async with running(settings) as service:
             assert (await service.post("/vault-session", headers=headers)).status_code == 201

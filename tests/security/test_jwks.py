@@ -43,7 +43,7 @@ async def keys_of(issuer: DevelopmentIssuer, clock: Clock, **more: Any) -> Async
 
 
 def current(issuer: DevelopmentIssuer) -> str:
-    """Return the id of the key that signs at the moment."""
+    """Return the id of the current signing key."""
     kid = issuer.keys.signing_key("RS256").kid
     assert kid is not None
     return kid
@@ -67,7 +67,7 @@ async def test_simultaneous_requests_cause_one_fetch(issuer: DevelopmentIssuer) 
 
 
 async def test_made_up_key_ids_cause_one_fetch_per_cooldown(issuer: DevelopmentIssuer) -> None:
-    """A thousand of them cause one fetch, and evict no real key."""
+    """A thousand unknown key ids cause one fetch, and evict no real key."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         await jwks.refresh_if_due()
@@ -85,7 +85,7 @@ async def test_made_up_key_ids_cause_one_fetch_per_cooldown(issuer: DevelopmentI
 
 
 async def test_the_memory_of_unknown_key_ids_is_bounded(issuer: DevelopmentIssuer) -> None:
-    """The attack: one fetch looks for more key ids than are kept."""
+    """The attack: one fetch is for more unknown key ids than the service remembers."""
     async with keys_of(issuer, Clock()) as jwks:
         await jwks.refresh_if_due()
         kids = [f"made-up-{i}" for i in range(MAX_UNKNOWN_KIDS + 10)]
@@ -101,7 +101,7 @@ async def test_the_memory_of_unknown_key_ids_is_bounded(issuer: DevelopmentIssue
 async def test_a_repeated_unknown_key_id_does_not_delay_a_rotation(
     issuer: DevelopmentIssuer,
 ) -> None:
-    """A client that repeats an old token leaves the next fetch to a real rotation."""
+    """A repeated old token causes no fetch, so the next rotation is fetched immediately."""
     clock = Clock()
     async with keys_of(issuer, clock) as jwks:
         await jwks.refresh_if_due()
@@ -115,7 +115,7 @@ async def test_a_repeated_unknown_key_id_does_not_delay_a_rotation(
         assert (await jwks.key(current(issuer), "RS256")).kid == current(issuer)
 
 
-async def test_rotation_is_noticed_by_the_first_new_token(issuer: DevelopmentIssuer) -> None:
+async def test_the_first_token_with_a_new_key_is_accepted(issuer: DevelopmentIssuer) -> None:
     """A new key is fetched and used, even right after the last fetch."""
     async with keys_of(issuer, Clock()) as jwks:
         await jwks.key(current(issuer), "RS256")
@@ -125,7 +125,7 @@ async def test_rotation_is_noticed_by_the_first_new_token(issuer: DevelopmentIss
 
 
 async def test_all_requests_after_a_rotation_wait_for_one_fetch(issuer: DevelopmentIssuer) -> None:
-    """None of them is rejected, and the set is fetched once."""
+    """None of them is rejected, and the key set is fetched once."""
     async with keys_of(issuer, Clock()) as jwks:
         await jwks.key(current(issuer), "RS256")
         issuer.keys.rotate()
@@ -194,7 +194,7 @@ async def test_cached_keys_are_used_during_an_outage(issuer: DevelopmentIssuer, 
 async def test_without_keys_every_token_is_a_503_and_never_a_401(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Valid and invalid tokens cannot be told apart, so none is called invalid."""
+    """Without keys, the service cannot distinguish valid tokens from invalid ones."""
     issuer.fault = "down"
     async with running(settings_for(issuer.issuer, apideck_url)) as service:
         response = await service.post("/vault-session", headers=bearer(issuer.token()))
@@ -207,7 +207,7 @@ async def test_without_keys_every_token_is_a_503_and_never_a_401(
 async def test_the_metadata_of_another_issuer_is_not_used(
     issuer: DevelopmentIssuer,
 ) -> None:
-    """It would lead to another issuer's keys."""
+    """It could name the keys of another issuer."""
     issuer.fault = "wrong-issuer"
     async with keys_of(issuer, Clock()) as jwks:
         with pytest.raises(IdentityProviderUnavailableError):
@@ -244,10 +244,10 @@ async def test_an_issuer_that_is_down_does_not_affect_other_issuers(
     async with running(settings) as service:
         down = issuer.token(iss=f"http://127.0.0.1:{unused_tcp_port}")
         assert problem(await service.post("/vault-session", headers=bearer(down)))[0] == 503
-        good = await service.post("/vault-session", headers=bearer(issuer.token()))
+        valid = await service.post("/vault-session", headers=bearer(issuer.token()))
         ready = await service.get("/readyz")
 
-    assert good.status_code == 201
+    assert valid.status_code == 201
     assert ready.status_code == 200
     assert ready.json()["issuers"]["down"]["usable"] is False
 

@@ -37,13 +37,13 @@ from app.settings.sources import load_settings
 from emulators.apideck import faults
 from emulators.apideck.faults import Broken, Dribble, Fault
 from tests.support.canaries import Canaries
-from tests.support.crashing import AT_THE_END, AT_THE_START, IN_REQUESTS, IN_THE_BACKGROUND
+from tests.support.crashing import AT_SHUTDOWN, AT_STARTUP, IN_BACKGROUND, IN_REQUESTS
 from tests.support.http import bearer
 from tests.support.planted import ORIGIN, Planted, planted
 from tests.support.ports import free_ports
 from tests.support.process import START_SECONDS, serving, start, until, url
 from tests.support.raw import exchange
-from tests.support.service import laid_over, with_state
+from tests.support.service import merged_settings, with_state
 from tests.support.spans import texts
 
 
@@ -56,17 +56,17 @@ def world() -> Iterator[Planted]:
 
 def failures(canaries: Canaries) -> list[Fault]:
     """Return Apideck's failures, with planted strings in every text that could be quoted."""
-    words = str(canaries)
+    free_text = str(canaries)
     elsewhere = f"https://evil.example/{canaries.session_token}"
     return [
-        faults.error(400, {"consumer_metadata.email": words}),
-        faults.error(400, words, name=f"Error{canaries.email}"),
-        *(faults.error(status, words) for status in (401, 402, 403, 404, 422, 429, 500, 503)),
-        faults.Answer(502, words.encode(), {"content-type": "text/html"}),
-        faults.Answer(418, words.encode()),
+        faults.error(400, {"consumer_metadata.email": free_text}),
+        faults.error(400, free_text, name=f"Error{canaries.email}"),
+        *(faults.error(status, free_text) for status in (401, 402, 403, 404, 422, 429, 500, 503)),
+        faults.Answer(502, free_text.encode(), {"content-type": "text/html"}),
+        faults.Answer(418, free_text.encode()),
         faults.redirect(elsewhere),
-        faults.whole(words.encode()),
-        faults.whole(json.dumps({"data": words}).encode()),
+        faults.whole(free_text.encode()),
+        faults.whole(json.dumps({"data": free_text}).encode()),
         faults.data(session_uri=elsewhere),
         faults.data(session_token=canaries.session_token),
         faults.truncated(),
@@ -82,63 +82,63 @@ def failures(canaries: Canaries) -> list[Fault]:
 
 def malformed(canaries: Canaries) -> list[dict[str, Any]]:
     """Return requests that are rejected, with planted strings wherever one fits."""
-    bad, words = canaries.bad_token, canaries.words
+    bad, free_text = canaries.bad_token, canaries.free_text
     page = {"origin": ORIGIN, "x-vault-session": "1", "content-type": "application/json"}
     return [
         {"headers": bearer(bad)},
         {"headers": bearer(f"{bad}.{bad}.{bad}")},
         {"headers": {"authorization": f"Basic {bad}"}},
-        {"headers": {"authorization": f"Bearer {bad} {words}"}},
+        {"headers": {"authorization": f"Bearer {bad} {free_text}"}},
         {"headers": [*bearer(bad).items(), *bearer(canaries.callers_token).items()]},
         {"headers": {**page, "cookie": f"app_session={bad}"}},
         {"headers": {**page, "cookie": f'app_session="{bad}'}},
         {"headers": {**page, "cookie": f"spa={bad}"}},
         {"headers": {"cookie": f"app_session={canaries.cookie}"}},
         {"headers": {**page, "cookie": f"app_session={canaries.cookie}", "origin": "null"}},
-        {"headers": {"x-request-id": f"<{words}>", "x-forwarded-user": words}},
-        {"params": {"access_token": bad, "consumer_id": words}},
+        {"headers": {"x-request-id": f"<{free_text}>", "x-forwarded-user": free_text}},
+        {"params": {"access_token": bad, "consumer_id": free_text}},
     ]
 
 
 def rejected_bodies(canaries: Canaries) -> list[bytes]:
     """Return bodies that are rejected, with planted strings as their values.
 
-    The audit event has the redirect target and the consumer that a rejected request asks for, but
-    for a URI's user info, query and fragment.
+    The audit event has the redirect target and the consumer that a rejected request names, without
+    the user info, query and fragment of a URI.
     """
-    words = canaries.words
+    free_text = canaries.free_text
     bodies: list[Any] = [
-        words,
-        {"return_to": "nowhere", "theme": words},
-        {"redirect_uri": f"https://{words}@evil.example/?{words}#{words}"},
-        {"redirect_uri": f"https://evil.example/#{words}"},
-        {"consumer_id": words, "consumer_metadata": {"email": canaries.email}},
-        {"settings": {"session_length": words, "unified_apis": [words]}},
-        {"theme": {"logo": words, "primary_color": words * 5}},
-        {"connection": {"unified_api": words, "service_id": words}},
+        free_text,
+        {"return_to": "nowhere", "theme": free_text},
+        {"redirect_uri": f"https://{free_text}@evil.example/?{free_text}#{free_text}"},
+        {"redirect_uri": f"https://evil.example/#{free_text}"},
+        {"consumer_id": free_text, "consumer_metadata": {"email": canaries.email}},
+        {"settings": {"session_length": free_text, "unified_apis": [free_text]}},
+        {"theme": {"logo": free_text, "primary_color": free_text * 5}},
+        {"connection": {"unified_api": free_text, "service_id": free_text}},
     ]
     return [
-        f'{{"return_to": "{words}'.encode(),
-        words.encode("utf-16"),
-        b'{"a": "' + words.encode() * 1000 + b'"}',
+        f'{{"return_to": "{free_text}'.encode(),
+        free_text.encode("utf-16"),
+        b'{"a": "' + free_text.encode() * 1000 + b'"}',
         *(json.dumps(body).encode() for body in bodies),
     ]
 
 
-def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
+def send_requests(client: httpx.Client, world: Planted) -> list[httpx.Response]:
     """Send a request for every path through the service, and return the responses."""
     responses = []
-    ask = world.callers()
-    for headers, body in ask.values():
+    callers = world.callers()
+    for headers, body in callers.values():
         responses.append(client.post("/vault-session", headers=headers, json=body))
         assert responses[-1].status_code == 201, responses[-1].text
-    signed = ask["signed token"][0]
+    signed = callers["signed token"][0]
     for fault in failures(world.canaries):
         # Twice, because the service retries some of them.
         world.apideck.fail(fault, times=2)
         responses.append(client.post("/vault-session", headers=signed))
         world.apideck.reset()
-        world.respond_with_it()
+        world.respond_with_session_token()
     for request in malformed(world.canaries):
         responses.append(client.post("/vault-session", json={}, **request))
         assert responses[-1].status_code in {400, 401, 403}, responses[-1].text
@@ -146,16 +146,16 @@ def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
     for content in rejected_bodies(world.canaries):
         responses.append(client.post("/vault-session", headers=typed, content=content))
         assert responses[-1].status_code in {403, 413, 422}, responses[-1].text
-    words = world.canaries.words
-    untyped = {**signed, "content-type": f"text/{words}"}
-    responses.append(client.post("/vault-session", headers=untyped, content=words))
-    responses.append(client.delete("/vault-session", params={words: words}))
+    free_text = world.canaries.free_text
+    untyped = {**signed, "content-type": f"text/{free_text}"}
+    responses.append(client.post("/vault-session", headers=untyped, content=free_text))
+    responses.append(client.delete("/vault-session", params={free_text: free_text}))
     # The caller can correct what it supplied itself.
-    world.apideck.fail(faults.error(400, {"consumer_metadata.email": words}))
-    headers, body = ask["service"]
+    world.apideck.fail(faults.error(400, {"consumer_metadata.email": free_text}))
+    headers, body = callers["service"]
     responses.append(client.post("/vault-session", headers=headers, json=body))
-    responses += failing_others(client, world)
-    responses += reading_connections(client, world)
+    responses += fail_other_dependencies(client, world)
+    responses += read_connections(client, world)
     paths = (
         "/livez",
         "/readyz",
@@ -171,11 +171,11 @@ def drive(client: httpx.Client, world: Planted) -> list[httpx.Response]:
     return responses
 
 
-def reading_connections(client: httpx.Client, world: Planted) -> list[httpx.Response]:
-    """Read connections with a credential in every field that can hold one, and let that fail."""
-    ask = world.callers()
-    signed, service = ask["signed token"][0], ask["service"][0]
-    page = {"origin": ORIGIN, "cookie": ask["application"][0]["cookie"]}
+def read_connections(client: httpx.Client, world: Planted) -> list[httpx.Response]:
+    """Read connections whose fields contain credentials, and let such reads fail."""
+    callers = world.callers()
+    signed, service = callers["signed token"][0], callers["service"][0]
+    page = {"origin": ORIGIN, "cookie": callers["application"][0]["cookie"]}
     one = "/vault-connections/accounting/xero"
     responses = []
     for headers, query in ((signed, {}), (page, {}), (service, {"consumer_id": "acme"})):
@@ -188,19 +188,19 @@ def reading_connections(client: httpx.Client, world: Planted) -> list[httpx.Resp
         again = client.get("/vault-connections", headers=headers, params=query)
         assert (found.json()["state"], again.status_code) == ("callable", 200)
         responses += [listed, found, again]
-    words = world.canaries.words
+    free_text = world.canaries.free_text
     for fault in failures(world.canaries):
         world.apideck.fail_connections(fault)
         responses += [client.get(path, headers=signed) for path in ("/vault-connections", one)]
     world.apideck.reset()
-    world.respond_with_it()
+    world.respond_with_session_token()
     malformed_requests: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
-        ("/vault-connections", {"consumer_id": words}, signed),
-        ("/vault-connections", {"unified_api": words}, signed),
-        ("/vault-connections", {"unknown": words}, signed),
-        (f"/vault-connections/accounting/{words}", {}, signed),
+        ("/vault-connections", {"consumer_id": free_text}, signed),
+        ("/vault-connections", {"unified_api": free_text}, signed),
+        ("/vault-connections", {"unknown": free_text}, signed),
+        (f"/vault-connections/accounting/{free_text}", {}, signed),
         ("/vault-connections", {}, bearer(world.canaries.bad_token)),
-        ("/vault-connections", {}, {**page, "origin": f"https://{words}.example"}),
+        ("/vault-connections", {}, {**page, "origin": f"https://{free_text}.example"}),
     )
     for path, params, headers in malformed_requests:
         responses.append(client.get(path, params=params, headers=headers))
@@ -208,13 +208,13 @@ def reading_connections(client: httpx.Client, world: Planted) -> list[httpx.Resp
     return responses
 
 
-def failing_others(client: httpx.Client, world: Planted) -> list[httpx.Response]:
-    """Have the issuer and the cookie session app fail in every way, and return the responses."""
+def fail_other_dependencies(client: httpx.Client, world: Planted) -> list[httpx.Response]:
+    """Make the issuer and the cookie session app fail in every way, and return the responses."""
     responses = []
-    fresh = f"{world.canaries.bad_token}-{{}}"
+    new_token = f"{world.canaries.bad_token}-{{}}"
     for number, fault in enumerate(("down", "html", "redirect", "oversized")):
         world.issuer.fault = fault
-        responses.append(client.post("/vault-session", headers=bearer(fresh.format(number))))
+        responses.append(client.post("/vault-session", headers=bearer(new_token.format(number))))
         token = world.issuer.token(headers={"kid": world.canaries.bad_token})
         responses.append(client.post("/vault-session", headers=bearer(token)))
     world.issuer.fault = None
@@ -229,10 +229,10 @@ def failing_others(client: httpx.Client, world: Planted) -> list[httpx.Response]
 
 
 def strict(canaries: Canaries) -> dict[str, Any]:
-    """Return settings of a service that admits one request, and knows one host, scope and grant."""
+    """Return settings with one request at a time, and one allowed host, scope and grant."""
     return {
         "apideck": {
-            # A request that Apideck does not answer lasts until the process ends.
+            # A request to which Apideck does not respond lasts until the process ends.
             "deadline_seconds": 60,
             "attempt_timeout_seconds": 60,
             "unify_apps": {"brittle": {"api_key": canaries.api_key, "app_id": "brittle"}},
@@ -255,7 +255,7 @@ def strict(canaries: Canaries) -> dict[str, Any]:
 
 
 def send_raw(client: httpx.Client, request: bytes) -> httpx.Response:
-    """Send bytes that no client library would send, and return the response."""
+    """Send bytes that no client library sends, and return the response."""
     data = exchange(client.base_url.port or 0, request).data
     head, _, body = data.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
@@ -263,47 +263,47 @@ def send_raw(client: httpx.Client, request: bytes) -> httpx.Response:
     return httpx.Response(int(status.split()[1]), headers=headers, content=body)
 
 
-def provoke(
+def send_rejected_requests(
     client: httpx.Client, world: Planted, process: "subprocess.Popen[str]"
 ) -> list[httpx.Response]:
     """Send what a strict service rejects, then shut it down; return the responses."""
-    canaries, ask = world.canaries, world.callers()
-    words = canaries.words
-    service, consumer = ask["service"]
+    canaries, callers = world.canaries, world.callers()
+    free_text = canaries.free_text
+    service, consumer = callers["service"]
     start = b"POST /vault-session HTTP/1.1\r\nHost: service\r\nX-Words: "
 
     def post(headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
         return client.post("/vault-session", headers=headers, json=body)
 
     responses = [
-        *(post(*ask["signed token"]) for _ in range(2)),
+        *(post(*callers["signed token"]) for _ in range(2)),
         post(bearer(world.issuer.token(org_id=canaries.name)), {}),
-        post(bearer(world.issuer.service_token(aud="services", scope=words)), consumer),
+        post(bearer(world.issuer.service_token(aud="services", scope=free_text)), consumer),
         post(service, {**consumer, "consumer_id": "not-granted"}),
-        post({"host": words}, {}),
+        post({"host": free_text}, {}),
         send_raw(client, f"{canaries}\r\n\r\n".encode()),
-        send_raw(client, start + words.encode() * 3000 + b"\r\n\r\n"),
-        send_raw(client, start + words.encode()),
+        send_raw(client, start + free_text.encode() * 3000 + b"\r\n\r\n"),
+        send_raw(client, start + free_text.encode()),
     ]
     # This opens the breaker, so there is no second attempt.
     world.apideck.fail(faults.error(503, str(canaries)), times=None)
-    responses.append(post(*ask["token in a cookie"]))
+    responses.append(post(*callers["token in a cookie"]))
     world.apideck.reset()
     world.apideck.fail(Broken("hang"), times=None)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(post, service, consumer)
         until(lambda: len(world.apideck.requests) == 1)
-        responses.append(post(*ask["opaque token"]))
+        responses.append(post(*callers["opaque token"]))
         process.terminate()
         responses.append(waiting.result())
     return responses
 
 
 @contextmanager
-def watched(
+def searched_service(
     world: Planted, folder: Path, **groups: Any
 ) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
-    """Run the service, and search everything that it wrote; yields a client and the process."""
+    """Run the service, and search its output for secrets; yields a client and the process."""
     environment = world.environment(free_ports(), **groups)
     out, err = folder / "out", folder / "err"
     with (
@@ -317,7 +317,7 @@ def watched(
         process.wait(timeout=START_SECONDS)
     assert err.read_text() == ""
     assert '"level":"debug"' in out.read_text()
-    assert world.canaries.seen_in(out.read_text()) == set()
+    assert world.canaries.found_in(out.read_text()) == set()
     # A signed token cannot be a planted string, but every token begins with this.
     assert "eyJ" not in out.read_text()
 
@@ -331,33 +331,33 @@ def problems(responses: list[httpx.Response]) -> set[tuple[int, str]]:
     }
 
 
-BUG = (500, "internal-error")
+INTERNAL_ERROR = (500, "internal-error")
 """No request causes this one; test_a_crash_in_a_request_quotes_nothing covers it."""
 
 
 def test_no_planted_secret_is_logged_or_returned(world: Planted, tmp_path: Path) -> None:
     """In every success and failure, at debug level, no secret is logged, returned or traced."""
-    with watched(world, tmp_path) as (client, _):
-        responses = drive(client, world)
-    with watched(world, tmp_path, **strict(world.canaries)) as (client, process):
-        responses += provoke(client, world, process)
+    with searched_service(world, tmp_path) as (client, _):
+        responses = send_requests(client, world)
+    with searched_service(world, tmp_path, **strict(world.canaries)) as (client, process):
+        responses += send_rejected_requests(client, world, process)
 
-    # test_event_leaks.py has those of events.
+    # test_event_leaks.py covers the problems of the webhook endpoint.
     every = (*OF_SESSIONS, *OF_CONNECTIONS, *BY_STATUS.values())
     possible = {(one.status, one.slug) for one in every}
-    assert problems(responses) | {BUG} >= possible
+    assert problems(responses) | {INTERNAL_ERROR} >= possible
     log = (tmp_path / "out").read_text()
     for event in ("limit_store_failed", "no request sent to Apideck"):
         assert event in log
     for response in responses:
-        # A success has the token in two fields, and nowhere else.
+        # Only two fields of a success contain the token.
         body = response.json() if response.status_code == 201 else {}
         belongs = body.pop("session_token", ""), body.pop("redirect_url", "")
         assert all(world.canaries.session_token in place for place in belongs if body)
         rest = json.dumps(body) if body else response.text
-        assert world.canaries.seen_in(f"{rest} {response.headers!r}") == set()
+        assert world.canaries.found_in(f"{rest} {response.headers!r}") == set()
     exports = [body for _, _, body in world.to_collector.requests]
-    assert world.canaries.seen_in(b"".join(exports)) == set()
+    assert world.canaries.found_in(b"".join(exports)) == set()
     spans = texts(exports)
     assert "verify credential" in spans
     assert "ApideckUnavailableError" in spans
@@ -370,17 +370,17 @@ def test_the_rate_limit_store_gets_no_identity(
     """The store gets digests and numbers, but no identity and no credential."""
     prefix = f"leaks-{time.monotonic_ns()}"
     store = {"store": redis_url, "store_prefix": prefix, "store_timeout_seconds": 5}
-    settings = laid_over(strict(world.canaries), {"limits": {**store, "total": "1000/day"}})
+    settings = merged_settings(strict(world.canaries), {"limits": {**store, "total": "1000/day"}})
     with Redis.from_url(redis_url) as redis, redis.monitor() as monitor:
-        with watched(world, tmp_path, **settings) as (client, process):
+        with searched_service(world, tmp_path, **settings) as (client, process):
             for headers, body in world.callers().values():
                 response = client.post("/vault-session", headers=headers, json=body)
                 assert response.status_code == 201
-            met = problems(provoke(client, world, process))
+            returned = problems(send_rejected_requests(client, world, process))
         redis.echo("the end")
         sent = list(iter(lambda: monitor.next_command()["command"], "ECHO the end"))
 
-    assert (429, "rate-limited") in met
+    assert (429, "rate-limited") in returned
     assert "limit_store_failed" not in (tmp_path / "out").read_text()
     keys = {word for line in sent for word in line.split() if prefix in word}
     counted = {key.split(":")[1] for key in keys}
@@ -389,7 +389,7 @@ def test_the_rate_limit_store_gets_no_identity(
     for key in keys:
         assert re.fullmatch(rf"\{{{prefix}\}}:(total:all|(user|service):[0-9a-f]{{64}})", key)
     everything = "\n".join(sent)
-    assert world.canaries.seen_in(everything) == set()
+    assert world.canaries.found_in(everything) == set()
     assert "eyJ" not in everything
     # A digest can contain a name by chance.
     rest = re.sub(r"[0-9a-f]{40,64}", "", everything)
@@ -415,23 +415,23 @@ def test_each_secret_is_sent_where_it_belongs_and_nowhere_else(
     for seen in world.apideck.requests:
         others = [pair for pair in seen.headers if pair[0] != "authorization"]
         assert seen.header("authorization") == f"Bearer {canaries.api_key}"
-        assert canaries.seen_in(f"{seen.path} {others!r}") == set()
-        assert canaries.seen_in(seen.body, but=["name", "email"]) == set()
+        assert canaries.found_in(f"{seen.path} {others!r}") == set()
+        assert canaries.found_in(seen.body, ignore=["name", "email"]) == set()
     introspections = 0
     for path, sent, content in world.to_issuer.requests:
-        asked = path.startswith("/introspect")
-        introspections += asked
-        belongs = ["client_secret", "callers_token"] if asked else []
-        assert canaries.seen_in(f"{path} {sent!r} {content!r}", but=belongs) == set()
-        assert asked or path.startswith("/userinfo") or "authorization" not in sent
+        is_introspection = path.startswith("/introspect")
+        introspections += is_introspection
+        belongs = ["client_secret", "callers_token"] if is_introspection else []
+        assert canaries.found_in(f"{path} {sent!r} {content!r}", ignore=belongs) == set()
+        assert is_introspection or path.startswith("/userinfo") or "authorization" not in sent
     assert introspections == 1
     [(path, sent, content)] = world.to_application.requests
     assert sent["cookie"] == f"app_session={canaries.cookie}"
-    assert canaries.seen_in(f"{path} {sent!r} {content!r}", but=["cookie"]) == set()
+    assert canaries.found_in(f"{path} {sent!r} {content!r}", ignore=["cookie"]) == set()
     assert any(b"verify credential" in content for _, _, content in world.to_collector.requests)
     for path, sent, content in world.to_collector.requests:
         assert sent.pop("x-collector-key") == canaries.collector_key
-        assert canaries.seen_in(f"{path} {sent!r} {content!r}") == set()
+        assert canaries.found_in(f"{path} {sent!r} {content!r}") == set()
 
 
 def crashes(log: str) -> int:
@@ -444,8 +444,8 @@ def crashing(
     world: Planted, port: int, folder: Path, at: str
 ) -> Iterator[tuple[dict[str, str], Path, "subprocess.Popen[str]"]]:
     """Run the service with a planted bug; yields its environment, its output and the process."""
-    words = {"CRASH_WORDS": str(world.canaries), "CRASH_AT": str(folder / "at")}
-    environment = {**world.environment(port), **words}
+    crash = {"CRASH_MESSAGE": str(world.canaries), "CRASH_AT": str(folder / "at")}
+    environment = {**world.environment(port), **crash}
     (folder / "at").write_text(at)
     output = folder / "output"
     program = ("tests.support.crashing",)
@@ -459,13 +459,13 @@ def crashing(
                 yield environment, output, process
                 process.terminate()
                 process.wait(timeout=START_SECONDS)
-    assert world.canaries.seen_in(output.read_text()) == set()
+    assert world.canaries.found_in(output.read_text()) == set()
 
 
-def written_until_now(client: httpx.Client, output: Path) -> None:
-    """Wait until everything that was logged before this call is in the log file."""
+def wait_for_log(client: httpx.Client, output: Path) -> None:
+    """Wait until the log file contains everything that was logged before this call."""
     marker = secrets.token_hex(16)
-    # On a connection of its own: after a crash, the server closes the one that was used.
+    # On a new connection, because the server closes the used one after a crash.
     httpx.get(client.base_url.join("/livez"), headers={"x-request-id": marker})
     until(lambda: marker in output.read_text())
 
@@ -473,7 +473,7 @@ def written_until_now(client: httpx.Client, output: Path) -> None:
 def test_a_crash_in_a_request_quotes_nothing(
     world: Planted, unused_tcp_port: int, tmp_path: Path
 ) -> None:
-    """An exception whose message has every secret is logged with its location only."""
+    """An exception whose message has every secret is logged with its location, but no message."""
     with crashing(world, unused_tcp_port, tmp_path, "") as (environment, output, _):
         client = httpx.Client(base_url=url(environment, ""))
         responses = []
@@ -489,18 +489,18 @@ def test_a_crash_in_a_request_quotes_nothing(
                 responses.append(response)
                 belongs = ["session_token"] if response.status_code == 201 else []
                 shown = response.text + repr(response.headers)
-                assert world.canaries.seen_in(shown, but=belongs) == set(), place
+                assert world.canaries.found_in(shown, ignore=belongs) == set(), place
             (tmp_path / "at").write_text("")
-            written_until_now(client, output)
+            wait_for_log(client, output)
             assert crashes(output.read_text()) > before, place
-        assert BUG in problems(responses)
+        assert INTERNAL_ERROR in problems(responses)
         headers, body = world.callers()["signed token"]
         assert client.post("/vault-session", headers=headers, json=body).status_code == 201
         client.close()
 
 
-@pytest.mark.parametrize("place", IN_THE_BACKGROUND)
-def test_a_crash_in_the_background_quotes_nothing_and_ends_nothing(
+@pytest.mark.parametrize("place", IN_BACKGROUND)
+def test_a_crash_in_the_background_quotes_nothing_and_is_retried(
     world: Planted, unused_tcp_port: int, tmp_path: Path, place: str
 ) -> None:
     """A crash of a background refresh of keys is logged, and the refresh is tried again."""
@@ -514,12 +514,12 @@ def test_a_crash_in_the_background_quotes_nothing_and_ends_nothing(
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("place", [*AT_THE_START, *AT_THE_END])
-def test_a_crash_at_the_start_or_the_end_quotes_nothing(
+@pytest.mark.parametrize("place", [*AT_STARTUP, *AT_SHUTDOWN])
+def test_a_crash_at_startup_or_shutdown_quotes_nothing(
     world: Planted, unused_tcp_port: int, tmp_path: Path, place: str
 ) -> None:
-    """A process that fails to start or to shut down logs where it failed, and no more."""
-    at_once = place in AT_THE_START
+    """A process that fails to start or to shut down logs only the location of the error."""
+    at_once = place in AT_STARTUP
     with crashing(world, unused_tcp_port, tmp_path, place if at_once else "") as (_, output, _):
         (tmp_path / "at").write_text(place)
     assert crashes(output.read_text()) > 0
@@ -541,10 +541,10 @@ def test_a_crash_at_the_start_or_the_end_quotes_nothing(
     ],
     ids=json.dumps,
 )
-def test_settings_that_are_wrong_are_not_quoted(
+def test_invalid_settings_are_not_quoted(
     world: Planted, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
 ) -> None:
-    """A fault has the names of settings, and nothing of their values."""
+    """An error names settings, and does not show their values."""
     for name, value in world.environment(8000).items():
         monkeypatch.setenv(name, value)
     for group, below in wrong.items():
@@ -555,24 +555,24 @@ def test_settings_that_are_wrong_are_not_quoted(
     with pytest.raises(ConfigurationError) as error:
         load_settings()
 
-    told = "".join(traceback.format_exception(error.value))
-    assert world.canaries.seen_in(f"{told} {error.value!r}") == set()
+    shown = "".join(traceback.format_exception(error.value))
+    assert world.canaries.found_in(f"{shown} {error.value!r}") == set()
 
 
 @pytest.mark.parametrize("store", ["redis://:{key}@127.0.0.1:port/0", "redis://:{key}@[::1"])
 def test_a_store_that_cannot_be_opened_is_not_quoted(
     world: Planted, unused_tcp_port: int, store: str
 ) -> None:
-    """A process whose store has no usable URL does not start, and shows only the setting's name."""
+    """A process with an unusable store URL does not start, and shows only the setting's name."""
     environment = world.environment(unused_tcp_port)
     environment["LIMITS__STORE"] = store.replace("{key}", world.canaries.store_password)
     out, err = start("serve", environment).communicate(timeout=START_SECONDS)
 
     assert err.startswith("LIMITS__STORE: ")
-    assert world.canaries.seen_in(out + err) == set()
+    assert world.canaries.found_in(out + err) == set()
 
 
-def test_settings_can_be_shown(world: Planted) -> None:
+def test_no_representation_of_the_settings_shows_a_secret(world: Planted) -> None:
     """No representation of the settings contains a secret."""
     settings = Settings.model_validate(world.settings())
     every = settings.apideck.all_unify_apps()
@@ -580,11 +580,11 @@ def test_settings_can_be_shown(world: Planted) -> None:
     for shown in (settings, settings.apideck, settings.limits, settings.identity, *every.values()):
         texts = [repr(shown), str(shown), shown.model_dump_json(), repr(shown.model_dump())]
         texts += [repr(shown.model_dump(mode="json")), f"{shown!r:>10}"]
-        assert world.canaries.seen_in(" ".join(texts)) == set()
+        assert world.canaries.found_in(" ".join(texts)) == set()
 
 
 def reachable(roots: list[Any]) -> list[Any]:
-    """Return every object that is reachable from these, without leaving the running service.
+    """Return every object that is reachable from these objects within the running service.
 
     Modules, classes and the globals of functions are not followed: they lead to the interpreter
     and from there to the test itself.
@@ -605,20 +605,31 @@ def reachable(roots: list[Any]) -> list[Any]:
 
 
 # A secret is a string, and containers show their items. No other object may show one.
-HOLDERS = (str, bytes, bytearray, memoryview, dict, list, tuple, set, frozenset, types.CellType)
+STRINGS_AND_CONTAINERS = (
+    str,
+    bytes,
+    bytearray,
+    memoryview,
+    dict,
+    list,
+    tuple,
+    set,
+    frozenset,
+    types.CellType,
+)
 
 
-def showing(world: Planted, within: list[Any]) -> set[str]:
+def types_that_show_secrets(world: Planted, within: list[Any]) -> set[str]:
     """Return the types of the objects whose repr or str shows a planted string."""
     return {
         f"{type(one).__module__}.{type(one).__qualname__}"
         for one in within
-        if not isinstance(one, HOLDERS) and world.canaries.seen_in(_shown(one))
+        if not isinstance(one, STRINGS_AND_CONTAINERS) and world.canaries.found_in(_shown(one))
     }
 
 
-async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
-    """Between requests no object shows a secret, and during requests none of ours does."""
+async def test_no_reachable_object_shows_a_secret(world: Planted) -> None:
+    """No object shows a secret between requests, and no object of the service during requests."""
     app = create_app(Settings.model_validate(world.settings()), Telemetry(redactor=Redactor()))
     async with app.router.lifespan_context(app) as state:
         assert state is not None
@@ -629,8 +640,8 @@ async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
             for headers, body in world.callers().values():
                 response = await client.post("/vault-session", headers=headers, json=body)
                 assert response.status_code == 201
-            # A canceled task of a request ends one turn of the loop later. Until then, this test
-            # would be reachable through it.
+            # A canceled task ends in the next iteration of the event loop. Until then, this test is
+            # reachable through it.
             async with asyncio.timeout(20):
                 while asyncio.all_tasks() - before:  # noqa: ASYNC110 - there is no event to wait for
                     await asyncio.sleep(0)
@@ -645,14 +656,14 @@ async def test_nothing_within_reach_shows_a_secret(world: Planted) -> None:
                 while len(world.apideck.requests) < len(requests):  # noqa: ASYNC110 - in another thread
                     await asyncio.sleep(0.01)
             busy = [one for one in reachable(roots) if type(one).__module__.startswith("app.")]
-            shown = showing(world, idle), showing(world, busy)
-            held = set().union(*(world.canaries.seen_in(x) for x in idle if isinstance(x, str)))
+            shown = types_that_show_secrets(world, idle), types_that_show_secrets(world, busy)
+            found = set().union(*(world.canaries.found_in(x) for x in idle if isinstance(x, str)))
             for task in requests:
                 task.cancel()
             await asyncio.gather(*requests, return_exceptions=True)
 
     # The search has reached the secrets, and the objects that use them.
-    assert {"api_key", "client_secret", "store_password", "name", "email"} <= held
+    assert {"api_key", "client_secret", "store_password", "name", "email"} <= found
     assert "Exchange" in {type(one).__name__ for one in busy}
     assert shown == (set(), set())
 

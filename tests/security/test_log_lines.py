@@ -71,13 +71,13 @@ def test_no_claim_controls_a_terminal_or_forges_a_line(
     tmp_path: Path,
     form: str,
 ) -> None:
-    """Escape sequences, line separators and reversed text in signed claims are shown as escapes."""
+    """Escape sequences, line separators and bidirectional text in signed claims are escaped."""
     environment["LOG__FORMAT"] = form
     token = issuer.token(sub=f"sub{EVIL}", act={"sub": f"act{EVIL}"})
     with logging_service(environment, tmp_path) as output:
-        answer = httpx.post(url(environment, "/vault-session"), headers=bearer(token))
+        response = httpx.post(url(environment, "/vault-session"), headers=bearer(token))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert len(apideck.minted) == 1
     assert [char for char in FORBIDDEN if char in output.text.replace("\n", "")] == []
     assert all(char not in output.text for char in "\r\x1b")
@@ -90,23 +90,25 @@ def test_no_claim_controls_a_terminal_or_forges_a_line(
 def test_no_trace_header_is_quoted_by_a_library(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """An anonymous caller cannot write into the log by what OpenTelemetry complains about."""
+    """An anonymous caller cannot write into the log through OpenTelemetry's warnings."""
     parent = (b"traceparent", f"00-{TRACE}-b7ad6b7169203331-01".encode())
     with logging_service(environment, tmp_path) as output, httpx.Client() as client:
-        there = url(environment, "/vault-session")
+        endpoint = url(environment, "/vault-session")
         for state in ("foo@=planted", "planted=\x9b[2J", "a=planted,a=planted", "planted" * 100):
             value = state.encode("latin-1")
-            client.post(there, headers=[parent, (b"tracestate", value)])
+            client.post(endpoint, headers=[parent, (b"tracestate", value)])
         for trace in ("planted", "0" * 600 + "planted"):
-            client.post(there, headers={"traceparent": trace})
+            client.post(endpoint, headers={"traceparent": trace})
 
     assert len(output.events("http_request")) == 6
     assert "planted" not in output.text
     assert "\x9b" not in output.text
 
 
-def test_two_trace_parents_begin_a_new_trace(environment: dict[str, str], tmp_path: Path) -> None:
-    """Of two callers who claim a request, none is believed (W3C Trace Context)."""
+def test_two_traceparent_headers_start_a_new_trace(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """If a request has two parents, neither is used (W3C Trace Context)."""
     parents = [
         ("traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),
         ("traceparent", f"00-{TRACE[::-1]}-b7ad6b7169203331-01"),
@@ -118,11 +120,11 @@ def test_two_trace_parents_begin_a_new_trace(environment: dict[str, str], tmp_pa
     assert event["trace_id"] not in {TRACE, TRACE[::-1], "0" * 32}
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["collector", "no collector"])
-def test_a_tracing_header_that_ends_in_a_line_feed_is_sent_without_it_and_never_logged(
-    environment: dict[str, str], tmp_path: Path, there: bool
+@pytest.mark.parametrize("with_collector", [True, False], ids=["collector", "no collector"])
+def test_a_tracing_header_with_a_line_feed_is_trimmed_and_never_logged(
+    environment: dict[str, str], tmp_path: Path, with_collector: bool
 ) -> None:
-    """A library that rejects a header would quote it in its complaint."""
+    """A library that rejects a header would quote it in its error."""
     received: list[str | None] = []
 
     async def collect(request: Request) -> Response:
@@ -130,21 +132,21 @@ def test_a_tracing_header_that_ends_in_a_line_feed_is_sent_without_it_and_never_
         return Response()
 
     with serve(Starlette(routes=[Route("/v1/traces", collect, methods=["POST"])])) as collector:
-        if there:
+        if with_collector:
             environment["TRACING__ENDPOINT"] = f"{collector}/v1/traces"
         environment["TRACING__HEADERS__X-HONEYCOMB-TEAM"] = "hcaik-Secret42\n"
         with logging_service(environment, tmp_path) as output:
             httpx.post(url(environment, "/vault-session"))
 
-    assert set(received) == ({"hcaik-Secret42"} if there else set())
+    assert set(received) == ({"hcaik-Secret42"} if with_collector else set())
     assert "hcaik-Secret42" not in output.text
     assert output.events("vault_session_refused")
 
 
-def test_headers_that_are_no_secrets_leave_log_lines_whole(
+def test_headers_that_are_not_secrets_are_not_redacted(
     environment: dict[str, str], issuer: DevelopmentIssuer, tmp_path: Path
 ) -> None:
-    """A tenant's number or name is part of many other texts."""
+    """A tenant's number or name occurs in many other texts, so it must not be redacted."""
     environment["TRACING__HEADERS"] = '{"X-Scope-OrgID": "1", "X-Team": "app"}'
     headers = {**bearer(issuer.token(org_id="apple-gmbh")), "x-request-id": "field-11111111"}
     with logging_service(environment, tmp_path) as output:

@@ -9,7 +9,7 @@ import pytest
 from emulators.apideck import ApideckEmulator
 from emulators.issuer import DevelopmentIssuer
 from tests.support import fault_proxy
-from tests.support.fault_proxy import Conversation, FaultProxy
+from tests.support.fault_proxy import FaultProxy, ProxiedConnection
 from tests.support.http import bearer, problem
 from tests.support.service import running, settings_for
 
@@ -54,13 +54,13 @@ async def test_a_session_of_another_consumer_reaches_no_caller(
     """The attack: a cache sends the first response to everyone; the others get a 502."""
     first: list[bytes] = []
 
-    async def caches(it: Conversation) -> None:
+    async def repeat_first_response(connection: ProxiedConnection) -> None:
         while True:
-            response = await it.response()
+            response = await connection.response()
             first.append(response)
-            it.writer.write(first[0])
+            connection.writer.write(first[0])
 
-    proxy.fault = caches
+    proxy.fault = repeat_first_response
     responses = [
         await service.post(
             "/vault-session", headers=bearer(issuer.token(org_id=tenant, sub=tenant))

@@ -1,6 +1,6 @@
 """Plain http is an explicit choice for each URL, and for hosts inside the operator's network only.
 
-127.0.0.2 stands for such a host: it is not one of the loopback hosts that may always have http.
+127.0.0.2 is such a host here: it is not one of the loopback hosts that may always use http.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ def internal() -> Iterator[DevelopmentIssuer]:
         yield issuer
 
 
-def chosen(url: str) -> str:
-    """Return a URL for which the operator chose http."""
+def insecure(url: str) -> str:
+    """Return a URL for which the operator has allowed http."""
     return f"insecure+{url}"
 
 
@@ -41,16 +41,16 @@ def chosen(url: str) -> str:
             }
         },
         {"tracing": {"endpoint": f"http://{HOST}:4318/v1/traces"}},
-        {"identity": {"issuers": {"main": {"issuer": chosen("http://id.example.com")}}}},
-        {"identity": {"issuers": {"main": {"jwks_uri": chosen("http://169.254.169.254/keys")}}}},
-        {"apideck": {"base_url": chosen(f"http://{HOST}")}},
-        {"session": {"return_to": {"home": chosen(f"http://{HOST}/home")}}},
+        {"identity": {"issuers": {"main": {"issuer": insecure("http://id.example.com")}}}},
+        {"identity": {"issuers": {"main": {"jwks_uri": insecure("http://169.254.169.254/keys")}}}},
+        {"apideck": {"base_url": insecure(f"http://{HOST}")}},
+        {"session": {"return_to": {"home": insecure(f"http://{HOST}/home")}}},
     ],
 )
-def test_plain_http_is_rejected_at_start_unless_it_is_chosen(
+def test_plain_http_is_rejected_at_startup_unless_it_is_configured(
     apideck_url: str, groups: dict[str, Any]
 ) -> None:
-    """It is never possible for public hosts, for Apideck, and for redirect targets."""
+    """It is never allowed for public hosts, for Apideck, and for redirect targets."""
     with pytest.raises(ValidationError):
         settings_for("https://id.example.com", apideck_url, **groups)
 
@@ -61,22 +61,22 @@ async def test_tokens_of_an_issuer_with_http_are_verified_as_usual(
     apideck: ApideckEmulator,
     apideck_url: str,
 ) -> None:
-    """The choice changes how keys are fetched, and not which tokens are accepted."""
-    settings = settings_for(chosen(internal.issuer), apideck_url)
+    """The setting changes how keys are fetched, and not which tokens are accepted."""
+    settings = settings_for(insecure(internal.issuer), apideck_url)
     async with running(settings) as service:
-        for bad in (
-            internal.token(iss=chosen(internal.issuer)),
+        for invalid in (
+            internal.token(iss=insecure(internal.issuer)),
             internal.token(iss=internal.issuer.replace("http:", "https:")),
             issuer.token(),
             internal.token(aud="another"),
         ):
-            response = await service.post("/vault-session", headers=bearer(bad))
+            response = await service.post("/vault-session", headers=bearer(invalid))
             assert problem(response) == (401, "unauthenticated")
         assert apideck.requests == []
 
-        honest = await service.post("/vault-session", headers=bearer(internal.token()))
+        valid = await service.post("/vault-session", headers=bearer(internal.token()))
 
-    assert honest.status_code == 201
+    assert valid.status_code == 201
     assert [one.consumer_id for one in apideck.minted] == ["acme"]
 
 
@@ -85,11 +85,11 @@ async def test_forged_metadata_does_not_lead_to_the_keys_of_another_host(
     apideck: ApideckEmulator,
     apideck_url: str,
 ) -> None:
-    """The attacker is on the path to the issuer, and puts a host of their own into its metadata."""
+    """The attack: someone on the path to the issuer replaces its metadata with their own host."""
     evil = DevelopmentIssuer()
     with evil.serve(host="127.0.0.3") as evil_url:
         iss = internal.issuer
-        settings = settings_for(chosen(iss), apideck_url)
+        settings = settings_for(insecure(iss), apideck_url)
         internal.issuer = evil_url  # The metadata now names the attacker's issuer and keys.
         async with running(settings) as service:
             forged = evil.token(iss=iss)

@@ -50,10 +50,10 @@ def _cut(text: str) -> tuple[str, str, str]:
     return f"{scheme}://", rest[:end], rest[end:]
 
 
-def scheme_trick(text: str, chance: random.Random) -> str:
-    """Another scheme, another case, fewer or more slashes, or none."""
+def scheme_trick(text: str, rng: random.Random) -> str:
+    """Change the scheme, its case or its slashes."""
     _, host, rest = _cut(text)
-    scheme = chance.choice(
+    scheme = rng.choice(
         ["HTTPS://", "https:", "https:/", "https:///", "https:\\\\", "//", "\\\\", "http://", "",
          "javascript://", "data:text/html,", "blob:https://", "view-source:https://", "ftp://",
          "file://", "ws://", "https:%2f%2f", "hTtPs://", "https ://", "x:https://"]
@@ -61,18 +61,18 @@ def scheme_trick(text: str, chance: random.Random) -> str:
     return f"{scheme}{host}{rest}"
 
 
-def userinfo_trick(text: str, chance: random.Random) -> str:
-    """The host as the user name of another, with every spelling of the at sign."""
+def userinfo_trick(text: str, rng: random.Random) -> str:
+    """Make the host the user name of another host, with every spelling of the at sign."""
     scheme, host, rest = _cut(text)
-    sign = chance.choice(["@", ":x@", ":@", "%40", "@@", "\uff20", ":80@", "\\@", "/@", "?@", "#@"])
-    pair = chance.choice([(host, EVIL), (EVIL, host), ("", host), (host, host)])
+    sign = rng.choice(["@", ":x@", ":@", "%40", "@@", "\uff20", ":80@", "\\@", "/@", "?@", "#@"])
+    pair = rng.choice([(host, EVIL), (EVIL, host), ("", host), (host, host)])
     return f"{scheme}{pair[0]}{sign}{pair[1]}{rest}"
 
 
-def host_trick(text: str, chance: random.Random) -> str:
-    """Something before, after or instead of the host."""
+def host_trick(text: str, rng: random.Random) -> str:
+    """Add text before or after the host, or replace it."""
     scheme, host, rest = _cut(text)
-    other = chance.choice(
+    other = rng.choice(
         [f"{host}.{EVIL}", f"{EVIL}.{host}", f"{host}.", f".{host}", f"{host}..", f"*.{host}",
          host.replace(".", ".."), host.replace(".", ""), f"{host}%00.{EVIL}", f"{host}%2e{EVIL}",
          f"{host}-{EVIL}", f"[{host}]", f"xn--{host}", f"{host}&{EVIL}", f"{host};{EVIL}",
@@ -84,62 +84,62 @@ def host_trick(text: str, chance: random.Random) -> str:
     return f"{scheme}{other}{rest}"
 
 
-def port_trick(text: str, chance: random.Random) -> str:
-    """Ports that are default, empty, padded, too large, or not numbers."""
+def port_trick(text: str, rng: random.Random) -> str:
+    """Set a port that is default, empty, padded, too large, or not a number."""
     scheme, host, rest = _cut(text)
-    port = chance.choice(
+    port = rng.choice(
         ["443", "", "0443", "80", "0", "65536", "4294967739", "443x", "-1", "+443", " 443", "4 43",
          "%34%34%33", "443@" + EVIL, "443:443", "\uff14\uff14\uff13", "1e2"]
     )  # fmt: skip
     return f"{scheme}{host.partition(':')[0]}:{port}{rest}"
 
 
-def path_trick(text: str, chance: random.Random) -> str:
-    """Dots, slashes and encodings that change a path."""
+def path_trick(text: str, rng: random.Random) -> str:
+    """Add dots, slashes and encodings that change a path."""
     scheme, host, rest = _cut(text)
-    tail = chance.choice(
+    tail = rng.choice(
         ["/../", "/./", "/..", "/%2e%2e/", "/.%2E/", "/%252e%252e/", "//" + EVIL, "/\\" + EVIL,
          "\\..\\", "/;/..", "/..;/", "/.;x", "/%5c..", "/%2f..%2f", "/%00", "/%", "/%zz", "/...",
          "?/../" + EVIL, "#/../" + EVIL, "#" + EVIL, "?" + EVIL, "/*", "//", "/", "?", "#"]
     )  # fmt: skip
-    return f"{scheme}{host}{rest}{tail}" if chance.random() < 0.5 else f"{scheme}{host}{tail}{rest}"
+    return f"{scheme}{host}{rest}{tail}" if rng.random() < 0.5 else f"{scheme}{host}{tail}{rest}"
 
 
-def control_trick(text: str, chance: random.Random) -> str:
-    """A character that parsers strip, keep or stop at, at any position."""
-    at = chance.randrange(len(text) + 1)
-    return text[:at] + chance.choice(CONTROLS) * chance.choice([1, 1, 2]) + text[at:]
+def control_trick(text: str, rng: random.Random) -> str:
+    """Insert a character that parsers strip, keep or stop at."""
+    at = rng.randrange(len(text) + 1)
+    return text[:at] + rng.choice(CONTROLS) * rng.choice([1, 1, 2]) + text[at:]
 
 
-def lookalike_trick(text: str, chance: random.Random) -> str:
-    """A character that IDNA or NFKC maps to an ASCII one, or that looks like it."""
+def lookalike_trick(text: str, rng: random.Random) -> str:
+    """Use a character that IDNA or NFKC maps to an ASCII one, or that looks like it."""
     places = [at for at, character in enumerate(text) if character in LOOKALIKES]
     if not places:
         return text
-    at = chance.choice(places)
-    return text[:at] + chance.choice(LOOKALIKES[text[at]]) + text[at + 1 :]
+    at = rng.choice(places)
+    return text[:at] + rng.choice(LOOKALIKES[text[at]]) + text[at + 1 :]
 
 
-def encoding_trick(text: str, chance: random.Random) -> str:
-    """One character percent-encoded once or twice, in upper or lower case."""
-    at = chance.randrange(len(text))
+def encoding_trick(text: str, rng: random.Random) -> str:
+    """Percent-encode one character once or twice, in upper or lower case."""
+    at = rng.randrange(len(text))
     once = f"%{ord(text[at]) % 256:02x}"
-    spelt = chance.choice([once, once.upper(), once.replace("%", "%25"), f"%u00{once[1:]}"])
-    return text[:at] + spelt + text[at + 1 :]
+    spelled = rng.choice([once, once.upper(), once.replace("%", "%25"), f"%u00{once[1:]}"])
+    return text[:at] + spelled + text[at + 1 :]
 
 
-def case_trick(text: str, chance: random.Random) -> str:
-    """One letter in the other case."""
-    at = chance.randrange(len(text))
+def case_trick(text: str, rng: random.Random) -> str:
+    """Change the case of one letter."""
+    at = rng.randrange(len(text))
     return text[:at] + text[at].swapcase() + text[at + 1 :]
 
 
-def doubling_trick(text: str, chance: random.Random) -> str:
-    """Two URLs in one, joined by a character that some parser takes for the end."""
+def doubling_trick(text: str, rng: random.Random) -> str:
+    """Join two URLs with a character that some parsers treat as the end."""
     return (
         text
-        + chance.choice(["", " ", ",", "\n", "#", "@", "\\", "&url=", "%0d%0a"])
-        + (f"https://{EVIL}/" if chance.random() < 0.5 else text)
+        + rng.choice(["", " ", ",", "\n", "#", "@", "\\", "&url=", "%0d%0a"])
+        + (f"https://{EVIL}/" if rng.random() < 0.5 else text)
     )
 
 
@@ -158,12 +158,12 @@ TRICKS: list[Trick] = [
 
 
 def hostile(seeds: list[str], count: int, seed: int = 9110) -> Iterator[str]:
-    """Yield strings made from these by one to three tricks."""
-    chance = random.Random(seed)  # noqa: S311 - the same strings every time
+    """Yield strings that one to three tricks make of these seeds."""
+    rng = random.Random(seed)  # noqa: S311 - the same strings every time
     for _ in range(count):
-        text = chance.choice(seeds)
-        for trick in chance.choices(TRICKS, k=chance.choice([1, 1, 2, 3])):
-            text = trick(text, chance) or text
+        text = rng.choice(seeds)
+        for trick in rng.choices(TRICKS, k=rng.choice([1, 1, 2, 3])):
+            text = trick(text, rng) or text
         yield text
 
 
@@ -176,7 +176,7 @@ def browser(url: str) -> ada_url.URL | None:
 
 
 def test_the_generated_strings_are_hostile() -> None:
-    """Many lead a browser to another host, or to the target in another spelling."""
+    """Many of them lead a browser to another host, or to the target with another spelling."""
     strings = set(hostile(list(TARGETS.values()), STRINGS))
     seen = [made for text in strings if (made := browser(text)) is not None]
     hrefs = {made.href for made in map(browser, TARGETS.values()) if made is not None}
@@ -229,14 +229,14 @@ def test_a_browser_reads_an_accepted_url_in_the_same_way() -> None:
 
 
 def test_the_origin_of_a_session_is_the_origin_that_a_browser_opens() -> None:
-    """No string has the origin of the Vault for the service and another for a browser."""
-    ours = f"{VAULT}/session/eyJ.e30.x"
-    for text in {*hostile([ours, VAULT, f"{VAULT}?jwt=eyJ.e30.x"], STRINGS), ours}:
+    """The service and a browser agree on whether a string has the Vault's origin."""
+    session_url = f"{VAULT}/session/eyJ.e30.x"
+    for text in {*hostile([session_url, VAULT, f"{VAULT}?jwt=eyJ.e30.x"], STRINGS), session_url}:
         if origin_of(text) == VAULT:
             seen = browser(text)
             assert seen is not None, text
             assert seen.origin == VAULT, text
-    assert origin_of(ours) == VAULT
+    assert origin_of(session_url) == VAULT
 
 
 @pytest.mark.parametrize(

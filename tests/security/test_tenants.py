@@ -71,14 +71,14 @@ async def test_the_customer_is_the_tenant_of_the_token(
         ("acme", {"aud": "another-application"}),
     ],
 )
-async def test_a_token_of_another_tenant_opens_nothing(
+async def test_a_token_of_another_tenant_is_rejected(
     service: httpx.AsyncClient,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     tenant: str,
     claims: dict[str, Any],
 ) -> None:
-    """The attacker opens a tenant of their own, and writes another one into a claim."""
+    """The attacker opens a tenant of their own, and puts another one into a claim."""
     forged = token(issuer, tenant, **claims)
 
     response = await service.post("/vault-session", headers=bearer(forged))

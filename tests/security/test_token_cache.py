@@ -1,4 +1,4 @@
-"""The cache of verified tokens, and what must end an entry: time, a withdrawn key, eviction."""
+"""The cache of verified tokens: expiry, withdrawn keys and eviction invalidate an entry."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ ANOTHER = RSAKey.generate_key(2048)
 
 
 async def test_a_cached_token_is_not_verified_again(verified: list[str]) -> None:
-    """It proves the same caller; every other token is verified."""
+    """A cached token identifies the same caller; every other token is verified."""
     service = CachingService()
     ada, grace = service.token(sub="ada"), service.token(sub="grace")
 
@@ -42,7 +42,7 @@ async def test_an_expired_token_is_rejected_although_it_is_cached() -> None:
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5, 3.5])
 async def test_a_token_that_expires_while_it_is_looked_up_is_not_found(seconds: float) -> None:
-    """Time can pass between any two readings of the clock."""
+    """The clock can advance between any two reads of it."""
     service = CachingService()
     token = service.token()
     caller = await service.caller(token)
@@ -98,7 +98,7 @@ async def test_a_withdrawn_key_invalidates_its_tokens() -> None:
 async def test_a_new_key_does_not_affect_a_cached_token_with_a_key_id(
     verified: list[str],
 ) -> None:
-    """The token names its key, so a second key that fits the algorithm does not matter."""
+    """The token names its key, so a second key for the algorithm does not matter."""
     service = CachingService()
     token = service.token()
     await service.caller(token)
@@ -110,8 +110,8 @@ async def test_a_new_key_does_not_affect_a_cached_token_with_a_key_id(
     assert verified == [token]
 
 
-async def test_another_key_with_the_same_id_is_another_key() -> None:
-    """Keys are compared by their contents, so a replaced key invalidates its tokens."""
+async def test_a_replaced_key_with_the_same_id_invalidates_its_tokens() -> None:
+    """Keys are compared by content, so a replaced key invalidates its tokens."""
     service = CachingService()
     token = service.token()
     await service.caller(token)
@@ -129,13 +129,15 @@ async def test_another_key_with_the_same_id_is_another_key() -> None:
         await service.caller(token)
 
 
-async def test_a_cached_token_without_a_key_id_is_rejected_once_two_keys_fit() -> None:
-    """Such a token must not choose among keys, cached or not."""
+async def test_a_cached_token_without_a_key_id_is_rejected_if_two_keys_match() -> None:
+    """A token without a key id must not match several keys, cached or not."""
     service = CachingService()
     _, payload = parts(service.issuer, "RS256")
     claims = {**json.loads(payload), "iat": ISSUED, "exp": ISSUED + HOUR}
-    nameless = json.dumps({"alg": "RS256", "typ": "at+jwt"}).encode()
-    token = signed(service.issuer, nameless, json.dumps(claims).encode(), algorithm="RS256")
+    header_without_kid = json.dumps({"alg": "RS256", "typ": "at+jwt"}).encode()
+    token = signed(
+        service.issuer, header_without_kid, json.dumps(claims).encode(), algorithm="RS256"
+    )
     await service.caller(token)
 
     service.key_server.first = [ANOTHER.as_dict(private=False, kid="another")]
@@ -144,21 +146,21 @@ async def test_a_cached_token_without_a_key_id_is_rejected_once_two_keys_fit() -
         await service.caller(token)
 
 
-async def test_of_two_keys_with_one_id_the_first_verifies() -> None:
+async def test_only_the_first_of_two_keys_with_the_same_id_is_used() -> None:
     """Once another key with the id is first in the set, a cached token is rejected."""
     service = CachingService()
     token = service.token()
     await service.caller(token)
 
-    ours = service.issuer.keys.signing_key("RS256").kid
-    service.key_server.first = [ANOTHER.as_dict(private=False, kid=ours)]
+    kid = service.issuer.keys.signing_key("RS256").kid
+    service.key_server.first = [ANOTHER.as_dict(private=False, kid=kid)]
     service.fetch_keys()
     with pytest.raises(UnauthenticatedError):
         await service.caller(token)
 
 
 async def test_expired_entries_are_removed_when_an_entry_is_added() -> None:
-    """Names and addresses of people are not kept for the life of the process."""
+    """Names and e-mail addresses are not kept for the life of the process."""
     service = CachingService(leeway_seconds=30)
     await service.caller(service.token("ada", expires_in=60))
     await service.caller(service.token("grace", expires_in=120))
@@ -169,7 +171,7 @@ async def test_expired_entries_are_removed_when_an_entry_is_added() -> None:
 
 
 async def test_a_refresh_without_changes_invalidates_no_entry(verified: list[str]) -> None:
-    """A token stays cached if its key is fetched again."""
+    """A token stays cached if the same key is fetched again."""
     service = CachingService()
     token = service.token()
     await service.caller(token)
@@ -192,7 +194,7 @@ async def test_cached_tokens_are_rejected_once_keys_exceed_the_maximum_age() -> 
 
 
 async def test_a_forged_token_is_not_found_in_the_cache() -> None:
-    """One changed character of the signature makes it another token."""
+    """A token with one changed character in its signature is a different token."""
     service = CachingService()
     token = service.token()
     await service.caller(token)

@@ -86,13 +86,13 @@ def hmac_with_the_modulus(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def hmac_with_nothing(issuer: DevelopmentIssuer) -> str:
-    """CVE-2019-20933 and others: a missing secret is treated as an empty one."""
+def hmac_with_an_empty_secret(issuer: DevelopmentIssuer) -> str:
+    """CVE-2019-20933 and others: a missing secret is used as an empty one."""
     return keyed_hash(issuer, b"")
 
 
 @attack
-def algorithm_in_small_letters(issuer: DevelopmentIssuer) -> str:
+def algorithm_in_lowercase(issuer: DevelopmentIssuer) -> str:
     """Names of algorithms are case-sensitive (RFC 7515 4.1.1); ignoring case defeats deny-lists."""
     return with_header(issuer, alg="es256")
 
@@ -121,18 +121,18 @@ def algorithm_that_is_missing(issuer: DevelopmentIssuer) -> str:
 def algorithm_of_the_same_family(issuer: DevelopmentIssuer) -> str:
     """A PKCS #1 signature with the header of PSS: the same key, another algorithm."""
     header, payload = parts(issuer, "RS256")
-    said = json.dumps({**json.loads(header), "alg": "PS256"}).encode()
-    return signed(issuer, said, payload, algorithm="RS256")
+    changed = json.dumps({**json.loads(header), "alg": "PS256"}).encode()
+    return signed(issuer, changed, payload, algorithm="RS256")
 
 
 @attack
 def weak_hash(issuer: DevelopmentIssuer) -> str:
-    """RS1 uses SHA-1; it is registered (RFC 8812) and prohibited."""
+    """RS1 uses SHA-1; it is registered (RFC 8812) but prohibited."""
     return with_header(issuer, alg="RS1")
 
 
 @attack
-def curve_of_blockchains(issuer: DevelopmentIssuer) -> str:
+def curve_secp256k1(issuer: DevelopmentIssuer) -> str:
     """ES256K (RFC 8812) is a curve that no issuer here publishes."""
     return with_header(issuer, alg="ES256K")
 
@@ -161,21 +161,21 @@ def signature_with_the_order_of_the_curve(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def signature_with_a_tail(issuer: DevelopmentIssuer) -> str:
-    """Bytes after a valid signature: one token has two spellings."""
+def signature_with_trailing_bytes(issuer: DevelopmentIssuer) -> str:
+    """Bytes after a valid signature give one token two spellings."""
     text, _, signature = with_claims(issuer).rpartition(".")
     return f"{text}.{encoded(decoded(signature) + bytes(1))}"
 
 
 @attack
-def rsa_signature_with_zeros_in_front(issuer: DevelopmentIssuer) -> str:
+def rsa_signature_with_leading_zeros(issuer: DevelopmentIssuer) -> str:
     """RFC 8017 8.2.2: a signature has exactly as many bytes as the modulus."""
     text, _, signature = issuer.token().rpartition(".")
     return f"{text}.{encoded(bytes(1) + decoded(signature))}"
 
 
 @attack
-def signature_in_a_second_spelling(issuer: DevelopmentIssuer) -> str:
+def signature_in_another_spelling(issuer: DevelopmentIssuer) -> str:
     """RFC 4648 3.5: the unused bits of the last character differ, which evades revocation lists."""
     text, _, signature = issuer.token(algorithm="ES256").rpartition(".")
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -208,7 +208,7 @@ def detached_payload(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def unencoded_payload_with_a_good_signature(issuer: DevelopmentIssuer) -> str:
+def unencoded_payload_with_a_valid_signature(issuer: DevelopmentIssuer) -> str:
     """RFC 7797: parsers with and without `b64` read different payloads from one token."""
     return with_header(issuer, b64=False, crit=["b64"])
 
@@ -233,7 +233,7 @@ def critical_and_known(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def critical_and_not_a_list(issuer: DevelopmentIssuer) -> str:
-    """A `crit` of another type, which a loop over its characters would accept."""
+    """A `crit` of another type, which a loop over its characters accepts."""
     return with_header(issuer, crit="")
 
 
@@ -260,7 +260,7 @@ def key_id_that_is_a_query(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def key_id_of_a_command(issuer: DevelopmentIssuer) -> str:
+def key_id_that_is_a_command(issuer: DevelopmentIssuer) -> str:
     """RFC 8725 3.10: some languages run a file name that begins with a pipe as a command."""
     return with_header(issuer, kid="|/bin/true")
 
@@ -316,7 +316,7 @@ def encrypted_to_the_signing_key(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def password_with_a_billion_rounds(_: DevelopmentIssuer) -> str:
+def password_with_billions_of_iterations(_: DevelopmentIssuer) -> str:
     """CVE-2022-36083 and similar: `p2c` makes the verifier derive a key for hours."""
     header = {"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2**31 - 1, "p2s": "AAAA"}
     segments = [json.dumps(header).encode(), b"k" * 24, b"i" * 12, b"c", b"t" * 16]
@@ -338,13 +338,13 @@ def many_dots(_: DevelopmentIssuer) -> str:
 
 
 @attack
-def giant_header(issuer: DevelopmentIssuer) -> str:
+def large_header(issuer: DevelopmentIssuer) -> str:
     """A header of hundreds of members, within the maximum length of a credential."""
     return with_header(issuer, kid="unknown", **{f"x{number}": 0 for number in range(500)})
 
 
 @attack
-def disclosures_behind_the_token(issuer: DevelopmentIssuer) -> str:
+def token_with_disclosures(issuer: DevelopmentIssuer) -> str:
     """RFC 9901: an SD-JWT with disclosures is another format, which is not implemented."""
     disclosure = encoded(b'["salt","org_id","globex"]')
     return f"{with_claims(issuer)}~{disclosure}~"
@@ -358,7 +358,7 @@ def token_inside_a_token(issuer: DevelopmentIssuer) -> str:
     return signed(issuer, json.dumps({**json.loads(header), "cty": "JWT"}).encode(), inner)
 
 
-KINDS = [
+TYPES = [
     "JWT",
     "jwt",
     "id_token+jwt",
@@ -385,12 +385,12 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "expiry as a list": {"exp": [99999999999]},
     "negative expiry": {"exp": -1},
     "expiry of zero": {"exp": 0},
-    "start as an object": {"nbf": {}},
-    "start of null": {"nbf": None},
-    "issued as a flag": {"iat": False},
+    "not before as an object": {"nbf": {}},
+    "not before of null": {"nbf": None},
+    "issued as a boolean": {"iat": False},
     "audience of null": {"aud": None},
     "audience in a list in a list": {"aud": [["vault-bff"]]},
-    "audience in capitals": {"aud": "VAULT-BFF"},
+    "audience in uppercase": {"aud": "VAULT-BFF"},
     "audience with a space": {"aud": "vault-bff "},
     "audiences in one string": {"aud": "billing vault-bff"},
     "audience with null beside it": {"aud": ["vault-bff", None]},
@@ -400,7 +400,7 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "subject as a list": {"sub": ["ada"]},
     "subject as an object": {"sub": {"id": "ada"}},
     "subject of null": {"sub": None},
-    "subject as a flag": {"sub": True},
+    "subject as a boolean": {"sub": True},
 }
 
 
@@ -423,8 +423,8 @@ async def test_no_published_attack_works(
     await rejected(service, apideck, ATTACKS[name](issuer))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_token_of_another_kind_is_no_access_token(
+@pytest.mark.parametrize("kind", TYPES)
+async def test_a_token_of_another_type_is_not_an_access_token(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, kind: str
 ) -> None:
     """RFC 8725 3.11: a token that an issuer signs for another purpose grants nothing."""
@@ -443,28 +443,28 @@ async def test_a_token_of_another_kind_is_no_access_token(
         ({"typ": "logout+jwt"}, {}),
     ],
 )
-async def test_an_id_token_with_our_audience_is_no_access_token(
+async def test_an_id_token_with_this_audience_is_not_an_access_token(
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     apideck_url: str,
     header: dict[str, Any],
     claims: dict[str, Any],
 ) -> None:
-    """OpenID Connect Core 2: an application must not start sessions with people's ID tokens."""
+    """OpenID Connect Core 2: an ID token proves a sign-in and grants no access."""
     any_type = {"issuers": {"main": {"token_type": "any"}}}
     settings = settings_for(issuer.issuer, apideck_url, identity=any_type)
     async with running(settings) as service:
         typ = {"typ": "JWT", **header}
         await rejected(service, apideck, issuer.token(headers=typ, **claims))
 
-        good = await service.post("/vault-session", headers=bearer(issuer.token(headers=typ)))
-    assert good.status_code == (401 if header else 201)
+        valid = await service.post("/vault-session", headers=bearer(issuer.token(headers=typ)))
+    assert valid.status_code == (401 if header else 201)
 
 
 async def test_a_token_with_forbidden_or_without_required_claims_is_rejected(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """Such tokens belong to third-party clients, or to sessions that are not active yet."""
+    """Such tokens are for third-party clients, or for sessions that are not active yet."""
     rules = {"required_claims": {"sts": "active"}, "forbidden_claims": ["client_id"]}
     settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": {"main": rules}})
     async with running(settings) as service:
@@ -494,7 +494,7 @@ async def test_a_claim_of_another_type_is_not_coerced(
 async def test_a_valid_token_is_accepted_in_every_spelling(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, kind: str, algorithm: str
 ) -> None:
-    """The helpers above make valid tokens, too; otherwise the attacks would prove nothing."""
+    """The helpers above can make valid tokens; otherwise the attacks would prove nothing."""
     header, payload = parts(issuer, algorithm)
     made = json.dumps({**json.loads(header), "typ": kind}).encode()
     signing = "Ed25519" if algorithm == "EdDSA" else algorithm
@@ -527,13 +527,13 @@ async def test_no_url_in_a_token_is_requested(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, member: str
 ) -> None:
     """RFC 8725 3.10: a verifier that fetches URLs in tokens helps the attacker (SSRF)."""
-    trap = AttackersServer()
-    with trap.serve() as url:
+    server = AttackersServer()
+    with server.serve() as url:
         headers: dict[str, Any] = {"kid": "mallory"} | ({} if member == "iss" else {member: url})
         claims: dict[str, Any] = {"iss": url} if member == "iss" else {}
         await rejected(service, apideck, issuer.token(key=FOREIGN, headers=headers, **claims))
 
-    assert trap.requests == 0
+    assert server.requests == 0
 
 
 async def test_equal_key_ids_of_two_issuers_are_two_keys(
@@ -542,7 +542,7 @@ async def test_equal_key_ids_of_two_issuers_are_two_keys(
     """RFC 8725 3.8: a `kid` names a key of one issuer, and another issuer may use the same."""
     other = DevelopmentIssuer()
     other.keys.rotate("ES256")
-    ours, theirs = issuer.keys.signing_key("ES256"), other.keys.signing_key("ES256")
+    own_key, other_key = issuer.keys.signing_key("ES256"), other.keys.signing_key("ES256")
     with other.serve() as url:
         two = {
             "main": {"consumer_prefix": "a-"},
@@ -550,14 +550,14 @@ async def test_equal_key_ids_of_two_issuers_are_two_keys(
         }
         settings = settings_for(issuer.issuer, apideck_url, identity={"issuers": two})
         async with running(settings) as service:
-            for kid in (ours.kid, theirs.kid):
-                forged = issuer.token(algorithm="ES256", key=theirs, headers={"kid": kid})
+            for kid in (own_key.kid, other_key.kid):
+                forged = issuer.token(algorithm="ES256", key=other_key, headers={"kid": kid})
                 await rejected(service, apideck, forged)
 
 
-def test_weak_keys_of_an_issuer_are_left_out() -> None:
-    """RFC 8725 3.5, RFC 7518 3.3: short or ROCA moduli, weak exponents, unknown curves."""
-    good = ECKey.generate_key("P-256").as_dict(private=False)
+def test_weak_keys_of_an_issuer_are_ignored() -> None:
+    """RFC 8725 3.5, RFC 7518 3.3: short or ROCA moduli, weak exponents and unknown curves."""
+    valid = ECKey.generate_key("P-256").as_dict(private=False)
     strong = FOREIGN.as_dict(private=False)
     with pytest.warns(SecurityWarning):
         short = RSAKey.generate_key(1024)
@@ -570,13 +570,13 @@ def test_weak_keys_of_an_issuer_are_left_out() -> None:
         {**strong, "n": encoded(roca_modulus().to_bytes(256, "big"))},
         {**ECKey.generate_key("secp256k1").as_dict(private=False)},
         {**OKPKey.generate_key("X25519").as_dict(private=False)},
-        {**good, "x": encoded(b"\0" * 32), "y": encoded(b"\0" * 32)},
-        {**good, "crv": "P-384"},
+        {**valid, "x": encoded(b"\0" * 32), "y": encoded(b"\0" * 32)},
+        {**valid, "crv": "P-384"},
         {"kty": "AKP", "alg": "none", "pub": "AA"},
     ]
 
     with pytest.warns(SecurityWarning):
-        keys, left_out = public_keys({"keys": [*weak, good]})
+        keys, left_out = public_keys({"keys": [*weak, valid]})
 
     assert len(left_out) == len(weak)
     assert len(keys) == 1

@@ -28,7 +28,7 @@ Attack = Callable[[DevelopmentIssuer], str]
 ATTACKS: dict[str, Attack] = {}
 FOREIGN = RSAKey.generate_key(2048)
 GROUPS = [str(uuid.UUID(int=number)) for number in range(200)]
-"""As many as Entra puts into a token; it has 11.6 KB then."""
+"""The most groups that Entra puts into a token, which then has 11.6 KB."""
 NOW = time.time
 
 
@@ -65,7 +65,7 @@ def unsigned_with_a_signature(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def none_in_other_letters(issuer: DevelopmentIssuer) -> str:
+def none_in_mixed_case(issuer: DevelopmentIssuer) -> str:
     """`alg: nOnE`, which passes a list that forbids only `none`."""
     return with_segment(issuer.token(), 0, {"alg": "nOnE", "typ": "at+jwt"})
 
@@ -90,7 +90,7 @@ def algorithm_of_another_key_type(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def algorithm_that_is_not_allowed(issuer: DevelopmentIssuer) -> str:
-    """RS512 is secure, but not in this issuer's settings."""
+    """RS512 is secure, but this issuer's settings do not allow it."""
     return issuer.token(algorithm="RS512", key=issuer.keys.signing_key("RS256"))
 
 
@@ -168,8 +168,8 @@ def truncated_signature(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def signature_of_nothing(issuer: DevelopmentIssuer) -> str:
-    """A signature of zero bytes (CVE-2022-21449, for ECDSA)."""
+def signature_of_zeros(issuer: DevelopmentIssuer) -> str:
+    """A signature of zero bytes only (CVE-2022-21449, for ECDSA)."""
     return with_segment(issuer.token(algorithm="ES256"), 2, b"\0" * 64)
 
 
@@ -241,13 +241,13 @@ def large_with_a_long_number(issuer: DevelopmentIssuer) -> str:
 
 @attack
 def large_with_a_foreign_signature(issuer: DevelopmentIssuer) -> str:
-    """As many groups as a genuine token may have, signed by an attacker."""
+    """As many groups as a valid token can have, signed by an attacker."""
     return issuer.token(key=FOREIGN, groups=GROUPS)
 
 
 @attack
 def compressed(issuer: DevelopmentIssuer) -> str:
-    """A `zip` header, as for a decompression bomb; it has no meaning outside JWE."""
+    """A `zip` header, as for a decompression bomb, which is undefined outside JWE."""
     return issuer.token(key=FOREIGN, headers={"zip": "DEF"})
 
 
@@ -258,8 +258,8 @@ def nested(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def weak_curve(issuer: DevelopmentIssuer) -> str:
-    """An attacker's key without a known id."""
+def foreign_ec_key(issuer: DevelopmentIssuer) -> str:
+    """An attacker's P-256 key without a known id."""
     return issuer.token(algorithm="ES256", key=ECKey.generate_key("P-256"))
 
 
@@ -278,7 +278,7 @@ def id_token(issuer: DevelopmentIssuer) -> str:
 
 
 @attack
-def typ_of_another_kind(issuer: DevelopmentIssuer) -> str:
+def typ_of_a_logout_token(issuer: DevelopmentIssuer) -> str:
     """A logout token of the same issuer for the same audience."""
     return issuer.token(typ="logout+jwt")
 
@@ -298,7 +298,7 @@ def no_typ(issuer: DevelopmentIssuer) -> str:
 CLAIMS: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://evil.example"},
     "issuer with a slash": {"iss": "{issuer}/"},
-    "issuer in capitals": {"iss": "HTTP{issuer:4}"},
+    "issuer in uppercase": {"iss": "HTTP{issuer:4}"},
     "issuer as a list": {"iss": ["{issuer}"]},
     "audience of another service": {"aud": "billing"},
     "audience with the same beginning": {"aud": "vault-bff-staging"},
@@ -309,10 +309,10 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "empty subject": {"sub": ""},
     "expired": {"exp": lambda: NOW() - 31},
     "expiry as a string": {"exp": lambda: str(int(NOW() + 300))},
-    "expiry as a flag": {"exp": True},
+    "expiry as a boolean": {"exp": True},
     "expiry of null": {"exp": None},
     "not valid yet": {"nbf": lambda: NOW() + 40},
-    "start as a string": {"nbf": "0"},
+    "not before as a string": {"nbf": "0"},
     "issued in the future": {"iat": lambda: NOW() + 40},
     "issued as a list": {"iat": [0]},
     "actor as a string": {"act": "robot"},
@@ -324,7 +324,7 @@ CLAIMS: dict[str, dict[str, Any]] = {
 async def test_a_forged_token_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
 ) -> None:
-    """Each attack is a 401 without the reason, and Apideck receives no request."""
+    """Each attack is a 401 that does not tell the reason, and Apideck receives no request."""
     with capture_logs() as logs:
         response = await service.post("/vault-session", headers=bearer(ATTACKS[name](issuer)))
 
@@ -340,7 +340,7 @@ async def test_a_forged_token_is_rejected(
 async def test_a_signed_token_with_invalid_claims_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, name: str
 ) -> None:
-    """The issuer's signature is not enough: issuer, audience, subject and times have to fit."""
+    """A valid signature is not enough: issuer, audience, subject and times must be valid, too."""
     claims: dict[str, Any] = {}
     for claim, value in CLAIMS[name].items():
         made = value() if callable(value) else value
@@ -360,7 +360,7 @@ async def test_a_signed_token_with_invalid_claims_is_rejected(
 async def test_a_token_without_a_required_claim_is_rejected(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator, claim: str
 ) -> None:
-    """A missing claim is not replaced by a default."""
+    """The service does not replace a missing claim with a default."""
     response = await service.post("/vault-session", headers=bearer(issuer.token(omit=[claim])))
 
     assert problem(response) == (401, "unauthenticated")
@@ -391,7 +391,7 @@ async def test_leeway_and_several_audiences_are_accepted(
 async def test_a_valid_token_with_irrelevant_header_members_is_accepted(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer
 ) -> None:
-    """Keys that the header names are ignored; the issuer's own keys verify the token."""
+    """The service ignores keys in the header and verifies the token with the issuer's keys."""
     token = issuer.token(headers={"jku": "https://evil.example/jwks", "x5t": "x", "own": 1})
 
     assert (await service.post("/vault-session", headers=bearer(token))).status_code == 201
@@ -400,7 +400,7 @@ async def test_a_valid_token_with_irrelevant_header_members_is_accepted(
 async def test_a_token_with_many_groups_is_accepted(
     service: httpx.AsyncClient, issuer: DevelopmentIssuer, apideck: ApideckEmulator
 ) -> None:
-    """A token may be as large as the headers of a request may be together."""
+    """A token may be as large as the limit for all headers of a request allows."""
     token = issuer.token(groups=GROUPS)
     assert len(token) > 11_000
 
@@ -414,9 +414,9 @@ async def test_a_token_that_is_too_large_is_not_parsed(
     apideck: ApideckEmulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A valid one of a megabyte costs nothing, and the response names both sizes.
+    """A token of a megabyte is rejected unparsed, and the response names its size and the limit.
 
-    This service's own server rejects it before this; other servers may not.
+    The service's own HTTP server rejects it earlier; other servers may not.
     """
     token = issuer.token(padding="x" * 1_000_000)
     monkeypatch.setattr(credentials, "parse", None)
@@ -430,10 +430,10 @@ async def test_a_token_that_is_too_large_is_not_parsed(
     assert apideck.requests == []
 
 
-async def test_keys_never_cross_issuers(
+async def test_a_key_of_one_issuer_is_not_used_for_another(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """A token that names one trusted issuer and is signed by another one is rejected."""
+    """A token that names one trusted issuer, but is signed by another one, is rejected."""
     other = DevelopmentIssuer()
     other.keys.rotate()
     with other.serve() as url:
@@ -450,10 +450,10 @@ async def test_keys_never_cross_issuers(
     assert apideck.requests == []
 
 
-async def test_a_token_can_be_too_old_for_its_issuer(
+async def test_a_token_older_than_the_maximum_age_is_rejected(
     issuer: DevelopmentIssuer, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """If a maximum age is configured, neither a late exp nor a missing iat circumvents it."""
+    """Neither a late `exp` nor a missing `iat` bypasses a configured maximum age."""
     rule = {"issuers": {"main": {"max_token_age_seconds": 60}}}
     settings = settings_for(issuer.issuer, apideck_url, identity=rule)
     async with running(settings) as service:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 PLANTED = "planted-credential"
-"""In every field that must never reach a browser."""
+"""The value of every field that must never reach a browser."""
 
 SAFE: dict[str, Any] = {
     "id": "accounting+quickbooks",
@@ -49,7 +49,7 @@ UNSAFE: dict[str, Any] = {
     "validation_support": True,
     "a_field_of_the_future": {"token": PLANTED},
 }
-"""All others; some of them can hold credentials."""
+"""All other fields; some of them can hold credentials."""
 
 
 def connection(**changes: Any) -> dict[str, Any]:

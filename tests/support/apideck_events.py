@@ -39,7 +39,7 @@ def raw(body: Any) -> bytes:
 
 
 def sorted_everywhere(body: Any) -> bytes:
-    """Return the sorted form that Apideck's guide describes; only for what Python writes alike."""
+    """Return the sorted form of Apideck's guide; only for values that Python writes like JSON."""
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -22,8 +22,8 @@ _QUIET = [
 
 def chromium() -> str | None:
     """Return the path of the browser; the environment variable `CHROMIUM` overrides it."""
-    named = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else _NAMES
-    return next(filter(None, map(shutil.which, named)), None)
+    names = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else _NAMES
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def missing() -> str | None:
@@ -32,7 +32,7 @@ def missing() -> str | None:
 
 
 def missing_packages() -> str | None:
-    """Return the same for tests that also need npm packages."""
+    """Return what is missing for tests that also need npm packages, or None."""
     return missing() or (None if PACKAGES.is_dir() else "needs npm packages: make node-modules")
 
 
@@ -40,14 +40,14 @@ def missing_packages() -> str | None:
 def browser(*arguments: str) -> Iterator[Browser]:
     """Run the browser, without its background requests.
 
-    Playwright runs an event loop in this thread, so no asynchronous test can run at the same time:
-    a fixture that uses this must not outlive its module.
+    Playwright runs an event loop in this thread, so no asynchronous test can run at the same time.
+    A fixture that uses this must therefore not have a wider scope than its module.
     """
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=chromium(),
             args=[*_QUIET, *arguments],
-            # Playwright turns this cache off; browsers of real users have it.
+            # Playwright disables this cache, but the browsers of real users have it.
             ignore_default_args=["--disable-back-forward-cache"],
         )
         try:
@@ -57,10 +57,10 @@ def browser(*arguments: str) -> Iterator[Browser]:
 
 
 def go_back(page: Page) -> None:
-    """Go back to the last page of another origin, over all pages of this one.
+    """Go back to the last page of another origin, and skip all pages of the current origin.
 
-    Chromium can reject `Page.go_back` while it restores the page of the previous call. This returns
-    before the browser has navigated.
+    Chromium can reject `Page.go_back` while it restores the page of the previous call. This
+    function returns before the browser has navigated.
     """
     page.evaluate("void setTimeout(() => history.go(-1 - navigation.currentEntry.index))")
 

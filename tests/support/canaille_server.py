@@ -1,4 +1,4 @@
-"""Canaille, an identity provider (the PyPI package canaille), that runs beside the tests."""
+"""Canaille, an identity provider (the PyPI package canaille), as a process for the tests."""
 
 import json
 import subprocess
@@ -27,12 +27,12 @@ class Canaille:
     issuer: str
 
     def users_token(self) -> str:
-        """Return a person's access token, a signed one."""
+        """Return a person's access token, which is a signed token."""
         form = {"grant_type": "password", "username": "ada", "password": SECRET}
         return self._token("spa", form)
 
     def services_token(self) -> str:
-        """Return a service's access token (RFC 6749 section 4.4), an opaque one."""
+        """Return a service's access token (RFC 6749 section 4.4), which is opaque."""
         return self._token("robot", {"grant_type": "client_credentials", "scope": "vault:sessions"})
 
     def _token(self, client: str, form: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Planted secrets: strings that occur nowhere else, and a search for them in any output."""
+"""Planted secrets: unique strings, and a search for them in any output."""
 
 import base64
 import json
@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 
 def _planted(prefix: str) -> Any:
-    # None of them has the form of a token, a key or an address, so the redactor cannot hide a leak
-    # by recognizing a form.
+    # None of them looks like a token, a key or an email address, so the redactor cannot hide a
+    # leak by recognizing a format.
     return field(default_factory=lambda: f"{prefix}-{secrets.token_hex(8)}")
 
 
@@ -31,31 +31,31 @@ class Canaries:
     email: str = _planted("MAIL")
     credential: str = _planted("CREDENTIAL")
     """A credential of a connected system, which Apideck returns with the connection."""
-    words: str = _planted("WORDS")
+    free_text: str = _planted("WORDS")
     """What a caller sends in unexpected fields."""
 
     def __str__(self) -> str:
         return " ".join(getattr(self, one.name) for one in fields(self))
 
-    def seen_in(self, text: str | bytes, *, but: Iterable[str] = ()) -> set[str]:
-        """Return the names of those that a text contains, in any encoding.
+    def found_in(self, text: str | bytes, *, ignore: Iterable[str] = ()) -> set[str]:
+        """Return the names of the planted strings that a text contains, in any encoding.
 
         Args:
             text: the output.
-            but: the names of those that are expected in it.
+            ignore: the names of the planted strings that the text may contain.
         """
         raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
         return {
             one.name
             for one in fields(self)
-            if one.name not in set(but)
-            and any(form in raw for form in _forms(getattr(self, one.name)))
+            if one.name not in set(ignore)
+            and any(encoded in raw for encoded in _encodings(getattr(self, one.name)))
         }
 
 
-def _forms(secret: str) -> set[bytes]:
+def _encodings(secret: str) -> set[bytes]:
     raw = secret.encode()
-    forms = {
+    encodings = {
         raw,
         raw[:-4],  # truncated at the end
         raw.hex().encode(),
@@ -64,7 +64,7 @@ def _forms(secret: str) -> set[bytes]:
         repr(raw)[2:-1].encode(),
     }
     for shift in range(3):
-        # Base64 of a text that contains the secret, without what depends on its position.
+        # Base64 of a text that contains the secret, without the ends, which depend on the rest.
         encoded = base64.b64encode(b"." * shift + raw)
-        forms |= {encoded[4:-4], encoded[4:-4].translate(bytes.maketrans(b"+/", b"-_"))}
-    return forms
+        encodings |= {encoded[4:-4], encoded[4:-4].translate(bytes.maketrans(b"+/", b"-_"))}
+    return encodings

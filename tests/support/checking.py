@@ -1,4 +1,4 @@
-"""Runs `python -m app check` in the process of the tests."""
+"""Types and URLs for the tests of `python -m app check`."""
 
 from collections.abc import Callable
 

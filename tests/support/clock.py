@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ControlledLoop(asyncio.SelectorEventLoop):
-    """A loop whose time passes only when a test says so."""
+    """An event loop whose time passes only when a test advances it."""
 
     now = 1000.0
 
@@ -16,14 +16,14 @@ class ControlledLoop(asyncio.SelectorEventLoop):
         return self.now
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, and run everything that is due."""
+        """Advance the time, and run everything that is due."""
         self.now += seconds
         for _ in range(5):
             await asyncio.sleep(0)
 
 
 def controlled(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test on such a loop, which is its first argument; pytest gives it the others."""
+    """Run a test on a `ControlledLoop`, its first argument; pytest passes the other arguments."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -31,6 +31,6 @@ def controlled(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., 
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(test(loop, *args, **kwargs))
 
-    others = functools.partial(test, None)
-    run.__wrapped__ = others
+    # pytest reads the names of the fixtures from here, so the first argument must be bound.
+    run.__wrapped__ = functools.partial(test, None)
     return run

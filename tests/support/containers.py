@@ -1,7 +1,7 @@
-"""Containers without a registry or a daemon: podman, with a base image made of Debian packages.
+"""Containers without a registry or a daemon: podman, with a base image of Debian packages.
 
-This needs root, because many machines have no subordinate user ids. Images and containers are in
-one temporary directory.
+This needs root, because many machines have no subordinate user ids. Images and containers are
+stored in one temporary directory.
 """
 
 import json
@@ -44,8 +44,8 @@ def missing() -> str | None:
     """Return what is missing and how to install it, or None."""
     if os.geteuid() != 0:
         return "needs root, to build a container"
-    if absent := [tool for tool in _TOOLS if shutil.which(tool) is None]:
-        return f"needs {' '.join(absent)}: apt-get install {' '.join(absent)}"
+    if tools := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        return f"needs {' '.join(tools)}: apt-get install {' '.join(tools)}"
     if not _PLUGINS.exists():
         return "needs apt-get install containernetworking-plugins"
     isolated = subprocess.run(_NAMESPACES, check=False, capture_output=True).returncode == 0
@@ -53,7 +53,7 @@ def missing() -> str | None:
 
 
 class Engine:
-    """podman with its own storage.
+    """Podman with separate storage.
 
     Attributes:
         build_seconds: how long it took to build the image.
@@ -72,7 +72,7 @@ class Engine:
         (home / "bin" / "docker").chmod(0o755)
         self.environment = {
             **os.environ,
-            # `make image` then uses podman, even on machines with docker.
+            # This `docker` fails, so `make image` uses podman even on machines with docker.
             "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
             "CONTAINERS_CONF": str(home / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
@@ -89,7 +89,7 @@ class Engine:
         return self.command("podman", *arguments, timeout=timeout)
 
     def command(self, *arguments: str, timeout: float = 60) -> str:
-        """Run any command that uses this podman, and return its output."""
+        """Run any command with the environment of this podman, and return its output."""
         ended = subprocess.run(
             arguments,
             check=False,
@@ -112,7 +112,7 @@ class Engine:
             "--variant=essential",
             f"--include={_PACKAGES}",
             *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _NOT_NEEDED),
-            # pip can then remove itself, as in the real base image.
+            # Without this file, pip can remove itself, as in the real base image.
             '--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
             '--customize-hook=chroot "$1" python3 -m pip install --quiet --ignore-installed'
             " --root-user-action ignore --no-index --find-links /usr/share/python-wheels pip",

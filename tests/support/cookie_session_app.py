@@ -18,16 +18,16 @@ class CookieSessionApp:
     """The application.
 
     Attributes:
-        sessions: the claims that it responds with, by the value of its cookie, or by the whole
-            Cookie header.
-        seen: the headers of every request.
+        sessions: the claims in its responses, by the value of its cookie or by the whole Cookie
+            header.
+        received: the headers of every request.
         status: the status of every response, unless it is None.
-        status_for_unknown: the status of the response to a cookie that it does not know.
+        status_for_unknown: the status of the response to an unknown cookie.
     """
 
     def __init__(self) -> None:
         self.sessions: dict[str, Any] = {"adas-session": ADA}
-        self.seen: list[dict[str, str]] = []
+        self.received: list[dict[str, str]] = []
         self.status: int | None = None
         self.status_for_unknown = 401
         self.app = Starlette(routes=[Route("/whoami", self._whoami)])
@@ -39,7 +39,7 @@ class CookieSessionApp:
             yield f"{url}/whoami"
 
     async def _whoami(self, request: Request) -> Response:
-        self.seen.append(dict(request.headers))
+        self.received.append(dict(request.headers))
         if self.status == 302:
             return RedirectResponse("/login")
         if self.status is not None:

@@ -1,7 +1,7 @@
-"""The service with faults in it: functions raise an exception that quotes what it must not.
+"""The service with injected faults: functions raise an exception whose message contains secrets.
 
-Run as `python -m tests.support.crashing serve`. The file that the environment variable `CRASH_AT`
-names holds the places whose functions raise just now, and `CRASH_WORDS` what they say.
+Run as `python -m tests.support.crashing serve`. The environment variable `CRASH_AT` names a file
+that lists the functions that raise at present; `CRASH_MESSAGE` is the message of the exceptions.
 """
 
 import functools
@@ -31,23 +31,23 @@ IN_REQUESTS = [
     "app.middleware.request_context:_encoded",
     "app.observability.audit:AuditRecord.write",
 ]
-IN_THE_BACKGROUND = ["app.apideck.api_key:ApiKey.refresh", "app.identity.jwks:Jwks.refresh_if_due"]
-AT_THE_START = ["app.lifespan:_open_apideck"]
-AT_THE_END = ["app.limits.redis:RedisStore.aclose"]
+IN_BACKGROUND = ["app.apideck.api_key:ApiKey.refresh", "app.identity.jwks:Jwks.refresh_if_due"]
+AT_STARTUP = ["app.lifespan:_open_apideck"]
+AT_SHUTDOWN = ["app.limits.redis:RedisStore.aclose"]
 
 
 class CrashError(Exception):
-    """An exception as libraries raise them: it quotes what it choked on."""
+    """An exception that quotes its input, as exceptions of libraries do."""
 
 
 def _crash() -> None:
-    words = os.environ["CRASH_WORDS"]
-    cause = ExceptionGroup(words, [CrashError(words), KeyError(words)])
-    cause.add_note(words)
-    raise CrashError(words) from cause
+    message = os.environ["CRASH_MESSAGE"]
+    cause = ExceptionGroup(message, [CrashError(message), KeyError(message)])
+    cause.add_note(message)
+    raise CrashError(message) from cause
 
 
-def _plant(place: str) -> None:
+def _inject(place: str) -> None:
     module, _, path = place.partition(":")
     owner: Any = importlib.import_module(module)
     *parents, name = path.split(".")
@@ -65,6 +65,6 @@ def _plant(place: str) -> None:
 
 
 if __name__ == "__main__":
-    for somewhere in (*IN_REQUESTS, *IN_THE_BACKGROUND, *AT_THE_START, *AT_THE_END):
-        _plant(somewhere)
+    for each in (*IN_REQUESTS, *IN_BACKGROUND, *AT_STARTUP, *AT_SHUTDOWN):
+        _inject(each)
     sys.exit(main(sys.argv[1:]))

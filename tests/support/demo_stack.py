@@ -26,8 +26,8 @@ class DemoStack:
     """The URLs of the four running processes, and the controls of the Apideck emulator.
 
     Attributes:
-        pid: of the process that has started the four.
-        printed: what it has printed until all were ready.
+        pid: the id of the process that has started the four.
+        printed: the output of that process until all four were ready.
     """
 
     pid: int
@@ -43,7 +43,7 @@ class DemoStack:
         return minted
 
     def fail(self, fault: str, *, times: int | None = 1, **parameters: Any) -> None:
-        """Make the emulator fail this many times, or with None until it is reset."""
+        """Make the emulator fail this many times; with `times=None` until it is reset."""
         self._emulator("POST", "fail", {"fault": fault, "times": times, **parameters})
 
     def reset(self) -> None:
@@ -60,30 +60,30 @@ class DemoStack:
 def demo_stack(**settings: str) -> Iterator[DemoStack]:
     """Run the demo, with further settings of the service in its environment."""
     base = free_ports(PORTS)
-    outside = {name: value for name, value in os.environ.items() if "__" not in name}
+    environment = {name: value for name, value in os.environ.items() if "__" not in name}
     with TemporaryFile() as printed:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "deploy" / "local" / "run.py")],
             cwd=ROOT,
-            env={**outside, "DEMO_PORT_BASE": str(base), **settings},
+            env={**environment, "DEMO_PORT_BASE": str(base), **settings},
             stdout=printed,
             stderr=subprocess.STDOUT,
         )
         try:
-            said = _wait_for(process, printed.fileno())
+            output = _wait_until_ready(process, printed.fileno())
             urls = (f"http://127.0.0.1:{base + i}" for i in range(PORTS))
-            yield DemoStack(process.pid, said, *urls)
+            yield DemoStack(process.pid, output, *urls)
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", printed: int) -> str:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", printed: int) -> str:
     deadline = time.monotonic() + START_SECONDS
     while True:
-        said = os.pread(printed, 100_000, 0)
-        if b"Press Ctrl-C" in said:
-            return said.decode()
-        assert process.poll() is None, said.decode()
-        assert time.monotonic() < deadline, said.decode()
+        output = os.pread(printed, 100_000, 0)
+        if b"Press Ctrl-C" in output:
+            return output.decode()
+        assert process.poll() is None, output.decode()
+        assert time.monotonic() < deadline, output.decode()
         time.sleep(0.02)

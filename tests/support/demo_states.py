@@ -1,7 +1,7 @@
 """Every state of the demo and of the emulated Vault, for tests and screenshots.
 
-The functions lead one page through the states, and yield the name of each: a page for every state
-would take minutes. docs/frontend.md lists the states.
+The functions bring one page into each state in turn, and yield the state's name: a new page for
+every state would take minutes. docs/frontend.md lists the states.
 """
 
 import time
@@ -23,7 +23,7 @@ CHANGED: dict[str, dict[str, Any]] = {
 
 
 def walk(page: Page, stack: DemoStack) -> Iterator[str]:
-    """Lead a page through all states; yield the name of each."""
+    """Bring a page into each state in turn, and yield the name of the state."""
     stack.reset()
     yield from _settings(page, stack)
     yield from _connected(page)
@@ -34,7 +34,7 @@ def walk(page: Page, stack: DemoStack) -> Iterator[str]:
 
 
 def report_unusual_states(route: Route) -> None:
-    """Pass a list of connections on, with some states changed."""
+    """Forward a list of connections with some states changed."""
     response = route.fetch()
     body = response.json()
     for connection in body["connections"]:
@@ -43,7 +43,7 @@ def report_unusual_states(route: Route) -> None:
 
 
 def hold(page: Page, url: str) -> list[Route]:
-    """Let requests to this URL wait; return the list that they are added to."""
+    """Hold requests to this URL; return the list that they are added to."""
     held: list[Route] = []
     page.route(url, lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
     return held
@@ -60,7 +60,7 @@ def first_of(page: Page, held: list[Route]) -> Route:
 
 
 def open_drawer(page: Page, action: str) -> None:
-    """Open the drawer, and choose the latest action that has this text."""
+    """Open the drawer, and select the latest action with this text."""
     page.get_by_role("button", name="Under the hood").click()
     page.get_by_role("button", name=action).first.click()
     service = page.locator(".drawer .service")

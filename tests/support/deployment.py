@@ -1,4 +1,4 @@
-"""The files under deploy/, read as the tools read them."""
+"""Helpers that read the files under deploy/ as the tools read them."""
 
 import re
 import shlex
@@ -86,7 +86,7 @@ def render(folder: Path) -> list[Json]:
 
 
 def with_components(folder: Path, *names: str) -> Path:
-    """Return a copy of the production overlay that has further components."""
+    """Return a copy of the production overlay with additional components."""
     copy = folder / "kubernetes"
     shutil.copytree(KUBERNETES, copy)
     overlay = copy / "overlays" / "production"

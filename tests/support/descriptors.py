@@ -11,7 +11,7 @@ _SPARE = 5
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """Leave this process without a file descriptor for as long as the context lasts."""
+    """Use up all file descriptors of this process until the context ends."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + _SPARE, hard))

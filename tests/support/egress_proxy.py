@@ -20,9 +20,9 @@ class EgressProxy:
     Attributes:
         url: its URL, with the credentials.
         address: its URL without them.
-        targets: the method and target of every request that had the credentials.
-        rejected: how many requests had none, or others.
-        reachable: where connections for a host and port lead; by default where they are.
+        targets: the method and target of every request with valid credentials.
+        rejected: the number of requests without valid credentials.
+        overrides: the address to connect to instead of a host and port.
     """
 
     def __init__(self, port: int) -> None:
@@ -30,12 +30,12 @@ class EgressProxy:
         self.url = f"http://{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
         self.targets: list[tuple[str, str]] = []
         self.rejected = 0
-        self.reachable: dict[str, tuple[str, int]] = {}
+        self.overrides: dict[str, tuple[str, int]] = {}
 
     def connect(self, address: str) -> socket.socket:
         """Open a connection to a host and port."""
         host, _, port = address.rpartition(":")
-        return socket.create_connection(self.reachable.get(address, (host, int(port))), timeout=10)
+        return socket.create_connection(self.overrides.get(address, (host, int(port))), timeout=10)
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def egress_proxy() -> Iterator[EgressProxy]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Forwards one request after another of a connection."""
+    """Forwards the requests of a connection, one after another."""
 
     protocol_version = "HTTP/1.1"
     _EXPECTED = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def do_GET(self) -> None:
-        """Forward a request whose target is a whole URL."""
+        """Forward a request whose target is an absolute URL."""
         if not self._is_authenticated():
             return
         url = urlsplit(self.path)

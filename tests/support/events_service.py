@@ -1,4 +1,4 @@
-"""The service between an Apideck that signs events and a backend that receives them."""
+"""The service with a client that signs events like Apideck, and a backend that receives them."""
 
 import json
 from base64 import b64encode
@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from app.settings import Settings
 from emulators.apideck.emulator import API_KEY
 from tests.support.apideck_events import event, raw, sign
-from tests.support.service import laid_over, running, settings_for
+from tests.support.service import merged_settings, running, settings_for
 from tests.support.webhook_target import Respond, WebhookTarget, status, webhook_target
 
 SIGNING_SECRET = "whsec_" + b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -22,7 +22,7 @@ PATH = "/webhooks/apideck"
 ACKNOWLEDGE = status(204)
 
 
-def fresh(**changes: Any) -> bytes:
+def fresh_event(**changes: Any) -> bytes:
     """Return the body of an event that has just happened."""
     return raw(event(**{"occurred_at": now(), **changes}))
 
@@ -36,13 +36,15 @@ def webhook_settings(target_url: str, **groups: Any) -> Settings:
     """Return settings for a service that forwards events; it cannot reach anything else."""
     webhooks = {"target_url": target_url, "signing_secret": SIGNING_SECRET}
     return settings_for(
-        "http://127.0.0.1:9", "http://127.0.0.1:9", **laid_over({"webhooks": webhooks}, groups)
+        "http://127.0.0.1:9",
+        "http://127.0.0.1:9",
+        **merged_settings({"webhooks": webhooks}, groups),
     )
 
 
 @dataclass
 class Delivering:
-    """A client that stands for Apideck, and the backend behind the service.
+    """A client that acts as Apideck, and the backend behind the service.
 
     Attributes:
         http: a client of the service.
@@ -64,7 +66,7 @@ class Delivering:
         )
 
     def verified(self) -> list[dict[str, Any]]:
-        """Return the events that the backend got; fails unless each signature is valid."""
+        """Return the events that the backend received; fail unless each signature is valid."""
         webhook = Webhook(SIGNING_SECRET)
         events = []
         for request in self.target.received:

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 HEAD_END = b"\r\n\r\n"
 DRIP_SECONDS = 0.02
 _BACKLOG = 2048
-"""Connections that may arrive at once; a connection beyond it is retried only a second later."""
+"""Connections that can be pending; the client retries further connections only a second later."""
 
 
-class Conversation:
-    """One connection of the service, and what a fault can do with it."""
+class ProxiedConnection:
+    """One connection of the service, with the operations that a fault can use."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class Conversation:
 
     async def request(self) -> bytes:
         """Return the next request, read completely."""
-        whole = await _message(self._reader)
+        message = await _message(self._reader)
         self._count()
-        return whole
+        return message
 
     async def response(self) -> bytes:
         """Return the emulator's response to the next request."""
@@ -51,149 +51,149 @@ class Conversation:
 
     def reset(self) -> None:
         """End the connection with a TCP reset, as after a crash."""
-        connection = self.writer.get_extra_info("socket")
-        # Lingering for zero seconds turns closing into a reset (SO_LINGER in socket(7)).
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock = self.writer.get_extra_info("socket")
+        # With a linger time of zero, closing sends a reset (SO_LINGER in socket(7)).
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 
-Fault = Callable[[Conversation], Awaitable[None]]
+Fault = Callable[[ProxiedConnection], Awaitable[None]]
 
 
-async def no_fault(it: Conversation) -> None:
+async def no_fault(connection: ProxiedConnection) -> None:
     """Forward everything."""
     while True:
-        it.writer.write(await it.response())
+        connection.writer.write(await connection.response())
 
 
-async def closes_after_accept(_: Conversation) -> None:
+async def closes_after_accept(_: ProxiedConnection) -> None:
     """Close the connection before a request arrives."""
 
 
-async def resets_after_accept(it: Conversation) -> None:
+async def resets_after_accept(connection: ProxiedConnection) -> None:
     """Reset the connection before a request arrives."""
-    it.reset()
+    connection.reset()
 
 
-async def closes_after_request(it: Conversation) -> None:
+async def closes_after_request(connection: ProxiedConnection) -> None:
     """Close the connection instead of responding."""
-    await it.request()
+    await connection.request()
 
 
-async def resets_after_request(it: Conversation) -> None:
+async def resets_after_request(connection: ProxiedConnection) -> None:
     """Reset the connection instead of responding."""
-    await it.request()
-    it.reset()
+    await connection.request()
+    connection.reset()
 
 
-async def black_hole(it: Conversation) -> None:
+async def black_hole(connection: ProxiedConnection) -> None:
     """Read every request and never respond."""
     while True:
-        await it.request()
+        await connection.request()
 
 
-async def closes_in_head(it: Conversation) -> None:
+async def closes_in_head(connection: ProxiedConnection) -> None:
     """Close the connection in the middle of the headers."""
-    it.writer.write((await it.response())[:30])
-    await it.writer.drain()
+    connection.writer.write((await connection.response())[:30])
+    await connection.writer.drain()
 
 
-async def drips_head(it: Conversation) -> None:
+async def drips_head(connection: ProxiedConnection) -> None:
     """Send the headers byte by byte."""
-    await it.drip(await it.response())
+    await connection.drip(await connection.response())
 
 
-async def sends_no_http(it: Conversation) -> None:
-    """Behave like a server of another protocol, which speaks first."""
-    it.writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
-    await it.request()
+async def sends_no_http(connection: ProxiedConnection) -> None:
+    """Behave like a server of another protocol, which sends data first."""
+    connection.writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+    await connection.request()
 
 
-async def sends_endless_headers(it: Conversation) -> None:
-    """Send headers without an end."""
-    await it.request()
-    it.writer.write(b"HTTP/1.1 200 OK\r\n")
+async def sends_endless_headers(connection: ProxiedConnection) -> None:
+    """Send headers that never end."""
+    await connection.request()
+    connection.writer.write(b"HTTP/1.1 200 OK\r\n")
     while True:
-        it.writer.write(b"x-more: %s\r\n" % (b"x" * 4000))
-        await it.writer.drain()
+        connection.writer.write(b"x-more: %s\r\n" % (b"x" * 4000))
+        await connection.writer.drain()
 
 
-async def sends_two_lengths(it: Conversation) -> None:
-    """Send two lengths, as in response splitting (RFC 9112 section 6.3)."""
-    head, _, body = (await it.response()).partition(HEAD_END)
-    it.writer.write(head + b"\r\ncontent-length: 5" + HEAD_END + body)
-    await it.writer.drain()
+async def sends_two_lengths(connection: ProxiedConnection) -> None:
+    """Send two Content-Length headers, as in response splitting (RFC 9112 section 6.3)."""
+    head, _, body = (await connection.response()).partition(HEAD_END)
+    connection.writer.write(head + b"\r\ncontent-length: 5" + HEAD_END + body)
+    await connection.writer.drain()
 
 
-async def resets_in_body(it: Conversation) -> None:
+async def resets_in_body(connection: ProxiedConnection) -> None:
     """Reset the connection in the middle of the body."""
-    head, _, body = (await it.response()).partition(HEAD_END)
-    it.writer.write(head + HEAD_END + body[:40])
-    await it.writer.drain()
-    # Long enough for the headers to be read: a reset discards data that was not read yet.
+    head, _, body = (await connection.response()).partition(HEAD_END)
+    connection.writer.write(head + HEAD_END + body[:40])
+    await connection.writer.drain()
+    # Long enough for the headers to be read: a reset discards data that has not been read.
     await asyncio.sleep(0.1)
-    it.reset()
+    connection.reset()
 
 
-async def closes_in_body(it: Conversation) -> None:
+async def closes_in_body(connection: ProxiedConnection) -> None:
     """Close the connection in the middle of the body."""
-    head, _, body = (await it.response()).partition(HEAD_END)
-    it.writer.write(head + HEAD_END + body[:40])
-    await it.writer.drain()
+    head, _, body = (await connection.response()).partition(HEAD_END)
+    connection.writer.write(head + HEAD_END + body[:40])
+    await connection.writer.drain()
 
 
-async def sends_invalid_chunk(it: Conversation) -> None:
+async def sends_invalid_chunk(connection: ProxiedConnection) -> None:
     """Send a chunk, then an invalid one, and keep the connection open."""
-    await it.response()
-    it.writer.write(b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n{"data\r\n')
-    await it.writer.drain()
-    await asyncio.sleep(0.1)  # So that it does not arrive together with the headers.
-    it.writer.write(b"no length\r\n")
-    await it.request()
+    await connection.response()
+    connection.writer.write(b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n{"data\r\n')
+    await connection.writer.drain()
+    await asyncio.sleep(0.1)  # So that the next chunk does not arrive together with the headers.
+    connection.writer.write(b"no length\r\n")
+    await connection.request()
 
 
-async def drips_body(it: Conversation) -> None:
+async def drips_body(connection: ProxiedConnection) -> None:
     """Send the body byte by byte."""
-    head, _, body = (await it.response()).partition(HEAD_END)
-    it.writer.write(head + HEAD_END)
-    await it.drip(body)
+    head, _, body = (await connection.response()).partition(HEAD_END)
+    connection.writer.write(head + HEAD_END)
+    await connection.drip(body)
 
 
-def sends_extra_response(now: asyncio.Event) -> Fault:
+def sends_extra_response(trigger: asyncio.Event) -> Fault:
     """Return a fault that sends the first response a second time, and then forwards everything.
 
     Args:
-        now: is set when the second response is to be sent; it arrives a moment later.
+        trigger: once it is set, the response is sent again; it arrives a moment later.
     """
 
-    async def fault(it: Conversation) -> None:
-        response = await it.response()
-        it.writer.write(response)
-        await now.wait()
-        it.writer.write(response)
-        await no_fault(it)
+    async def fault(connection: ProxiedConnection) -> None:
+        response = await connection.response()
+        connection.writer.write(response)
+        await trigger.wait()
+        connection.writer.write(response)
+        await no_fault(connection)
 
     return fault
 
 
-def delays_until(now: asyncio.Event) -> Fault:
-    """Return a fault that forwards everything, but sends no response before the event is set."""
+def delays_until(event: asyncio.Event) -> Fault:
+    """Return a fault that forwards requests, and sends responses only once the event is set."""
 
-    async def fault(it: Conversation) -> None:
+    async def fault(connection: ProxiedConnection) -> None:
         while True:
-            response = await it.response()
-            await now.wait()
-            it.writer.write(response)
+            response = await connection.response()
+            await event.wait()
+            connection.writer.write(response)
 
     return fault
 
 
 def after_one_success(then: Fault) -> Fault:
-    """Return a fault of a reused connection: it begins with the second request on it."""
+    """Return a fault that begins with the second request on a connection."""
 
-    async def fault(it: Conversation) -> None:
-        it.writer.write(await it.response())
-        await then(it)
+    async def fault(connection: ProxiedConnection) -> None:
+        connection.writer.write(await connection.response())
+        await then(connection)
 
     return fault
 
@@ -204,9 +204,9 @@ class FaultProxy:
     Attributes:
         url: its URL.
         next_faults: the faults of the next connections, in order.
-        fault: the fault of every other connection.
-        connections: how many connections were opened.
-        requests: how many complete requests arrived.
+        fault: the fault of all later connections.
+        connections: the number of connections that were opened.
+        requests: the number of complete requests that arrived.
     """
 
     def __init__(self, upstream_url: str) -> None:
@@ -221,14 +221,14 @@ class FaultProxy:
 
     @property
     def open(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self._open)
 
     @asynccontextmanager
     async def serve(
         self, tls: ssl.SSLContext | None = None, *, port: int = 0
     ) -> AsyncIterator["FaultProxy"]:
-        """Serve on loopback in the running event loop for as long as the context lasts."""
+        """Serve on loopback in the running event loop until the context ends."""
         server = await asyncio.start_server(
             self._connected, "127.0.0.1", port, ssl=tls, backlog=_BACKLOG
         )
@@ -249,7 +249,7 @@ class FaultProxy:
         assert task is not None
         self._open.add(task)
         try:
-            await fault(Conversation(reader, writer, self._upstream, self._count_request))
+            await fault(ProxiedConnection(reader, writer, self._upstream, self._count_request))
         except (OSError, EOFError, asyncio.CancelledError):
             pass  # The service has disconnected, or the test is over.
         finally:
@@ -274,7 +274,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 def never_accepts() -> Iterator[str]:
     """Listen with a full queue of connections; yields a URL to which no connection succeeds.
 
-    A host behind a firewall that drops packets looks like that.
+    To the client, this looks like a host behind a firewall that drops packets.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=0)
     filling = [socket.socket() for _ in range(4)]

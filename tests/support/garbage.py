@@ -1,4 +1,4 @@
-"""What is left of an error once the caller has dropped it."""
+"""Detects errors that stay in memory after the caller has dropped them."""
 
 import asyncio
 import gc
@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-async def left_of(fail: Callable[[], Awaitable[Any]], error: type[Exception]) -> list[str]:
-    """Return the errors that only the garbage collector would free.
+async def errors_in_cycles(fail: Callable[[], Awaitable[Any]], error: type[Exception]) -> list[str]:
+    """Return the errors in reference cycles, which only the garbage collector frees.
 
     Args:
-        fail: what to await; it raises the error.
-        error: the class of the error. With its causes, it must be one that we define: others have
-            no weak references.
+        fail: returns an awaitable that raises the error.
+        error: the class of the error. It and the classes of its causes must be defined in Python:
+            built-in exceptions do not support weak references.
     """
     gc.collect()
     gc.disable()

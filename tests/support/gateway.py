@@ -1,4 +1,4 @@
-"""A TLS gateway for host names on one machine, like a load balancer."""
+"""A TLS gateway for several host names on one machine, like a load balancer."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ _CHUNK = 65_536
 
 
 class Gateway:
-    """Terminates TLS, and forwards to the server of the requested host name.
+    """Terminates TLS, and forwards each connection to the server of its host name.
 
     Attributes:
         ports: the loopback port of each host name's server; may change at any time.
@@ -30,13 +30,13 @@ class Gateway:
         with TemporaryDirectory() as folder:
             pem = _certificate(Path(folder))
             self._contexts = {name: _context(pem) for name in ports}
-            self._entry = _context(pem)
+            self._default_context = _context(pem)
         self._names = {context: name for name, context in self._contexts.items()}
-        self._entry.sni_callback = self._choose
+        self._default_context.sni_callback = self._choose
 
     @property
     def browser_rule(self) -> str:
-        """The option of the browser that resolves every host name to this gateway."""
+        """The browser option that resolves every host name to this gateway."""
         return (
             f"--host-resolver-rules=MAP *:443 127.0.0.1:{self.port}, "
             "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -44,12 +44,14 @@ class Gateway:
 
     @contextlib.contextmanager
     def serve(self) -> Iterator[None]:
-        """Serve in a separate thread for as long as the context lasts."""
+        """Serve in a separate thread until the context ends."""
         started = threading.Event()
         loop, end = asyncio.new_event_loop(), asyncio.Event()
 
         async def run() -> None:
-            server = await asyncio.start_server(self._forward, "127.0.0.1", ssl=self._entry)
+            server = await asyncio.start_server(
+                self._forward, "127.0.0.1", ssl=self._default_context
+            )
             self.port = server.sockets[0].getsockname()[1]
             started.set()
             await end.wait()
@@ -70,7 +72,7 @@ class Gateway:
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         # The context of a connection identifies the requested host name.
-        connection.context = self._contexts.get(name or "", self._entry)
+        connection.context = self._contexts.get(name or "", self._default_context)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = self._names.get(writer.get_extra_info("ssl_object").context)
@@ -78,17 +80,19 @@ class Gateway:
         try:
             if name is None:
                 return
-            there, writer_there = await asyncio.open_connection("127.0.0.1", self.ports[name])
-            writers.append(writer_there)
-            both = [
-                asyncio.ensure_future(_copy(reader, writer_there)),
-                asyncio.ensure_future(_copy(there, writer)),
+            upstream_reader, upstream_writer = await asyncio.open_connection(
+                "127.0.0.1", self.ports[name]
+            )
+            writers.append(upstream_writer)
+            copying = [
+                asyncio.ensure_future(_copy(reader, upstream_writer)),
+                asyncio.ensure_future(_copy(upstream_reader, writer)),
             ]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for task in both:
+            await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
+            for task in copying:
                 task.cancel()
         except OSError:
-            pass  # without a server the connection just ends
+            pass  # If no server is running, the connection is closed.
         finally:
             for each in writers:
                 each.transport.abort()

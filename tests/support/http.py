@@ -21,5 +21,5 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 
 def pointers(response: httpx.Response) -> list[str]:
-    """Return the JSON pointers of a problem's errors."""
-    return [fault["pointer"] for fault in response.json()["errors"]]
+    """Return the JSON pointers in the errors of a problem."""
+    return [error["pointer"] for error in response.json()["errors"]]

@@ -1,4 +1,4 @@
-"""Identity without sockets and without waiting: a clock that tests set, and scripted responses."""
+"""Identity without sockets or delays: a clock that tests set, and scripted responses."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from app.settings.identity_source import ConfiguredSource
 
 
 class Clock:
-    """A clock that only tests move."""
+    """A clock that only tests advance."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -28,7 +28,7 @@ class Clock:
 
 
 class Body(httpx.AsyncByteStream):
-    """A response body in chunks, which records that it was closed."""
+    """A response body in chunks; it records whether it was closed."""
 
     def __init__(self, *chunks: bytes) -> None:
         self.chunks = chunks
@@ -39,7 +39,7 @@ class Body(httpx.AsyncByteStream):
             yield chunk
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Record that the body was closed."""
         self.closed = True
 
 
@@ -47,10 +47,10 @@ class Network:
     """Scripted responses, and a record of the requests.
 
     Attributes:
-        responses: by URL: a status, an exception, a body, a response, a coroutine function that
-            returns one of these, or a JSON document.
+        responses: for each URL a status, an exception, a body, a response, a coroutine function
+            that returns one of these, or a JSON document.
         requests: the requests, in order.
-        fetcher: sends its requests here.
+        fetcher: a fetcher whose requests get these responses.
     """
 
     def __init__(self, responses: Mapping[str, Any] | None = None) -> None:
@@ -60,7 +60,7 @@ class Network:
         self.fetcher = self.fetcher_with(timeout_seconds=5.0)
 
     def fetcher_with(self, timeout_seconds: float, **more: Any) -> Fetcher:
-        """Return another fetcher that sends its requests here."""
+        """Return another fetcher whose requests get these responses."""
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._respond), trust_env=False)
         return Fetcher(http, timeout_seconds, self.metrics, **more)
 
@@ -87,12 +87,12 @@ class Network:
 
 
 def problem_of(error: VaultBffError) -> str:
-    """Return what the operator's message calls wrong, without the values received and expected."""
+    """Return the operator's message without the values received and expected."""
     return re.split(": (?:received|expected) ", error.reason or "", maxsplit=1)[0]
 
 
 def messages(error: VaultBffError) -> tuple[str, str | None]:
-    """Return the message of an error for the caller, and the one for the operator."""
+    """Return the caller's message and the operator's message of an error."""
     return error.detail, error.reason
 
 
@@ -102,17 +102,17 @@ def credential(value: str, location: CredentialLocation = AUTHORIZATION) -> Cred
 
 
 def identity_with(**issuers: dict[str, Any]) -> IdentitySettings:
-    """Return the settings of these issuers, by their names."""
+    """Return identity settings with these issuers, by name."""
     return IdentitySettings.model_validate({"issuers": issuers})
 
 
 def configured_issuer(settings: IssuerSettings, name: str = "main") -> ConfiguredSource[Any]:
-    """Return an issuer as the operator configured it."""
+    """Return an issuer with its settings and its name."""
     return ConfiguredSource(f"IDENTITY__ISSUERS__{name.upper()}", name, settings)
 
 
 def configured_session(
     settings: CookieSessionSettings, name: str = "app"
 ) -> ConfiguredSource[CookieSessionSettings]:
-    """Return an application with cookie sessions as the operator configured it."""
+    """Return an application with cookie sessions, with its settings and its name."""
     return ConfiguredSource(f"IDENTITY__COOKIE_SESSIONS__{name.upper()}", name, settings)

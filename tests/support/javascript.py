@@ -1,4 +1,4 @@
-"""A Node.js process that computes what Apideck signs."""
+"""A Node.js process that computes the content that Apideck signs."""
 
 import json
 import shutil
@@ -12,18 +12,18 @@ _SCRIPT = Path(__file__).parent / "sign_like_apideck.mjs"
 
 
 def missing() -> str | None:
-    """Return the command that would install Node.js, or None when it is installed."""
+    """Return what is missing and how to install it, or None."""
     return None if shutil.which("node") else "needs Node.js: apt-get install nodejs"
 
 
 class JavaScript:
-    """One running process; it serves any number of bodies."""
+    """One running process, for any number of bodies."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
     def sorted_forms(self, body: bytes) -> list[bytes] | None:
-        """Return the body with sorted keys: outside arrays, and everywhere; None if not JSON."""
+        """Return the body with keys sorted outside arrays, and everywhere; None if not JSON."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b64encode(body) + b"\n")
@@ -38,4 +38,4 @@ def javascript() -> Iterator[JavaScript]:
     command = [str(shutil.which("node")), str(_SCRIPT)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield JavaScript(process)
-        # Leaving the block closes stdin, which ends the script.
+        # The end of the block closes stdin, which ends the script.

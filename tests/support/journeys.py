@@ -1,13 +1,13 @@
-"""Steps that a user of the demo repeats in many tests."""
+"""Steps of a user of the demo that many tests share."""
 
 from playwright.sync_api import Locator, Page, expect
 
 ADA, GRACE, OTTO = "Ada Byron, Acme Inc.", "Grace Brewster, Acme Inc.", "Otto Krämer, Globex GmbH"
 SIGNED_OUT = "Signed out"
 APIDECK_FAILED = "Integrations are not available right now. Try again shortly."
-"""What the service tells a user while Apideck fails."""
+"""The service's message to a user while Apideck fails."""
 OPERATOR_PROBLEM = "Integrations are not available right now."
-"""What the service tells a user when its own API key or quota is the problem."""
+"""The service's message to a user when the operator's API key or quota is the problem."""
 
 
 def sign_in(page: Page, person: str) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the manifests share."""
+"""Constants that the tests of the manifests share."""
 
 VERSIONS = ("1.31", "1.37")
-"""The oldest and the newest Kubernetes that the manifests are for."""
+"""The oldest and the newest version of Kubernetes that the manifests support."""

@@ -1,4 +1,4 @@
-"""A certified OpenID provider (the npm package oidc-provider) that runs beside the tests."""
+"""A certified OpenID provider (the npm package oidc-provider), as a process for the tests."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ OPAQUE_RESOURCE = "https://opaque.example"
 SECRET = "opens-nothing"
 SPECIAL_CLIENT = "https://vault-bff.example.com/"
 SPECIAL_SECRET = "p+ss/w=rd%41"
-"""The credentials of a client that differ if they are form-decoded without being encoded."""
+"""Credentials of a client that change if they are form-decoded although they were not encoded."""
 
 
 def missing() -> str | None:
@@ -85,7 +85,7 @@ class OidcProvider:
         assert response.status_code == 200, response.text
 
     def rotate(self) -> None:
-        """Sign with a new key from now on; the old keys stay published."""
+        """Add a new signing key; the old keys stay published."""
         assert self.process.stdin is not None
         self.process.stdin.write('{"rotate": true}\n')
         self.process.stdin.flush()

@@ -23,7 +23,7 @@ from emulators.serving import serve
 from tests.support.canaries import Canaries
 from tests.support.cookie_session_app import CookieSessionApp
 from tests.support.http import bearer
-from tests.support.service import laid_over
+from tests.support.service import merged_settings
 
 ORIGIN = "https://app.example.com"
 
@@ -31,13 +31,13 @@ ORIGIN = "https://app.example.com"
 # Hypothesis warns about arguments with a long repr, and a warning fails a test.
 @dataclass(repr=False)
 class Received:
-    """What a server received: the path, headers and body of each request."""
+    """The path, headers and body of each request that a server received."""
 
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
-class Recording:
-    """Middleware that records every request."""
+class RecordingMiddleware:
+    """Records every request."""
 
     def __init__(self, app: ASGIApp, received: Received) -> None:
         self._app = app
@@ -78,7 +78,7 @@ class Planted:
         return {"name": self.canaries.name, "email": self.canaries.email, **claims}
 
     def callers(self) -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
-        """Return headers and body of a request that gets a session, for every kind of caller."""
+        """Return the headers and body of a successful request, for every kind of caller."""
         consumer = {"account_name": self.canaries.name, "email": self.canaries.email}
         page = {"origin": ORIGIN, "x-vault-session": "1"}
         return {
@@ -100,10 +100,10 @@ class Planted:
         """Return the service's settings as plain data.
 
         Args:
-            groups: further settings by group, laid over these.
+            groups: further settings by group, which override these.
         """
         client = {"client_id": issuer_http.CLIENT_ID, "client_secret": self.canaries.client_secret}
-        places: dict[str, dict[str, Any]] = {
+        sources: dict[str, dict[str, Any]] = {
             "main": {},
             "opaque": {"audience": "opaque", "introspection": client},
             "spa": {"credential": {"cookie": "spa"}, "audience": "spa"},
@@ -117,7 +117,7 @@ class Planted:
                 **({"consumer_prefix": f"{name}-"} if name != "robots" else {}),
                 **more,
             }
-            for name, more in places.items()
+            for name, more in sources.items()
         }
         rails = {
             "cookie": "app_session",
@@ -146,10 +146,10 @@ class Planted:
             },
             "log": {"level": "debug"},
         }
-        return laid_over(base, groups)
+        return merged_settings(base, groups)
 
     def environment(self, port: int, **groups: Any) -> dict[str, str]:
-        """Return the same settings as the environment of a process."""
+        """Return these settings as the environment of a process."""
         settings = self.settings(**groups).items()
         return {
             **os.environ,
@@ -158,13 +158,13 @@ class Planted:
         }
 
     def session_token(self) -> str:
-        """Return a session token for Apideck's response that does not have the form of one."""
+        """Return a session token for Apideck's response that does not look like a token."""
         claims = json.dumps({"exp": int(time.time()) + 600}).encode()
         payload = urlsafe_b64encode(claims).rstrip(b"=").decode()
         return f"{self.canaries.session_token}.{payload}.x"
 
-    def respond_with_it(self) -> None:
-        """Have Apideck respond with that token, in the link too, until it is reset."""
+    def respond_with_session_token(self) -> None:
+        """Make Apideck respond with that token, also in the link, until it is reset."""
         token = self.session_token()
         uri = f"{self.apideck.vault_origin}/session/{token}"
         self.apideck.fail(faults.data(session_token=token, session_uri=uri), times=None)
@@ -177,23 +177,23 @@ async def _collect(request: Request) -> Response:
 
 @contextmanager
 def planted() -> Iterator[Planted]:
-    """Run the servers that such a service calls."""
+    """Run the servers that a service with these settings calls."""
     canaries = Canaries()
     issuer, apideck = DevelopmentIssuer(), ApideckEmulator([canaries.api_key])
     application = CookieSessionApp()
     collector = Starlette(routes=[Route("/v1/traces", _collect, methods=["POST"])])
     to_issuer, to_application, to_collector = Received(), Received(), Received()
-    issuer.app.add_middleware(Recording, received=to_issuer)
-    application.app.add_middleware(Recording, received=to_application)
-    collector.add_middleware(Recording, received=to_collector)
-    proof = b64encode(f"{issuer_http.CLIENT_ID}:{canaries.client_secret}".encode()).decode()
+    issuer.app.add_middleware(RecordingMiddleware, received=to_issuer)
+    application.app.add_middleware(RecordingMiddleware, received=to_application)
+    collector.add_middleware(RecordingMiddleware, received=to_collector)
+    basic = b64encode(f"{issuer_http.CLIENT_ID}:{canaries.client_secret}".encode()).decode()
     with ExitStack() as stack:
-        stack.enter_context(patch.object(issuer_http, "_BASIC", f"Basic {proof}"))
+        stack.enter_context(patch.object(issuer_http, "_BASIC", f"Basic {basic}"))
         stack.enter_context(issuer.serve())
         apideck_url = stack.enter_context(apideck.serve())
         whoami_url = stack.enter_context(application.serve())
         collector_url = stack.enter_context(serve(collector))
-        world = Planted(
+        servers = Planted(
             canaries,
             issuer,
             apideck,
@@ -205,9 +205,9 @@ def planted() -> Iterator[Planted]:
             to_application,
             to_collector,
         )
-        person = world.person(sub="ada", org_id="acme")
+        person = servers.person(sub="ada", org_id="acme")
         times = {**issuer.times(), "iss": issuer.issuer, "aud": "opaque"}
         issuer.opaque[canaries.callers_token] = {"active": True, **times, **person}
         application.sessions[canaries.cookie] = person
-        world.respond_with_it()
-        yield world
+        servers.respond_with_session_token()
+        yield servers

@@ -9,7 +9,7 @@ from contextlib import closing
 # Below the ports that the system gives to outgoing connections (32768 and up on Linux), so that a
 # port stays free between this check and its use.
 _FIRST, _LAST = 20_000, 30_000
-# Each worker of pytest-xdist has a range of its own; each run starts at another port in it.
+# Each worker of pytest-xdist has its own range; each run starts at a different port in it.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _SPAN = (_LAST - _FIRST) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _offsets = itertools.count(os.getpid() * 40 % _SPAN)
@@ -30,6 +30,6 @@ def has_ipv6() -> bool:
 def free_ports(count: int = 1) -> int:
     """Return the first of `count` consecutive free ports, each of which is returned only once."""
     while True:
-        row = [_FIRST + _WORKER * _SPAN + next(_offsets) % _SPAN for _ in range(count)]
-        if row == list(range(row[0], row[0] + count)) and all(map(is_free, row)):
-            return row[0]
+        ports = [_FIRST + _WORKER * _SPAN + next(_offsets) % _SPAN for _ in range(count)]
+        if ports == list(range(ports[0], ports[0] + count)) and all(map(is_free, ports)):
+            return ports[0]

@@ -1,4 +1,4 @@
-"""The service as a process: `python -m app`, as an operator runs it."""
+"""Runs the service as a process: `python -m app`, as an operator does."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from tests.support.waiting import until_ready
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60
-PATIENT_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 def environment_for(issuer_url: str, apideck_url: str, port: int) -> dict[str, str]:
-    """Return the environment of a service between an issuer and an Apideck."""
+    """Return the environment of a service that uses this issuer and this Apideck."""
     return {
         **os.environ,
         "APIDECK__API_KEY": API_KEY,
@@ -46,7 +46,7 @@ def start(
         environment: its environment.
         options: its options.
         program: the module to run instead of `app`, and arguments before the command.
-        into: files for stdout and stderr, if more is written than a pipe holds.
+        into: files for stdout and stderr, if the output is larger than a pipe's buffer.
     """
     out, err = into or (subprocess.PIPE, subprocess.PIPE)
     return subprocess.Popen(
@@ -60,14 +60,14 @@ def start(
 
 
 @contextmanager
-def serving(environment: dict[str, str], **how: Any) -> Iterator["subprocess.Popen[str]"]:
+def serving(environment: dict[str, str], **arguments: Any) -> Iterator["subprocess.Popen[str]"]:
     """Run the service, and wait until it is ready; kill it if it is still running at the end.
 
     Args:
         environment: its environment.
-        how: other arguments of `start`.
+        arguments: other arguments of `start`.
     """
-    process = start("serve", environment, **how)
+    process = start("serve", environment, **arguments)
     port = environment.get("SERVER__INTERNAL_PORT", environment["SERVER__PORT"])
     until_ready(
         url({"SERVER__PORT": port}, "/readyz"),
@@ -87,9 +87,9 @@ def url(environment: dict[str, str], path: str) -> str:
     return f"http://127.0.0.1:{environment['SERVER__PORT']}{path}"
 
 
-def until(holds: Callable[[], bool], seconds: float = PATIENT_SECONDS) -> None:
-    """Wait until something holds."""
+def until(condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -24,7 +24,7 @@ def series() -> dict[str, frozenset[str]]:
     found = {"up": TARGET}
     for family in metrics.registry.collect():
         if not family.name.startswith("vault_bff_"):
-            continue  # Those of prometheus_client.
+            continue  # A metric of prometheus_client.
         for suffix in _PARTS[family.type]:
             bound = {"le"} if suffix == "_bucket" else set()
             found[family.name + suffix] = TARGET | labels[family.name] | bound
@@ -34,7 +34,7 @@ def series() -> dict[str, frozenset[str]]:
 def _labels(metrics: Metrics) -> dict[str, frozenset[str]]:
     return {
         family.name: frozenset(
-            # A collector of several families leaves the labels to each.
+            # If a collector has several families, each family has its own labels.
             vars(collector if hasattr(collector, "_labelnames") else family).get("_labelnames", ())
         )
         for collector in metrics.registry._collector_to_names
@@ -72,7 +72,7 @@ def unknown(query: str, known: Mapping[str, frozenset[str]]) -> list[str]:
 
 
 def matches(selector: VectorSelector, labels: Mapping[str, str]) -> bool:
-    """Tell whether a selector matches a series, apart from labels that Prometheus adds."""
+    """Tell whether a selector matches a series; labels that Prometheus adds are ignored."""
     return selector.name == labels["__name__"] and all(
         _matches_value(matcher, labels.get(matcher.name, ""))
         for matcher in selector.matchers.matchers

@@ -1,4 +1,4 @@
-"""Reverse proxies as real programs, which run the files of deploy/proxies."""
+"""Runs real reverse proxies with the files of deploy/proxies."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ HOST = "vault.example.com"
 PREFIX = "/api"
 PUBLIC_URL = f"https://{HOST}{PREFIX}"
 CLIENT = "127.0.0.2"
-"""The address of clients; the service and the proxies have 127.0.0.1."""
+"""The address of clients; the service and the proxies use 127.0.0.1."""
 
 _PROGRAMS = {
     "nginx": "apt-get install nginx-light",
@@ -60,7 +60,7 @@ class Service:
         return {one["request_id"]: one for one in events if one["event"] == "http_request"}
 
     def client_of(self, request_id: str) -> str:
-        """Return the address of the client that the log has for a request, once it has it."""
+        """Wait until a request is in the log, and return the client's address from its event."""
         until(lambda: request_id in self.logged())
         return str(self.logged()[request_id]["client"])
 
@@ -71,7 +71,7 @@ class Proxy:
 
     Attributes:
         port: its port, with TLS.
-        tls: trusts its certificate.
+        tls: a TLS context that trusts its certificate.
     """
 
     port: int
@@ -79,7 +79,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def client(self) -> Iterator[httpx.Client]:
-        """Return a client that finds the host name at the proxy."""
+        """Return a client that sends requests for the host name to the proxy."""
         transport = httpx.HTTPTransport(verify=self.tls, local_address=CLIENT)
         with httpx.Client(
             transport=transport,
@@ -93,10 +93,10 @@ class Proxy:
             yield client
 
     def send(self, *parts: bytes, until: bytes | None = None) -> bytes:
-        """Send bytes on a connection of their own; return what arrives until it is closed.
+        """Send bytes on a new connection; return what arrives until it is closed.
 
         Args:
-            parts: what to send.
+            parts: the bytes to send.
             until: bytes after which nothing more is read.
 
         Raises:
@@ -120,13 +120,13 @@ class Proxy:
 
 
 def missing(name: str) -> str | None:
-    """Return how to install a proxy if it is not installed, or None if it is."""
+    """Return what is missing and how to install it, or None."""
     return None if program(name) else f"needs {name}: {_PROGRAMS[name]}"
 
 
 @contextlib.contextmanager
 def running(name: str, service: Service, folder: Path) -> Iterator[Proxy]:
-    """Run a proxy for as long as the context lasts, once it passes requests on."""
+    """Run a proxy until the context ends; yields it once it forwards requests."""
     authority, port = trustme.CA(), free_ports()
     certificate = authority.issue_cert(HOST)
     certificate.private_key_and_cert_chain_pem.write_to_path(folder / "all.pem")
@@ -155,14 +155,14 @@ def running(name: str, service: Service, folder: Path) -> Iterator[Proxy]:
         subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder) as process,
     ):
         try:
-            until(lambda: process.poll() is not None or _passes_on(proxy))
+            until(lambda: process.poll() is not None or _forwards(proxy))
             assert process.poll() is None, (folder / "log").read_text()
             yield proxy
         finally:
             process.kill()
 
 
-def _passes_on(proxy: Proxy) -> bool:
+def _forwards(proxy: Proxy) -> bool:
     with proxy.client() as client, contextlib.suppress(httpx.TransportError):
         return client.get("/problems").status_code == 200
     return False

@@ -29,8 +29,8 @@ class Sites:
     """A server for any host name, with prepared responses.
 
     Attributes:
-        pages: the response for each URL; other URLs have an empty one.
-        requests: the requests that it received, as method and URL.
+        pages: the response for each URL; other URLs get an empty response.
+        requests: the received requests, as method and URL.
     """
 
     pages: dict[str, Response] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class Published:
     Attributes:
         apideck: the Apideck emulator; its Vault is at https://vault.apideck.com.
         issuer: issues access tokens for the audience `vault-bff`, and cookies for `spa`.
-        sites: serves all other host names.
-        gateway: forwards each host name to its server.
-        service_url: the service without the gateway, for a backend.
+        sites: the server for all other host names.
+        gateway: the gateway that forwards each host name to its server.
+        service_url: the URL of the service without the gateway, for a backend.
     """
 
     apideck: ApideckEmulator
@@ -72,7 +72,7 @@ class Published:
         self.sites.requests.clear()
 
     @contextmanager
-    def at(self, name: str, url: str) -> Iterator[None]:
+    def forward(self, name: str, url: str) -> Iterator[None]:
         """Forward a host name to another server until the context ends."""
         before = self.gateway.ports[name]
         self.gateway.ports[name] = _port(url)

@@ -1,7 +1,7 @@
-"""HTTP over raw sockets, byte for byte: what no client library sends, and what it hides.
+"""HTTP over raw sockets: requests that no client library sends, and responses byte for byte.
 
-The functions block, for tests that send a few odd bytes. `Client` is for many requests at
-once; it costs so little CPU that it does not set the pace.
+The functions block, for tests that send a few unusual bytes. `Client` is for many concurrent
+requests; it uses so little CPU that it is not the bottleneck.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-PATIENCE_SECONDS: Final = 20.0
-"""How long a client waits for a connection, and for a response, before it gives up."""
+TIMEOUT_SECONDS: Final = 20.0
+"""How long a client waits for a connection and a response."""
 
 
 def request(
@@ -29,7 +29,7 @@ def request(
 
 @dataclass(frozen=True)
 class Received:
-    """What a client received before its connection was closed, or nothing more arrived.
+    """What a client received until its connection was closed or no more data arrived.
 
     Attributes:
         data: every byte.
@@ -63,7 +63,7 @@ def connect(
     Args:
         port: the port.
         timeout: seconds after which an operation on the connection fails.
-        receive_buffer_bytes: how much the system keeps of what the client does not read.
+        receive_buffer_bytes: how many bytes the system buffers until the client reads them.
     """
     connection = socket.socket()
     if receive_buffer_bytes is not None:
@@ -78,7 +78,7 @@ def connect(
 
 
 def received(connection: socket.socket, quiet_seconds: float = 0.3) -> Received:
-    """Return what arrives until the connection is closed, or is quiet for so long."""
+    """Return what arrives until the connection is closed, or is idle for `quiet_seconds`."""
     data = b""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
@@ -96,7 +96,7 @@ def received(connection: socket.socket, quiet_seconds: float = 0.3) -> Received:
 
 
 def exchange(port: int, *parts: bytes) -> Received:
-    """Send these bytes on a connection of their own, and return what arrives."""
+    """Send these bytes on a new connection, and return what arrives."""
     with connect(port) as connection:
         try:
             connection.sendall(b"".join(parts))
@@ -105,9 +105,9 @@ def exchange(port: int, *parts: bytes) -> Received:
         return received(connection)
 
 
-How = Literal["responded", "refused", "broken", "timed out"]
-"""How a request ended: with a response, without a connection, with a part of a response or none,
-or not at all."""
+Outcome = Literal["responded", "refused", "broken", "timed out"]
+"""How a request ended: with a complete response, because no connection could be opened, because
+the connection was closed before a complete response, or because of the timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +115,17 @@ class Exchange:
     """A request, and how it ended.
 
     Attributes:
-        began: when, before there was a connection for it, by `time.monotonic`.
-        ended: when it ended.
-        how: how it ended.
-        status: of the response; 0 if there is none.
-        headers: of the response, with their names in lower case.
-        body: of the response.
+        started_at: when it started, before its connection was opened, by `time.monotonic`.
+        ended_at: when it ended.
+        outcome: how it ended.
+        status: the status of the response; 0 if there is none.
+        headers: the headers of the response, with their names in lower case.
+        body: the body of the response.
     """
 
-    began: float
-    ended: float
-    how: How
+    started_at: float
+    ended_at: float
+    outcome: Outcome
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -133,11 +133,11 @@ class Exchange:
     @property
     def seconds(self) -> float:
         """How long it took."""
-        return self.ended - self.began
+        return self.ended_at - self.started_at
 
 
 class Client:
-    """A client with one connection, which it opens when it needs one, and keeps."""
+    """A client with one connection, which it opens on demand and keeps open."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -161,14 +161,14 @@ class Client:
             self._streams = None
 
     async def connect(self) -> asyncio.StreamReader:
-        """Open the connection if it is not open; return what arrives on it."""
+        """Open the connection if it is not open; return its reader."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         return self._streams[0]
 
     async def is_disconnected(self) -> bool:
         """Return whether the server has closed the connection by now."""
-        for _ in range(2):  # The event loop looks, and then tells the reader.
+        for _ in range(2):  # The event loop polls the socket, and then notifies the reader.
             await asyncio.sleep(0)
         return self._streams is not None and (
             self._streams[0].at_eof() or self._streams[0].exception() is not None
@@ -176,23 +176,23 @@ class Client:
 
     async def send(self, sent: bytes) -> Exchange:
         """Send a request, and wait until it ends."""
-        began = time.monotonic()
-        how: How = "refused"
+        started_at = time.monotonic()
+        outcome: Outcome = "refused"
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 reader = await self.connect()
-                how = "broken"
+                outcome = "broken"
                 status, headers, body = await self._exchange(reader, sent)
         except TimeoutError:
-            how = "timed out"
+            outcome = "timed out"
         except (OSError, EOFError):
             pass
         else:
             if headers.get("connection") == "close":
                 self.disconnect()
-            return Exchange(began, time.monotonic(), "responded", status, headers, body)
+            return Exchange(started_at, time.monotonic(), "responded", status, headers, body)
         self.disconnect()
-        return Exchange(began, time.monotonic(), how)
+        return Exchange(started_at, time.monotonic(), outcome)
 
     async def _exchange(
         self, reader: asyncio.StreamReader, sent: bytes
@@ -206,13 +206,13 @@ class Client:
 
 
 async def send_once(port: int, sent: bytes) -> Exchange:
-    """Send a request on a connection of its own."""
+    """Send a request on a new connection."""
     async with Client(port) as client:
         return await client.send(sent)
 
 
 def percentile(seconds: Iterable[float], share: float) -> float:
-    """Return the number that this share of them does not exceed."""
+    """Return the percentile: the value that this share of all values does not exceed."""
     ordered = sorted(seconds)
     assert ordered
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

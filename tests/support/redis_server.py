@@ -1,4 +1,4 @@
-"""Real Redis servers for tests, and an address that can move from one to another."""
+"""Real Redis servers for tests, and an address that can move from one server to another."""
 
 import asyncio
 import shutil
@@ -16,24 +16,24 @@ _START_SECONDS = 10
 
 
 def missing() -> str | None:
-    """Return the command that installs Redis if it is not installed, or None if it is."""
-    present = shutil.which("redis-server") is not None
-    return None if present else "needs Redis: apt-get install redis-server"
+    """Return what is missing and how to install it, or None."""
+    installed = shutil.which("redis-server") is not None
+    return None if installed else "needs Redis: apt-get install redis-server"
 
 
 @contextmanager
 def redis_server(
     folder: Path, port: int | None = None, *options: str, config: Path | None = None
 ) -> Iterator[str]:
-    """Run a Redis for as long as the context lasts; yields its URL.
+    """Run a Redis until the context ends; yields its URL.
 
-    It stores nothing on disk, or is a sentinel if it gets a file with its configuration.
+    It stores nothing on disk. With a configuration file it is a sentinel.
 
     Raises:
         AssertionError: it does not start.
     """
     port = port or free_ports()
-    # A replica gets the data at once: by default its primary waits five seconds for others.
+    # A replica gets the data immediately: by default its primary waits five seconds for others.
     kind = ["--save", "", "--repl-diskless-sync-delay", "0"] if config is None else ["--sentinel"]
     first = [] if config is None else [str(config)]
     command = ["redis-server", *first, "--port", str(port), "--bind", "127.0.0.1", *kind, *options]
@@ -51,12 +51,12 @@ def redis_server(
 
 
 class Endpoint:
-    """A TCP address in front of Redis servers, as a managed Redis offers one.
+    """A TCP address in front of Redis servers, like that of a managed Redis.
 
     Attributes:
         url: the URL of the address.
-        target: the port that new connections lead to. Open connections stay where they are.
-        connections: how many connections were opened.
+        target: the port to which new connections are forwarded. Open connections do not move.
+        connections: the number of connections that were opened.
     """
 
     def __init__(self, target: int) -> None:
@@ -66,13 +66,13 @@ class Endpoint:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator["Endpoint"]:
-        """Forward connections for as long as the context lasts."""
+        """Forward connections until the context ends."""
         forwarding: set[asyncio.Task[None]] = set()
 
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.connections += 1
-            there, writer_there = await asyncio.open_connection("127.0.0.1", self.target)
-            for pair in ((reader, writer_there), (there, writer)):
+            upstream = await asyncio.open_connection("127.0.0.1", self.target)
+            for pair in ((reader, upstream[1]), (upstream[0], writer)):
                 forwarding.add(asyncio.create_task(_copy(*pair)))
 
         server = await asyncio.start_server(forward, "127.0.0.1", 0)
@@ -103,13 +103,13 @@ async def wait_until_replicating(replica: Redis) -> None:
         TimeoutError: it takes longer than ten seconds.
     """
     async with asyncio.timeout(10):
-        # Redis has no event for it.
+        # Redis has no event for this.
         while (await replica.info("replication")).get("master_link_status") != "up":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
 async def join_cluster(owner: Redis, other: Redis) -> None:
-    """Make two servers one cluster in which `owner` owns every slot, and wait until both know it.
+    """Join two servers into a cluster where `owner` owns all slots, and wait until both know it.
 
     Raises:
         TimeoutError: it takes longer than twenty seconds.
@@ -120,11 +120,11 @@ async def join_cluster(owner: Redis, other: Redis) -> None:
     await _command(other, f"CLUSTER MEET 127.0.0.1 {port} {bus}")
     async with asyncio.timeout(20):
         for node in (owner, other):
-            # Redis has no event for it.
+            # Redis has no event for this.
             while b"cluster_state:ok" not in await _command(node, "CLUSTER INFO"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
-async def _command(redis: Redis, words: str) -> bytes:
-    response: bytes = await redis.execute_command(*words.split())  # type: ignore[no-untyped-call]
+async def _command(redis: Redis, command: str) -> bytes:
+    response: bytes = await redis.execute_command(*command.split())  # type: ignore[no-untyped-call]
     return response

@@ -1,4 +1,4 @@
-"""Real Redis servers that fail over: a cluster, and a primary that Sentinel watches."""
+"""Real Redis servers that fail over: a cluster, and a primary that Sentinel monitors."""
 
 import os
 import signal
@@ -28,25 +28,25 @@ class Cluster:
         self.primaries, self.spare = nodes[:3], nodes[3]
 
     def owner(self, prefix: str) -> Redis:
-        """Return the primary that has the keys of a store."""
+        """Return the primary that owns the keys of a store."""
         slot: int = command(self.spare, "CLUSTER KEYSLOT", f"{{{prefix}}}:")
         return self.primaries[slot * len(self.primaries) // _SLOTS]
 
     def others(self, prefix: str) -> list[Redis]:
-        """Return the primaries that do not have the keys of a store."""
+        """Return the primaries that do not own the keys of a store."""
         return [node for node in self.primaries if node is not self.owner(prefix)]
 
     def replicate(self, owner: Redis) -> None:
-        """Make the fourth node a replica; returns once it has the data."""
+        """Make the fourth node a replica, and wait until it has the data."""
         command(self.spare, "CLUSTER REPLICATE", command(owner, "CLUSTER MYID"))
         until(lambda: replica_is_up(self.spare))
         for node in self.primaries:
-            until(partial(_knows_a_replica, node))
+            until(partial(_has_a_replica, node))
 
 
-def command(redis: Redis, words: str, *arguments: Any) -> Any:
-    """Run a command whose response is to be taken as it is."""
-    return redis.execute_command(*words.split(), *arguments, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
+def command(redis: Redis, text: str, *arguments: Any) -> Any:
+    """Run a command, and return its response without decoding it."""
+    return redis.execute_command(*text.split(), *arguments, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
 
 
 def port_of(redis: Redis) -> int:
@@ -56,10 +56,10 @@ def port_of(redis: Redis) -> int:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Return once a condition holds.
+    """Wait until a condition is true.
 
     Raises:
-        TimeoutError: that takes too long.
+        TimeoutError: it takes too long.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
     while not condition():
@@ -73,20 +73,20 @@ def replica_is_up(redis: Redis) -> bool:
     return bool(redis.info("replication").get("master_link_status") == "up")
 
 
-def replicated(redis: Redis, key: str) -> None:
-    """Return once a replica has everything that was written so far."""
-    redis.set(key, "last")  # WAIT is about the writes of its own connection.
+def wait_until_replicated(redis: Redis, key: str) -> None:
+    """Wait until a replica has everything that was written so far."""
+    redis.set(key, "last")  # WAIT applies to the writes of its own connection only.
     redis.wait(1, 10_000)
 
 
 def kill(redis: Redis) -> None:
-    """End a server at once, as when its machine loses power."""
+    """Kill a server, as if its machine lost power."""
     os.kill(int(redis.info("server")["process_id"]), signal.SIGKILL)
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """Run a cluster for as long as the context lasts."""
+    """Run a cluster until the context ends."""
     with ExitStack() as stack:
         buses, nodes = [], []
         for name in "abcd":
@@ -97,20 +97,20 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             url = stack.enter_context(redis_server(folder / name, None, *options))
             nodes.append(stack.enter_context(Redis.from_url(url)))
             buses.append(bus)
-        made = Cluster(nodes)
-        for i, node in enumerate(made.primaries):
+        running = Cluster(nodes)
+        for i, node in enumerate(running.primaries):
             # Rounded up, because owner() rounds down.
-            first, after = (-(-_SLOTS * n // len(made.primaries)) for n in (i, i + 1))
+            first, after = (-(-_SLOTS * n // len(running.primaries)) for n in (i, i + 1))
             command(node, "CLUSTER ADDSLOTSRANGE", first, after - 1)
         for i, node in enumerate(nodes):
             command(node, "CLUSTER SET-CONFIG-EPOCH", i + 1)
             command(nodes[0], "CLUSTER MEET 127.0.0.1", port_of(node), buses[i])
         for node in nodes:
             until(partial(_is_complete, node, len(nodes)))
-        yield made
+        yield running
 
 
-def _knows_a_replica(node: Redis) -> bool:
+def _has_a_replica(node: Redis) -> bool:
     return b"slave" in command(node, "CLUSTER NODES")
 
 
@@ -119,8 +119,8 @@ def _is_complete(node: Redis, known: int) -> bool:
     return "cluster_state:ok" in info and f"cluster_known_nodes:{known}" in info
 
 
-class Watched:
-    """A primary with a replica, and the sentinel that watches them; all want the same password."""
+class MonitoredPrimary:
+    """A primary with a replica and a sentinel; all of them require the same password."""
 
     def __init__(self, primary: Redis, replica: Redis, sentinel: Redis) -> None:
         self.primary = primary
@@ -129,16 +129,16 @@ class Watched:
 
 
 @contextmanager
-def watched_by_sentinel(folder: Path, password: str) -> Iterator[Watched]:
-    """Run a primary, a replica and a sentinel for as long as the context lasts."""
+def monitored_by_sentinel(folder: Path, password: str) -> Iterator[MonitoredPrimary]:
+    """Run a primary, a replica and a sentinel until the context ends."""
     with ExitStack() as stack:
-        secured = ["--requirepass", password, "--masterauth", password]
+        options = ["--requirepass", password, "--masterauth", password]
         servers: list[Redis] = []
         for name in ("primary", "replica"):
             (folder / name).mkdir()
             if servers:
-                secured += ["--replicaof", f"127.0.0.1 {port_of(servers[0])}"]
-            url = stack.enter_context(redis_server(folder / name, None, *secured))
+                options += ["--replicaof", f"127.0.0.1 {port_of(servers[0])}"]
+            url = stack.enter_context(redis_server(folder / name, None, *options))
             servers.append(stack.enter_context(Redis.from_url(url, password=password)))
         until(lambda: replica_is_up(servers[1]))
         config = folder / "sentinel.conf"
@@ -151,4 +151,4 @@ def watched_by_sentinel(folder: Path, password: str) -> Iterator[Watched]:
         url = stack.enter_context(redis_server(folder, config=config))
         sentinel = stack.enter_context(Redis.from_url(url, password=password))
         until(lambda: sentinel.sentinel_master(SERVICE)["num-slaves"] == 1)
-        yield Watched(servers[0], servers[1], sentinel)
+        yield MonitoredPrimary(servers[0], servers[1], sentinel)

@@ -1,4 +1,4 @@
-"""The code samples of the guides; those for frontends, built as a frontend would build them."""
+"""The code samples of the guides, and a build for the samples for frontends."""
 
 import os
 import re
@@ -18,7 +18,7 @@ PACKAGE = ROOT / "clients" / "javascript"
 
 @dataclass(frozen=True)
 class Sample:
-    """A fenced block: its heading, its language and its code."""
+    """A fenced code block, with its heading and its language."""
 
     heading: str
     language: str
@@ -29,7 +29,7 @@ class Sample:
 
 
 def samples(page: Path = PAGE) -> list[Sample]:
-    """Return all fenced blocks of a page, in order."""
+    """Return all fenced code blocks of a page, in order."""
     found, heading = [], ""
     parts = re.finditer(
         r"^## (?P<heading>[^\n]+)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$",
@@ -45,7 +45,7 @@ def samples(page: Path = PAGE) -> list[Sample]:
 
 
 def sample(heading: str, language: str, number: int = 0) -> Sample:
-    """Return the block with this heading and language, and this number among those."""
+    """Return a block of docs/frontend.md; `number` counts those with this heading and language."""
     matching = [one for one in samples() if (one.heading, one.language) == (heading, language)]
     return matching[number]
 
@@ -64,17 +64,17 @@ def recommended_headers() -> dict[str, str]:
 
 
 def html_page(body: str = "", *, headers: dict[str, str] | None = None) -> HTMLResponse:
-    """Return a page with a script, and with these headers or the recommended ones."""
+    """Return a page with a script, with these headers or by default the recommended ones."""
     content = f"<!doctype html><title>Ours</title>{body}<script type=module src=/main.js></script>"
     return HTMLResponse(content, headers=headers or recommended_headers())
 
 
 def bundle(folder: Path, code: str, main: str) -> Response:
-    """Bundle a script, as the build of a frontend does.
+    """Bundle a script, like the build of a frontend.
 
     Args:
         folder: an empty folder.
-        code: the sample, imported as `./sample`; it can import the npm package.
+        code: the sample, which `main` imports as `./sample`; it can import the npm package.
         main: the script that uses the sample.
     """
     (folder / "sample.jsx").write_text(code)

@@ -29,7 +29,7 @@ SHOTS: tuple[tuple[ViewportSize, Literal["light", "dark"], dict[str, str]], ...]
     (DESKTOP, "dark", {"needs attention, disabled, unknown": "settings-dark"}),
     (PHONE, "light", {"failed": "failure"}),
 )
-"""The size, the scheme, and the name of the file for each state that the docs show."""
+"""The size, the color scheme, and the file name for each state that the docs show."""
 
 
 def take_screenshots(folder: Path, stack: DemoStack, running: Browser) -> None:

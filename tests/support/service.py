@@ -1,4 +1,4 @@
-"""The service under test: the real application, its lifespan run, called over ASGI."""
+"""The service under test: the real ASGI app with its lifespan, called without sockets."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +17,12 @@ HOME = "https://app.example.com/home"
 
 
 def settings_for(issuer_url: str, apideck_url: str, **groups: Any) -> Settings:
-    """Return settings for a service between an issuer and an Apideck.
+    """Return settings for a service that uses this issuer and this Apideck.
 
     Args:
         issuer_url: the issuer's URL.
         apideck_url: the emulator's URL.
-        groups: further settings by group, laid over these.
+        groups: further settings by group, which override these.
     """
     base: dict[str, Any] = {
         "apideck": {
@@ -42,18 +42,18 @@ def settings_for(issuer_url: str, apideck_url: str, **groups: Any) -> Settings:
         },
         "session": {"return_to": {"home": HOME}},
     }
-    return Settings.model_validate(laid_over(base, groups))
+    return Settings.model_validate(merged_settings(base, groups))
 
 
 def settings_with_application(
     issuer_url: str, apideck_url: str, whoami_url: str, page_origin: str
 ) -> Settings:
-    """Return settings for a service that also believes an application's own session cookie.
+    """Return settings for a service that also accepts the session cookie of an application.
 
     Args:
         issuer_url: the issuer's URL.
         apideck_url: the emulator's URL.
-        whoami_url: the URL at which the application says who is signed in.
+        whoami_url: the application's "who am I" endpoint.
         page_origin: the origin of pages that may send the cookie.
     """
     rails = {
@@ -73,23 +73,23 @@ def settings_with_application(
     )
 
 
-def laid_over(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with further ones laid over them, group by group."""
+def merged_settings(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return settings in which `more` overrides `base`, also within groups."""
     merged = dict(base)
     for name, value in more.items():
-        below = merged.get(name)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        merged[name] = laid_over(below, value) if both and below is not None else value
+        old = merged.get(name)
+        are_groups = isinstance(value, dict) and isinstance(old, dict)
+        merged[name] = merged_settings(old, value) if are_groups and old is not None else value
     return merged
 
 
 @asynccontextmanager
 async def running(settings: Settings, *routers: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the service for as long as the context lasts; yields a client of it.
+    """Run the service until the context ends; yields a client of the service.
 
     Args:
         settings: the settings of the service.
-        routers: further endpoints for it.
+        routers: additional endpoints.
     """
     app = create_app(settings)
     for router in routers:
@@ -101,7 +101,7 @@ async def running(settings: Settings, *routers: APIRouter) -> AsyncIterator[http
 
 
 def with_state(app: ASGIApp, state: dict[str, Any]) -> ASGIApp:
-    """Give every request its own copy of the lifespan's state, as a server does."""
+    """Give every request a copy of the lifespan's state, as a server does."""
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": dict(state)}, receive, send)

@@ -1,4 +1,4 @@
-"""What is wrong with the settings of an issuer."""
+"""The validation errors of an issuer's settings."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ ISSUER = {"issuer": "https://id.example.com", "audience": "vault-bff"}
 
 
 def issuer_faults(**issuer: Any) -> dict[str, str]:
-    """Return what is wrong with the settings of an issuer: the message for each setting."""
-    with pytest.raises(ValidationError) as error:
+    """Return the validation errors of an issuer's settings: the message for each setting."""
+    with pytest.raises(ValidationError) as raised:
         IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, **issuer}}})
     return {
-        ".".join(map(str, fault["loc"][2:])): fault["msg"].removeprefix("Value error, ")
-        for fault in error.value.errors()
+        ".".join(map(str, error["loc"][2:])): error["msg"].removeprefix("Value error, ")
+        for error in raised.value.errors()
     }

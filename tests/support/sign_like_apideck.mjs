@@ -1,6 +1,6 @@
-// What Apideck signs, computed by JavaScript itself. Reads one base64-encoded body a line, and
-// writes one line of JSON for each: the two sorted forms, base64-encoded, or null for a body that
-// JSON.parse rejects.
+// Computes the content that Apideck signs, in JavaScript. Reads one base64-encoded body per line,
+// and writes one line of JSON for each: the two sorted forms, base64-encoded, or null for a body
+// that JSON.parse rejects.
 import { createInterface } from "node:readline";
 
 function sortKeys(value, insideArrays) {

@@ -1,4 +1,4 @@
-"""Tokens and keys that no issuer's own tools would produce."""
+"""Tokens and keys that a normal issuer would not produce."""
 
 import json
 import math
@@ -41,8 +41,8 @@ def signed(
         issuer: the issuer whose key signs.
         header: the bytes of the header, which need not be JSON.
         payload: the bytes of the payload, which need not be JSON.
-        algorithm: the algorithm of the signature, whatever the header says.
-        key: a key to sign with instead.
+        algorithm: the algorithm of the signature; the header may name another one.
+        key: the key to sign with; by default the issuer's key.
     """
     input_ = f"{encoded(header)}.{encoded(payload)}"
     method = jws.JWSRegistry(algorithms=[algorithm]).get_alg(algorithm)
@@ -60,13 +60,14 @@ def roca_modulus() -> int:
 
     Both primes are k * M + (65537^a mod M), where M is the product of the first 126 primes.
     """
-    small = [p for p in range(2, 702) if all(p % divisor for divisor in range(2, p))]
-    product = math.prod(small)
-    chance = random.Random(2017)  # noqa: S311 - the same weak key in every run
+    primes = [p for p in range(2, 702) if all(p % divisor for divisor in range(2, p))]
+    product = math.prod(primes)
+    generator = random.Random(2017)  # noqa: S311 - the same weak key in every run
 
     def prime() -> int:
         while True:
-            k, exponent = chance.getrandbits(1024 - product.bit_length()), chance.getrandbits(62)
+            k = generator.getrandbits(1024 - product.bit_length())
+            exponent = generator.getrandbits(62)
             candidate = k * product + pow(65537, exponent, product)
             if candidate.bit_length() == 1024 and pow(2, candidate - 1, candidate) == 1:
                 return candidate

@@ -1,4 +1,4 @@
 """Reasons of skipped tests."""
 
 IMPOSSIBLE = "not possible on this machine"
-"""Starts the reason of a skip that no installation would avoid; CI fails on every other skip."""
+"""The reason of a skip starts with this if no installation avoids it; CI fails on other skips."""

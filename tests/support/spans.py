@@ -1,4 +1,4 @@
-"""What a trace collector received, as text."""
+"""The spans that a trace collector received, as text."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 def texts(exports: Iterable[bytes]) -> str:
-    """Return every name and value of exported spans, without their random identifiers.
+    """Return every name and value of the exported spans, without their random identifiers.
 
-    A search for three characters cannot use the bytes themselves: the random identifiers of a few
-    hundred spans contain them about once in a thousand runs.
+    A search for three characters cannot use the raw bytes: the random identifiers of a few hundred
+    spans contain these characters by chance about once in a thousand runs.
 
     Args:
         exports: bodies of requests to a collector, in OTLP's binary form.

@@ -1,4 +1,4 @@
-"""The service, whose start takes until a file exists.
+"""The service with a startup that waits until a file exists.
 
 Run as `python -m tests.support.stalling serve`; the environment variable MAY_START names the file.
 """

@@ -1,6 +1,6 @@
-"""The service, stopped at the moment it begins to shut down, as if the machine had no CPU for it.
+"""The service, paused by SIGSTOP when it begins to shut down, as if the machine had no free CPU.
 
-Run as `python -m tests.support.stopping serve`; SIGCONT lets it go on.
+Run as `python -m tests.support.stopping serve`; SIGCONT resumes it.
 """
 
 import signal

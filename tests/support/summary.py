@@ -1,4 +1,4 @@
-"""Lines at the end of a test run."""
+"""Lines that pytest prints at the end of a run."""
 
 SUMMARY = "summary"
-"""The name with which a test passes a line to `record_property`, to have it printed at the end."""
+"""A test passes a line to `record_property` with this name; pytest prints it at the end."""

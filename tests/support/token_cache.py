@@ -1,4 +1,4 @@
-"""One issuer of signed tokens with a token cache, without sockets and on a clock that tests set."""
+"""An issuer of signed tokens and a token cache, without sockets, on a clock that tests set."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.support.in_process import configured_issuer, credential
 
 HOUR = 3600
 ISSUED = 1_800_000_000
-"""The time on the clock at first, and the time at which tokens are issued unless they say so."""
+"""The initial time of the clock, and the time at which tokens are issued by default."""
 
 
 class KeyServer(Fetcher):
@@ -27,7 +27,7 @@ class KeyServer(Fetcher):
     """
 
     def __init__(self, issuer: DevelopmentIssuer) -> None:
-        """Take the issuer whose keys are served."""
+        """Store the issuer whose keys are served."""
         self._issuer = issuer
         self.first: list[dict[str, Any]] = []
         self.down = False
@@ -87,10 +87,10 @@ class CachingService:
         return self.issuer.token(sub=sub, iat=ISSUED, exp=ISSUED + expires_in)
 
     def fetch_keys(self) -> None:
-        """Have the service fetch the keys that are published at this moment."""
+        """Make the service fetch the keys that are published at this moment."""
         keys, left_out = public_keys(self.key_server.published())
         self.jwks._replace(keys, left_out)
 
     async def caller(self, token: str) -> Caller:
-        """Return the caller that a token proves."""
+        """Return the caller that a token identifies."""
         return await self._sources.caller(credential(token))

@@ -1,4 +1,4 @@
-"""Command-line tools that are installed beside this Python, and programs."""
+"""Command-line tools of this virtual environment, and programs of the system."""
 
 import os
 import shutil
@@ -10,18 +10,18 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def name(path: Path) -> str:
-    """Return a path relative to the root of the repository, also as the id of a test."""
+    """Return a path relative to the root of the repository, for example as the id of a test."""
     return str(path.relative_to(ROOT))
 
 
 def tool(name: str) -> Path:
-    """Return the path of an installed tool."""
+    """Return the path of a tool in this virtual environment."""
     return Path(sys.executable).parent / name
 
 
 def program(name: str) -> str:
     """Return the path of a program of the system or of `make programs`; empty if there is none."""
-    # A user's PATH has no folder for what only root runs.
+    # The PATH of a normal user does not contain /usr/sbin.
     folders = (os.environ["PATH"], "/usr/sbin", str(ROOT / ".venv" / "programs" / "bin"))
     return shutil.which(name, path=os.pathsep.join(folders)) or ""
 

@@ -12,7 +12,7 @@ from tests.support.samples import recommended_headers
 
 TEMPLATE = Path(__file__).parent / "vite_app"
 ROOT = TEMPLATE.parent.parent.parent
-_DOWNLOADS = "/tmp"  # noqa: S108 - only replaced, by a folder of the test
+_DOWNLOADS = "/tmp"  # noqa: S108 - the test replaces it with a temporary folder
 
 
 def missing_app() -> str | None:
@@ -26,7 +26,7 @@ def install(folder: Path, commands: str, components: dict[str, str]) -> Path:
 
     Args:
         folder: an empty folder.
-        commands: the two commands of the docs, which pack and install.
+        commands: the two commands of the docs, which pack and install the package.
         components: the code of the web application's components, by name.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Waits for servers to start."""
+"""Helpers that wait until servers have started."""
 
 import contextlib
 import ssl
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
-# Reading the system's certificates would take longer than a request; these servers have no TLS.
+# Loading the system's certificates takes longer than a request, and these servers have no TLS.
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -22,7 +22,7 @@ def until_ready(url: str, seconds: float, *, is_running: Callable[[], bool] = la
     Args:
         url: the URL of a readiness probe.
         seconds: how long to wait at most.
-        is_running: tells whether waiting still makes sense.
+        is_running: returns False once the server has exited.
 
     Returns:
         Whether the server is ready.

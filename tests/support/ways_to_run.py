@@ -1,9 +1,9 @@
-"""Runs the service in each way that README.md shows, from nothing to its first response.
+"""Runs the service in each way that README.md shows, from installation to the first response.
 
     python -m tests.support.ways_to_run checkout pip pipx uvx
 
-This script needs no package, because none is installed when CI tries the first way. It prints how
-long each way took; a way fails after ten minutes. pip installs the wheel in dist/.
+This script uses the standard library only, because CI has no packages when it runs the first way.
+It prints how long each way took; a way fails after ten minutes. pip installs the wheel in dist/.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ SETTINGS: Final = {
 
 
 class Way:
-    """One way, in a temporary folder of its own, with no cache or setting of the user."""
+    """One way, in a separate temporary folder, without the user's caches and settings."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._environment = {
             **os.environ,
             **SETTINGS,
-            "PIP_NO_COMPILE": "1",  # Python then compiles only what it imports.
+            "PIP_NO_COMPILE": "1",  # Python then compiles only the modules that it imports.
             "PIPX_HOME": str(folder / "pipx"),
             "PIPX_BIN_DIR": str(folder / "bin"),
             "PIPX_MAN_DIR": str(folder / "man"),
@@ -46,7 +46,7 @@ class Way:
         }
 
     def checkout(self) -> None:
-        """Run what is in the repository."""
+        """Run the service from the checkout of the repository."""
         self._serve("make", "run")
 
     def pip(self) -> None:
@@ -62,7 +62,7 @@ class Way:
         self._use(self._folder / "bin" / "vault-bff")
 
     def uvx(self) -> None:
-        """Run the command with uvx, which installs nothing."""
+        """Run the command with uvx, without an installation."""
         self._use(_tool("uvx"), "--quiet", "--from", ROOT, "vault-bff")
 
     def _use(self, *command: str | Path) -> None:
@@ -120,13 +120,13 @@ def _wait_for_response(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 def _timed(name: str, folder: Path) -> None:
     way: Callable[[], None] = getattr(Way(folder), name)
-    began = time.monotonic()
+    started = time.monotonic()
     way()
-    print(f"{name}: {time.monotonic() - began:.0f} s to the first response", flush=True)  # noqa: T201
+    print(f"{name}: {time.monotonic() - started:.0f} s to the first response", flush=True)  # noqa: T201
 
 
 def main(names: list[str]) -> None:
-    """Try some ways at the same time. Those with uv share a cache, which is empty at first."""
+    """Run several ways at the same time. Ways with uv share a cache, which is empty at first."""
     with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor() as pool:
         folders = [Path(home) / name for name in names]
         for folder in folders:

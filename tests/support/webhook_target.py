@@ -31,7 +31,7 @@ class WebhookTarget:
         url: where it receives events.
         respond: writes the response to each request.
         received: the requests so far, in order.
-        connections: how many were opened.
+        connections: the number of connections that were opened.
     """
 
     respond: Respond
@@ -40,15 +40,15 @@ class WebhookTarget:
     connections: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def until(self, count: int) -> None:
-        """Wait until there are so many requests."""
+    async def wait_for_requests(self, count: int) -> None:
+        """Wait until this many requests have arrived."""
         async with asyncio.timeout(10):
             while len(self.received) < count:
                 self._arrived.clear()
                 await self._arrived.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until the other side closes it."""
+        """Serve one connection until the client closes it."""
         self.connections += 1
         try:
             while True:
@@ -66,7 +66,7 @@ class WebhookTarget:
 
 
 def status(code: int, headers: str = "", body: bytes = b"") -> Respond:
-    """Respond with a status, and with header lines that each end in CRLF."""
+    """Respond with a status, and with header lines, each of which ends in CRLF."""
 
     async def respond(writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 {code} X\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
@@ -76,8 +76,8 @@ def status(code: int, headers: str = "", body: bytes = b"") -> Respond:
     return respond
 
 
-async def never(_: asyncio.StreamWriter) -> None:
-    """Keep the connection open and say nothing."""
+async def no_response(_: asyncio.StreamWriter) -> None:
+    """Keep the connection open, and send nothing."""
     await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""What workers of the supervisor's tests run, in place of the service."""
+"""Functions that worker processes run in the tests of the supervisor, instead of the service."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ def responding(end: socket.socket) -> None:
 
 
 def recording(folder: Path, end: socket.socket) -> None:
-    """Write the name of each signal to a file of this process, and end on SIGINT."""
+    """Write the name of each signal to a file of this process, and exit on SIGINT."""
     file = folder / str(os.getpid())
 
     def record(number: int, _: object) -> None:
@@ -35,16 +35,16 @@ def recording(folder: Path, end: socket.socket) -> None:
         signal.signal(number, record)
     file.touch()
     while True:
-        end.recv(1)  # The requests of the supervisor get no response.
+        end.recv(1)  # Requests of the supervisor get no response.
 
 
 def failing_to_start(end: socket.socket) -> None:
-    """End as uvicorn does if the application does not start."""
+    """Exit as uvicorn does if the app does not start."""
     end.close()
     sys.exit(3)
 
 
 def crashing(end: socket.socket) -> None:
-    """End as Python does after an exception."""
+    """Exit as Python does after an exception."""
     end.close()
     sys.exit(1)

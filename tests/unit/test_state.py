@@ -15,14 +15,14 @@ from app.state import RequestContext, request_context
 async def test_the_time_in_the_queue_is_part_of_the_duration(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The log and the metrics measure from when the request was received."""
+    """The log and the metrics measure the time since the request was received."""
     clock = iter([1000.0, 1030.5])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     metrics = Metrics()
     app = RequestContextMiddleware(AccessLogMiddleware(no_content, metrics))
 
     with capture_logs() as logs:
-        await app(scope(), nothing, nothing)
+        await app(scope(), no_message, no_message)
 
     counted = metrics.registry.get_sample_value(
         "vault_bff_http_request_duration_seconds_sum", {"route": "none"}
@@ -32,7 +32,7 @@ async def test_the_time_in_the_queue_is_part_of_the_duration(
 
 
 async def test_a_request_has_one_context_with_its_id() -> None:
-    """Every layer sees the same context, and its id is the one in the response."""
+    """Every layer gets the same context, and the response contains its id."""
     seen: list[RequestContext] = []
     sent: list[Message] = []
 
@@ -44,7 +44,7 @@ async def test_a_request_has_one_context_with_its_id() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await RequestContextMiddleware(endpoint)(scope(), nothing, send)
+    await RequestContextMiddleware(endpoint)(scope(), no_message, send)
 
     assert seen[0] is seen[1]
     headers = dict(sent[0]["headers"])
@@ -62,5 +62,5 @@ async def no_content(_: Any, __: Any, send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
 
 
-async def nothing(*_: Any) -> Any:
-    """Receive or send nothing."""
+async def no_message(*_: Any) -> Any:
+    """Do nothing, as `receive` or `send`."""

@@ -45,14 +45,14 @@ def test_any_other_session_length_is_rejected(length: str) -> None:
         (Connection, {"unified_api": "accounting", "service_id": "x?jwt=y"}),
     ],
 )
-def test_parts_are_closed_and_typed(part: Any, value: dict[str, Any]) -> None:
+def test_invalid_parts_of_a_session_are_rejected(part: Any, value: dict[str, Any]) -> None:
     """An unknown key, a null, a wrong type or a dangerous string is rejected."""
     with pytest.raises(ValidationError):
         TypeAdapter(part).validate_python(value, strict=True)
 
 
-def test_parts_have_every_field_that_apideck_documents() -> None:
-    """These are eleven settings, eight fields of the theme and four of the metadata."""
+def test_the_parts_of_a_session_have_every_field_that_apideck_documents() -> None:
+    """There are eleven settings, eight fields of the theme and four of the metadata."""
     assert len(VaultSettings.__annotations__) == 11
     assert len(Theme.__annotations__) == 8
     assert len(ConsumerMetadata.__annotations__) == 4

@@ -1,7 +1,7 @@
-"""What the service did for a request: its log events, its metrics, and the events received since.
+"""The service's activity for a request: its log events, its metrics, and later webhook events.
 
-The service has no endpoint for this. `make demo` passes the lines of its log on to this server, and
-the metrics are those that Prometheus reads.
+The service has no endpoint for this. `make demo` forwards the lines of its log to this server, and
+the metrics are those that Prometheus scrapes.
 """
 
 import json
@@ -32,8 +32,8 @@ class Activity:
     A request is found by its id only, which is random and known to the page that sent the request.
 
     Args:
-        notify: is called when there is more to show.
-        metrics_url: where the service has its metrics; None if they cannot be read.
+        notify: called when there is new activity.
+        metrics_url: the URL of the service's metrics; None if they cannot be read.
     """
 
     def __init__(self, notify: Callable[[], None], metrics_url: str | None) -> None:
@@ -97,7 +97,7 @@ class Activity:
         )
 
     def _events_since(self, log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the events about the customer of a session that was created."""
+        """Return the later events about the customer of a created session."""
         for created in log:
             if created["event"] == "vault_session_minted":
                 return [
@@ -109,7 +109,7 @@ class Activity:
         return []
 
     async def _metrics(self, log: list[dict[str, Any]]) -> list[str]:
-        """Return the lines of the metrics that these log events were counted in."""
+        """Return the lines of the metrics that count these log events."""
         wanted = [series for event in log if (series := _series(event))]
         if not wanted or self._metrics_url is None:
             return []
@@ -124,7 +124,7 @@ class Activity:
 
 
 def _series(event: dict[str, Any]) -> tuple[str, dict[str, str]] | None:
-    """Return the name and some labels of the metric that an audit event was counted in."""
+    """Return the name and some labels of the metric that counts an audit event."""
     audit = _AUDIT.fullmatch(event["event"])
     if audit is None:
         return None

@@ -1,4 +1,4 @@
-"""The demo's backend for Apideck's events: verifies them, and tells open pages that one arrived."""
+"""The demo's backend for Apideck's events: verifies them, and notifies open pages."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-# As in ../config.toml, which has the API key, too: only the service reads that file.
+# The same secret as in ../config.toml, which only the service reads: it contains the API key.
 _SIGNING_SECRET = "whsec_b3BlbnMtbm90aGluZy1vcGVucy1ub3RoaW5n"
 
 
@@ -17,14 +17,14 @@ class Events:
     """Receives events.
 
     Args:
-        on_event: gets each verified event once.
+        on_event: called once with each verified event.
     """
 
     def __init__(self, on_event: Callable[[dict[str, Any]], None]) -> None:
         secret = os.environ.get("WEBHOOKS__SIGNING_SECRET", _SIGNING_SECRET)
         self._webhook = Webhook(secret)
         self._on_event = on_event
-        # A real backend stores the ids in its database, in one transaction with its own work.
+        # A real backend stores the ids in its database, in one transaction with its other changes.
         self._seen: set[str] = set()
 
     def routes(self) -> list[BaseRoute]:

@@ -1,4 +1,4 @@
-"""The open pages of the demo, and the messages that they get (server-sent events)."""
+"""The open pages of the demo, and the messages to them (server-sent events)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 _HEARTBEAT_SECONDS = 15.0
 _MESSAGES = {
     "changed": "data: changed\n\n",
-    # Pages without the drawer listen to messages without a name only.
+    # Pages without the drawer listen only to messages without a name.
     "activity": "event: activity\ndata: recorded\n\n",
 }
 
@@ -19,8 +19,8 @@ _MESSAGES = {
 class Pages:
     """Sends messages to all open pages.
 
-    The messages hold no data about any customer, so the stream needs no credential: a page then
-    requests what belongs to its own user.
+    The messages contain no data about any customer, so the stream needs no credential: after a
+    message, a page requests the data of its own user.
     """
 
     def __init__(self) -> None:

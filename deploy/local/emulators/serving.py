@@ -23,7 +23,7 @@ def serve(
 ) -> Iterator[str]:
     """Serve an ASGI app from a thread until the context ends.
 
-    The end of the context cancels requests in flight: some of them hang on purpose.
+    The end of the context cancels requests in flight, because some of them hang on purpose.
 
     Args:
         app: an ASGI app.

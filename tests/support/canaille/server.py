@@ -1,6 +1,6 @@
-"""Canaille, an identity provider, for the tests. It runs in a virtual environment of its own.
+"""Canaille, an identity provider, for the tests. It runs in a separate virtual environment.
 
-It prints a line of JSON with its issuer URL when it is ready, and exits at the end of its input.
+It prints a line of JSON with its issuer URL when it is ready, and exits when its stdin is closed.
 """
 
 import json
@@ -25,7 +25,7 @@ class Silent(WSGIRequestHandler):
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serve until stdin is closed."""
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True, request_handler=Silent)
     address = f"127.0.0.1:{server.server_port}"
     app = create_app(
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def populate() -> None:
-    """Create a person, the service under test as a client, and the clients of the callers."""
+    """Create a person, a client for the service under test, and the clients of the callers."""
     person = models.User(
         user_name="ada",
         formatted_name="Ada Byron",

@@ -10,14 +10,13 @@ from app.state import DISCONNECTED
 
 
 class Client:
-    """A client that can disconnect, and a server that reports it."""
+    """A client that can disconnect, and a server that reports the disconnect."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, *, has_future: bool) -> None:
         self._future: asyncio.Future[None] = asyncio.Future()
-        own = server == "our server"
-        # How many turns of the event loop later the work is cancelled, less one.
-        self.turns = 0 if own else 1
-        extensions = {DISCONNECTED: {"future": self._future}} if own else {}
+        # The work can still end in this number of event loop iterations after a disconnect.
+        self.iterations = 0 if has_future else 1
+        extensions = {DISCONNECTED: {"future": self._future}} if has_future else {}
         self.request = Request({"type": "http", "extensions": extensions}, self._receive)
 
     async def _receive(self) -> Message:
@@ -25,18 +24,18 @@ class Client:
         return {"type": "http.disconnect"}
 
     def disconnect(self) -> None:
-        """Close the connection; a future that was cancelled would raise here."""
+        """Close the connection. This raises an exception if the future was cancelled."""
         self._future.set_result(None)
 
 
-@pytest.fixture(params=["our server", "another server"])
+@pytest.fixture(params=[True, False], ids=["our server", "another server"])
 async def client(request: pytest.FixtureRequest) -> Client:
-    """Return a client of our server, which has a future for this, and of another one."""
-    return Client(request.param)
+    """Return a client of our server, which has a future for disconnects, or of another server."""
+    return Client(has_future=request.param)
 
 
 async def test_work_is_cancelled_when_the_client_disconnects(client: Client) -> None:
-    """The work is cancelled, and the error says why."""
+    """The work is cancelled, and the error is a ClientDisconnect."""
     cancelled = False
 
     async def work() -> None:
@@ -54,12 +53,12 @@ async def test_work_is_cancelled_when_the_client_disconnects(client: Client) -> 
     assert cancelled
 
 
-async def test_a_disconnect_at_the_moment_that_work_ends_cancels_nothing(client: Client) -> None:
-    """The result is returned, and the task that goes on to respond is not cancelled."""
+async def test_a_disconnect_at_the_end_of_the_work_cancels_nothing(client: Client) -> None:
+    """The result is returned, and the task that sends the response is not cancelled."""
 
     async def work() -> int:
         client.disconnect()
-        for _ in range(client.turns):
+        for _ in range(client.iterations):
             await asyncio.sleep(0)
         return 1
 
@@ -68,8 +67,8 @@ async def test_a_disconnect_at_the_moment_that_work_ends_cancels_nothing(client:
         await asyncio.sleep(0)
 
 
-async def test_a_cancellation_from_outside_stays_a_cancellation(client: Client) -> None:
-    """The server's cancellation at shutdown is not mistaken for a disconnect."""
+async def test_an_external_cancellation_is_not_reported_as_a_disconnect(client: Client) -> None:
+    """For example, the server cancels requests at shutdown."""
     task = asyncio.create_task(cancel_on_disconnect(client.request, asyncio.Event().wait()))
     await asyncio.sleep(0)
     task.cancel()

@@ -31,7 +31,7 @@ SETTINGS = IdentitySettings.model_validate(
 
 
 def test_each_location_of_credentials_is_one_security_scheme() -> None:
-    """Two issuers of bearer tokens share a scheme; a cookie needs a header beside it."""
+    """Two issuers of bearer tokens share a scheme; a cookie also requires the CSRF header."""
     schemes, requirements = security_schemes(SETTINGS)
 
     assert {name: (one["type"], one.get("name")) for name, one in schemes.items()} == {
@@ -47,7 +47,7 @@ def test_each_location_of_credentials_is_one_security_scheme() -> None:
     ]
 
 
-def test_without_cookies_no_header_against_forgery_is_needed() -> None:
+def test_without_cookies_the_csrf_header_is_not_required() -> None:
     """Bearer tokens need no protection against request forgery."""
     issuer = {"issuer": "https://id.example", "audience": "a"}
     schemes, requirements = security_schemes(
@@ -59,7 +59,7 @@ def test_without_cookies_no_header_against_forgery_is_needed() -> None:
 
 
 def test_a_session_of_several_cookies_is_described_by_its_first_cookie() -> None:
-    """The description says that there may be others."""
+    """The description mentions that there can be further cookies."""
     for cookie, several in (("a", False), ("a*", True), (["a", "b"], True)):
         sessions = {"web": {"cookie": cookie, "whoami_url": "https://app.example/me"}}
         schemes, _ = security_schemes(

@@ -34,8 +34,8 @@ class Account:
         self.client = ApideckClient("default", settings, self.key, transport, Telemetry())
         self.check = AccountCheck(self.client, self.clock)
 
-    def becomes_misconfigured(self) -> None:
-        """Have a session fail because of the key."""
+    def set_misconfigured(self) -> None:
+        """Set the state that a session with a rejected key causes."""
         self.client.account = "misconfigured"
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
@@ -51,7 +51,7 @@ class Account:
 
 
 def refused() -> httpx.Response:
-    """Return a response to a wrong key."""
+    """Return Apideck's response to an invalid key."""
     return httpx.Response(HTTPStatus.UNAUTHORIZED)
 
 
@@ -67,12 +67,12 @@ def accepted() -> httpx.Response:
 
 
 def unknown_consumer() -> httpx.Response:
-    """Return another response to a valid key: there is no such consumer."""
+    """Return another response to a valid key: the consumer does not exist."""
     return httpx.Response(HTTPStatus.NOT_FOUND, json={"type_name": "EntityNotFoundError"})
 
 
-async def test_an_account_in_order_is_not_checked() -> None:
-    """A request counts against the quota of the plan."""
+async def test_a_working_account_is_not_checked() -> None:
+    """Each check would count against the quota of the plan."""
     account = Account()
     await account.run_for(5)
 
@@ -80,11 +80,11 @@ async def test_an_account_in_order_is_not_checked() -> None:
 
 
 @pytest.mark.parametrize("respond", [refused, unavailable])
-async def test_a_misconfigured_account_is_checked_less_and_less_often(respond: Respond) -> None:
-    """After 1, 2, 4, 8 and then every 16 minutes, in one attempt each, by reading."""
+async def test_checks_of_a_misconfigured_account_become_less_frequent(respond: Respond) -> None:
+    """The waits are 1, 2, 4, 8 and then 16 minutes; each check is one GET request."""
     account = Account()
     account.respond = respond
-    account.becomes_misconfigured()
+    account.set_misconfigured()
     await account.run_for(64)
 
     assert {request for _, request in account.requests} == {
@@ -96,10 +96,10 @@ async def test_a_misconfigured_account_is_checked_less_and_less_often(respond: R
 
 
 @pytest.mark.parametrize("respond", [accepted, unknown_consumer])
-async def test_an_account_that_is_in_order_again_is_noticed(respond: Respond) -> None:
-    """No session is created for that, and the checks end."""
+async def test_a_successful_check_marks_the_account_as_working(respond: Respond) -> None:
+    """The checks create no session, and they end after the first success."""
     account = Account()
-    account.becomes_misconfigured()
+    account.set_misconfigured()
     await account.run_for(4)
     account.respond = respond
     await account.run_for(10)
@@ -110,9 +110,9 @@ async def test_an_account_that_is_in_order_again_is_noticed(respond: Respond) ->
 
 
 async def test_a_new_key_is_tried_within_a_minute() -> None:
-    """It is probably the repair; even so, there is at most one request a minute."""
+    """A new key is probably the fix, but there is still at most one request a minute."""
     account = Account()
-    account.becomes_misconfigured()
+    account.set_misconfigured()
     await account.run_for(20)
     account.key._set(account.key.current)
     await account.run_for(2.5)

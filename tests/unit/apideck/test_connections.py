@@ -35,38 +35,38 @@ NOT_SEGMENTS = [
 ]
 
 
-def test_only_fields_that_a_browser_may_see_leave() -> None:
-    """The attack: credentials in Apideck's response reach a page, or a log."""
+def test_only_fields_that_are_safe_for_browsers_are_returned() -> None:
+    """The attack: credentials in Apideck's response reach a page or a log."""
     assert read_list(response([connection()])) == [SAFE]
     assert read_one(response(connection()), "accounting", "quickbooks") == SAFE
     assert PLANTED not in str(read_list(response([connection()])))
 
 
-def test_a_connection_without_optional_fields_has_none() -> None:
-    """An absent field and a null are left out, not invented."""
+def test_absent_and_null_fields_are_omitted() -> None:
+    """The service adds no default values for them."""
     assert read_list(response([IDS, {**IDS, "name": None, "icon": None}])) == [IDS, IDS]
 
 
 @pytest.mark.parametrize("field", ["state", "health", "integration_state", "status", "auth_type"])
-def test_values_that_apideck_adds_later_pass(field: str) -> None:
-    """A new state needs no release of this service."""
+def test_unknown_values_of_a_field_are_returned(field: str) -> None:
+    """A state that Apideck adds later requires no release of this service."""
     assert read_list(response([{**IDS, field: "brand_new"}])) == [{**IDS, field: "brand_new"}]
 
 
 @pytest.mark.parametrize("field", sorted(SAFE.keys() - IDS.keys()))
 @pytest.mark.parametrize("value", [5.5, ["a"], {"a": "b"}])
-def test_a_field_of_another_type_is_left_out(field: str, value: Any) -> None:
-    """One odd field does not cost the page its list, and nothing hides in it."""
+def test_a_field_with_an_unexpected_type_is_omitted(field: str, value: Any) -> None:
+    """One invalid field does not invalidate the list, and its value is not returned."""
     assert read_list(response([{**IDS, field: value}])) == [IDS]
 
 
 @pytest.mark.parametrize(
-    "odd", [{"enabled": "true"}, {"enabled": 1}, {"created_at": "1616662879423"}, {"state": 1}]
+    "fields", [{"enabled": "true"}, {"enabled": 1}, {"created_at": "1616662879423"}, {"state": 1}]
 )
-def test_values_are_not_converted(odd: dict[str, Any]) -> None:
-    """A page gets the documented types, or nothing."""
-    assert read_list(response([{**IDS, **odd}])) == [IDS]
-    assert read_one(response({**IDS, **odd}), "accounting", "quickbooks") == IDS
+def test_values_are_not_converted(fields: dict[str, Any]) -> None:
+    """A field has its documented type, or it is omitted."""
+    assert read_list(response([{**IDS, **fields}])) == [IDS]
+    assert read_one(response({**IDS, **fields}), "accounting", "quickbooks") == IDS
 
 
 @pytest.mark.parametrize("field", ["website", "icon", "logo"])
@@ -86,22 +86,22 @@ def test_values_are_not_converted(odd: dict[str, Any]) -> None:
         "",
     ],
 )
-def test_urls_that_are_not_plain_https_are_left_out(field: str, url: str) -> None:
-    """The attack: a link or picture that runs script, or is loaded without TLS."""
+def test_urls_that_are_not_plain_https_are_omitted(field: str, url: str) -> None:
+    """The attack: a link or an image runs a script, or is loaded without TLS."""
     assert read_list(response([{**IDS, field: url}])) == [IDS]
 
 
 @pytest.mark.parametrize("name", ["unified_api", "service_id"])
 @pytest.mark.parametrize("value", [*NOT_SEGMENTS, None, 5])
-def test_a_connection_without_usable_ids_is_left_out(name: str, value: Any) -> None:
-    """It could not be opened, and the others can."""
+def test_a_connection_with_invalid_ids_is_omitted(name: str, value: Any) -> None:
+    """The client could not open it; the other connections are returned."""
     assert read_list(response([{**IDS, name: value}, IDS])) == [IDS]
     with pytest.raises(InvalidConnectionsError):
         read_one(response({**IDS, name: value}), "accounting", "quickbooks")
 
 
-def test_a_customer_who_was_never_seen_has_an_empty_list() -> None:
-    """That is no error."""
+def test_an_empty_list_is_valid() -> None:
+    """A customer without connections is not an error."""
     assert read_list(response([])) == []
 
 
@@ -121,8 +121,8 @@ def test_a_customer_who_was_never_seen_has_an_empty_list() -> None:
         b"<html></html>",
     ],
 )
-def test_a_response_of_another_form_is_invalid(body: bytes) -> None:
-    """The message says nothing of what was in it."""
+def test_a_response_that_does_not_match_the_documentation_is_invalid(body: bytes) -> None:
+    """The error message quotes nothing from the response."""
     with pytest.raises(InvalidConnectionsError, match=r"^not of the documented form$"):
         read_list(body)
     with pytest.raises(InvalidConnectionsError, match=r"^not of the documented form$"):
@@ -130,21 +130,21 @@ def test_a_response_of_another_form_is_invalid(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("other", [{"unified_api": "crm"}, {"service_id": "xero"}])
-def test_another_connection_than_was_asked_for_is_invalid(other: dict[str, str]) -> None:
-    """The attack: a cache in between mixes up two responses."""
+def test_a_response_with_a_different_connection_is_invalid(other: dict[str, str]) -> None:
+    """The attack: a cache between the service and Apideck mixes up two responses."""
     with pytest.raises(InvalidConnectionsError, match=r"^another connection than was asked for$"):
         read_one(response({**IDS, **other}), "accounting", "quickbooks")
 
 
-def test_a_path_names_one_connection() -> None:
-    """Both ids are segments of their own."""
+def test_a_path_identifies_one_connection() -> None:
+    """Each of the two ids is one path segment."""
     assert connection_path("crm", "zoho-crm") == "/vault/connections/crm/zoho-crm"
     assert connection_path("file-storage", "101_x") == "/vault/connections/file-storage/101_x"
 
 
 @pytest.mark.parametrize("segment", NOT_SEGMENTS)
-def test_no_segment_leads_to_another_path_of_apideck(segment: str) -> None:
-    """The attack: the service's key is used for a path that the caller chose."""
+def test_an_id_cannot_change_the_path_of_a_request(segment: str) -> None:
+    """The attack: the caller makes the service use its API key for a different path."""
     with pytest.raises(ValueError, match=r"^not of the grammar of Apideck's ids$"):
         connection_path(segment, "quickbooks")
     with pytest.raises(ValueError, match=r"^not of the grammar of Apideck's ids$"):
@@ -162,8 +162,8 @@ def test_no_segment_leads_to_another_path_of_apideck(segment: str) -> None:
         ("crm", False, {"api": "crm", "configured": "false"}),
     ],
 )
-def test_a_query_holds_what_was_asked_for(
+def test_the_query_contains_the_requested_filters(
     unified_api: str | None, configured: bool | None, expected: dict[str, str]
 ) -> None:
-    """What was not given is not sent: it means all."""
+    """A filter that is not given is not sent, and Apideck does not filter by it."""
     assert list_query(unified_api, configured=configured) == expected

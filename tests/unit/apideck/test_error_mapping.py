@@ -49,19 +49,19 @@ from app.errors import (
         (999, ApideckInvalidResponseError),
     ],
 )
-def test_every_status_is_one_error(status: int, error: type[ApideckError]) -> None:
-    """Each response other than a 200 has exactly one meaning, and names the page about it."""
-    made = error_of(status, {}, b'{"type_name": "Name", "message": "secret words"}')
+def test_every_status_maps_to_one_error(status: int, error: type[ApideckError]) -> None:
+    """Each status other than 200 has one error, whose reason links to the documentation."""
+    mapped = error_of(status, {}, b'{"type_name": "Name", "message": "secret words"}')
 
-    assert type(made) is error
-    assert made.reason is not None
-    assert made.reason.startswith(f"{status} Name: ")
-    assert "https://developers.apideck.com/" in made.reason
-    assert "secret words" not in made.reason + made.detail
+    assert type(mapped) is error
+    assert mapped.reason is not None
+    assert mapped.reason.startswith(f"{status} Name: ")
+    assert "https://developers.apideck.com/" in mapped.reason
+    assert "secret words" not in mapped.reason + mapped.detail
 
 
-def test_callers_learn_nothing_about_problems_of_the_operator() -> None:
-    """`detail` mentions neither keys nor plans nor quotas."""
+def test_the_detail_does_not_mention_the_operators_account() -> None:
+    """The detail, which the caller reads, mentions neither keys nor plans."""
     for status in (400, 401, 402, 404, 422):
         assert "key" not in meaning_of(status).detail
         assert "plan" not in meaning_of(status).detail
@@ -80,7 +80,7 @@ def test_callers_learn_nothing_about_problems_of_the_operator() -> None:
     ],
 )
 def test_retry_after_in_seconds_is_limited_to_an_hour(header: str, seconds: float | None) -> None:
-    """A whole number of seconds counts up to an hour; anything else is ignored."""
+    """A whole number of seconds is used up to one hour; any other value is ignored."""
     assert error_of(429, {"retry-after": header}, b"").retry_after == seconds
 
 
@@ -88,9 +88,9 @@ def test_retry_after_as_a_date_is_converted_to_seconds() -> None:
     """A date in the past means no wait."""
     future = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
 
-    waits = error_of(503, {"retry-after": future}, b"").retry_after
-    assert waits is not None
-    assert 100 < waits <= 120
+    seconds = error_of(503, {"retry-after": future}, b"").retry_after
+    assert seconds is not None
+    assert 100 < seconds <= 120
     assert error_of(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, b"").retry_after == 0
 
 
@@ -99,7 +99,7 @@ TRY_AGAIN = "Integrations are not available right now. Try again shortly."
 
 @pytest.mark.parametrize("received", [True, False])
 def test_a_failure_before_the_response_may_be_retried(received: bool) -> None:
-    """Once a response has started, a session may exist, so there is no second request."""
+    """After a response has started, the session may exist, so no second request is sent."""
     broken = no_response(httpx.ReadError("reset"), headers_received=received)
     slow = timed_out(1.2345, headers_received=received)
 
@@ -113,8 +113,8 @@ def test_a_failure_before_the_response_may_be_retried(received: bool) -> None:
     assert slow.reason == f"no {complete}response from Apideck within 1.23 s"
 
 
-def test_a_request_that_was_not_sent_has_a_time_to_retry() -> None:
-    """It is the time after which the breaker lets a request through."""
+def test_an_open_circuit_breaker_sets_retry_after() -> None:
+    """The value is the time after which the circuit breaker allows a request."""
     error = circuit_open(2.5)
 
     assert (error.detail, error.retry_after, error.transient) == (TRY_AGAIN, 2.5, False)
@@ -122,7 +122,7 @@ def test_a_request_that_was_not_sent_has_a_time_to_retry() -> None:
 
 
 def test_an_invalid_response_has_a_reason() -> None:
-    """The operator learns what is wrong with it, the caller that a retry may help."""
+    """The reason tells the operator what is wrong; the detail tells the caller to retry."""
     error = invalid_response("empty")
 
     assert (error.detail, error.reason) == (TRY_AGAIN, "invalid response of Apideck: empty")
@@ -133,7 +133,7 @@ def test_an_invalid_response_has_a_reason() -> None:
     [(400, False), (401, False), (429, True), (500, False), (502, True), (503, True), (504, True)],
 )
 def test_only_temporary_failures_are_retried(status: int, transient: bool) -> None:
-    """A 429 or a failure of a gateway is temporary; a 500 may have created a session."""
+    """A 429 or a gateway error is temporary; a request with a 500 may have created a session."""
     error = error_of(status, {}, b"")
 
     assert error.transient is transient
@@ -149,7 +149,7 @@ def test_retry_after_is_bounded_in_both_forms() -> None:
 
 
 def test_the_fields_that_apideck_names_are_kept() -> None:
-    """They say whether the caller can correct the request; without any they are empty."""
+    """They show whether the caller can correct the request; if there are none, the set is empty."""
     named = error_of(400, {}, b'{"detail": {"theme.logo": "is too large"}}')
     unnamed = error_of(400, {}, b"")
 
@@ -169,16 +169,16 @@ def test_the_fields_that_apideck_names_are_kept() -> None:
         ("all", b"<html>", ConnectionNotFoundError),
     ],
 )
-def test_a_404_means_what_the_operation_says(
+def test_the_meaning_of_a_404_depends_on_the_operation(
     not_found: NotFound, body: bytes, error: type[ApideckError]
 ) -> None:
-    """A missing connection is not a fault of the operator, and a wrong base URL is."""
+    """A missing connection is not the operator's fault, but a wrong base URL is."""
     assert type(error_of(404, {}, body, not_found)) is error
     assert type(error_of(400, {}, body, not_found)) is ApideckRejectedRequestError
 
 
 def test_a_missing_connection_has_a_reason() -> None:
-    """The operator learns what said so, and the caller which parameters name it."""
+    """The reason names the component that rejected it, and `errors` the invalid parameters."""
     by_apideck = error_of(404, {}, b"", "all")
     faults = [FieldError("/path/service_id", "There is no such connector.")]
     by_policy = connection_not_found("not on offer", faults)
@@ -189,8 +189,8 @@ def test_a_missing_connection_has_a_reason() -> None:
     assert by_policy.errors == tuple(faults)
 
 
-def test_a_lack_of_descriptors_is_no_failure_of_apideck() -> None:
-    """The caller can try again, and the operator learns which limit to raise."""
+def test_running_out_of_descriptors_is_not_a_failure_of_apideck() -> None:
+    """The caller can try again, and the reason tells the operator which limit to raise."""
     error = out_of_descriptors()
 
     assert (error.detail, error.retry_after) == (

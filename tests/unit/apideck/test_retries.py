@@ -10,7 +10,7 @@ from tests.support.in_process import Clock
 
 
 def withdrawals(budget: RetryBudget) -> int:
-    """Use up the budget; returns how many retries it allowed."""
+    """Use up the budget, and return how many retries it allowed."""
     count = 0
     while budget.withdraw():
         count += 1
@@ -18,7 +18,7 @@ def withdrawals(budget: RetryBudget) -> int:
 
 
 def test_a_budget_starts_with_its_reserve() -> None:
-    """It allows exactly that many retries at once."""
+    """The budget allows exactly that many retries at once."""
     assert withdrawals(RetryBudget(0.25, reserve=3)) == 3
     assert withdrawals(RetryBudget(0.25, reserve=0)) == 0
 
@@ -35,7 +35,7 @@ def test_each_call_deposits_a_fraction_of_a_retry() -> None:
     assert withdrawals(budget) == 1
 
 
-def test_no_more_than_the_reserve_is_saved_up() -> None:
+def test_the_budget_does_not_exceed_its_reserve() -> None:
     """A thousand calls without a retry do not allow a thousand retries later."""
     budget = RetryBudget(0.25, reserve=3)
     for _ in range(1000):
@@ -63,8 +63,8 @@ async def test_a_failure_that_is_not_retried_uses_no_budget() -> None:
     assert attempts == [1, 1, 1, 2, 1]
 
 
-async def test_no_attempt_begins_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy event loop can take longer than the delay; the caller gets the last error."""
+async def test_no_attempt_starts_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy event loop can extend a delay; the caller then gets the last error."""
     clock = Clock()
     monkeypatch.setattr("app.apideck.retries.time", SimpleNamespace(monotonic=clock))
     attempts: list[int] = []

@@ -24,8 +24,8 @@ def response(**data: Any) -> bytes:
     return json.dumps({"status_code": 200, "status": "OK", "data": fields, "_raw": None}).encode()
 
 
-def test_nulls_of_the_free_form_part_are_sent_and_nothing_is_added() -> None:
-    """The body is exactly the Session."""
+def test_the_request_body_keeps_nulls_and_adds_no_fields() -> None:
+    """The body contains exactly the fields of the session."""
     body = wire.session_body(
         {"custom_consumer_settings": {"a": None}, "settings": {"show_logs": True}}
     )
@@ -38,16 +38,16 @@ def test_nulls_of_the_free_form_part_are_sent_and_nothing_is_added() -> None:
 
 def test_a_created_session_has_a_url_and_an_expiry() -> None:
     """The expiry comes from the token."""
-    made = wire.created_session(response())
+    session = wire.created_session(response())
 
-    assert made.session_uri == "https://vault.apideck.com/session/x"
-    assert made.session_token == token()
-    assert made.expires_at == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
-    assert made.consumer_id is None
+    assert session.session_uri == "https://vault.apideck.com/session/x"
+    assert session.session_token == token()
+    assert session.expires_at == datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
+    assert session.consumer_id is None
 
 
-def test_a_created_session_names_its_consumer() -> None:
-    """The consumer comes from the token."""
+def test_a_created_session_has_the_id_of_its_consumer() -> None:
+    """The id comes from the token."""
     body = response(session_token=token({"exp": 1_800_000_000, "consumer_id": "acme"}))
 
     assert wire.created_session(body).consumer_id == "acme"
@@ -80,8 +80,8 @@ def test_a_created_session_names_its_consumer() -> None:
         response(session_token=token({"exp": 10**15})),
     ],
 )
-def test_a_response_of_another_form_is_rejected_without_being_quoted(body: bytes) -> None:
-    """Every deviation from the documentation is the same error, which quotes nothing."""
+def test_an_invalid_response_is_rejected_without_being_quoted(body: bytes) -> None:
+    """Every deviation from the documentation raises the same error, which quotes nothing."""
     with pytest.raises(wire.InvalidResponseError) as rejected:
         wire.created_session(body)
     assert "eyJh" not in str(rejected.value)
@@ -108,5 +108,5 @@ def test_a_response_of_another_form_is_rejected_without_being_quoted(body: bytes
 def test_an_error_has_its_name_and_the_fields_that_it_mentions(
     body: bytes, expected: tuple[str | None, frozenset[str]]
 ) -> None:
-    """Only Apideck's name for the error and known field names are kept."""
+    """Only Apideck's name of the error and known field names are kept."""
     assert wire.error_response(body) == expected

@@ -42,10 +42,10 @@ def state(breaker: CircuitBreaker) -> str:
     return breaker.state
 
 
-def test_it_opens_at_a_rate_of_failures_although_some_calls_succeed(
+def test_it_opens_at_a_failure_rate_even_if_some_calls_succeed(
     breaker: CircuitBreaker,
 ) -> None:
-    """A success in between does not reset the count."""
+    """A success between two failures does not reset the count."""
     for fails in (True, False, True):
         call(breaker, fails=fails)
     assert state(breaker) == "closed"
@@ -62,7 +62,7 @@ def test_it_opens_at_a_rate_of_failures_although_some_calls_succeed(
 def test_one_failure_among_many_calls_does_not_open_it(
     breaker: CircuitBreaker,
 ) -> None:
-    """Below the rate it stays closed, however many calls there are."""
+    """Below the rate, it stays closed for any number of calls."""
     call(breaker, fails=True)
     for _ in range(20):
         call(breaker, fails=False)
@@ -78,10 +78,8 @@ def test_failures_before_the_window_do_not_count(breaker: CircuitBreaker, clock:
     assert state(breaker) == "closed"
 
 
-def test_calls_as_old_as_the_window_count_neither_as_calls_nor_as_failures(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
-    """The rate is that of the calls within the window."""
+def test_calls_as_old_as_the_window_are_not_counted(breaker: CircuitBreaker, clock: Clock) -> None:
+    """The rate covers only the calls within the window."""
     for fails in (False, True, True):
         call(breaker, fails=fails)
     clock.now = 10
@@ -95,7 +93,7 @@ def test_calls_as_old_as_the_window_count_neither_as_calls_nor_as_failures(
 
 
 def test_an_exception_that_is_not_a_failure_counts_as_a_success(breaker: CircuitBreaker) -> None:
-    """A rejection is a response."""
+    """The other system has responded, even if it has rejected the request."""
     for _ in range(50):
         with pytest.raises(ValueError, match="no"), breaker.call(lambda _: False):
             raise ValueError("no")
@@ -106,7 +104,7 @@ def test_an_exception_that_is_not_a_failure_counts_as_a_success(breaker: Circuit
 def test_successful_probes_close_it_and_a_failed_one_opens_it_again(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """After a while, one call at a time is made."""
+    """After the wait, it allows one call at a time as a probe."""
     for _ in range(4):
         call(breaker, fails=True)
     clock.now = 5
@@ -124,8 +122,8 @@ def test_successful_probes_close_it_and_a_failed_one_opens_it_again(
     assert state(breaker) == "closed"
 
 
-def opened(breaker: CircuitBreaker) -> None:
-    """Open it with failures."""
+def open_by_failures(breaker: CircuitBreaker) -> None:
+    """Open the breaker with failed calls."""
     for _ in range(4):
         call(breaker, fails=True)
     assert state(breaker) == "open"
@@ -143,15 +141,15 @@ def inconclusive(breaker: CircuitBreaker) -> None:
         raise ValueError("ours")
 
 
-neither = pytest.mark.parametrize("uncounted", [cancelled, inconclusive])
+without_result = pytest.mark.parametrize("uncounted", [cancelled, inconclusive])
 
 
-@neither
+@without_result
 def test_a_probe_without_a_result_is_followed_by_another(
     breaker: CircuitBreaker, clock: Clock, uncounted: Callable[[CircuitBreaker], None]
 ) -> None:
     """It neither opens the breaker again nor counts towards closing it."""
-    opened(breaker)
+    open_by_failures(breaker)
     clock.now = 5
 
     for _ in range(3):
@@ -165,11 +163,11 @@ def test_a_probe_without_a_result_is_followed_by_another(
     assert state(breaker) == "closed"
 
 
-@neither
+@without_result
 def test_a_call_without_a_result_counts_neither_as_a_failure_nor_as_a_success(
     breaker: CircuitBreaker, uncounted: Callable[[CircuitBreaker], None]
 ) -> None:
-    """The rate is that of the other calls."""
+    """The rate covers only the other calls."""
     for _ in range(50):
         uncounted(breaker)
     for fails in (True, False, True):
@@ -186,14 +184,14 @@ def test_a_call_that_began_before_it_opened_does_not_count_afterwards(
     breaker: CircuitBreaker, clock: Clock, fails: bool
 ) -> None:
     """If it ends during a probe, it neither ends the probe, nor opens or closes the breaker."""
-    before = [breaker.call(lambda _: True) for _ in range(4)]
-    for one in before:
+    earlier = [breaker.call(lambda _: True) for _ in range(4)]
+    for one in earlier:
         one.__enter__()
-    opened(breaker)
+    open_by_failures(breaker)
     clock.now = 5
 
     with breaker.call(lambda _: True):
-        for one in before:
+        for one in earlier:
             end(one, fails=fails)
             assert state(breaker) == "half-open"
         with pytest.raises(CircuitOpenError):
@@ -204,19 +202,19 @@ def test_a_call_that_began_before_it_opened_does_not_count_afterwards(
     assert state(breaker) == "closed"
 
 
-def test_a_call_that_began_before_it_opened_does_not_count_once_it_is_closed_again(
+def test_a_call_that_began_before_it_opened_does_not_count_after_it_closes(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """Late failures of an outage that is over do not open it again."""
-    before = [breaker.call(lambda _: True) for _ in range(4)]
-    for one in before:
+    """Late failures from an earlier outage do not open it again."""
+    earlier = [breaker.call(lambda _: True) for _ in range(4)]
+    for one in earlier:
         one.__enter__()
-    opened(breaker)
+    open_by_failures(breaker)
     clock.now = 5
     for _ in range(2):
         call(breaker, fails=False)
 
-    for one in before:
+    for one in earlier:
         end(one, fails=True)
 
     assert state(breaker) == "closed"
@@ -225,17 +223,17 @@ def test_a_call_that_began_before_it_opened_does_not_count_once_it_is_closed_aga
 def test_a_call_that_began_before_a_second_outage_does_not_count_during_it(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    """A second outage is like the first."""
-    opened(breaker)
+    """A second outage follows the same rule as the first."""
+    open_by_failures(breaker)
     clock.now = 5
     for _ in range(2):
         call(breaker, fails=False)
-    before = breaker.call(lambda _: True)
-    before.__enter__()
-    opened(breaker)
+    earlier = breaker.call(lambda _: True)
+    earlier.__enter__()
+    open_by_failures(breaker)
     clock.now = 10
 
-    end(before, fails=True)
+    end(earlier, fails=True)
 
     assert state(breaker) == "half-open"
 

@@ -75,8 +75,8 @@ def test_a_failed_connection_has_a_reason_that_quotes_nothing(
     assert caused_by(cause) == reason
 
 
-async def test_a_refused_connection_is_recognized_on_the_wire() -> None:
-    """The exceptions are those of the real transport."""
+async def test_the_exceptions_of_the_real_transport_are_recognized() -> None:
+    """The reasons are correct for a refused connection and for an unknown host name."""
     transport = AiohttpTransport()
     try:
         async with httpx.AsyncClient(transport=transport) as client:

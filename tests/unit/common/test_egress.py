@@ -4,7 +4,7 @@ from app.common.egress import EgressProxy
 
 
 @pytest.mark.parametrize(
-    ("exception", "direct", "through"),
+    ("exception", "direct", "proxied"),
     [
         (
             "example.com",
@@ -22,22 +22,22 @@ from app.common.egress import EgressProxy
     ],
 )
 def test_hosts_are_excepted_from_the_proxy(
-    exception: str, direct: list[str], through: list[str]
+    exception: str, direct: list[str], proxied: list[str]
 ) -> None:
-    """A name stands for the names below it, too, and a network for its addresses."""
+    """A name also covers its subdomains, and a network covers its addresses."""
     proxy = EgressProxy("http://proxy.example:3128", exceptions=("other.example", exception))
 
     assert not any(map(proxy.is_for, direct))
-    assert all(map(proxy.is_for, through))
+    assert all(map(proxy.is_for, proxied))
 
 
 def test_without_exceptions_every_host_is_reached_through_the_proxy() -> None:
-    """Loopback hosts, too."""
+    """This includes loopback hosts."""
     assert EgressProxy("http://proxy.example:3128").is_for("127.0.0.1")
 
 
 def test_credentials_are_encoded_in_the_url_and_not_in_the_repr() -> None:
-    """A slash or an at sign in a password does not end it."""
+    """A slash or an at sign does not end the password."""
     proxy = EgressProxy("http://proxy.example:3128", ("ada", "p@ss/w:rd%41"))
 
     assert proxy.url_with_credentials == "http://ada:p%40ss%2Fw%3Ard%2541@proxy.example:3128"

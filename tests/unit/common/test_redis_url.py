@@ -1,4 +1,4 @@
-"""Tests of the Redis URLs that are accepted, and of what is said about the others."""
+"""The Redis URLs that are accepted, and the error messages for other URLs."""
 
 from pathlib import Path
 
@@ -27,13 +27,15 @@ from app.common.redis_url import RedisUrl
         ("unix://:secret@/run/redis%20one.sock", "/run/redis one.sock"),
     ],
 )
-def test_a_usable_url_is_accepted_and_its_address_can_be_shown(url: str, address: str) -> None:
-    """The address has no user name, password or parameter."""
+def test_a_valid_url_is_accepted_and_its_address_contains_no_secrets(
+    url: str, address: str
+) -> None:
+    """The address contains no user name, password or parameter."""
     assert check_redis_url(url).address == address
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("redis://redis/0?family=0", "has the query parameter family; with redis:// the accepted"),
         ("redis://redis/0?foo=bar", "has the query parameter foo; "),
@@ -70,25 +72,25 @@ def test_a_usable_url_is_accepted_and_its_address_can_be_shown(url: str, address
         ("disk", "must be memory, or a URL that begins with redis://"),
     ],
 )
-def test_an_unusable_url_is_rejected_with_the_reason(url: str, words: str) -> None:
+def test_an_invalid_url_is_rejected_with_a_reason(url: str, message: str) -> None:
     """The message names the parameter or the part that is wrong."""
     with pytest.raises(ValueError, match=r"[a-z]") as raised:
         check_redis_url(url)
 
-    assert words in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("character", ["/", "?", "#"])
 def test_a_password_that_is_not_percent_encoded_is_not_quoted(character: str) -> None:
-    """Such a password ends up in the path or the query as far as a URL parser is concerned."""
+    """A URL parser reads part of such a password as the path, the query or the fragment."""
     with pytest.raises(ValueError, match="must percent-encode") as raised:
         check_redis_url(f"redis://:hun{character}zebra=2@redis:6379/0")
 
     assert "zebra" not in str(raised.value)
 
 
-def test_a_message_of_the_client_that_quotes_a_password_is_left_out(tmp_path: Path) -> None:
-    """What a library says is shown only if no secret of the URL is in it."""
+def test_a_message_of_the_redis_client_that_quotes_a_password_is_omitted(tmp_path: Path) -> None:
+    """A library's message is shown only if it contains no secret of the URL."""
     (tmp_path / "empty.pem").touch()
     url = f"rediss://:CERT@redis?ssl_cert_reqs=CERT_NONE&ssl_ca_certs={tmp_path}/empty.pem"
 
@@ -96,16 +98,16 @@ def test_a_message_of_the_client_that_quotes_a_password_is_left_out(tmp_path: Pa
         check_redis_url(url)
 
 
-def test_the_secrets_of_a_url_are_known_in_every_form() -> None:
-    """The URL itself, and each password both as it is written and as it is sent."""
+def test_the_secrets_of_a_url_include_every_form() -> None:
+    """They are the URL itself, and each password both as written and as sent."""
     url = "rediss://user:p%40ss@redis/0?password=other%20one&ssl_password=third&db=1"
 
     assert RedisUrl.parse(url).secrets == {url, "p%40ss", "p@ss", "other one", "third"}
     assert RedisUrl.parse("redis://redis/0").secrets == {"redis://redis/0"}
 
 
-def test_everything_that_redis_py_should_know_is_in_the_url_that_it_gets() -> None:
-    """It gets one host, and nothing about Sentinel, however the parameters are written."""
+def test_redis_py_gets_a_url_with_one_host_and_without_sentinel_parameters() -> None:
+    """The other parameters are kept, and percent-encoded names are recognized."""
     text = (
         "rediss+sentinel://u:p%40@a,b:2/main/7?ssl_ca_certs=%2Fca&sentinel%5Fusername=s&protocol=3"
     )

@@ -3,11 +3,11 @@ import asyncio
 import pytest
 
 from app.common.single_flight import SingleFlight
-from tests.support.garbage import left_of
+from tests.support.garbage import errors_in_cycles
 
 
 class Work:
-    """Work that ends when the test says so.
+    """Work that runs until the test sets `end`.
 
     Attributes:
         started: how often it was started.
@@ -20,7 +20,7 @@ class Work:
         self.end = asyncio.Event()
 
     async def __call__(self) -> int:
-        """Wait for the end; returns how often the work was started."""
+        """Wait for the end, and return how often the work was started."""
         self.started += 1
         try:
             await self.end.wait()
@@ -30,8 +30,10 @@ class Work:
         return self.started
 
 
-async def joined(flight: SingleFlight[int], work: Work, count: int) -> list["asyncio.Task[int]"]:
-    """Let callers join the work; returns once all of them wait."""
+async def start_callers(
+    flight: SingleFlight[int], work: Work, count: int
+) -> list["asyncio.Task[int]"]:
+    """Let callers join the work, and return their tasks once all of them wait."""
     tasks = [asyncio.create_task(flight.join("key", work)) for _ in range(count)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -41,7 +43,7 @@ async def joined(flight: SingleFlight[int], work: Work, count: int) -> list["asy
 async def test_concurrent_callers_share_one_task() -> None:
     """The work is done once for all of them, and again for a caller after its end."""
     flight, work = SingleFlight[int](), Work()
-    tasks = await joined(flight, work, 3)
+    tasks = await start_callers(flight, work, 3)
     assert flight.is_under_way("key")
     work.end.set()
 
@@ -50,8 +52,8 @@ async def test_concurrent_callers_share_one_task() -> None:
     assert await flight.join("key", work) == 2
 
 
-async def test_other_keys_are_separate_work() -> None:
-    """No caller gets a result of another key."""
+async def test_each_key_has_its_own_work() -> None:
+    """No caller gets the result of a different key."""
     flight = SingleFlight[str]()
 
     async def name(text: str) -> str:
@@ -66,7 +68,7 @@ async def test_other_keys_are_separate_work() -> None:
 async def test_a_cancelled_caller_does_not_cancel_the_work_for_others() -> None:
     """The work continues as long as any caller waits for it."""
     flight, work = SingleFlight[int](), Work()
-    first, second = await joined(flight, work, 2)
+    first, second = await start_callers(flight, work, 2)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     work.end.set()
@@ -75,10 +77,10 @@ async def test_a_cancelled_caller_does_not_cancel_the_work_for_others() -> None:
     assert work.cancelled == 0
 
 
-async def test_the_last_caller_who_is_cancelled_cancels_the_work() -> None:
-    """The next caller starts it again."""
+async def test_the_work_is_cancelled_with_its_last_caller() -> None:
+    """The next caller starts the work again."""
     flight, work = SingleFlight[int](), Work()
-    tasks = await joined(flight, work, 2)
+    tasks = await start_callers(flight, work, 2)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -135,14 +137,14 @@ async def test_a_failure_reaches_every_caller() -> None:
         await flight.join("key", fail)
 
 
-async def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
-    """An error refers to everything that the caller had in memory."""
+async def test_a_failure_creates_no_reference_cycle() -> None:
+    """A traceback refers to the caller's variables, so a cycle would keep them in memory."""
 
-    class Failure(Exception):  # noqa: N818 - it has no other name
+    class Failure(Exception):  # noqa: N818 - used in this test only
         pass
 
     async def fail() -> int:
         await asyncio.sleep(0)
         raise Failure
 
-    assert await left_of(lambda: SingleFlight[int]().join("key", fail), Failure) == []
+    assert await errors_in_cycles(lambda: SingleFlight[int]().join("key", fail), Failure) == []

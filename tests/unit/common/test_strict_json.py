@@ -40,8 +40,8 @@ def test_unambiguous_json_is_parsed(text: bytes, value: object) -> None:
         (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nested"),
     ],
 )
-def test_json_that_parsers_disagree_about_is_rejected(text: bytes, message: str) -> None:
-    """The message says what is wrong."""
+def test_ambiguous_and_invalid_json_is_rejected(text: bytes, message: str) -> None:
+    """The message states the reason."""
     with pytest.raises(InvalidJSONError, match=message):
         loads(text)
 

@@ -1,4 +1,4 @@
-"""Everything that happens on the network becomes an exception of httpx."""
+"""Every network error becomes an exception of httpx."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ from emulators.apideck import ApideckEmulator
 from emulators.apideck.emulator import API_KEY
 from tests.support import fault_proxy
 from tests.support.descriptors import no_descriptors
-from tests.support.fault_proxy import Conversation, Fault, FaultProxy, after_one_success
+from tests.support.fault_proxy import Fault, FaultProxy, ProxiedConnection, after_one_success
 
 HEADERS = {
     "authorization": f"Bearer {API_KEY}",
@@ -31,7 +31,7 @@ HEADERS = {
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Allow this process both ends of a thousand connections."""
+    """Raise the limit on open files, because both ends of a thousand connections need them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
     yield
@@ -45,7 +45,7 @@ async def transport() -> AsyncIterator[AiohttpTransport]:
         yield transport
 
 
-async def ask(
+async def request_session(
     transport: AiohttpTransport, url: str, seconds: float = 5, method: str = "POST"
 ) -> httpx.Response:
     """Request a session, and read the whole response."""
@@ -82,51 +82,51 @@ def open_files() -> int:
         (fault_proxy.sends_invalid_chunk, httpx.RemoteProtocolError),
     ],
 )
-async def test_a_broken_exchange_is_an_exception_of_httpx(
+async def test_a_failed_exchange_raises_an_exception_of_httpx(
     transport: AiohttpTransport,
     proxy: FaultProxy,
     fault: Fault,
     exception: type[httpx.HTTPError] | tuple[type[httpx.HTTPError], ...],
 ) -> None:
-    """It has the class that httpx uses, and the request; the next exchange succeeds."""
+    """The exception has httpx's class and the request, and the next exchange succeeds."""
     proxy.next_faults = [fault]
 
     with pytest.raises(exception) as raised:
-        await ask(transport, proxy.url)
-    response = await ask(transport, proxy.url)
+        await request_session(transport, proxy.url)
+    response = await request_session(transport, proxy.url)
 
     assert type(raised.value) in (exception if isinstance(exception, tuple) else (exception,))
     assert raised.value.request.method == "POST"
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize(("method", "connections"), [("POST", 1), ("GET", 2)])
+@pytest.mark.parametrize(("method", "requests"), [("POST", 1), ("GET", 2)])
 async def test_only_idempotent_requests_are_repeated(
-    transport: AiohttpTransport, proxy: FaultProxy, method: str, connections: int
+    transport: AiohttpTransport, proxy: FaultProxy, method: str, requests: int
 ) -> None:
-    """When a connection breaks, a POST is not sent again, and a GET once."""
+    """When a connection breaks, a POST is not repeated, and a GET is repeated once."""
     proxy.fault = fault_proxy.closes_after_request
 
     with pytest.raises(httpx.RemoteProtocolError):
-        await ask(transport, proxy.url, method=method)
+        await request_session(transport, proxy.url, method=method)
 
-    assert proxy.requests == connections
+    assert proxy.requests == requests
 
 
 @pytest.mark.parametrize(
     "fault", [fault_proxy.closes_after_accept, fault_proxy.resets_after_accept]
 )
-async def test_an_idle_connection_that_broke_is_detected(
+async def test_a_broken_idle_connection_is_detected(
     transport: AiohttpTransport, proxy: FaultProxy, fault: Fault
 ) -> None:
-    """It is not reused, or the request fails immediately."""
+    """The transport does not reuse it, or the request fails immediately."""
     proxy.next_faults = [after_one_success(fault)]
-    await ask(transport, proxy.url)
+    await request_session(transport, proxy.url)
 
     try:
-        response = await ask(transport, proxy.url)
+        response = await request_session(transport, proxy.url)
     except httpx.TransportError:
-        response = await ask(transport, proxy.url)
+        response = await request_session(transport, proxy.url)
 
     assert response.status_code == 200
     assert proxy.connections == 2
@@ -137,29 +137,29 @@ async def test_a_refused_connection_is_a_connect_error(
 ) -> None:
     """The port is closed."""
     with pytest.raises(httpx.ConnectError):
-        await ask(transport, f"http://127.0.0.1:{unused_tcp_port}")
+        await request_session(transport, f"http://127.0.0.1:{unused_tcp_port}")
 
 
 async def test_an_impossible_host_name_is_a_connect_error(transport: AiohttpTransport) -> None:
     """Its label has more than 63 characters (RFC 1035 section 2.3.4)."""
     with pytest.raises(httpx.ConnectError):
-        await ask(transport, f"http://{'x' * 64}.example")
+        await request_session(transport, f"http://{'x' * 64}.example")
 
 
 async def test_an_unknown_host_name_is_a_connect_error(transport: AiohttpTransport) -> None:
     """The top-level domain `invalid` never exists (RFC 6761 section 6.4)."""
     with pytest.raises(httpx.ConnectError):
-        await ask(transport, "http://apideck.invalid", seconds=30)
+        await request_session(transport, "http://apideck.invalid", seconds=30)
 
 
 async def test_a_server_without_tls_is_a_connect_error(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """A failed TLS handshake means no connection."""
+    """A failed TLS handshake counts as a failed connection."""
     proxy.fault = fault_proxy.sends_no_http
 
     with pytest.raises(httpx.ConnectError):
-        await ask(transport, proxy.url.replace("http:", "https:"))
+        await request_session(transport, proxy.url.replace("http:", "https:"))
 
 
 async def test_an_untrusted_certificate_is_a_connect_error(
@@ -170,14 +170,14 @@ async def test_an_untrusted_certificate_is_a_connect_error(
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
     async with FaultProxy(apideck_url).serve(tls) as proxy:
         with pytest.raises(httpx.ConnectError) as raised:
-            await ask(transport, proxy.url)
+            await request_session(transport, proxy.url)
 
     assert isinstance(raised.value.__cause__, aiohttp.ClientConnectorCertificateError)
     assert apideck.requests == []
 
 
 async def test_a_cancelled_request_over_tls_leaves_no_file_open() -> None:
-    """The service does not wait for a server that no longer responds to close TLS."""
+    """The transport does not wait for an unresponsive server to close TLS."""
     tls, trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
     authority = trustme.CA()
     authority.issue_cert("127.0.0.1").configure_cert(tls)
@@ -189,15 +189,15 @@ async def test_a_cancelled_request_over_tls_leaves_no_file_open() -> None:
 
         async with AiohttpTransport(trust) as transport:
             url = f"https://127.0.0.1:{listening.getsockname()[1]}"
-            asking = asyncio.create_task(ask(transport, url, seconds=20))
+            request = asyncio.create_task(request_session(transport, url, seconds=20))
             with await asyncio.to_thread(shake_hands):
                 before = open_files()
-                asking.cancel()
+                request.cancel()
                 async with asyncio.timeout(10):
                     while open_files() == before:  # noqa: ASYNC110 - files have no event
                         await asyncio.sleep(0.01)
 
-    assert asking.cancelled()
+    assert request.cancelled()
 
 
 @pytest.mark.parametrize(
@@ -211,23 +211,23 @@ async def test_a_cancelled_request_over_tls_leaves_no_file_open() -> None:
 async def test_a_cancelled_request_closes_its_connection(
     transport: AiohttpTransport, proxy: FaultProxy, fault: Fault
 ) -> None:
-    """The caller decides how long to wait; the connection ends with the request."""
+    """The caller sets the time limit, and the connection is closed with the request."""
     proxy.next_faults = [fault]
 
     with pytest.raises(TimeoutError):
-        await ask(transport, proxy.url, seconds=0.2)
-    response = await ask(transport, proxy.url)
+        await request_session(transport, proxy.url, seconds=0.2)
+    response = await request_session(transport, proxy.url)
 
     assert response.status_code == 200
     assert proxy.connections == 2
 
 
-async def test_connecting_ends_with_the_timeout_of_the_caller(
+async def test_the_timeout_of_the_caller_includes_connecting(
     transport: AiohttpTransport,
 ) -> None:
-    """Connecting is part of the time limit."""
+    """A connection that the server never accepts ends with the timeout."""
     with fault_proxy.never_accepts() as url, pytest.raises(TimeoutError):
-        await ask(transport, url, seconds=0.2)
+        await request_session(transport, url, seconds=0.2)
 
 
 async def test_a_connection_with_unread_data_is_not_reused(
@@ -236,10 +236,10 @@ async def test_a_connection_with_unread_data_is_not_reused(
     """The attack: an extra response is taken as the response to the next request."""
     now = asyncio.Event()
     proxy.next_faults = [fault_proxy.sends_extra_response(now)]
-    first = await ask(transport, proxy.url)
+    first = await request_session(transport, proxy.url)
     now.set()
     await asyncio.sleep(0.1)
-    second = await ask(transport, proxy.url)
+    second = await request_session(transport, proxy.url)
 
     assert first.json()["data"] != second.json()["data"]
     assert proxy.connections == 2
@@ -248,7 +248,7 @@ async def test_a_connection_with_unread_data_is_not_reused(
 async def test_connections_are_reused(transport: AiohttpTransport, proxy: FaultProxy) -> None:
     """Ten requests in sequence need one connection."""
     for _ in range(10):
-        await ask(transport, proxy.url)
+        await request_session(transport, proxy.url)
 
     assert proxy.connections == 1
     assert proxy.requests == 10
@@ -257,14 +257,14 @@ async def test_connections_are_reused(transport: AiohttpTransport, proxy: FaultP
 async def test_a_body_that_ends_with_the_connection_is_read_completely(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """Data that arrived before the end, and was not read yet, is part of it."""
+    """Data that arrives before the connection ends is part of the body, even if read later."""
     first_arrived = asyncio.Event()
 
-    async def without_length(it: Conversation) -> None:
-        await it.request()
-        it.writer.write(b"HTTP/1.1 200 OK\r\n\r\nfirst, ")
+    async def without_length(connection: ProxiedConnection) -> None:
+        await connection.request()
+        connection.writer.write(b"HTTP/1.1 200 OK\r\n\r\nfirst, ")
         await first_arrived.wait()
-        it.writer.write(b"second")
+        connection.writer.write(b"second")
 
     proxy.fault = without_length
     request = httpx.Request("POST", f"{proxy.url}/", headers=HEADERS)
@@ -281,20 +281,20 @@ async def test_a_body_that_ends_with_the_connection_is_read_completely(
 async def test_a_connection_that_breaks_after_its_responses_is_not_logged(
     transport: AiohttpTransport, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The bodies arrive after their headers, and all are complete when it breaks."""
+    """The bodies arrive after their headers, and are complete when the connection breaks."""
     headers_arrived = asyncio.Event()
 
-    async def sends_bodies_late(it: Conversation) -> None:
+    async def sends_bodies_late(connection: ProxiedConnection) -> None:
         for _ in range(3):
-            head, end, body = (await it.response()).partition(fault_proxy.HEAD_END)
-            it.writer.write(head + end)
+            head, end, body = (await connection.response()).partition(fault_proxy.HEAD_END)
+            connection.writer.write(head + end)
             await headers_arrived.wait()
             headers_arrived.clear()
-            it.writer.write(body)
-        await it.request()
-        it.reset()
+            connection.writer.write(body)
+        await connection.request()
+        connection.reset()
 
-    async def three_times() -> None:
+    async def send_three_requests() -> None:
         for _ in range(3):
             request = httpx.Request("POST", f"{proxy.url}/vault/sessions", headers=HEADERS)
             response = await transport.handle_async_request(request)
@@ -302,9 +302,9 @@ async def test_a_connection_that_breaks_after_its_responses_is_not_logged(
             assert b"session_token" in await response.aread()
 
     proxy.next_faults = [sends_bodies_late]
-    await three_times()
+    await send_three_requests()
     with pytest.raises(httpx.ReadError):
-        await ask(transport, proxy.url)
+        await request_session(transport, proxy.url)
     await transport.aclose()
     await asyncio.sleep(0)
     # asyncio logs an exception that was never retrieved when its future is collected.
@@ -318,19 +318,19 @@ async def test_a_connection_that_breaks_after_its_responses_is_not_logged(
 async def test_a_thousand_requests_are_in_flight_at_once(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """None waits for another and none fails; the next thousand reuse the connections."""
+    """No request waits for another or fails; the next thousand reuse the connections."""
     all_arrived = asyncio.Barrier(1000)
 
-    async def responds_late(it: Conversation) -> None:
+    async def responds_late(connection: ProxiedConnection) -> None:
         while True:
-            await it.request()
+            await connection.request()
             await all_arrived.wait()
             await asyncio.sleep(0.3)
-            it.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            connection.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
 
     proxy.fault = responds_late
     for _ in range(2):
-        requests = (ask(transport, proxy.url, seconds=25) for _ in range(1000))
+        requests = (request_session(transport, proxy.url, seconds=25) for _ in range(1000))
         responses = await asyncio.gather(*requests)
         assert [(response.status_code, response.content) for response in responses] == [
             (200, b"{}")
@@ -340,13 +340,13 @@ async def test_a_thousand_requests_are_in_flight_at_once(
     assert proxy.connections == 1000
 
 
-async def test_a_connection_without_a_descriptor_is_an_error_of_its_own(
+async def test_running_out_of_descriptors_is_a_separate_error(
     transport: AiohttpTransport, proxy: FaultProxy
 ) -> None:
-    """This is not the server's fault, so it must not look like a refused connection."""
+    """It is not the server's fault, so it must not look like a refused connection."""
     with no_descriptors(), pytest.raises(NoDescriptorError) as raised:
-        await ask(transport, proxy.url)
-    response = await ask(transport, proxy.url)
+        await request_session(transport, proxy.url)
+    response = await request_session(transport, proxy.url)
 
     assert str(raised.value) == "too many open files"
     assert response.status_code == 200

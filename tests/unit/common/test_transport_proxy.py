@@ -30,15 +30,15 @@ async def status(transport: AiohttpTransport, url: str) -> int:
     return response.status_code
 
 
-def through(egress: running_proxy.EgressProxy, password: str = PASSWORD) -> EgressProxy:
-    """Return the proxy as a setting, without exceptions."""
+def setting_for(egress: running_proxy.EgressProxy, password: str = PASSWORD) -> EgressProxy:
+    """Return the setting for the proxy, without exceptions."""
     return EgressProxy(egress.address, (USER, password))
 
 
 async def test_a_request_with_tls_goes_through_a_tunnel(
     egress: running_proxy.EgressProxy, apideck: ApideckEmulator, apideck_url: str
 ) -> None:
-    """It is used again; the host's certificate is checked; the host receives no credentials."""
+    """The tunnel is reused, the host's certificate is checked, and the host gets no credentials."""
     tls, trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
     authority = trustme.CA()
     authority.issue_cert("apideck.example").configure_cert(tls)
@@ -46,8 +46,8 @@ async def test_a_request_with_tls_goes_through_a_tunnel(
     async with FaultProxy(apideck_url).serve(tls) as host:
         port = int(host.url.rpartition(":")[2])
         names = ("apideck.example", "evil.example")
-        egress.reachable = {f"{name}:{port}": ("127.0.0.1", port) for name in names}
-        async with AiohttpTransport(trust, proxy=through(egress)) as transport:
+        egress.overrides = {f"{name}:{port}": ("127.0.0.1", port) for name in names}
+        async with AiohttpTransport(trust, proxy=setting_for(egress)) as transport:
             for _ in range(2):
                 assert await status(transport, f"https://{names[0]}:{port}/vault/sessions") == 400
             with pytest.raises(httpx.ConnectError):
@@ -66,7 +66,7 @@ async def test_a_request_without_tls_goes_to_the_proxy(
     """The proxy receives the whole URL (RFC 9112 section 3.2.2)."""
     assert apideck.requests == []
 
-    async with AiohttpTransport(proxy=through(egress)) as transport:
+    async with AiohttpTransport(proxy=setting_for(egress)) as transport:
         assert await status(transport, f"{apideck_url}/vault/sessions") == 400
 
     assert egress.targets == [("POST", f"{apideck_url}/vault/sessions")]
@@ -84,13 +84,13 @@ async def test_an_excepted_host_is_reached_directly(
     assert (egress.targets, len(apideck.requests)) == ([], 1)
 
 
-async def test_a_proxy_that_refuses_is_a_connect_error(
+async def test_a_refusal_by_the_proxy_is_a_connect_error(
     egress: running_proxy.EgressProxy,
 ) -> None:
-    """The host has received nothing, so the request can be repeated; no message has a secret."""
+    """The host has received nothing, so the request can be repeated; the error has no secrets."""
     cases = (("wr0ng-password", "apideck.example", 407), (PASSWORD, "127.0.0.1", 502))
     for password, name, status_of_proxy in cases:
-        async with AiohttpTransport(proxy=through(egress, password)) as transport:
+        async with AiohttpTransport(proxy=setting_for(egress, password)) as transport:
             with pytest.raises(ProxyRefusedError) as raised:
                 await status(transport, f"https://{name}:1/vault/sessions")
         assert str(raised.value) == f"the egress proxy responded with {status_of_proxy}"
@@ -100,7 +100,7 @@ async def test_a_proxy_that_refuses_is_a_connect_error(
 
 
 async def test_an_unreachable_proxy_is_a_connect_error(unused_tcp_port: int) -> None:
-    """There is no attempt without it."""
+    """The transport does not fall back to a direct connection."""
     proxy = EgressProxy(f"http://127.0.0.1:{unused_tcp_port}")
     async with AiohttpTransport(proxy=proxy) as transport:
         with pytest.raises(httpx.ConnectError):

@@ -140,7 +140,7 @@ def test_an_origin_that_no_browser_sends_is_rejected(value: str) -> None:
     ],
 )
 def test_the_origin_of_a_url_is_the_part_before_its_path(url: str, expected: str | None) -> None:
-    """A URL outside the grammar has no origin."""
+    """An invalid URL has no origin."""
     assert origin_of(url) == expected
 
 
@@ -152,7 +152,7 @@ def test_only_the_host_decides_whether_a_url_is_loopback() -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "value", "words"),
+    ("check", "value", "message"),
     [
         (web_url, "x" * 2049, "must be at most 2048 characters long"),
         (
@@ -177,12 +177,12 @@ def test_only_the_host_decides_whether_a_url_is_loopback() -> None:
     ],
 )
 def test_the_message_says_what_is_wrong(
-    check: Callable[[str], str], value: str, words: str
+    check: Callable[[str], str], value: str, message: str
 ) -> None:
-    """An operator reads it next to the name of the setting."""
+    """The operator reads the message next to the name of the setting."""
     with pytest.raises(ValueError, match="must") as rejected:
         check(value)
-    assert str(rejected.value) == words
+    assert str(rejected.value) == message
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_the_message_says_what_is_wrong(
         "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
     ],
 )
-def test_accepts_origins_of_pages_and_of_native_shells(value: str) -> None:
-    """Web origins, development servers below localhost, and shells with their own scheme."""
+def test_origins_of_pages_and_of_native_shells_are_accepted(value: str) -> None:
+    """This includes development servers below localhost, and shells with their own scheme."""
     assert page_origin(value) == value
 
 
@@ -239,8 +239,8 @@ def test_accepts_origins_of_pages_and_of_native_shells(value: str) -> None:
         "x://" + "a" * MAX_URL_LENGTH,
     ],
 )
-def test_rejects_what_no_page_sends_as_an_origin(value: str) -> None:
-    """No pattern, path, user info or upper case, and no scheme of files or of the web itself."""
+def test_values_that_no_page_sends_as_an_origin_are_rejected(value: str) -> None:
+    """Patterns, paths, user info, upper case and reserved schemes are rejected."""
     with pytest.raises(ValueError, match="must"):
         page_origin(value)
 
@@ -263,12 +263,12 @@ def test_rejects_what_no_page_sends_as_an_origin(value: str) -> None:
         "100.64.0.1",
     ],
 )
-def test_http_can_be_chosen_for_a_host_inside_the_cluster(host: str) -> None:
-    """The prefix is removed, and the choice stays visible in the type."""
-    chosen = service_url(f"insecure+http://{host}/me?x=1")
+def test_plain_http_can_be_enabled_for_internal_hosts(host: str) -> None:
+    """The prefix is removed, and the result has its own type."""
+    parsed = service_url(f"insecure+http://{host}/me?x=1")
 
-    assert chosen == f"http://{host}/me?x=1"
-    assert isinstance(chosen, PlainHttpUrl)
+    assert parsed == f"http://{host}/me?x=1"
+    assert isinstance(parsed, PlainHttpUrl)
 
 
 @pytest.mark.parametrize(
@@ -290,15 +290,15 @@ def test_http_can_be_chosen_for_a_host_inside_the_cluster(host: str) -> None:
         "INSECURE+http://rails/",
     ],
 )
-def test_http_is_rejected_without_the_choice_and_for_public_hosts(url: str) -> None:
-    """Anyone on the network path could read and replace what is sent."""
+def test_plain_http_is_rejected_without_the_prefix_and_for_public_hosts(url: str) -> None:
+    """Anyone on the network path could read and change the traffic."""
     with pytest.raises(ValueError, match="must") as error:
         service_url(url)
     assert url not in str(error.value)
 
 
-def test_https_needs_no_choice() -> None:
-    """It is accepted for every host, and is no plain URL."""
+def test_https_needs_no_prefix() -> None:
+    """It is accepted for every host, and the result is not a PlainHttpUrl."""
     assert service_url("https://id.example.com/x") == "https://id.example.com/x"
     assert service_url("http://127.0.0.1:8000/x") == "http://127.0.0.1:8000/x"
     assert not isinstance(service_url("https://id.example.com/x"), PlainHttpUrl)

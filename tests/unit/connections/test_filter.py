@@ -23,15 +23,15 @@ ALL = [CRM, HRIS, ACCOUNTING]
         ("time-travel", (), []),
     ],
 )
-def test_a_caller_sees_what_it_asked_for_and_the_operator_offers(
+def test_a_caller_sees_the_requested_connections_that_the_operator_offers(
     unified_api: str | None, offered: Collection[str], expected: list[VaultConnection]
 ) -> None:
-    """Whatever else Apideck returned stays here, and the order is Apideck's."""
+    """Other connections are not returned, and the order is that of Apideck."""
     assert visible(ALL, unified_api, offered) == expected
 
 
-def test_an_operator_who_names_no_unified_api_offers_all() -> None:
-    """Also those that Apideck adds later."""
+def test_without_a_list_every_unified_api_is_offered() -> None:
+    """This includes unified APIs that Apideck adds later."""
     assert is_offered("time-travel", ())
     assert is_offered("crm", ("crm",))
     assert not is_offered("hris", ("crm",))

@@ -45,7 +45,7 @@ class TrustingSource(Source):
         self.locations = (location,)
 
     def recognizes(self, _: Credential) -> bool:
-        """Recognize everything."""
+        """Recognize every credential."""
         return True
 
     async def caller(self, credential: Credential) -> Caller:
@@ -90,7 +90,7 @@ async def test_a_credential_is_checked_by_the_source_at_its_location(
 
 @pytest.mark.parametrize("missing", range(len(PAGE)))
 async def test_a_cookie_is_accepted_from_an_allowed_page_only(missing: int) -> None:
-    """Every header that marks such a page is required."""
+    """Every header of such a page is required."""
     headers = [one for i, one in enumerate(PAGE) if i != missing]
 
     with pytest.raises(ForbiddenOriginError, match="page may not open"):
@@ -102,10 +102,10 @@ async def test_a_cookie_is_accepted_from_an_allowed_page_only(missing: int) -> N
 @pytest.mark.parametrize(
     ("site", "admitted"), [(b"same-origin", True), (b"cross-site", False), (b"none", False)]
 )
-async def test_a_cookie_reads_for_pages_of_the_same_or_an_allowed_origin(
+async def test_pages_of_the_same_or_an_allowed_origin_can_read_with_a_cookie(
     site: bytes, *, admitted: bool
 ) -> None:
-    """A request that only reads needs no header of its own, because browsers report its page."""
+    """A request that only reads needs no CSRF header, because browsers report its page."""
     sends = [(b"cookie", b"sid=abc")]
     [allowed] = PAGE[:1]
     reader = authenticator(COOKIE)
@@ -120,7 +120,7 @@ async def test_a_cookie_reads_for_pages_of_the_same_or_an_allowed_origin(
 
 
 async def test_a_bearer_token_is_rejected_if_no_source_accepts_bearer_tokens() -> None:
-    """A token for another location must not be accepted at this one."""
+    """A token for another location must not be accepted in the Authorization header."""
     with pytest.raises(UnauthenticatedError) as error:
         await authenticator(HEADER, COOKIE).authenticate([(b"authorization", b"Bearer abc")])
 
@@ -136,14 +136,14 @@ def network() -> Network:
 
 
 def at_one_location(
-    on: Network, cache: VerifiedTokenCache | None = None, **issuers: dict[str, Any]
+    net: Network, cache: VerifiedTokenCache | None = None, **issuers: dict[str, Any]
 ) -> SourcesAtLocation:
-    """Return sources of bearer tokens, which are entries for the development issuer."""
+    """Return sources of bearer tokens; each is an entry for the development issuer."""
     base = {"issuer": ISSUER.issuer, "audience": "vault-bff", "jwks_uri": KEYS}
     entries = {
         name: {**base, "consumer_prefix": f"{name}-", **more} for name, more in issuers.items()
     }
-    sources = build_sources(identity_with(**entries), on.fetcher)
+    sources = build_sources(identity_with(**entries), net.fetcher)
     return SourcesAtLocation(sources, VerifiedTokenCache(0) if cache is None else cache)
 
 
@@ -167,18 +167,18 @@ async def test_issuer_and_audience_select_the_source_of_a_token() -> None:
 
 
 async def test_an_opaque_token_belongs_to_the_issuer_with_introspection() -> None:
-    """Without such an issuer it is rejected; a signed token for another audience is, too."""
-    on = network()
+    """Without such an issuer, it is rejected. So is a signed token for another audience."""
+    net = network()
     opaque = {"introspection": INTROSPECTING, "audience": "b"}
-    both = at_one_location(on, signed={}, opaque=opaque)
+    both = at_one_location(net, signed={}, opaque=opaque)
     expires = ISSUER.times()["exp"]
     claims = {"active": True, "iss": ISSUER.issuer, "aud": "b", "sub": "ada", "exp": expires}
-    on.responses[INTROSPECTION] = claims
+    net.responses[INTROSPECTION] = claims
 
     assert (await both.caller(credential("opaque"))).issuer == "opaque"
     assert (await both.caller(credential(ISSUER.token()))).issuer == "signed"
     assert await rejection(both, ISSUER.token(aud="d")) == NO_AUDIENCE
-    assert await rejection(at_one_location(on, signed={}), "opaque") == NO_TOKEN
+    assert await rejection(at_one_location(net, signed={}), "opaque") == NO_TOKEN
 
 
 async def test_a_verified_token_is_cached() -> None:
@@ -203,41 +203,41 @@ async def test_a_verified_token_is_cached() -> None:
 async def test_a_caller_that_depends_on_a_response_of_the_issuer_is_not_cached(
     more: dict[str, Any],
 ) -> None:
-    """The response itself is cached, for as long as it allows."""
-    on, cache, token = network(), VerifiedTokenCache(10), ISSUER.token(sub="ada")
-    on.responses[f"{ISSUER.issuer}/userinfo"] = {"sub": "ada"}
-    on.responses[INTROSPECTION] = {
+    """The response itself is in another cache, with its own time limit."""
+    net, cache, token = network(), VerifiedTokenCache(10), ISSUER.token(sub="ada")
+    net.responses[f"{ISSUER.issuer}/userinfo"] = {"sub": "ada"}
+    net.responses[INTROSPECTION] = {
         "active": True,
         "iss": ISSUER.issuer,
         "aud": "vault-bff",
         "sub": "ada",
         "exp": ISSUER.times()["exp"],
     }
-    sources = at_one_location(on, cache, main=more)
+    sources = at_one_location(net, cache, main=more)
 
     assert await sources.caller(credential(token)) == await sources.caller(credential(token))
     assert len(cache) == 0
 
 
 async def test_an_invalid_token_is_not_cached() -> None:
-    """Made-up tokens evict no entry."""
+    """Otherwise, made-up tokens could evict valid entries."""
     cache = VerifiedTokenCache(10)
     sources = at_one_location(network(), cache, main={})
 
-    for bad in (ISSUER.token(expires_in=-60), ISSUER.token(aud="other"), "opaque"):
-        await rejection(sources, bad)
+    for invalid in (ISSUER.token(expires_in=-60), ISSUER.token(aud="other"), "opaque"):
+        await rejection(sources, invalid)
     assert len(cache) == 0
 
 
 async def test_a_session_cookie_is_not_parsed_as_a_token() -> None:
-    """The cookies of some frameworks have three parts with dots between them, as tokens do."""
+    """The cookies of some frameworks have three parts that are separated by dots, like tokens."""
     url = "https://app.example/me"
     settings = IdentitySettings.model_validate(
         {"cookie_sessions": {"app": {"cookie": "sid", "whoami_url": url}}}
     )
-    on = Network({url: {"sub": "ada"}})
+    net = Network({url: {"sub": "ada"}})
     cache = VerifiedTokenCache(10, Clock())
-    sources = SourcesAtLocation(build_sources(settings, on.fetcher), cache)
+    sources = SourcesAtLocation(build_sources(settings, net.fetcher), cache)
 
     assert (await sources.caller(credential("eyJ1IjoxfQ.aaa.bbb", SESSION))).subject == "ada"
     assert configured_session(settings.cookie_sessions["app"]).setting == (

@@ -19,14 +19,14 @@ class Counter:
         self.fetches = 0
 
     async def __call__(self) -> CachedClaims:
-        """Return the claims after every other task has had a turn."""
+        """Return the claims after other tasks have run."""
         self.fetches += 1
         await asyncio.sleep(0)
         return CachedClaims({"fetch": self.fetches}, self.seconds)
 
 
 async def test_the_repr_of_a_cache_entry_contains_no_claims() -> None:
-    """Claims are data about people, and a log line must not contain them."""
+    """Claims are personal data, which must not be logged."""
     cache = ClaimsCache()
 
     async def fetch() -> CachedClaims:
@@ -36,8 +36,8 @@ async def test_the_repr_of_a_cache_entry_contains_no_claims() -> None:
     assert "Ada" not in repr(cache._entries)
 
 
-async def test_claims_are_cached_for_as_long_as_they_say() -> None:
-    """Each credential has its own claims, with a time limit of their own."""
+async def test_claims_are_cached_for_their_own_time() -> None:
+    """Each credential has its own claims and its own time limit."""
     clock, long, short = Clock(), Counter(60), Counter(10)
     cache = ClaimsCache(clock)
     for later in (0, 9.9, 0.1, 49.9, 0.1):
@@ -60,7 +60,7 @@ async def test_claims_that_expire_while_they_are_looked_up_are_fetched(seconds: 
 
 
 async def test_simultaneous_requests_with_one_credential_share_a_fetch() -> None:
-    """Requests with another credential do not, even if nothing is cached."""
+    """Requests with another credential do not share it, even if nothing is cached."""
     cache, one, other = ClaimsCache(Clock()), Counter(0), Counter(0)
 
     found: Sequence[Claims] = await asyncio.gather(
@@ -84,7 +84,7 @@ async def test_a_failure_is_not_cached() -> None:
 
 
 async def test_a_cache_has_a_maximum_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its memory is bounded however many credentials are sent, and contains none of them."""
+    """Its memory is limited, and it contains digests instead of credentials."""
     monkeypatch.setattr(module, "MAX_ENTRIES", 2)
     cache, counter = ClaimsCache(Clock()), Counter()
     for credential in ("a", "b", "c"):

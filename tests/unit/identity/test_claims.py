@@ -17,24 +17,24 @@ def issuer(**more: Any) -> IssuerSettings:
 
 
 def user(claims: dict[str, Any], prefix: str = "", **paths: Any) -> Caller:
-    """Return the person that claims describe when they are read at these paths."""
+    """Return the user that claims describe, with these paths in the settings."""
     settings = issuer(consumer_prefix=prefix, claims=paths)
     return user_of("main", settings, {"sub": "ada", **claims}, {})
 
 
-def test_by_default_every_person_is_a_consumer() -> None:
-    """Without a mapping the subject is the consumer id, and standard claims are display data."""
-    made = user(
+def test_by_default_every_user_is_a_consumer() -> None:
+    """Without a mapping, the subject is the consumer id, and standard claims are display data."""
+    result = user(
         {"name": "Ada Lovelace", "email": "ada@x.example", "picture": "https://x.example/a"}
     )
 
-    assert (made.kind, made.issuer, made.subject, made.consumer_id) == (
+    assert (result.kind, result.issuer, result.subject, result.consumer_id) == (
         "user",
         "main",
         "ada",
         "ada",
     )
-    assert made.consumer_metadata == {
+    assert result.consumer_metadata == {
         "user_name": "Ada Lovelace",
         "email": "ada@x.example",
         "image": "https://x.example/a",
@@ -62,7 +62,7 @@ def test_each_claim_becomes_one_attribute_of_a_user() -> None:
 
 
 def test_a_cookie_session_identifies_users_as_an_issuer_does() -> None:
-    """Without an actor there is none, and the Unify app is the configured one."""
+    """Without an `act`, there is no actor, and the Unify app is the configured one."""
     settings = CookieSessionSettings.model_validate(
         {
             "cookie": "sid",
@@ -132,7 +132,7 @@ def test_an_integer_is_a_usable_tenant_id() -> None:
 
 @pytest.mark.parametrize("value", [None, "", True, 1.5, [], ["acme"], {"id": "acme"}])
 def test_a_missing_tenant_claim_is_named(value: Any) -> None:
-    """No other claim replaces it; the caller's message names it."""
+    """No other claim is used instead, and the caller's message names the claim."""
     with pytest.raises(MissingClaimError, match="org_id"):
         user({"org_id": value}, consumer_id="org_id")
 
@@ -141,7 +141,7 @@ def test_a_missing_tenant_claim_is_named(value: Any) -> None:
     "value", ["a b", " a", "a\r\nx-apideck-app-id: evil", "a\x00", "ä", "a\x7f", "a" * 256]
 )
 def test_a_tenant_id_that_is_not_valid_in_a_header_is_rejected(value: str) -> None:
-    """Control characters, spaces, non-ASCII characters and overlong ids never reach a header."""
+    """This includes control characters, spaces, non-ASCII characters and ids that are too long."""
     with pytest.raises(MissingClaimError, match="org_id"):
         user({"org_id": value}, consumer_id="org_id")
 
@@ -165,8 +165,8 @@ def test_both_messages_name_the_claims_of_an_unusable_id() -> None:
     )
 
 
-def test_several_claims_make_one_id_without_ambiguity() -> None:
-    """Two different pairs never make the same consumer, whatever separators they contain."""
+def test_several_claims_are_combined_into_one_unambiguous_id() -> None:
+    """Two different pairs never result in the same id, even if they contain separators."""
     one = user({"org": "a:b", "sub": "c"}, consumer_id=["org", "sub"])
     other = user({"org": "a", "sub": "b:c"}, consumer_id=["org", "sub"])
 
@@ -183,7 +183,7 @@ def test_only_an_id_of_several_claims_is_percent_encoded() -> None:
 
 
 def test_a_consumer_id_begins_with_the_prefix_of_its_source() -> None:
-    """Equal claims of two issuers are two consumers."""
+    """Equal claims of two issuers identify two consumers."""
     assert user({}, prefix="eu-").consumer_id == "eu-ada"
 
 
@@ -201,7 +201,7 @@ def test_a_consumer_id_begins_with_the_prefix_of_its_source() -> None:
     ],
 )
 def test_a_consumer_id_is_printable_ascii(value: str, *, usable: bool) -> None:
-    """Every string that is valid in a header without changes, and no other."""
+    """Only strings that are valid in a header without changes are accepted."""
     assert usable_consumer_id(value) is usable
 
 
@@ -215,12 +215,12 @@ def test_a_consumer_id_is_printable_ascii(value: str, *, usable: bool) -> None:
         ("picture", "http://x.example/a"),
     ],
 )
-def test_unusable_display_data_is_left_out(claim: str, value: Any) -> None:
-    """The person is not rejected for it; the log names the claim, and not its value."""
+def test_unusable_display_data_is_omitted(claim: str, value: Any) -> None:
+    """The user is not rejected; the log has the name of the claim, but not its value."""
     with capture_logs() as logs:
-        made = user({claim: value})
+        result = user({claim: value})
 
-    assert made.consumer_metadata == {}
+    assert result.consumer_metadata == {}
     assert [(line["event"], line["claim"]) for line in logs] == [("claim_left_out", claim)]
     assert str(value) not in str(logs)
 
@@ -228,9 +228,9 @@ def test_unusable_display_data_is_left_out(claim: str, value: Any) -> None:
 def test_unusable_display_data_affects_no_other_field() -> None:
     """The log event has the issuer, the claim and the field."""
     with capture_logs() as logs:
-        made = user({"name": 5, "email": "a@x.example"})
+        result = user({"name": 5, "email": "a@x.example"})
 
-    assert made.consumer_metadata == {"email": "a@x.example"}
+    assert result.consumer_metadata == {"email": "a@x.example"}
     assert logs == [
         {
             "event": "claim_left_out",
@@ -243,12 +243,12 @@ def test_unusable_display_data_affects_no_other_field() -> None:
 
 
 @pytest.mark.parametrize("value", ["", None])
-def test_empty_display_data_is_left_out_without_a_log_event(value: str | None) -> None:
-    """Many issuers send an empty name for a person without one."""
+def test_empty_display_data_is_omitted_without_a_log_event(value: str | None) -> None:
+    """Many issuers send an empty name for a user without a name."""
     with capture_logs() as logs:
-        made = user_of("main", issuer(), {"sub": "ada", "name": value}, {"name": value})
+        result = user_of("main", issuer(), {"sub": "ada", "name": value}, {"name": value})
 
-    assert made.consumer_metadata == {}
+    assert result.consumer_metadata == {}
     assert logs == []
 
 
@@ -257,20 +257,20 @@ def test_a_path_of_null_is_not_read() -> None:
     assert user({"email": "ada@x.example"}, email=None).consumer_metadata == {}
 
 
-def test_a_claim_of_the_token_precedes_the_one_of_userinfo() -> None:
-    """UserInfo only fills in missing, empty and unusable claims."""
+def test_claims_of_the_token_take_precedence_over_userinfo() -> None:
+    """UserInfo only fills in missing and empty claims."""
     more = {"name": "Countess", "email": "b@x.example", "picture": ""}
-    made = user_of("main", issuer(), {"sub": "ada", "name": "Ada", "email": ""}, more)
+    result = user_of("main", issuer(), {"sub": "ada", "name": "Ada", "email": ""}, more)
 
-    assert made.consumer_metadata == {"user_name": "Ada", "email": "b@x.example"}
+    assert result.consumer_metadata == {"user_name": "Ada", "email": "b@x.example"}
 
 
 def test_an_unusable_claim_is_replaced_by_userinfo() -> None:
     """The log names the unusable claim of the token."""
     with capture_logs() as logs:
-        made = user_of("main", issuer(), {"sub": "ada", "name": 5}, {"name": "Ada"})
+        result = user_of("main", issuer(), {"sub": "ada", "name": 5}, {"name": "Ada"})
 
-    assert made.consumer_metadata == {"user_name": "Ada"}
+    assert result.consumer_metadata == {"user_name": "Ada"}
     assert [line["claim"] for line in logs] == ["name"]
 
 
@@ -298,7 +298,7 @@ def test_an_unusable_claim_is_replaced_by_userinfo() -> None:
 def test_a_token_lacks_configured_display_data_that_is_missing_or_unusable(
     paths: dict[str, Any], claims: dict[str, Any], *, lacks: bool
 ) -> None:
-    """Name, e-mail address and picture count; UserInfo does not know the account's name."""
+    """The name, email address and picture are checked; UserInfo has no account name."""
     assert lacks_display_data(issuer(claims=paths), claims) is lacks
 
 
@@ -309,7 +309,7 @@ def test_a_token_lacks_configured_display_data_that_is_missing_or_unusable(
 def test_an_id_that_begins_with_the_prefix_of_another_source_is_rejected(
     org_id: str, *, accepted: bool
 ) -> None:
-    """The id would be a customer of that source; both messages say so without the id."""
+    """The id would be a consumer of that source; neither message contains the id."""
     settings = issuer(claims={"consumer_id": "org_id"})
     claims = {"sub": "ada", "org_id": org_id}
     if accepted:

@@ -32,8 +32,8 @@ async def test_each_issuer_with_keys_has_gauges() -> None:
     ]
 
 
-async def test_each_issuer_url_of_an_entry_has_gauges_of_its_own() -> None:
-    """Their keys can fail separately, so the label has the URL, too."""
+async def test_each_issuer_url_of_an_entry_has_its_own_gauges() -> None:
+    """Their keys can fail separately, so the label also contains the URL."""
     settings = identity_with(
         main={"issuer": ["https://a.example", "https://b.example"], "audience": "a"}
     )

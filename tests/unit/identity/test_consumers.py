@@ -8,8 +8,8 @@ ADA = Caller("user", "main", "ada", "acme")
 ROBOT = Caller("service", "jobs", "robot", None, grant=("acme", "eu-*"))
 
 
-def test_a_users_consumer_is_their_own() -> None:
-    """It comes from the credential; a request that names one is rejected, even their own."""
+def test_the_consumer_of_a_user_comes_from_the_credential() -> None:
+    """A request that names a consumer is rejected, even if it is the user's own."""
     assert consumer_of(ADA, None, "/query/consumer_id") == "acme"
     for requested in ("acme", "globex", ""):
         with pytest.raises(FieldNotPermittedError) as caught:
@@ -18,8 +18,8 @@ def test_a_users_consumer_is_their_own() -> None:
 
 
 @pytest.mark.parametrize("consumer_id", ["acme", "eu-1"])
-def test_a_service_names_a_consumer_within_its_grant(consumer_id: str) -> None:
-    """By its id, or by a granted prefix."""
+def test_a_service_can_name_a_consumer_within_its_grant(consumer_id: str) -> None:
+    """The grant contains the id, or a prefix of it."""
     assert consumer_of(ROBOT, consumer_id, "/consumer_id") == consumer_id
 
 
@@ -36,7 +36,7 @@ def test_a_service_names_a_consumer_within_its_grant(consumer_id: str) -> None:
         ("acme-2", ConsumerNotGrantedError),
     ],
 )
-def test_a_service_gets_no_other_consumer(
+def test_a_service_cannot_name_other_consumers(
     consumer_id: str | None, error: type[InvalidRequestError | ConsumerNotGrantedError]
 ) -> None:
     """The error names the field or the parameter."""

@@ -46,7 +46,7 @@ def found(*headers: Header) -> Credential:
 def test_a_credential_is_found_at_its_location(
     header: Header, location: CredentialLocation, value: str | None
 ) -> None:
-    """Whitespace around it is removed; the cookies of a session stay as they are."""
+    """Whitespace around it is removed; the cookies of a session are not changed."""
     value = header[1].decode() if value is None else value
 
     assert found((b"host", b"x.example"), header) == Credential(location, value)
@@ -75,7 +75,7 @@ def test_the_cookies_of_a_session_may_be_in_several_headers() -> None:
     ],
 )
 def test_other_headers_and_cookies_are_not_credentials(header: Header) -> None:
-    """Without a credential the caller is not signed in."""
+    """Without a credential, the caller is not signed in."""
     with pytest.raises(UnauthenticatedError) as error:
         found(header)
 
@@ -83,8 +83,8 @@ def test_other_headers_and_cookies_are_not_credentials(header: Header) -> None:
     assert error.value.presented is False
 
 
-def test_without_configured_locations_only_authorization_counts() -> None:
-    """No cookie and no other header is a credential then."""
+def test_without_configured_locations_only_authorization_is_read() -> None:
+    """Cookies and other headers are then not read as credentials."""
     finder = CredentialFinder([AUTHORIZATION])
 
     with pytest.raises(UnauthenticatedError, match="not signed in"):
@@ -108,7 +108,7 @@ def test_without_configured_locations_only_authorization_counts() -> None:
     ],
 )
 def test_a_request_with_two_credentials_is_rejected(headers: list[Header]) -> None:
-    """Equal credentials are rejected, too, and so is a second one that is malformed."""
+    """This includes two equal credentials, and a second credential that is malformed."""
     with pytest.raises(AmbiguousCredentialsError) as error:
         found(*headers)
 
@@ -160,24 +160,24 @@ def test_a_malformed_credential_is_rejected(name: str, value: bytes, reason: str
 
 
 @pytest.mark.parametrize(
-    ("name", "before"),
+    ("name", "prefix"),
     [(b"authorization", b"Bearer "), (b"x-assertion", b""), (b"cookie", b"session=")],
 )
-def test_a_credential_has_a_maximum_length(name: bytes, before: bytes) -> None:
-    """It is that of a request's head; the error for a longer one names both sizes."""
-    length = MAX_HEAD_BYTES - (len(before) if name == b"authorization" else 0)
-    assert found((name, b" " + before + b"a" * length + b" ")).value == "a" * length
+def test_a_credential_has_a_maximum_length(name: bytes, prefix: bytes) -> None:
+    """It is the maximum size of a request head; the error contains both sizes."""
+    length = MAX_HEAD_BYTES - (len(prefix) if name == b"authorization" else 0)
+    assert found((name, b" " + prefix + b"a" * length + b" ")).value == "a" * length
 
     with pytest.raises(CredentialTooLargeError) as error:
-        found((name, before + b"a" * (length + 1)))
+        found((name, prefix + b"a" * (length + 1)))
     assert "32769 bytes, and at most 32768 are allowed" in error.value.detail
     assert error.value.reason == (
         "credential too large: received 32769 bytes, expected at most 32768"
     )
 
 
-def test_the_maximum_length_is_that_of_all_cookies_of_a_session_together() -> None:
-    """Many cookies are no way around it."""
+def test_the_maximum_length_applies_to_all_cookies_of_a_session_together() -> None:
+    """A client cannot bypass the limit with many cookies."""
     chunk = b"a" * (MAX_HEAD_BYTES // 100)
 
     with pytest.raises(CredentialTooLargeError):

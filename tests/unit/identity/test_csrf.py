@@ -4,7 +4,7 @@ from app.errors import ForbiddenOriginError
 from app.identity.csrf import check_page, check_reading_page
 
 ORIGINS = ["https://app.example", "https://other.example"]
-GOOD = {
+VALID = {
     "origin": "https://app.example",
     "sec-fetch-site": "same-site",
     "x-mark": "1",
@@ -13,8 +13,8 @@ GOOD = {
 
 
 def check(*more: tuple[str, str], **changes: str | None) -> None:
-    """Check a good request with some headers replaced, left out (None) or added."""
-    members = {**GOOD, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    """Check a valid request with some headers replaced, removed (None) or added."""
+    members = {**VALID, **{name.replace("_", "-"): value for name, value in changes.items()}}
     pairs = [(name, value) for name, value in members.items() if value is not None]
     headers = [(name.encode(), value.encode("latin-1")) for name, value in (*pairs, *more)]
     check_page(headers, ORIGINS, "x-mark")
@@ -41,7 +41,7 @@ def test_a_page_of_an_allowed_origin_is_accepted(changes: dict[str, str | None])
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "reason"),
     [
         ({"sec_fetch_site": "cross-site"}, "a page of another site sent it"),
         (
@@ -69,20 +69,20 @@ def test_a_page_of_an_allowed_origin_is_accepted(changes: dict[str, str | None])
         ),
     ],
 )
-def test_every_other_page_is_rejected(changes: dict[str, str | None], why: str) -> None:
+def test_every_other_page_is_rejected(changes: dict[str, str | None], reason: str) -> None:
     """The operator's message names the check that failed."""
     with pytest.raises(ForbiddenOriginError) as error:
         check(**changes)
 
-    assert error.value.reason == f"possible request forgery: {why}"
+    assert error.value.reason == f"possible request forgery: {reason}"
     assert error.value.detail == "This page may not open your connections."
 
 
 @pytest.mark.parametrize("name", ["origin", "sec-fetch-site", "x-mark", "content-type"])
-def test_a_checked_header_occurs_once(name: str) -> None:
-    """Proxies and applications have disagreed about which of two counts."""
+def test_a_checked_header_must_not_occur_twice(name: str) -> None:
+    """Proxies and applications can disagree about which of the two values applies."""
     with pytest.raises(ForbiddenOriginError) as error:
-        check((name, GOOD[name]))
+        check((name, VALID[name]))
 
     assert error.value.reason == f"possible request forgery: the header {name} occurs twice"
 
@@ -100,13 +100,13 @@ def test_other_headers_may_occur_twice() -> None:
         {"sec-fetch-site": "same-origin"},
     ],
 )
-def test_an_allowed_page_reads_without_a_header_of_its_own(headers: dict[str, str]) -> None:
+def test_an_allowed_page_can_read_without_the_csrf_header(headers: dict[str, str]) -> None:
     """A listed Origin is enough; without Origin, Sec-Fetch-Site must be same-origin."""
     check_reading_page([(k.encode(), v.encode()) for k, v in headers.items()], ORIGINS)
 
 
 @pytest.mark.parametrize(
-    ("headers", "why"),
+    ("headers", "reason"),
     [
         ([], "neither Origin nor Sec-Fetch-Site names an allowed page"),
         (
@@ -125,9 +125,9 @@ def test_an_allowed_page_reads_without_a_header_of_its_own(headers: dict[str, st
         ),
     ],
 )
-def test_no_other_page_reads(headers: list[tuple[bytes, bytes]], why: str) -> None:
-    """The reason says which check failed."""
+def test_other_pages_cannot_read(headers: list[tuple[bytes, bytes]], reason: str) -> None:
+    """The reason names the check that failed."""
     with pytest.raises(ForbiddenOriginError) as caught:
         check_reading_page(headers, ORIGINS)
 
-    assert caught.value.reason == f"possible request forgery: {why}"
+    assert caught.value.reason == f"possible request forgery: {reason}"

@@ -28,15 +28,15 @@ def document_with(**urls: str) -> dict[str, str]:
     return {"issuer": ISSUER, **urls}
 
 
-async def unusable(found: Discovery, name: str = "jwks_uri") -> str | None:
+async def unusable(metadata: Discovery, name: str = "jwks_uri") -> str | None:
     """Return the operator's message when there is no usable endpoint."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
-        await found.endpoint(name, None)
+        await metadata.endpoint(name, None)
     return error.value.reason
 
 
 async def test_a_configured_endpoint_causes_no_request() -> None:
-    """The setting precedes the metadata."""
+    """The setting takes precedence over the metadata."""
     network = Network()
 
     assert await discovery(network).endpoint("jwks_uri", "https://x.example") == "https://x.example"
@@ -44,32 +44,32 @@ async def test_a_configured_endpoint_causes_no_request() -> None:
 
 
 async def test_the_document_is_fetched_once_until_it_is_invalidated() -> None:
-    """It contains every endpoint; simultaneous requests share a fetch."""
+    """It contains every endpoint, and simultaneous requests share a fetch."""
     document = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/a", "userinfo_endpoint": f"{ISSUER}/b"}
     network = Network({DOCUMENT: document})
-    found = discovery(network)
+    metadata = discovery(network)
     names = ["jwks_uri", "userinfo_endpoint"]
 
-    urls = await asyncio.gather(*(found.endpoint(name, None) for name in names))
+    urls = await asyncio.gather(*(metadata.endpoint(name, None) for name in names))
     assert urls == [f"{ISSUER}/a", f"{ISSUER}/b"]
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/a"
     assert network.urls() == [DOCUMENT]
 
-    found.invalidate()
+    metadata.invalidate()
     document["jwks_uri"] = f"{ISSUER}/c"
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/c"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/c"
     assert network.urls() == [DOCUMENT, DOCUMENT]
 
 
-async def test_an_endpoint_that_the_document_lacks_is_looked_for_every_half_minute() -> None:
-    """The issuer may add it; until then, and while the issuer fails, callers cause few requests."""
+async def test_a_missing_endpoint_causes_a_fetch_every_half_minute() -> None:
+    """The issuer may add it, but callers must not cause many requests until then."""
     network, clock = Network({DOCUMENT: document_with()}), Clock()
-    found = discovery(network, clock=clock)
+    metadata = discovery(network, clock=clock)
     lacking = f"discovery document of {ISSUER}: jwks_uri {NO_URL}"
     counts = []
     for later in (0, 0, 29.9, 0.1, 29.9, 0.1):
         clock.now += later
-        assert await unusable(found) == lacking
+        assert await unusable(metadata) == lacking
         counts.append(len(network.requests))
         if len(counts) == 4:
             network.responses[DOCUMENT] = 503
@@ -77,25 +77,25 @@ async def test_an_endpoint_that_the_document_lacks_is_looked_for_every_half_minu
 
     network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/a")
     clock.now += 30
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/a"
 
 
-async def test_an_endpoint_that_moved_is_noticed_after_ten_minutes() -> None:
-    """It is noticed then even if another endpoint was looked for without success shortly before."""
+async def test_a_changed_endpoint_is_detected_after_ten_minutes() -> None:
+    """This holds even if the lookup of another endpoint failed shortly before."""
     network, clock = Network({DOCUMENT: document_with(jwks_uri=f"{ISSUER}/a")}), Clock()
-    found = discovery(network, clock=clock)
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    metadata = discovery(network, clock=clock)
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/a"
     network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/b")
     clock.now += 590
-    await unusable(found, "userinfo_endpoint")
+    await unusable(metadata, "userinfo_endpoint")
     clock.now += 9.9
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/a"
     assert len(network.requests) == 1
 
     clock.now += 0.1
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/b"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/b"
     clock.now += 599.9
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/b"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/b"
     assert len(network.requests) == 2
 
 
@@ -103,47 +103,47 @@ async def test_an_endpoint_that_moved_is_noticed_after_ten_minutes() -> None:
     "response", [503, httpx.ConnectError("x"), {"issuer": "https://x.example"}]
 )
 async def test_a_known_endpoint_is_used_while_the_document_cannot_be_fetched(response: Any) -> None:
-    """A failed fetch is repeated after ten minutes, and not for each caller."""
+    """A failed fetch is repeated after ten minutes, not for each caller."""
     network, clock = Network({DOCUMENT: document_with(jwks_uri=f"{ISSUER}/a")}), Clock()
-    found = discovery(network, clock=clock)
-    await found.endpoint("jwks_uri", None)
+    metadata = discovery(network, clock=clock)
+    await metadata.endpoint("jwks_uri", None)
     network.responses[DOCUMENT] = response
     counts = []
     for later in (600, 0, 599.9, 0.1):
         clock.now += later
-        assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+        assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/a"
         counts.append(len(network.requests))
     assert counts == [2, 2, 2, 3]
 
     network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/b")
     clock.now += 600
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/b"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/b"
 
 
 async def test_without_a_document_each_use_tries_to_fetch_it() -> None:
     """This is the case before the first success, and after the document is invalidated."""
     network = Network({DOCUMENT: 503})
-    found = discovery(network)
+    metadata = discovery(network)
     for _ in range(2):
-        assert await unusable(found) == f"{DOCUMENT}: responded with 503"
+        assert await unusable(metadata) == f"{DOCUMENT}: responded with 503"
     network.responses[DOCUMENT] = document_with(jwks_uri=f"{ISSUER}/a")
-    assert await found.endpoint("jwks_uri", None) == f"{ISSUER}/a"
+    assert await metadata.endpoint("jwks_uri", None) == f"{ISSUER}/a"
     assert len(network.requests) == 3
 
     network.responses[DOCUMENT] = 503
-    found.invalidate()
-    assert await unusable(found) == f"{DOCUMENT}: responded with 503"
+    metadata.invalidate()
+    assert await unusable(metadata) == f"{DOCUMENT}: responded with 503"
 
 
 async def test_a_slash_at_the_end_of_an_issuer_is_not_doubled() -> None:
-    """The URL of the document is the same without it; the name of the issuer keeps it."""
+    """The slash is not part of the document's URL, but it is part of the issuer's name."""
     network = Network({DOCUMENT: {"issuer": f"{ISSUER}/", "jwks_uri": f"{ISSUER}/a"}})
 
     assert await discovery(network, f"{ISSUER}/").endpoint("jwks_uri", None) == f"{ISSUER}/a"
 
 
 @pytest.mark.parametrize(
-    ("document", "what"),
+    ("document", "reason"),
     [
         ([], "it belongs to another issuer"),
         ({"jwks_uri": f"{ISSUER}/a"}, "it belongs to another issuer"),
@@ -166,20 +166,20 @@ async def test_a_slash_at_the_end_of_an_issuer_is_not_doubled() -> None:
         ),
     ],
 )
-async def test_unusable_metadata_is_rejected(document: Any, what: str) -> None:
-    """Metadata of another issuer, a missing URL, one without TLS, or one on this host."""
+async def test_unusable_metadata_is_rejected(document: Any, reason: str) -> None:
+    """Examples are metadata of another issuer, and a URL that is missing, without TLS or local."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await discovery(Network({DOCUMENT: document})).endpoint("jwks_uri", None)
 
     assert messages(error.value) == (
         "Your sign-in cannot be checked right now. Try again shortly.",
-        f"discovery document of {ISSUER}: {what}",
+        f"discovery document of {ISSUER}: {reason}",
     )
     assert error.value.retry_after == 30
 
 
 async def test_an_issuer_on_this_host_may_have_its_endpoints_on_this_host() -> None:
-    """The development issuer does."""
+    """An example is the development issuer."""
     local = "http://localhost:8002"
     document = {"issuer": local, "jwks_uri": f"{local}/jwks"}
     network = Network({f"{local}/.well-known/openid-configuration": document})
@@ -198,17 +198,17 @@ async def test_an_issuer_on_this_host_may_have_its_endpoints_on_this_host() -> N
         ("http://id.example/keys", False),
     ],
 )
-async def test_the_choice_of_http_holds_for_the_issuers_own_host_only(
+async def test_plain_http_is_allowed_only_for_the_host_of_the_issuer(
     url: str, *, accepted: bool
 ) -> None:
-    """The metadata of such an issuer may be forged, so it must not lead to further hosts."""
+    """The metadata of such an issuer can be forged, so it must not lead to other hosts."""
     base = "http://keycloak.auth.svc:8080"
     document = {"issuer": base, "jwks_uri": url}
     network = Network({f"{base}/.well-known/openid-configuration": document})
-    found = discovery(network, f"insecure+{base}")
+    metadata = discovery(network, f"insecure+{base}")
 
     if accepted:
-        assert await found.endpoint("jwks_uri", None) == url
+        assert await metadata.endpoint("jwks_uri", None) == url
         return
     with pytest.raises(IdentityProviderUnavailableError):
-        await found.endpoint("jwks_uri", None)
+        await metadata.endpoint("jwks_uri", None)

@@ -34,7 +34,7 @@ async def failure(fetcher: Fetcher, url: str = URL) -> tuple[str | None, float |
     return reason, error.value.retry_after
 
 
-async def test_a_get_request_asks_for_uncompressed_json() -> None:
+async def test_a_get_request_accepts_only_uncompressed_json() -> None:
     """A compressed response could expand to any size."""
     network = Network({URL: {"a": [1]}})
 
@@ -53,7 +53,7 @@ async def test_a_get_request_asks_for_uncompressed_json() -> None:
     ("auth", "header"), [(None, None), (httpx.BasicAuth("a", "b"), "Basic YTpi")]
 )
 async def test_a_form_is_posted(auth: httpx.BasicAuth | None, header: str | None) -> None:
-    """The request has this service's own credentials if there are any."""
+    """The request has the credentials of this service, if there are any."""
     network = Network({URL: {"active": False}})
 
     response = await network.fetcher.post_form(URL, {"token": "a b&c"}, auth)
@@ -67,7 +67,7 @@ async def test_a_form_is_posted(auth: httpx.BasicAuth | None, header: str | None
 
 
 @pytest.mark.parametrize("status", [200, 201, 302, 401, 404, 499, 500, 501])
-async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
+async def test_a_response_with_a_status_other_than_502_503_and_504_is_returned(status: int) -> None:
     """The caller of the fetcher decides what it means; redirects are not followed."""
     network = Network({URL: httpx.Response(status, headers={"location": OTHER}, stream=Body(b"x"))})
 
@@ -78,7 +78,7 @@ async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "what", "outcome"),
+    ("response", "reason", "outcome"),
     [
         (500, "responded with 500", "failed"),
         (503, "responded with 503", "failed"),
@@ -94,13 +94,13 @@ async def test_a_response_of_any_other_status_is_returned(status: int) -> None:
         ),
     ],
 )
-async def test_everything_but_a_json_document_is_one_error(
-    response: Any, what: str, outcome: str
+async def test_every_failure_to_get_a_json_document_is_one_error(
+    response: Any, reason: str, outcome: str
 ) -> None:
-    """The caller may try again in five seconds; the operator reads what the endpoint did."""
+    """The caller can try again in five seconds, and the reason describes the failure."""
     network = Network({URL: response})
 
-    assert await failure(network.fetcher) == (f"{URL}: {what}", 5)
+    assert await failure(network.fetcher) == (f"{URL}: {reason}", 5)
     assert outcomes(network) == {outcome: 1}
 
 
@@ -139,7 +139,7 @@ async def test_the_whole_exchange_has_a_time_limit() -> None:
     [502, 503, 504, httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.ReadTimeout("x")],
 )
 async def test_no_requests_are_sent_to_an_endpoint_that_fails(response: Any) -> None:
-    """Its circuit breaker opens; other endpoints on the same host have their own."""
+    """Its circuit breaker opens; other endpoints on the same host have their own breakers."""
     network = Network({URL: response, OTHER: []})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2, open_seconds=40))
     for _ in range(2):
@@ -172,7 +172,7 @@ async def test_no_requests_are_sent_to_an_endpoint_that_fails(response: Any) -> 
     ],
 )
 async def test_a_response_to_one_credential_does_not_open_the_breaker(response: Any) -> None:
-    """Otherwise a few made-up credentials would lock out every caller."""
+    """Otherwise, a few made-up credentials would block every caller."""
     network = Network({URL: response})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2))
     for _ in range(4):
@@ -185,7 +185,7 @@ async def test_a_response_to_one_credential_does_not_open_the_breaker(response: 
 
 @pytest.mark.parametrize("error", [httpx.RemoteProtocolError("x"), httpx.ReadError("x")])
 async def test_a_request_is_repeated_once_after_a_broken_connection(error: Exception) -> None:
-    """The server may have closed a pooled connection in the moment that it was used."""
+    """The server may have closed a pooled connection at the moment of its use."""
     network, broken = Network(), [error]
 
     async def break_once() -> Any:
@@ -205,10 +205,10 @@ async def test_a_request_is_repeated_once_after_a_broken_connection(error: Excep
 @pytest.mark.parametrize(
     ("response", "failing"), [(503, True), (500, False), (404, False), (b"<h1>", False)]
 )
-async def test_an_error_says_whether_every_credential_is_affected(
+async def test_an_error_shows_whether_every_credential_is_affected(
     response: Any, *, failing: bool
 ) -> None:
-    """A response may be about one credential only; a failing endpoint is not."""
+    """A response can affect a single credential; a failing endpoint affects all of them."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await Network({URL: response}).fetcher.get_json(URL)
 
@@ -216,7 +216,7 @@ async def test_an_error_says_whether_every_credential_is_affected(
 
 
 async def test_a_few_failures_do_not_open_the_breaker() -> None:
-    """By default twenty requests are needed to judge an endpoint."""
+    """By default, the breaker needs twenty requests to judge an endpoint."""
     network = Network({URL: 503})
     for _ in range(5):
         await failure(network.fetcher)
@@ -224,13 +224,13 @@ async def test_a_few_failures_do_not_open_the_breaker() -> None:
     assert len(network.requests) == 5
 
 
-def test_a_response_shows_nothing_of_its_body() -> None:
-    """A body holds claims about people."""
+def test_the_repr_of_a_response_does_not_contain_its_body() -> None:
+    """A body contains claims about users."""
     assert "ada" not in repr(Response(URL, 200, b"ada"))
 
 
 async def test_running_out_of_descriptors_is_not_a_failure_of_the_endpoint() -> None:
-    """No request was sent, so the breaker stays closed; the operator learns the reason."""
+    """No request was sent, so the breaker stays closed, and the error has the reason."""
     network = Network({URL: NoDescriptorError("too many open files")})
     fetcher = network.fetcher_with(5, thresholds=Thresholds(min_calls=2))
     reasons = [(await failure(fetcher))[0] for _ in range(5)]

@@ -125,10 +125,10 @@ def failures(claims: dict[str, Any], **more: Any) -> list[str]:
         ),
     ],
 )
-def test_a_failed_check_says_what_it_received_and_expected(
+def test_a_failed_check_shows_the_received_and_expected_values(
     changes: dict[str, Any], settings: dict[str, Any], text: str
 ) -> None:
-    """Values of other claims than iss, aud, exp and scope are not shown, only their names."""
+    """Only values of iss, aud, exp and scope are shown; other claims are shown by name only."""
     assert failures({**CLAIMS, **changes}, **settings) == [text]
 
 
@@ -213,12 +213,12 @@ def test_a_check_that_passes_shows_its_values_too() -> None:
 
 
 def test_no_text_is_built_while_checks_pass() -> None:
-    """Requests with valid tokens pay for the checks only."""
+    """Requests with valid tokens must not spend time on texts."""
 
-    def never(_: Any) -> str:
+    def fail(_: Any) -> str:
         raise AssertionError("a text was built")
 
-    Rule("x", lambda _: None, received=never).enforce({})
+    Rule("x", lambda _: None, received=fail).enforce({})
 
     with pytest.raises(UnauthenticatedError):
         Rule("x", lambda _: "wrong").enforce({})
@@ -240,12 +240,12 @@ def test_no_text_is_built_while_checks_pass() -> None:
     ],
 )
 def test_values_are_sanitized_and_truncated(value: Any, text: str) -> None:
-    """A token can neither forge a line, nor control a terminal, nor fill a log."""
+    """A token cannot forge a log line, control a terminal or fill a log."""
     assert shown(value) == text
 
 
 def test_only_the_names_of_claims_are_shown() -> None:
-    """They are sanitized as values are."""
+    """The names are sanitized like values."""
     claims = {"email": "ada@example.com", "b\n": 1}
 
     assert present(claims) == "present are 'b\\n', 'email'"

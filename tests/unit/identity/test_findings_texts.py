@@ -1,4 +1,4 @@
-"""What the rules for tokens say to the operator, in the log and in `check --token`."""
+"""The texts of the token rules for the operator, in the log and in `check --token`."""
 
 from typing import Any
 
@@ -85,13 +85,13 @@ TYPES: dict[str, Text] = {
 
 
 def texts(rules: tuple[Rule, ...], part: dict[str, Any]) -> dict[str, Text]:
-    """Return what each rule says about a header or claims, by its name and in its order."""
+    """Return the texts of each rule for a header or claims, by name and in order."""
     found = [rule.examine(part) for rule in rules]
     return {one.rule: (one.received, one.expected, one.setting, one.risk) for one in found}
 
 
 @pytest.mark.parametrize("token_type", TYPES)
-def test_each_rule_for_the_header_says_what_it_expects(token_type: str) -> None:
+def test_each_rule_for_the_header_has_the_expected_texts(token_type: str) -> None:
     """The rule for `typ` depends on the setting."""
     issuer = IssuerSettings.model_validate({**ISSUER, "token_type": token_type})
 
@@ -102,8 +102,8 @@ def test_each_rule_for_the_header_says_what_it_expects(token_type: str) -> None:
 
 
 @pytest.mark.parametrize("token_type", TYPES)
-def test_each_rule_for_claims_says_what_it_expects(token_type: str) -> None:
-    """The kind of token is read from claims only where the header does not have to say it."""
+def test_each_rule_for_claims_has_the_expected_texts(token_type: str) -> None:
+    """The kind of token is read from claims only if the header does not have to contain it."""
     issuer = IssuerSettings.model_validate({**ISSUER, "token_type": token_type})
 
     expected = CLAIM_RULES.copy()

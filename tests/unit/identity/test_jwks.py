@@ -45,7 +45,7 @@ async def unknown(jwks: Jwks, kid: str) -> None:
 
 
 async def test_the_state_contains_the_number_and_age_of_the_keys() -> None:
-    """Before the first fetch there are none; beyond the maximum age they are not usable."""
+    """Before the first fetch, there are no keys; beyond the maximum age, they are not usable."""
     clock = Clock()
     jwks = keys(Network({KEYS: ROTATED}), clock)
     assert jwks.state() == JwksState(keys=0, age_seconds=None, usable=False, error=None)
@@ -101,15 +101,15 @@ async def test_the_metadata_is_fetched_again_after_a_failure() -> None:
     ],
 )
 async def test_a_failed_fetch_has_a_reason(document: Any, reason: str) -> None:
-    """The caller may try again later; the operator reads why the fetch failed."""
+    """The caller gets a time to retry, and the operator gets the reason."""
     jwks = keys(Network({KEYS: document}), Clock())
 
     assert await unavailable(jwks) == reason
     assert jwks.state() == JwksState(keys=0, age_seconds=None, usable=False, error=reason)
 
 
-async def test_without_keys_the_next_fetch_is_soon() -> None:
-    """It is two seconds after a failed one, and its success clears the error."""
+async def test_without_keys_a_failed_fetch_is_repeated_soon() -> None:
+    """The next fetch is two seconds later, and its success clears the error."""
     network, clock = Network(), Clock()
     jwks = keys(network, clock)
     await unavailable(jwks)
@@ -123,8 +123,8 @@ async def test_without_keys_the_next_fetch_is_soon() -> None:
     assert jwks.state().error is None
 
 
-async def test_keys_are_refreshed_at_their_age_and_again_after_a_cooldown() -> None:
-    """Meanwhile they are used; a token with another key is a 503."""
+async def test_keys_are_refreshed_when_due_and_again_after_a_cooldown() -> None:
+    """Meanwhile, the keys are used, and a token with another key gets a 503."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
@@ -143,7 +143,7 @@ async def test_keys_are_refreshed_at_their_age_and_again_after_a_cooldown() -> N
 
 
 async def test_keys_beyond_the_maximum_age_verify_no_token() -> None:
-    """While the issuer does not respond, every token is a 503."""
+    """While the issuer does not respond, every token gets a 503."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
@@ -155,7 +155,7 @@ async def test_keys_beyond_the_maximum_age_verify_no_token() -> None:
 
 
 async def test_a_cached_key_is_found_without_a_request() -> None:
-    """It is found until the issuer withdraws it, or it exceeds the maximum age."""
+    """It is found until the issuer withdraws it or it exceeds the maximum age."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     assert jwks.cached_key("one", "RS256") is None
@@ -175,7 +175,7 @@ async def test_a_cached_key_is_found_without_a_request() -> None:
     assert len(network.requests) == 3
 
 
-async def test_a_rotation_is_noticed_and_logged_once() -> None:
+async def test_a_rotation_is_detected_and_logged_once() -> None:
     """A new key is fetched when a token first names it; an unchanged set causes no log event."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
@@ -199,7 +199,7 @@ async def test_a_rotation_is_noticed_and_logged_once() -> None:
 
 
 async def test_a_token_whose_key_was_left_out_is_rejected_with_the_reason() -> None:
-    """The new key of a rotation is unusable: the operator reads why, in the log and the audit."""
+    """If the new key of a rotation is unusable, the log and the audit event have the reason."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
@@ -227,7 +227,7 @@ async def test_a_token_without_a_matching_key_is_rejected_with_the_keys_of_the_i
 async def test_after_a_change_of_the_set_unknown_ids_can_cause_a_fetch_again(
     response: Any, fetches: int
 ) -> None:
-    """The issuer may add their keys next; without a change they cause none for two cool-downs."""
+    """The issuer may add these keys next; without a change, there is no fetch for two cooldowns."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock, jwks_refresh_seconds=30)
     await unknown(jwks, "later")
@@ -240,7 +240,7 @@ async def test_after_a_change_of_the_set_unknown_ids_can_cause_a_fetch_again(
 
 
 async def test_a_key_id_that_no_fetch_looked_for_can_cause_the_next_fetch() -> None:
-    """A token with an old key id begins the cool-down, and a rotation follows within it."""
+    """A token with an old key id starts the cooldown, and a rotation follows within it."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await unknown(jwks, "old")
@@ -268,35 +268,35 @@ async def test_a_key_id_can_cause_another_fetch_after_one_that_failed() -> None:
     assert (await jwks.key("two", "RS256")).kid == "two"
 
 
-@pytest.mark.parametrize("begins", ["request", "background"])
-async def test_requests_during_a_fetch_wait_for_it(begins: str) -> None:
-    """There is one fetch, whether a request or the background began it."""
-    network, clock, let = Network({KEYS: RSA}), Clock(), asyncio.Event()
+@pytest.mark.parametrize("started_by", ["request", "background"])
+async def test_requests_during_a_fetch_wait_for_it(started_by: str) -> None:
+    """There is one fetch, whether a request or the background task started it."""
+    network, clock, release = Network({KEYS: RSA}), Clock(), asyncio.Event()
     jwks = keys(network, clock)
     await jwks.refresh_if_due()
     clock.now += 600
 
     async def slow() -> Any:
-        await let.wait()
+        await release.wait()
         return ROTATED
 
     network.responses[KEYS] = slow
     request, background = (lambda: jwks.key("two", "RS256")), jwks.refresh_if_due
-    first, then = (request, background) if begins == "request" else (background, request)
+    first, then = (request, background) if started_by == "request" else (background, request)
     tasks = []
     for one in (first, then, request, background):
         tasks.append(asyncio.ensure_future(one()))
         for _ in range(10):
             await asyncio.sleep(0)
     assert not any(task.done() for task in tasks)
-    let.set()
+    release.set()
     await asyncio.gather(*tasks)
 
     assert len(network.requests) == 2
 
 
 async def test_a_key_that_is_published_late_is_found_despite_many_requests() -> None:
-    """Tokens with it are in use already, and they must not postpone the fetch each time."""
+    """Tokens with this key are already in use, and must not postpone the fetch each time."""
     network, clock = Network({KEYS: RSA}), Clock()
     jwks = keys(network, clock)
     await unknown(jwks, "two")

@@ -23,14 +23,14 @@ from app.identity.models import Caller
 def test_a_grant_covers_exact_ids_and_prefixes(
     grant: tuple[str, ...], consumer: str, *, covered: bool
 ) -> None:
-    """An asterisk at the end stands for any characters; every other character for itself."""
+    """An asterisk at the end matches any characters; every other character is literal."""
     service = Caller("service", "jobs", "job", None, grant=grant)
 
     assert service.may_act_for(consumer) is covered
 
 
 def test_the_identity_of_a_caller_includes_the_actor() -> None:
-    """A person and someone who acts for them are two callers; display data makes no difference."""
+    """A user with an actor and the same user without one are two callers."""
     ada = Caller("user", "main", "ada", "acme", {"user_name": "Ada"}, actor="help")
 
     assert ada.identity == ("user", "main", "ada", "help")

@@ -12,20 +12,20 @@ from tests.support.signing import encoded, roca_modulus
 RSA = dict(DevelopmentIssuer().keys.signing_key("RS256").as_dict(private=False))
 
 
-def fit(**members: Any) -> list[frozenset[str]]:
+def algorithms_of(**members: Any) -> list[frozenset[str]]:
     """Return the algorithms of a key with these members; an empty list if it is left out."""
     spare = {**RSA, "kid": "spare"}
-    it = {**RSA, "kid": "it", "use": None, **members}
-    it = {name: value for name, value in it.items() if value is not None}
-    keys, _ = public_keys({"keys": [it, spare]})
+    tested = {**RSA, "kid": "it", "use": None, **members}
+    tested = {name: value for name, value in tested.items() if value is not None}
+    keys, _ = public_keys({"keys": [tested, spare]})
     return [key.algorithms for key in keys if key.kid == "it"]
 
 
-def test_a_key_has_the_algorithms_of_its_type_or_its_own() -> None:
+def test_a_key_has_the_algorithms_of_its_type_or_its_own_alg() -> None:
     """A key with `alg` may be used with that algorithm only."""
-    assert fit() == [frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})]
-    assert fit(alg="PS256") == [frozenset({"PS256"})]
-    assert fit(use="sig", key_ops=["verify"]) != []
+    assert algorithms_of() == [frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})]
+    assert algorithms_of(alg="PS256") == [frozenset({"PS256"})]
+    assert algorithms_of(use="sig", key_ops=["verify"]) != []
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_a_key_has_the_algorithms_of_its_type_or_its_own() -> None:
     ],
 )
 def test_a_key_that_cannot_verify_signatures_is_left_out(members: dict[str, Any]) -> None:
-    """Encryption keys, secrets, short keys, other curves and malformed keys verify nothing."""
-    assert fit(**members) == []
+    """This includes encryption keys, secrets, short keys, other curves and malformed keys."""
+    assert algorithms_of(**members) == []
 
 
 @pytest.mark.parametrize("jwks", [None, [], {}, {"keys": {}}, {"keys": []}, {"keys": [1]}])
@@ -72,8 +72,10 @@ def test_a_document_without_a_usable_key_is_an_error(jwks: Any) -> None:
         ({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, "malformed"),
     ],
 )
-def test_the_operator_reads_why_a_key_was_left_out(members: dict[str, Any], reason: str) -> None:
-    """The reason names the key, also if no other key is usable."""
+def test_the_reason_why_a_key_was_left_out_is_reported(
+    members: dict[str, Any], reason: str
+) -> None:
+    """The reason contains the id of the key, even if no other key is usable."""
     _, left_out = public_keys({"keys": [{**RSA, "kid": "it", **members}, RSA]})
     assert [str(one) for one in left_out] == [f"'it': {reason}"]
 
@@ -83,7 +85,7 @@ def test_the_operator_reads_why_a_key_was_left_out(members: dict[str, Any], reas
 
 
 def test_an_unsupported_curve_is_named_as_the_reason() -> None:
-    """An encryption key of another curve is no malformed key."""
+    """An encryption key with another curve is not a malformed key."""
     other = OKPKey.generate_key("X25519").as_dict(private=False)
 
     _, left_out = public_keys({"keys": [{**other, "kid": "it"}, RSA]})
@@ -92,13 +94,13 @@ def test_an_unsupported_curve_is_named_as_the_reason() -> None:
 
 
 def test_a_symmetric_key_is_left_out() -> None:
-    """With a secret in a published set anyone could sign."""
+    """If a published set contains a secret, anyone can sign with it."""
     secret = OctKey.generate_key(256).as_dict(private=True)
     with pytest.raises(ValueError, match="usable"):
         public_keys({"keys": [secret]})
 
 
-def test_the_private_half_of_a_key_is_not_kept() -> None:
+def test_the_private_part_of_a_key_is_not_kept() -> None:
     """An issuer may publish it by mistake."""
     keys, _ = public_keys({"keys": [ECKey.generate_key("P-256").as_dict(private=True)]})
 
@@ -106,7 +108,7 @@ def test_the_private_half_of_a_key_is_not_kept() -> None:
 
 
 def test_a_token_without_a_key_id_is_verified_by_the_only_key_that_fits() -> None:
-    """If two keys fit, none is used: a token must not choose among keys."""
+    """If two keys fit, none is used, because a token must not choose between keys."""
     one, _ = public_keys({"keys": [RSA, ECKey.generate_key("P-256").as_dict(private=False)]})
     two, _ = public_keys({"keys": [RSA, {**RSA, "kid": "other"}]})
 
@@ -124,13 +126,13 @@ def test_a_token_without_a_key_id_is_verified_by_the_only_key_that_fits() -> Non
     ],
 )
 def test_a_curve_has_its_own_algorithm(key: ECKey | OKPKey, algorithms: frozenset[str]) -> None:
-    """Each curve has one algorithm, with all of its names; the key is the published one."""
+    """Each curve has one algorithm, under all of its names, and the key is not changed."""
     published = key.as_dict(private=False)
-    [made], left_out = public_keys({"keys": [{**published, "kid": "it"}]})
+    [parsed], left_out = public_keys({"keys": [{**published, "kid": "it"}]})
 
-    assert (made.kid, made.algorithms, left_out) == ("it", algorithms, ())
-    assert made.key.as_dict(private=False) == published
-    assert made.thumbprint == key.thumbprint()
+    assert (parsed.kid, parsed.algorithms, left_out) == ("it", algorithms, ())
+    assert parsed.key.as_dict(private=False) == published
+    assert parsed.thumbprint == key.thumbprint()
 
 
 @pytest.mark.parametrize(
@@ -144,9 +146,9 @@ def test_a_curve_has_its_own_algorithm(key: ECKey | OKPKey, algorithms: frozense
 )
 def test_a_key_whose_members_allow_verification_is_kept(members: dict[str, Any]) -> None:
     """A missing member allows it; one member that forbids it is enough to leave the key out."""
-    assert fit(**members) == fit() != []
-    assert fit(**{**members, "use": "enc"}) == []
-    assert fit(**{**members, "key_ops": ["sign"]}) == []
+    assert algorithms_of(**members) == algorithms_of() != []
+    assert algorithms_of(**{**members, "use": "enc"}) == []
+    assert algorithms_of(**{**members, "key_ops": ["sign"]}) == []
 
 
 def test_a_key_may_have_no_id() -> None:
@@ -171,7 +173,7 @@ def test_a_key_that_is_too_short_is_left_out() -> None:
 
 def test_a_key_with_the_roca_weakness_is_left_out() -> None:
     """CVE-2017-15361: such a modulus can be factored, so anyone can sign with the key."""
-    assert fit(n=encoded(roca_modulus().to_bytes(256, "big"))) == []
+    assert algorithms_of(n=encoded(roca_modulus().to_bytes(256, "big"))) == []
 
 
 def test_a_key_without_the_roca_weakness_is_kept() -> None:
@@ -179,8 +181,8 @@ def test_a_key_without_the_roca_weakness_is_kept() -> None:
     weak = roca_modulus()
     others = [weak + 2 * step for step in range(1, 100)]
 
-    fits = [fit(n=encoded(number.to_bytes(256, "big"))) for number in others]
-    assert fits == [fit()] * len(others)
+    results = [algorithms_of(n=encoded(number.to_bytes(256, "big"))) for number in others]
+    assert results == [algorithms_of()] * len(others)
 
 
 def test_a_set_is_read_up_to_a_maximum_number_of_keys() -> None:
@@ -203,7 +205,7 @@ def test_a_set_is_read_up_to_a_maximum_number_of_keys() -> None:
         ({"keys": []}, "the JWK Set has no usable key"),
     ],
 )
-def test_the_error_tells_what_is_wrong_with_a_set(jwks: Any, fault: str) -> None:
+def test_the_error_describes_the_problem_of_a_set(jwks: Any, fault: str) -> None:
     """A missing list of keys and a list without usable keys have different messages."""
     with pytest.raises(ValueError, match="JWK Set") as error:
         public_keys(jwks)
@@ -217,7 +219,7 @@ def key(kid: str | None, *algorithms: str) -> PublicKey:
 
 
 def test_the_header_of_a_token_selects_a_key() -> None:
-    """Id and algorithm must both fit; of two keys with equal ids the first one is used."""
+    """Id and algorithm must both match; of two keys with equal ids, the first is used."""
     one, two, again = key("1", "RS256"), key("2", "RS256", "PS256"), key("2", "RS256")
     unnamed = key(None, "ES256")
     keys = [one, two, again, unnamed]

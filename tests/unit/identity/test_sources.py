@@ -47,7 +47,7 @@ def new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def names(settings: IdentitySettings) -> list[str]:
-    """Return the types of the sources that these settings result in."""
+    """Return the types of the sources that are built from these settings."""
     return [type(one).__name__ for one in build_sources(settings, Network().fetcher)]
 
 
@@ -83,8 +83,8 @@ def test_every_entry_in_the_settings_becomes_one_source() -> None:
 
 
 @pytest.mark.usefixtures("new_module")
-def test_a_file_in_the_package_is_a_way_to_identify_callers() -> None:
-    """No list has to be changed."""
+def test_a_new_file_in_the_package_adds_a_source() -> None:
+    """No list of sources must be changed."""
     assert names(SETTINGS) == [
         "NewSource",
         "NewSource",

@@ -31,7 +31,7 @@ def issuer(**more: Any) -> IssuerSettings:
 
 
 def rules(**more: Any) -> TokenRules:
-    """Return its rules."""
+    """Return the rules of an issuer with tenants."""
     return TokenRules(issuer(**more), Clock())
 
 
@@ -56,7 +56,7 @@ def test_a_token_of_a_listed_tenant_is_accepted() -> None:
     ],
 )
 def test_another_tenant_is_rejected(changes: dict[str, Any], problem: str) -> None:
-    """The operator reads which tenants are configured."""
+    """The reason names the rule that failed."""
     with pytest.raises(UnauthenticatedError) as error:
         rules().check({**CLAIMS, **changes})
     assert error.value.reason is not None
@@ -64,13 +64,13 @@ def test_another_tenant_is_rejected(changes: dict[str, Any], problem: str) -> No
 
 
 def test_any_tenant_does_not_mean_any_claim() -> None:
-    """The tenant in the claim is still the one in `iss`."""
+    """The tenant in the claim must still be the one in `iss`."""
     with pytest.raises(UnauthenticatedError):
         rules(tenants=[], any_tenant=True).check({**CLAIMS, "tid": "t2"})
 
 
-def test_the_operator_reads_the_tenants_that_are_accepted() -> None:
-    """The finding says that adding one accepts more people."""
+def test_a_finding_contains_the_accepted_tenants() -> None:
+    """It warns that the people of a further tenant would be accepted."""
     wrong = {**CLAIMS, "iss": f"{BASE}/t3/v2.0", "tid": "t3"}
 
     [finding] = [one for one in rules().findings(wrong) if not one.passed]

@@ -24,7 +24,7 @@ def services(**more: Any) -> TokenRules:
 
 
 def without(*names: str) -> dict[str, Any]:
-    """Return valid claims without these."""
+    """Return valid claims without those with these names."""
     return {name: value for name, value in CLAIMS.items() if name not in names}
 
 
@@ -77,7 +77,7 @@ def test_valid_claims_are_accepted(changes: dict[str, Any]) -> None:
     ],
 )
 def test_claims_that_break_a_rule_are_rejected(claims: dict[str, Any], reason: str) -> None:
-    """The caller's message is always the same, so that it helps no attacker."""
+    """The caller's message is always the same, so that it does not help an attacker."""
     with pytest.raises(UnauthenticatedError) as error:
         rules().check(claims)
 
@@ -110,7 +110,7 @@ def test_a_token_can_be_too_old_although_it_has_not_expired(
 
 
 def test_a_delegated_token_of_a_service_is_rejected() -> None:
-    """It is not clear whether the grant of the subject or of the actor counts."""
+    """It is unclear whether the grant of the subject or of the actor applies."""
     services().check(CLAIMS)
 
     with pytest.raises(UnauthenticatedError) as error:
@@ -147,7 +147,7 @@ def test_a_required_scope_is_read_from_scope_or_scp(claims: dict[str, Any]) -> N
     ],
 )
 def test_a_token_without_the_required_scope_is_rejected(claims: dict[str, Any]) -> None:
-    """`scope` precedes `scp`, scopes are compared as a whole, and the message names the scope."""
+    """`scope` takes precedence over `scp`, and scopes are compared as a whole."""
     with pytest.raises(InsufficientScopeError) as error:
         rules(required_scope="read").check({**CLAIMS, **claims})
 
@@ -169,7 +169,7 @@ def test_a_token_without_the_required_scope_is_rejected(claims: dict[str, Any]) 
     ],
 )
 def test_a_string_of_roles_is_one_role(roles: Any, *, accepted: bool) -> None:
-    """Role names contain spaces, so only a list can hold several roles."""
+    """Role names contain spaces, so only a list can contain several roles."""
     admins = rules(required_role="admin")
     if accepted:
         admins.check({**CLAIMS, "roles": roles})
@@ -191,11 +191,11 @@ def test_a_required_role_can_contain_a_space() -> None:
 def test_the_role_is_read_from_the_configured_claim() -> None:
     """The default claim is `roles`; the caller's message names the missing role."""
     rules(required_role="mint").check({**CLAIMS, "roles": ["mint"]})
-    there = rules(required_role="mint", role_claim="/realm/roles")
-    there.check({**CLAIMS, "realm": {"roles": ["see", "mint"]}})
+    configured = rules(required_role="mint", role_claim="/realm/roles")
+    configured.check({**CLAIMS, "realm": {"roles": ["see", "mint"]}})
 
     with pytest.raises(InsufficientScopeError) as error:
-        there.check({**CLAIMS, "roles": ["mint"]})
+        configured.check({**CLAIMS, "roles": ["mint"]})
     assert error.value.detail == "Your account lacks the role mint."
     assert problem_of(error.value) == "missing role mint"
 
@@ -211,7 +211,7 @@ def test_a_scope_and_a_role_can_be_required_together() -> None:
 
 
 def test_the_audience_can_be_in_another_claim() -> None:
-    """Then `aud` has no meaning, and the operator's message names that claim."""
+    """`aud` is then ignored, and the operator's message names the other claim."""
     elsewhere = rules(audience_claim="/client/id", audience=("vault-bff", "vault"))
     claims = {**without("aud"), "client": {"id": "vault"}}
     elsewhere.check(claims)

@@ -33,7 +33,7 @@ INTROSPECTION = {"client_id": "vault", "client_secret": "s3cret"}
 
 @pytest.mark.parametrize("claims", ID_TOKENS)
 @pytest.mark.parametrize("settings", [{"token_type": "any"}, {"introspection": INTROSPECTION}])
-def test_an_id_token_is_rejected_where_the_header_does_not_tell(
+def test_an_id_token_is_rejected_if_the_header_typ_is_not_checked(
     claims: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     """ID tokens are recognized by claims that access tokens do not have."""
@@ -44,7 +44,7 @@ def test_an_id_token_is_rejected_where_the_header_does_not_tell(
     assert str(error.value.reason).startswith("an ID token")
 
 
-def test_a_security_event_token_is_rejected_where_the_header_does_not_tell() -> None:
+def test_a_security_event_is_rejected_if_the_header_typ_is_not_checked() -> None:
     """A logout token has the audience of a client, and the claim `events` (RFC 8417)."""
     with pytest.raises(UnauthenticatedError) as error:
         rules(token_type="any").check({**CLAIMS, "events": {}})
@@ -53,8 +53,8 @@ def test_a_security_event_token_is_rejected_where_the_header_does_not_tell() -> 
 
 
 @pytest.mark.parametrize("claims", [*ID_TOKENS, {"events": {}}])
-def test_the_header_alone_decides_where_it_is_checked(claims: dict[str, Any]) -> None:
-    """With `at+jwt` required, an access token may have any claim."""
+def test_only_the_header_typ_decides_if_it_is_checked(claims: dict[str, Any]) -> None:
+    """If `at+jwt` is required, an access token can have any claim."""
     rules().check({**CLAIMS, **claims})
 
 
@@ -69,7 +69,7 @@ def test_an_access_token_is_accepted_without_a_header_typ(claims: dict[str, Any]
 
 @pytest.mark.parametrize("claims", [{"client_id": "x"}, {"client_id": None}, {"a": {"b": []}}])
 def test_a_token_with_a_forbidden_claim_is_rejected(claims: dict[str, Any]) -> None:
-    """Any value counts, null included; the operator reads which claim it is."""
+    """The value does not matter, and can be null; the reason names the claim."""
     strict = rules(forbidden_claims=["client_id", "/a/b"])
     strict.check({**CLAIMS, "a": {"c": 1}})
 
@@ -101,7 +101,7 @@ def test_a_token_with_a_forbidden_claim_is_rejected(claims: dict[str, Any]) -> N
 def test_a_required_claim_has_exactly_the_configured_value(
     expected: Any, value: Any, *, accepted: bool
 ) -> None:
-    """Value and JSON type are compared; a missing claim has no value."""
+    """The value and its JSON type are compared, and a missing claim is rejected."""
     strict = rules(required_claims={"/session/status": expected})
     claims = {**CLAIMS, "session": {"status": value}}
     if accepted:

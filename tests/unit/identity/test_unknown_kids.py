@@ -3,7 +3,7 @@ from tests.support.in_process import Clock
 
 
 def test_unknown_ids_cause_one_fetch_per_cooldown() -> None:
-    """The first unknown id causes it, whichever it is."""
+    """The first unknown id in each cooldown causes the fetch."""
     clock = Clock()
     kids = UnknownKids(30, clock)
     admitted = []
@@ -15,7 +15,7 @@ def test_unknown_ids_cause_one_fetch_per_cooldown() -> None:
 
 
 def test_an_unknown_id_causes_no_fetch_for_two_cooldowns() -> None:
-    """Other ids can cause the next one; a change of the set ends the time."""
+    """A change of the key set ends this time."""
     clock = Clock()
     kids = UnknownKids(30, clock)
     kids.add("a")
@@ -33,8 +33,8 @@ def test_an_unknown_id_causes_no_fetch_for_two_cooldowns() -> None:
     assert kids.admit_fetch("b")
 
 
-def test_an_id_that_is_still_unknown_after_its_fetch_waits_again() -> None:
-    """Tokens with it during the wait do not extend the wait; a fetch without result does."""
+def test_an_id_that_is_still_unknown_after_its_fetch_must_wait_again() -> None:
+    """Tokens with the id do not extend the wait, but a fetch without the key does."""
     clock = Clock()
     kids = UnknownKids(30, clock)
     kids.add("a")
@@ -50,7 +50,7 @@ def test_an_id_that_is_still_unknown_after_its_fetch_waits_again() -> None:
 
 
 def test_the_least_recently_used_of_too_many_unknown_ids_is_removed() -> None:
-    """An id that occurred again is not the least recently used one."""
+    """An id that occurs again becomes the most recently used one."""
     kids = UnknownKids(30, Clock())
     for i in range(MAX_UNKNOWN_KIDS):
         kids.add(str(i))

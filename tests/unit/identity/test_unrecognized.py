@@ -38,7 +38,7 @@ async def reason(token: str, **issuers: dict[str, Any]) -> str | None:
 
 
 async def test_a_wrong_audience_is_reported_with_both_audiences() -> None:
-    """The issuer is right, so only the audience is compared."""
+    """The issuer is correct, so only the audience is compared."""
     assert await reason(ISSUER.token(aud=["other", "billing"])) == (
         "aud does not name this service: "
         "received 'other', 'billing', expected 'vault-bff' or 'vault'"
@@ -56,29 +56,29 @@ async def test_a_wrong_audience_is_compared_with_every_entry_of_that_issuer() ->
 
 
 async def test_an_unknown_issuer_is_reported_with_the_configured_ones() -> None:
-    """Each is named once."""
+    """Each configured issuer is named once."""
     assert await reason(ISSUER.token(iss="https://other.example")) == (
         f"iss is no configured issuer: received 'https://other.example', expected '{ISSUER.issuer}'"
     )
 
 
-async def test_a_slash_too_many_is_pointed_out() -> None:
-    """It is easy to overlook."""
+async def test_an_extra_slash_at_the_end_is_reported() -> None:
+    """This mistake is easy to overlook."""
     assert await reason(ISSUER.token(iss=f"{ISSUER.issuer}/")) == (
         "iss is no configured issuer (iss has a slash too many at its end): "
         f"received '{ISSUER.issuer}/', expected '{ISSUER.issuer}'"
     )
 
 
-async def test_a_token_without_an_issuer_is_reported_with_the_names_of_its_claims() -> None:
-    """The values of its claims are not shown."""
+async def test_a_token_without_an_issuer_is_reported_with_the_configured_issuers() -> None:
+    """The received value is shown as None."""
     text = await reason(ISSUER.token(iss=None))
 
     assert text is not None
     assert text.startswith("iss is no configured issuer: received None, expected ")
 
 
-async def test_text_that_is_no_token_is_reported_by_its_form() -> None:
+async def test_text_that_is_not_a_token_is_described_by_its_form() -> None:
     """The text itself may be a secret, so only its length is shown."""
     assert await reason("garbage") == (
         "not a signed token (JWT): received 7 characters with 1 part, expected three parts with "

@@ -11,13 +11,13 @@ from tests.support.signing import encoded
 @pytest.mark.parametrize(
     "text", ["", "abc", "a.b", "a.b.c.d", "a..c", ".b.c", "a.b.", "a.b.c=", "ä.b.c"]
 )
-def test_text_of_another_form_is_not_parsed(text: str) -> None:
+def test_text_that_is_not_a_compact_token_is_not_parsed(text: str) -> None:
     """It may be an opaque token."""
     assert parse(text) is None
 
 
 @pytest.mark.parametrize(
-    ("header", "claims", "why"),
+    ("header", "claims", "reason"),
     [
         ("e30", encoded(b"[]"), "the payload is not a JSON object"),
         (encoded(b"5"), "e30", "the header is not a JSON object"),
@@ -33,17 +33,17 @@ def test_text_of_another_form_is_not_parsed(text: str) -> None:
         (encoded(b"[0" + b",0" * 2001 + b"]"), "e30", "the header has more than 2000 values"),
     ],
 )
-def test_a_token_without_json_objects_is_rejected(header: str, claims: str, why: str) -> None:
+def test_a_token_without_json_objects_is_rejected(header: str, claims: str, reason: str) -> None:
     """The operator's message says whether the header or the payload is malformed."""
     with pytest.raises(UnauthenticatedError) as error:
         parse(f"{header}.{claims}.c2ln")
 
-    assert messages(error.value) == ("Your sign-in is not valid. Please sign in again.", why)
+    assert messages(error.value) == ("Your sign-in is not valid. Please sign in again.", reason)
 
 
 @pytest.mark.parametrize("signature", ["a", "c2lnY", "c2lnYR", "c2lnYWJ"])
-def test_a_signature_has_one_spelling(signature: str) -> None:
-    """No change of its text leaves the same bytes."""
+def test_a_signature_has_only_one_encoding(signature: str) -> None:
+    """A changed text never decodes to the same bytes."""
     with pytest.raises(UnauthenticatedError) as error:
         parse(f"e30.e30.{signature}")
 
@@ -62,7 +62,7 @@ def test_segments_of_every_length_are_decoded(name: str) -> None:
     assert token.signing_input == text[:-5].encode()
 
 
-def test_the_repr_of_a_parsed_token_contains_nothing() -> None:
+def test_the_repr_of_a_parsed_token_contains_no_data() -> None:
     """A log line with it contains no credential and no claims."""
     token = parse(f"{encoded(b'{}')}.{encoded(b'{}')}.c2ln")
 

@@ -32,7 +32,7 @@ def userinfo(
 
 
 @pytest.mark.parametrize("endpoint", [URL, None])
-async def test_a_userinfo_request_has_the_persons_own_token(endpoint: str | None) -> None:
+async def test_a_userinfo_request_has_the_token_of_the_user(endpoint: str | None) -> None:
     """The endpoint is the configured one, or the one in the issuer's metadata."""
     document = {"issuer": ISSUER, "userinfo_endpoint": URL}
     network = Network({URL: ADA, f"{ISSUER}/.well-known/openid-configuration": document})
@@ -44,7 +44,7 @@ async def test_a_userinfo_request_has_the_persons_own_token(endpoint: str | None
 
 
 async def test_a_check_sends_a_request_each_time() -> None:
-    """`check --token` reports what the endpoint responds now, and why a response is not used."""
+    """`check --token` reports the current response, and why a response is not used."""
     network = Network({URL: ADA})
     source = userinfo(network, Clock())
 
@@ -61,7 +61,7 @@ async def test_a_check_sends_a_request_each_time() -> None:
 
 
 async def test_an_introspected_token_without_exp_has_userinfo() -> None:
-    """It is cached for as long as that of other tokens."""
+    """The response is cached for the same time as for other tokens."""
     network, clock = Network({URL: ADA}), Clock()
     source = userinfo(network, clock)
     for later in (0, CACHE_SECONDS - 1, 1):
@@ -73,7 +73,7 @@ async def test_an_introspected_token_without_exp_has_userinfo() -> None:
 
 @pytest.mark.parametrize("response", [{"sub": "eve", "name": "Eve"}, {"name": "Eve"}, ["ada"]])
 async def test_a_response_about_another_subject_is_not_used(response: Any) -> None:
-    """There is no display data then, and no second request for the same token."""
+    """There is then no display data, and no second request for the same token."""
     network = Network({URL: response})
     source = userinfo(network, Clock())
     with capture_logs() as logs:
@@ -92,21 +92,23 @@ async def test_a_response_about_another_subject_is_not_used(response: Any) -> No
 async def test_a_response_is_cached_for_five_minutes_or_until_the_token_expires(
     expires: int, counts: list[int]
 ) -> None:
-    """The earlier of the two ends the time; after the token's end nothing is cached."""
+    """The earlier of the two applies; after the token has expired, nothing is cached."""
     network, clock = Network({URL: ADA}), Clock()
     source = userinfo(network, clock)
-    seen = []
+    fetches = []
     for later in (0, 119.9, 0.1, 179.9, 0.1):
         clock.now += later
         assert await source.about("t0ken", {"sub": "ada", "exp": expires}) == ADA
-        seen.append(len(network.requests))
+        fetches.append(len(network.requests))
 
-    assert seen == counts
+    assert fetches == counts
 
 
 @pytest.mark.parametrize(("response", "seconds"), [(ADA, CACHE_SECONDS), (503, 30)])
-async def test_a_wall_clock_that_is_set_back_delays_no_request(response: Any, seconds: int) -> None:
-    """Neither a cached response nor the time after a failure lasts longer than by design."""
+async def test_a_wall_clock_that_is_set_back_does_not_delay_requests(
+    response: Any, seconds: int
+) -> None:
+    """It extends neither the time in the cache nor the pause after a failure."""
     network, clock, wall_clock = Network({URL: response}), Clock(), Clock()
     source = userinfo(network, clock, wall_clock=wall_clock)
     counts = []
@@ -121,7 +123,7 @@ async def test_a_wall_clock_that_is_set_back_delays_no_request(response: Any, se
 
 @pytest.mark.parametrize("response", [503, httpx.ConnectError("x"), httpx.ReadTimeout("x")])
 async def test_an_endpoint_that_fails_gets_no_requests_for_half_a_minute(response: Any) -> None:
-    """Sessions are made without display data, and without waiting for it."""
+    """Sessions are created without display data, and without waiting for it."""
     network, clock = Network({URL: response}), Clock()
     source = userinfo(network, clock)
     counts = []
@@ -143,7 +145,7 @@ async def test_an_endpoint_that_fails_gets_no_requests_for_half_a_minute(respons
 
 @pytest.mark.parametrize("response", [400, 401, 403, 404, 500, b"<h1>", httpx.ReadError("x")])
 async def test_a_response_about_one_token_affects_no_other_token(response: Any) -> None:
-    """A token without the scope `openid` is a 403; other people's names are still requested."""
+    """A token without the scope `openid` gets a 403; data of other users is still requested."""
     network, clock = Network({URL: response}), Clock()
     source = userinfo(network, clock)
     with capture_logs() as logs:
@@ -158,7 +160,7 @@ async def test_a_response_about_one_token_affects_no_other_token(response: Any) 
 async def test_a_rejected_token_is_sent_again_after_half_a_minute(
     expires: int, seconds: int
 ) -> None:
-    """Or after its end, whichever comes first: the endpoint may have failed by chance."""
+    """The endpoint may have failed by chance; the token is also sent again after its expiry."""
     network, clock = Network({URL: 403}), Clock()
     source = userinfo(network, clock)
     counts = []
@@ -170,8 +172,8 @@ async def test_a_rejected_token_is_sent_again_after_half_a_minute(
     assert counts == [1, 1, 2]
 
 
-async def test_an_issuer_without_usable_metadata_is_failing() -> None:
-    """Without an endpoint no token has display data, so the next one need not try."""
+async def test_an_issuer_without_usable_metadata_counts_as_failing() -> None:
+    """Without an endpoint, no token has display data, so the next one causes no request."""
     network, clock = Network(), Clock()
     source = userinfo(network, clock, endpoint=None)
     for token in ("a", "b"):

@@ -1,4 +1,4 @@
-"""Which requests run, which wait and which are rejected; the loop's time is the test's."""
+"""Which requests run, wait or are rejected. The tests control the time of the event loop."""
 
 from unittest.mock import patch
 
@@ -12,7 +12,7 @@ WAITS = None
 
 
 class Queue(AdmissionQueue):
-    """Two slots, for which two requests may wait for two seconds, unless a test says otherwise."""
+    """A queue; by default, it has two slots, and two requests may wait for two seconds."""
 
     def __init__(self, max_in_flight: int = 2, max_waiting: int = 2) -> None:
         self.metrics = Metrics()
@@ -33,12 +33,12 @@ class Queue(AdmissionQueue):
 
 
 def decisions(tickets: list[Ticket]) -> list[Admission | None]:
-    """Return what was decided about each request; None while it waits."""
+    """Return the decision about each request; None if it is waiting."""
     return [ticket.result() if ticket.done() else WAITS for ticket in tickets]
 
 
-async def test_two_run_two_wait_and_the_rest_is_rejected() -> None:
-    """A request that finishes makes way for the one that has waited longest."""
+async def test_requests_beyond_the_slots_and_the_queue_are_rejected() -> None:
+    """When a request finishes, the request that has waited longest gets its slot."""
     queue = Queue()
     tickets = queue.join_many(5)
     assert decisions(tickets) == [RUNS, RUNS, WAITS, WAITS, FULL]
@@ -51,8 +51,8 @@ async def test_two_run_two_wait_and_the_rest_is_rejected() -> None:
     assert queue.metric("shed_total") == 1
 
 
-async def test_a_rejection_says_when_to_try_again() -> None:
-    """The client reads the same for each kind of rejection; the operator reads which it was."""
+async def test_a_rejection_has_a_time_to_retry_and_a_reason() -> None:
+    """The detail is the same for a full queue and an expired wait; the reason differs."""
     errors = rejection_errors(LimitSettings(max_wait_seconds=2))
 
     assert errors.keys() == {FULL, EXPIRED, Admission.SHUT_DOWN}
@@ -67,10 +67,10 @@ async def test_a_rejection_says_when_to_try_again() -> None:
 
 
 @controlled
-async def test_a_request_expires_when_it_has_waited_for_the_configured_time(
+async def test_a_request_expires_after_the_configured_time(
     loop: ControlledLoop,
 ) -> None:
-    """Each waits that long from its own arrival, and no longer."""
+    """The time of each request starts when it arrives."""
     queue = Queue()
     queue.join_many(2)
     first = queue.join()
@@ -92,7 +92,7 @@ async def test_a_request_expires_when_it_has_waited_for_the_configured_time(
 
 @controlled
 async def test_one_timer_serves_the_whole_queue(loop: ControlledLoop) -> None:
-    """It is started once, and goes off when the first request expires."""
+    """The timer is started once, for the time at which the first request expires."""
     queue = Queue()
     with patch.object(loop, "call_at", wraps=loop.call_at) as timers:
         queue.join_many(2)
@@ -105,16 +105,16 @@ async def test_one_timer_serves_the_whole_queue(loop: ControlledLoop) -> None:
     assert timers.call_count == 1
 
 
-async def test_every_free_slot_is_given_out() -> None:
-    """A slot that no request waited for is free for the requests that follow."""
+async def test_a_free_slot_is_given_to_a_later_request() -> None:
+    """A slot is not lost if no request is waiting when it becomes free."""
     queue = Queue()
     for ticket in queue.join_many(2):
         queue.leave(ticket)
     assert decisions(queue.join_many(3)) == [RUNS, RUNS, WAITS]
 
 
-async def test_a_request_leaves_once_however_often_it_says_so() -> None:
-    """A slot that was freed twice would admit more requests than are configured."""
+async def test_leaving_twice_frees_only_one_slot() -> None:
+    """Otherwise, the queue would admit more requests than are configured."""
     queue = Queue()
     first, _second, *waiting = queue.join_many(4)
     queue.leave(first)
@@ -123,18 +123,18 @@ async def test_a_request_leaves_once_however_often_it_says_so() -> None:
 
 
 async def test_a_request_that_leaves_the_queue_gets_no_slot() -> None:
-    """The slot that becomes free goes to the request behind it."""
+    """The free slot goes to the next request in the queue."""
     queue = Queue()
-    running, _running, left, next_one = queue.join_many(4)
-    queue.leave(left)
+    running, _running, removed, next_one = queue.join_many(4)
+    queue.leave(removed)
     assert queue.metric("waiting") == 1
     queue.leave(running)
-    assert decisions([left, next_one]) == [WAITS, RUNS]
+    assert decisions([removed, next_one]) == [WAITS, RUNS]
 
 
 @controlled
 async def test_a_rejected_request_frees_no_slot(loop: ControlledLoop) -> None:
-    """Whether it was rejected at once or has expired: it had none."""
+    """It had no slot, whether it was rejected at once or expired in the queue."""
     queue = Queue()
     *_running, expired, _expired, full = queue.join_many(5)
     await loop.advance(2.1)
@@ -145,19 +145,21 @@ async def test_a_rejected_request_frees_no_slot(loop: ControlledLoop) -> None:
 
 
 @controlled
-async def test_a_disconnected_client_makes_way_for_another(loop: ControlledLoop) -> None:
-    """Its request leaves the queue at once, and counts as neither waiting nor shed."""
+async def test_the_request_of_a_disconnected_client_is_removed_from_the_queue(
+    loop: ControlledLoop,
+) -> None:
+    """It is removed at once, and counts as neither waiting nor shed."""
     queue = Queue()
-    running, _, gone, second = queue.join_many(4)
-    queue.disconnect(gone)
+    running, _, disconnected, second = queue.join_many(4)
+    queue.disconnect(disconnected)
     third, fourth = queue.join_many(2)
-    assert decisions([gone, second, third, fourth]) == [
+    assert decisions([disconnected, second, third, fourth]) == [
         Admission.DISCONNECTED,
         WAITS,
         WAITS,
         FULL,
     ]
-    queue.leave(gone)
+    queue.leave(disconnected)
     queue.leave(running)
     await loop.advance(2.1)
     assert decisions([second, third]) == [RUNS, EXPIRED]
@@ -166,8 +168,8 @@ async def test_a_disconnected_client_makes_way_for_another(loop: ControlledLoop)
 
 
 @controlled
-async def test_a_client_that_disconnects_later_changes_no_decision(loop: ControlledLoop) -> None:
-    """A request that runs, or was rejected, finds out by itself."""
+async def test_a_disconnect_after_the_decision_does_not_change_it(loop: ControlledLoop) -> None:
+    """This applies to running, rejected and expired requests."""
     queue = Queue()
     tickets = queue.join_many(5)
     queue.disconnect(tickets[0])
@@ -194,13 +196,13 @@ async def test_a_cancelled_request_gets_no_slot(loop: ControlledLoop) -> None:
 
 
 @controlled
-async def test_thousands_do_not_expire_in_one_turn_of_the_loop(loop: ControlledLoop) -> None:
-    """Other requests get their turn in between; and all of them expire."""
+async def test_expiring_many_requests_does_not_block_the_event_loop(loop: ControlledLoop) -> None:
+    """Other tasks run between the batches, and all requests expire."""
     queue = Queue(max_in_flight=1, max_waiting=3000)
     tickets = queue.join_many(3000)
     await loop.advance(2.1)
-    at_first = decisions(tickets).count(EXPIRED)
+    expired_first = decisions(tickets).count(EXPIRED)
     for _ in range(5):
         await loop.advance(0)
-    assert 0 < at_first < 2999
+    assert 0 < expired_first < 2999
     assert decisions(tickets).count(EXPIRED) == 2999

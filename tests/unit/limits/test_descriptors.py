@@ -18,7 +18,7 @@ from app.limits.descriptors import RESERVED, descriptor_budget
 def test_every_admitted_request_has_two_descriptors(
     open_files_limit: int, max_in_flight: int, in_flight: int, connections: int
 ) -> None:
-    """One for the connection of its client, one for the connection to Apideck."""
+    """One is for the connection of the client, and one for the connection to Apideck."""
     budget = descriptor_budget(open_files_limit, max_in_flight)
 
     assert (budget.in_flight, budget.connections) == ((in_flight,), connections)
@@ -36,7 +36,7 @@ def test_every_admitted_request_has_two_descriptors(
 def test_every_kind_of_request_is_reduced_in_proportion(
     open_files_limit: int, in_flight: tuple[int, int], connections: int
 ) -> None:
-    """Requests of one kind never need the descriptors of another."""
+    """Requests of one kind never use the descriptors of another kind."""
     budget = descriptor_budget(open_files_limit, 1000, 100)
 
     assert (budget.in_flight, budget.connections) == (in_flight, connections)

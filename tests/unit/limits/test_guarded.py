@@ -12,8 +12,8 @@ from app.common.redis_url import RedisUrl
 from app.limits.guarded import GuardedStore, cause_of
 from app.limits.models import Limit, Rate, RateLimitDecision, StoreFailedError, StoreSkippedError
 from app.limits.redis import RedisStore
-from tests.support.garbage import left_of
-from tests.support.measured import promptly
+from tests.support.garbage import errors_in_cycles
+from tests.support.measured import takes_less_than
 
 ADA = Limit("user", "ada", Rate(3, 3600))
 LONG_SECONDS = 10.0
@@ -65,11 +65,11 @@ def guarded(store: SlowStore, timeout_seconds: float = 5) -> GuardedStore:
 
 
 async def test_a_store_that_responds_too_late_has_failed() -> None:
-    """The call is cancelled when the timeout is over."""
+    """The call is cancelled after the timeout."""
     store = SlowStore()
 
     with (
-        promptly(LONG_SECONDS / 2),
+        takes_less_than(LONG_SECONDS / 2),
         pytest.raises(StoreFailedError, match=r"^redis:6379: no response within 0\.05 s$"),
     ):
         await guarded(store, 0.05).admit([ADA])
@@ -79,11 +79,11 @@ async def test_a_store_that_responds_too_late_has_failed() -> None:
 
 
 async def test_a_store_is_not_called_while_most_calls_fail() -> None:
-    """After five failures the next request does not wait for the store."""
+    """After five failures, the next request does not wait for the store."""
     store = SlowStore()
     guard = guarded(store, 0.05)
 
-    with promptly(LONG_SECONDS / 2):
+    with takes_less_than(LONG_SECONDS / 2):
         for _ in range(5):
             with pytest.raises(StoreFailedError, match="no response"):
                 await guard.admit([ADA])
@@ -93,15 +93,15 @@ async def test_a_store_is_not_called_while_most_calls_fail() -> None:
     assert store.calls == 5
 
 
-async def test_requests_that_arrive_during_a_call_fail_together_with_it() -> None:
-    """They do not start to wait when the first request has given up."""
+async def test_requests_that_arrive_during_a_call_fail_with_it() -> None:
+    """They do not start another wait after the first request has timed out."""
     store = SlowStore()
     guard = guarded(store, 0.05)
     first = asyncio.create_task(guard.admit([ADA]))
     while not store.calls:  # noqa: ASYNC110 - the call is made in another task
         await asyncio.sleep(0)
     later = [asyncio.create_task(guard.admit([ADA])) for _ in range(3)]
-    with promptly(LONG_SECONDS / 2):
+    with takes_less_than(LONG_SECONDS / 2):
         results = await asyncio.gather(first, *later, return_exceptions=True)
 
     assert [type(result) for result in results] == [StoreFailedError] * 4
@@ -117,9 +117,9 @@ async def test_a_client_that_disconnects_does_not_affect_requests_counted_with_i
             return [RateLimitDecision(admitted=True, statuses=()) for _ in requests]
 
     guard = guarded(Store())
-    gone, *others = [asyncio.create_task(guard.admit([ADA])) for _ in range(3)]
+    disconnected, *others = [asyncio.create_task(guard.admit([ADA])) for _ in range(3)]
     await asyncio.sleep(0)
-    gone.cancel()
+    disconnected.cancel()
 
     assert all(decision.admitted for decision in await asyncio.gather(*others))
 
@@ -137,7 +137,7 @@ async def test_a_client_that_disconnects_does_not_affect_requests_counted_with_i
     ids=repr,
 )
 async def test_no_exception_of_a_store_reaches_a_caller(error: BaseException) -> None:
-    """Every request that waits gets the one error that the limits know how to handle."""
+    """Every waiting request gets a StoreFailedError, which the rate limits handle."""
     guard = guarded(FailingStore(error))
     results = await asyncio.gather(*(guard.admit([ADA]) for _ in range(3)), return_exceptions=True)
 
@@ -145,8 +145,8 @@ async def test_no_exception_of_a_store_reaches_a_caller(error: BaseException) ->
     assert "secret" not in str(results[0])
 
 
-async def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
-    """Neither the error of the store, nor that of its client library, which is the cause."""
+async def test_a_failure_creates_no_reference_cycle() -> None:
+    """This applies to the error of the store and to its cause, the error of the client library."""
 
     class LibraryError(Exception):
         pass
@@ -157,19 +157,19 @@ async def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
 
     guard = guarded(Store())
 
-    assert await left_of(lambda: guard.admit([ADA]), StoreFailedError) == []
+    assert await errors_in_cycles(lambda: guard.admit([ADA]), StoreFailedError) == []
 
 
-async def test_a_request_that_is_cancelled_stays_cancelled() -> None:
-    """A cancelled request is not a failure of the store."""
+async def test_a_cancelled_request_stays_cancelled() -> None:
+    """The cancellation is not reported as a failure of the store."""
     store = SlowStore()
-    asking = asyncio.create_task(guarded(store).admit([ADA]))
+    request = asyncio.create_task(guarded(store).admit([ADA]))
     while not store.calls:  # noqa: ASYNC110 - the call is made in another task
         await asyncio.sleep(0)
-    asking.cancel()
+    request.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await request
 
 
 def _caused_by(error: Exception, cause: BaseException) -> Exception:
@@ -203,32 +203,32 @@ def _caused_by(error: Exception, cause: BaseException) -> Exception:
 def test_the_cause_of_a_failure_is_described_without_its_message(
     error: Exception, cause: str
 ) -> None:
-    """The class, and the system error or the error code of Redis: these never hold a password."""
+    """It is the class with a system error or a Redis error code, which contain no password."""
     assert cause in cause_of(error)
     assert "secret" not in cause_of(error)
 
 
 async def test_a_busy_event_loop_is_not_a_slow_store(redis_url: str) -> None:
-    """A response that arrived in time, and was read late, counts."""
+    """A response that arrives in time but is read late is accepted."""
     store = GuardedStore(
         RedisStore(RedisUrl.parse(redis_url), f"busy-{time.monotonic_ns()}"), "redis", 0.1
     )
     async with asyncio.timeout(20):
-        while True:  # Connects, and has the script loaded.
+        while True:  # Connects, and loads the script.
             with suppress(StoreFailedError):
                 await store.admit([ADA])
                 break
-    asking = asyncio.create_task(store.admit([ADA]))
+    request = asyncio.create_task(store.admit([ADA]))
     for _ in range(5):
         await asyncio.sleep(0)
     _block_event_loop(0.5)
 
-    assert (await asking).admitted
+    assert (await request).admitted
     await store.aclose()
 
 
 async def test_connecting_may_take_ten_iterations_of_a_busy_event_loop() -> None:
-    """However long other tasks make each of them."""
+    """The duration of each iteration does not matter."""
 
     class Store(SlowStore):
         async def admit_all(self, requests: Sequence[Sequence[Limit]]) -> list[RateLimitDecision]:

@@ -1,4 +1,4 @@
-"""What becomes of a request that has to wait; server and application are the test's."""
+"""How requests are queued and rejected. The server and the application are fakes."""
 
 import asyncio
 from http import HTTPStatus
@@ -24,12 +24,12 @@ def respond(error: Exception, scope: Scope) -> Response:
 
 
 async def endpoint(_: Request) -> Response:
-    """Take the place of the endpoint that the limited route leads to."""
+    """Replace the endpoint of the limited route."""
     return Response()
 
 
 class Client:
-    """One request, as a server presents it."""
+    """One request, as a server passes it to the application."""
 
     def __init__(self, method: str = "POST", path: str = "/limited", body: bytes = b"") -> None:
         self.disconnected: asyncio.Future[None] = asyncio.Future()
@@ -47,14 +47,14 @@ class Client:
         self.received: list[Message] = []
 
     async def receive(self) -> Message:
-        """Return the body; once the client has disconnected, that."""
+        """Return the body, or a disconnect once the client has disconnected."""
         self.was_read = True
         if self.disconnected.done():
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": self._body, "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """Take a part of the response."""
+        """Record a part of the response."""
         self.received.append(message)
 
     @property
@@ -92,14 +92,14 @@ class Service:
         )
 
     async def accept(self, client: Client) -> asyncio.Task[None]:
-        """Begin to process a request."""
+        """Start to process a request."""
         task = asyncio.create_task(self._middleware(client.scope, client.receive, client.send))
         self._tasks.append(task)
-        await turns()
+        await run_other_tasks()
         return task
 
     async def finish(self) -> None:
-        """Let the application respond to everything that it has."""
+        """Let the application respond to all requests."""
         self.may_finish.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -111,7 +111,7 @@ class Service:
             await Response("done")(scope, receive, send)
 
 
-async def turns(number: int = 10) -> None:
+async def run_other_tasks(number: int = 10) -> None:
     """Let other tasks run."""
     for _ in range(number):
         await asyncio.sleep(0)
@@ -119,14 +119,14 @@ async def turns(number: int = 10) -> None:
 
 @pytest.fixture
 async def service() -> Service:
-    """Return a service whose only slot is taken, and for which one request may wait."""
+    """Return a service whose only slot is in use, and whose queue holds one request."""
     service = Service()
     await service.accept(Client())
     return service
 
 
 async def test_a_body_is_not_read_in_the_queue(service: Service) -> None:
-    """The application decides when to read the body: after it knows the caller."""
+    """The application reads the body later, when it has authenticated the caller."""
     client = Client(body=b"all of it")
     await service.accept(client)
     assert not client.was_read
@@ -136,8 +136,8 @@ async def test_a_body_is_not_read_in_the_queue(service: Service) -> None:
     assert client.response == (200, b"done")
 
 
-async def test_a_full_queue_rejects_at_once(service: Service) -> None:
-    """The response says so, and the access log counts the request."""
+async def test_a_full_queue_rejects_requests_at_once(service: Service) -> None:
+    """The response contains the reason, and the access log counts the request."""
     await service.accept(Client())
     rejected = Client()
     await service.accept(rejected)
@@ -149,7 +149,7 @@ async def test_a_full_queue_rejects_at_once(service: Service) -> None:
 
 
 async def test_a_request_that_waited_too_long_is_rejected() -> None:
-    """It never takes a slot."""
+    """The response contains the configured time, and the access log counts the request."""
     service = Service(max_wait_seconds=0.001)
     await service.accept(Client())
     late = Client()
@@ -159,35 +159,35 @@ async def test_a_request_that_waited_too_long_is_rejected() -> None:
     assert late.is_counted_as_rejected
 
 
-async def test_a_client_that_disconnects_in_the_queue_leaves_it(service: Service) -> None:
-    """The application never sees the request, the access log counts it, and another may wait."""
-    client, after = Client(), Client()
+async def test_a_queued_request_is_removed_when_its_client_disconnects(service: Service) -> None:
+    """The application does not get the request, and another request can wait."""
+    client, next_client = Client(), Client()
     task = await service.accept(client)
     client.disconnected.set_result(None)
-    await turns()
+    await run_other_tasks()
     assert task.done()
-    await service.accept(after)
+    await service.accept(next_client)
     await service.finish()
 
     assert client.received == []
     assert client.is_counted_as_rejected
-    assert not after.is_counted_as_rejected
+    assert not next_client.is_counted_as_rejected
     assert service.bodies == [b"", b""]
 
 
-async def test_a_disconnect_at_the_last_moment_reaches_the_application(service: Service) -> None:
-    """It was admitted first; the application reads that the client has disconnected."""
+async def test_a_disconnect_after_admission_reaches_the_application(service: Service) -> None:
+    """The request was already admitted, so the application receives the disconnect."""
     client = Client()
     task = await service.accept(client)
     service.may_finish.set()
-    await turns(1)
+    await run_other_tasks(1)
     client.disconnected.set_result(None)
     with pytest.raises(ClientDisconnect):
         await task
 
 
-async def test_a_server_need_not_report_disconnects(service: Service) -> None:
-    """The request keeps its turn; the application then reads that the client has disconnected."""
+async def test_servers_do_not_have_to_report_disconnects(service: Service) -> None:
+    """The request stays in the queue, and the application then receives the disconnect."""
     client = Client()
     del client.scope["extensions"]
     task = await service.accept(client)
@@ -198,14 +198,14 @@ async def test_a_server_need_not_report_disconnects(service: Service) -> None:
     assert isinstance(task.exception(), ClientDisconnect)
 
 
-async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Service) -> None:
-    """The cancellation goes on, and another request may wait."""
-    client, after = Client(), Client()
+async def test_a_request_that_is_cancelled_in_the_queue_is_removed(service: Service) -> None:
+    """The cancellation is propagated, and another request can wait."""
+    client, next_client = Client(), Client()
     task = await service.accept(client)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await service.accept(after)
+    await service.accept(next_client)
     await service.finish()
 
     assert client.received == []
@@ -215,7 +215,7 @@ async def test_a_request_that_is_cancelled_in_the_queue_leaves_it(service: Servi
 async def test_a_request_that_the_shutdown_cancels_in_the_queue_gets_a_response(
     service: Service,
 ) -> None:
-    """The server cancels what is left when the grace period ends; the access log counts it."""
+    """The server cancels remaining requests after the grace period; the access log counts them."""
     client = Client()
     client.scope["state"]["shutdown"].begun = True
     task = await service.accept(client)
@@ -229,15 +229,15 @@ async def test_a_request_that_the_shutdown_cancels_in_the_queue_gets_a_response(
 
 
 async def test_an_error_of_the_application_frees_the_slot() -> None:
-    """However a request ends, the next one gets its turn."""
-    service, broken = Service(), Client()
-    await service.accept(broken)
-    broken.disconnected.set_result(None)
+    """The next request gets the slot."""
+    service, failing = Service(), Client()
+    await service.accept(failing)
+    failing.disconnected.set_result(None)
     client = Client()
     await service.accept(client)
     await service.finish()
 
-    assert broken.received == []
+    assert failing.received == []
     assert client.response == (200, b"done")
 
 
@@ -257,15 +257,15 @@ async def test_a_path_is_limited_if_the_route_matches_it(service: Service, path:
     ids=["method", "slash", "path", "preflight"],
 )
 async def test_other_requests_need_no_slot(service: Service, method: str, path: str) -> None:
-    """Probes, preflights and mistakes are responded to while everything is taken."""
+    """Probes, preflight requests and wrong paths get a response while no slot is free."""
     await service.accept(Client())
     await service.accept(Client(method, path))
 
     assert service.running == 2
 
 
-async def test_scopes_other_than_http_pass(service: Service) -> None:
-    """The lifespan, and whatever else a server may offer."""
+async def test_scopes_other_than_http_are_not_limited(service: Service) -> None:
+    """For example, the lifespan scope."""
     client = Client()
     client.scope["type"] = "lifespan"
     await service.accept(client)
@@ -274,14 +274,14 @@ async def test_scopes_other_than_http_pass(service: Service) -> None:
 
 
 def waiting(service: Service) -> float | None:
-    """Return how many requests the metric says are waiting."""
+    """Return the number of waiting requests according to the metric."""
     return service.metrics.registry.get_sample_value(
         "vault_bff_requests_waiting", {"queue": "sessions"}
     )
 
 
 async def test_the_order_of_arrival_is_kept() -> None:
-    """Of many that wait, the first is the next."""
+    """The request that has waited longest is admitted first."""
     service = Service(max_waiting=9)
     for number in range(5):
         await service.accept(Client(body=str(number).encode()))

@@ -1,4 +1,4 @@
-"""The audit event of a request, and the one that counts requests which were not admitted."""
+"""The audit event that counts the requests that were not admitted."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from app.observability.audit import AuditRecord, RejectionSummary
 
 
 @pytest.fixture
-def _summaries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _immediate_summaries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "_SUMMARY_SECONDS", 0)
 
 
@@ -23,9 +23,9 @@ def _request_id() -> Iterator[None]:
     structlog.contextvars.reset_contextvars(**tokens)
 
 
-@pytest.mark.usefixtures("_summaries_at_once", "_request_id")
-async def test_rejections_that_ended_alike_share_an_event() -> None:
-    """It has their number, and none of what belongs to a single request."""
+@pytest.mark.usefixtures("_immediate_summaries", "_request_id")
+async def test_rejections_with_the_same_result_share_an_event() -> None:
+    """The event has their number, and no fields of a single request."""
     full, late = AuditRecord(problem="p", reason="full"), AuditRecord(problem="p", reason="late")
     summary = RejectionSummary()
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
@@ -41,8 +41,8 @@ async def test_rejections_that_ended_alike_share_an_event() -> None:
     ]
 
 
-async def test_what_was_counted_last_is_written_at_the_end() -> None:
-    """Nothing is written twice, and nothing where nothing was counted."""
+async def test_a_rejection_is_written_in_only_one_summary() -> None:
+    """If no request was rejected since the last summary, nothing is written."""
     summary = RejectionSummary()
     summary.add("abandoned", AuditRecord())
     with capture_logs() as events:

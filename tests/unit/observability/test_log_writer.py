@@ -18,7 +18,7 @@ LINE = b"x" * 999 + b"\n"
 
 @contextmanager
 def writing(fd: int, reports: list[Losses] | None = None) -> Iterator[LogWriter]:
-    """Run a writer whose queue holds nine lines and as many audit events more."""
+    """Run a writer whose queue holds nine lines, and then nine more audit events."""
     writer = LogWriter(10_000, 10_000, flush_seconds=0.2)
     writer.start(fd, None if reports is None else reports.append)
     try:
@@ -46,7 +46,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def fill(fd: int) -> int:
-    """Fill a pipe, and return with how many bytes."""
+    """Fill a pipe, and return the number of bytes written."""
     os.set_blocking(fd, False)
     written = 0
     with suppress(BlockingIOError):
@@ -57,7 +57,7 @@ def fill(fd: int) -> int:
 
 
 def read(fd: int, count: int) -> bytes:
-    """Read so many bytes from a pipe."""
+    """Read `count` bytes from a pipe."""
     data = b""
     while len(data) < count:
         data += os.read(fd, count - len(data))
@@ -65,7 +65,7 @@ def read(fd: int, count: int) -> bytes:
 
 
 def test_lines_are_written_in_order() -> None:
-    """What one thread logs is read in the order in which it was logged."""
+    """Lines of one thread keep their order."""
     with pipe() as (reader, out):
         with writing(out) as writer:
             for number in range(50):
@@ -74,8 +74,8 @@ def test_lines_are_written_in_order() -> None:
         assert not writer.lost
 
 
-def test_an_unread_pipe_blocks_no_caller() -> None:
-    """Writing returns, what does not fit is counted, and stopping has a bound."""
+def test_an_unread_pipe_does_not_block_callers() -> None:
+    """Writing returns at once, lost lines are counted, and stopping has a time limit."""
     with pipe() as (_, out):
         fill(out)
         with writing(out) as writer:
@@ -85,7 +85,7 @@ def test_an_unread_pipe_blocks_no_caller() -> None:
 
 
 def test_audit_events_are_the_last_to_be_dropped() -> None:
-    """A queue that is full of other lines still takes audit events, and in the end counts them."""
+    """A queue that is full of other lines still accepts audit events, until it is full of them."""
     with pipe() as (_, out):
         fill(out)
         with writing(out) as writer:
@@ -100,7 +100,7 @@ def test_audit_events_are_the_last_to_be_dropped() -> None:
 
 
 def test_a_gap_is_reported_once_lines_can_be_written_again() -> None:
-    """The report says how many lines are missing; it is made once for each gap."""
+    """The report contains the number of missing lines, and there is one for each gap."""
     reports: list[Losses] = []
     with pipe() as (reader, out), writing(out, reports) as writer:
         before = fill(out)
@@ -115,8 +115,8 @@ def test_a_gap_is_reported_once_lines_can_be_written_again() -> None:
     assert len(reports) == 1
 
 
-def test_a_reader_that_goes_away_fails_no_caller() -> None:
-    """Each line is counted as not written, by its kind."""
+def test_a_closed_reader_does_not_fail_callers() -> None:
+    """Each line is counted as not written, with its kind."""
     with pipe() as (reader, out), writing(out) as writer:
         os.close(reader)
         writer.write(LINE)
@@ -126,8 +126,8 @@ def test_a_reader_that_goes_away_fails_no_caller() -> None:
         assert writer.lost == {("other", "write-failed"): 1, ("audit", "write-failed"): 1}
 
 
-def test_a_full_disk_fails_no_caller() -> None:
-    """Lines that the disk does not take are counted."""
+def test_a_full_disk_does_not_fail_callers() -> None:
+    """Lines that cannot be written are counted."""
     with Path("/dev/full").open("wb") as full, writing(full.fileno()) as writer:
         writer.write(LINE)
         writer.flush()
@@ -135,8 +135,8 @@ def test_a_full_disk_fails_no_caller() -> None:
         assert writer.lost == {("other", "write-failed"): 1}
 
 
-def test_a_closed_stdout_fails_no_caller() -> None:
-    """With no file descriptor to write to, every line is counted as not written."""
+def test_a_closed_stdout_does_not_fail_callers() -> None:
+    """Without a file descriptor, every line is counted as not written."""
     with writing(-1) as writer:
         writer.write(LINE)
         writer.flush()
@@ -144,8 +144,8 @@ def test_a_closed_stdout_fails_no_caller() -> None:
         assert writer.lost == {("other", "write-failed"): 1}
 
 
-def test_a_line_that_was_cut_does_not_spoil_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a disk is full within a line and has space again, the next line begins at its start."""
+def test_a_truncated_line_does_not_corrupt_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk becomes full within a line, the next line that fits starts on a new line."""
     written = b""
     space = 1500
 
@@ -171,8 +171,8 @@ def test_a_line_that_was_cut_does_not_spoil_the_next(monkeypatch: pytest.MonkeyP
     assert writer.lost == {("other", "write-failed"): 1}
 
 
-def test_a_non_blocking_stdout_is_waited_for() -> None:
-    """A parent that has set O_NONBLOCK on the pipe costs no line."""
+def test_the_writer_waits_for_a_non_blocking_stdout() -> None:
+    """No line is lost if the parent process has set O_NONBLOCK on the pipe."""
     with pipe() as (reader, out), writing(out) as writer:
         before = fill(out)
         os.set_blocking(out, False)
@@ -183,7 +183,7 @@ def test_a_non_blocking_stdout_is_waited_for() -> None:
 
 
 def test_lines_of_several_processes_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No write is longer than what a pipe takes at once."""
+    """No write is longer than a pipe accepts atomically."""
     written: list[bytes] = []
 
     def write(_: int, data: memoryview) -> int:
@@ -199,7 +199,7 @@ def test_lines_of_several_processes_do_not_mix(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_thread_ends_with_the_writer() -> None:
-    """A stopped writer leaves nothing running, and can be started again."""
+    """A stopped writer has no running thread, and can be started again."""
     with pipe() as (reader, out):
         writer = LogWriter()
         for _ in range(2):
@@ -212,7 +212,7 @@ def test_the_thread_ends_with_the_writer() -> None:
 
 
 def test_losses_are_metrics() -> None:
-    """There is a series for each kind and cause before anything is lost."""
+    """Each kind and cause has a series, even before anything is lost."""
     writer = LogWriter(0, 0)
     writer.write(LINE, "audit")
     [family] = LogCollector(writer).collect()
@@ -238,9 +238,9 @@ else:
 
 
 def test_a_forked_process_writes_its_own_lines() -> None:
-    """A server that forks its workers loses none of their lines, and repeats none of its own."""
+    """No line of the child process is lost, and no line of the parent is repeated."""
     run = subprocess.run(
-        # Python 3.12 and later warn of every fork in a process with threads.
+        # Python 3.12 and later warn about every fork in a process with threads.
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING],
         check=True,
         cwd=ROOT,

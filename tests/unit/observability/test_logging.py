@@ -28,9 +28,9 @@ UNSAFE = [
 
 @contextmanager
 def configured(settings: LogSettings) -> Iterator[Redactor]:
-    """Configure logging as in production, and restore everything.
+    """Configure logging as in production, and restore it afterwards.
 
-    This is no fixture, because pytest captures the set-up of a test into another stream.
+    This is not a fixture, because pytest captures the setup of a test in another stream.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -44,12 +44,12 @@ def configured(settings: LogSettings) -> Iterator[Redactor]:
 
 
 def written(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Return what was written to stdout, each line a JSON object."""
+    """Return the lines on stdout, each of which is a JSON object."""
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 
 def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None:
-    """Each event has a level, a time and its context; a line feed cannot forge a second line."""
+    """An event has a level, a time and its context; a line feed cannot forge a second line."""
     with configured(DEBUG), structlog.contextvars.bound_contextvars(request_id="r-1"):
         structlog.get_logger("test").info("something", subject='x\n{"event": "forged"}')
 
@@ -61,7 +61,7 @@ def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None
     assert "timestamp" in line
 
 
-def test_records_of_libraries_are_redacted_and_rendered_the_same(
+def test_records_of_libraries_are_redacted_and_rendered_like_events(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """A token in a library's record is redacted."""
@@ -74,25 +74,25 @@ def test_records_of_libraries_are_redacted_and_rendered_the_same(
     assert line["level"] == "warning"
 
 
-def test_a_secret_that_the_redactor_knows_is_redacted_in_both(
+def test_a_known_secret_is_redacted_in_events_and_records(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """An API key of an unusual form is recognized by its value."""
+    """An API key with an unusual form is recognized by its value."""
     with configured(DEBUG) as redactor:
         redactor.add_secret("an-unusual-key")
         structlog.get_logger("test").info("key", value="an-unusual-key")
         logging.getLogger("some.library").info("an-unusual-key")
 
-    ours, librarys = written(capfd)
-    assert (ours["event"], ours["value"]) == ("key", "[redacted]")
-    assert librarys["event"] == "[redacted]"
+    event, record = written(capfd)
+    assert (event["event"], event["value"]) == ("key", "[redacted]")
+    assert record["event"] == "[redacted]"
 
 
 @pytest.mark.parametrize("settings", [DEBUG, CONSOLE], ids=["json", "console"])
 def test_an_exception_is_logged_without_its_message(
     capfd: pytest.CaptureFixture[str], settings: LogSettings
 ) -> None:
-    """Types and code locations find a fault; messages could quote what an operation failed on."""
+    """Types and code locations are enough to find a fault; messages could quote personal data."""
     with configured(settings):
         try:
             try:
@@ -112,7 +112,7 @@ def test_an_exception_is_logged_without_its_message(
 
 
 def test_warnings_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    """A library's warning is one line, too."""
+    """A warning of a library is also one line."""
     with warnings.catch_warnings(), configured(DEBUG):
         warnings.simplefilter("always")
         warnings.warn("beware", stacklevel=1)
@@ -121,8 +121,8 @@ def test_warnings_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
     assert "beware" in str(line["event"])
 
 
-def test_a_terminal_gets_lines_for_people(capfd: pytest.CaptureFixture[str]) -> None:
-    """The console format is text, and is redacted all the same."""
+def test_the_console_format_is_readable_text(capfd: pytest.CaptureFixture[str]) -> None:
+    """Like JSON, it is redacted, and has only lines of the configured level."""
     with configured(CONSOLE):
         structlog.get_logger("test").info("hello", token="x", words=JWT)
         structlog.get_logger("test").debug("unseen")
@@ -138,7 +138,7 @@ def test_a_terminal_gets_lines_for_people(capfd: pytest.CaptureFixture[str]) -> 
 def test_control_and_bidirectional_characters_are_escaped(
     capfd: pytest.CaptureFixture[str], settings: LogSettings
 ) -> None:
-    """Neither we nor a library writes one to a terminal, in a text, in a list or as a key."""
+    """This applies to events and library records, and to texts, lists and keys."""
     with configured(settings):
         for one in UNSAFE:
             value = f"<{one}>"
@@ -151,7 +151,7 @@ def test_control_and_bidirectional_characters_are_escaped(
 
 
 def test_escaped_characters_can_be_read_back(capfd: pytest.CaptureFixture[str]) -> None:
-    """The escapes are those of JSON, so tools see what was logged; other text stays readable."""
+    """They are JSON escapes, so tools decode the original text; other text stays readable."""
     text = "é 漢 👩‍💻 \x9b \u202e \ud800"
     with configured(DEBUG):
         structlog.get_logger("test").info("ours", subject=text)
@@ -164,7 +164,7 @@ def test_escaped_characters_can_be_read_back(capfd: pytest.CaptureFixture[str]) 
 
 
 def test_numbers_of_any_size_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    """Orjson takes 64 bits; a claim can have more."""
+    """A claim can have more than the 64 bits that orjson supports."""
     with configured(DEBUG):
         structlog.get_logger("test").info("ours", number=2**70)
 
@@ -172,17 +172,17 @@ def test_numbers_of_any_size_are_logged(capfd: pytest.CaptureFixture[str]) -> No
 
 
 class Unprintable:
-    """A value that cannot be shown."""
+    """A value that cannot be converted to text."""
 
     def __str__(self) -> str:
         raise RuntimeError("secret")
 
 
 @pytest.mark.parametrize("settings", [DEBUG, CONSOLE], ids=["json", "console"])
-def test_an_event_that_cannot_be_rendered_fails_no_caller(
+def test_an_event_that_cannot_be_rendered_does_not_fail_the_caller(
     capfd: pytest.CaptureFixture[str], settings: LogSettings
 ) -> None:
-    """It is counted as lost, and a line says where rendering failed, and for which request."""
+    """It is counted as lost, and the log has an event with the exception and the request ID."""
     before = WRITER.lost["audit", "not-rendered"]
     with configured(settings), structlog.contextvars.bound_contextvars(request_id="r-1"):
         structlog.get_logger(AUDIT).info("ours", subject=Unprintable())
@@ -197,10 +197,10 @@ def test_an_event_that_cannot_be_rendered_fails_no_caller(
     assert WRITER.lost["audit", "not-rendered"] == before + 1
 
 
-def test_a_record_that_cannot_be_formatted_quotes_no_argument(
+def test_a_record_that_cannot_be_formatted_does_not_quote_its_arguments(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The standard library would print the arguments to stderr, unredacted."""
+    """The standard library would print them to stderr without redaction."""
     with configured(DEBUG):
         logging.getLogger("some.library").warning("%d items", "hunter2")
 
@@ -209,8 +209,10 @@ def test_a_record_that_cannot_be_formatted_quotes_no_argument(
     assert "hunter2" not in out + err
 
 
-def test_asyncio_quotes_no_exception_message(capfd: pytest.CaptureFixture[str]) -> None:
-    """It shows a failed task with the exception's message, so only its first line is logged."""
+def test_errors_of_asyncio_are_logged_without_exception_messages(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Only the first line is logged, because asyncio adds the message of the exception after it."""
     with configured(DEBUG):
         logging.getLogger("asyncio").error(
             "Task exception was never retrieved\nfuture: <Task exception=ValueError('hunter2')>"
@@ -231,8 +233,8 @@ structlog.get_logger("test").info("first")
 """
 
 
-def test_a_gap_in_the_log_is_marked_in_it() -> None:
-    """The event follows once a line can be written, at the end of the process at the latest."""
+def test_a_gap_in_the_log_is_reported_in_the_log() -> None:
+    """The event follows when a line can be written, at the latest when the process ends."""
     run = subprocess.run(
         [sys.executable, "-c", LOSING], check=True, cwd=ROOT, capture_output=True, text=True
     )

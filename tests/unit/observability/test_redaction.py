@@ -47,13 +47,13 @@ def test_a_secret_inside_a_text_is_redacted(text: str) -> None:
 
 
 def test_a_secret_as_a_key_is_redacted() -> None:
-    """The keys of a nested object are texts, too."""
+    """This includes the keys of nested objects."""
     assert redact(headers={SECRET: 1}) == {"headers": {REDACTED: 1}}
 
 
 @pytest.mark.parametrize("url", ["redis://:pa55@redis:6379/0", "https://user:pa55@127.0.0.1/x"])
 def test_credentials_in_a_url_are_redacted(url: str) -> None:
-    """The host stays, because it is what an operator looks for."""
+    """The password does not appear in the event."""
     event = redact(event="text", url=url)
 
     assert "pa55" not in event["url"]
@@ -62,7 +62,7 @@ def test_credentials_in_a_url_are_redacted(url: str) -> None:
 
 @pytest.mark.parametrize("secret", ["pass word\n", "p+s/w=d%41", 'a"b\\c\'d"e', "naïve-é-secret"])
 def test_a_secret_is_recognized_in_escaped_form(secret: str) -> None:
-    """Libraries quote a value as Python, JSON or a URL would, or as one within the other."""
+    """Libraries quote a value as Python, JSON or a URL does, or combine these forms."""
     inner = secret.strip()
     forms = [
         secret,
@@ -83,8 +83,8 @@ def test_a_secret_is_recognized_in_escaped_form(secret: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "1", "app", "7654321", "token", "configured"])
-def test_what_ordinary_text_contains_is_not_a_known_secret(secret: str) -> None:
-    """Short values and single words cannot be told from the rest of a line."""
+def test_short_values_and_single_words_are_not_known_secrets(secret: str) -> None:
+    """They cannot be distinguished from ordinary text."""
     event = {
         "event": "vault_session_refused",
         "timestamp": "2026-11-30T07:16:54.321000Z",
@@ -96,8 +96,8 @@ def test_what_ordinary_text_contains_is_not_a_known_secret(secret: str) -> None:
     assert redact(secret, **event) == event
 
 
-def test_a_known_value_does_not_change_what_the_service_writes_itself() -> None:
-    """Operators search for these fields, whatever a secret happens to be."""
+def test_a_known_secret_is_not_redacted_in_fields_of_the_service() -> None:
+    """Operators search for these fields, so they are kept even if a secret is the same text."""
     event = {
         "event": "vault_session_minted",
         "timestamp": "2026-11-30T02:45:22.633143Z",
@@ -113,8 +113,8 @@ def test_a_known_value_does_not_change_what_the_service_writes_itself() -> None:
     }
 
 
-def test_a_known_value_is_redacted_in_the_text_of_a_library() -> None:
-    """The event of a library's record is a text that is not ours."""
+def test_a_known_secret_is_redacted_in_the_text_of_a_library() -> None:
+    """The event of a library's record is not a name that the service chose."""
     assert redact("an_unusual_key", event="an_unusual_key", logger="some.library") == {
         "event": REDACTED,
         "logger": "some.library",
@@ -125,7 +125,7 @@ def test_a_known_value_is_redacted_in_the_text_of_a_library() -> None:
     "text", ["not a bearer token", "Bearer authentication failed", "basic information is missing"]
 )
 def test_words_after_bearer_or_basic_are_not_credentials(text: str) -> None:
-    """A credential has a digit or a capital, or is longer than a word."""
+    """A credential has a digit or an upper-case letter, or is longer than a word."""
     assert redact(event="text", reason=text)["reason"] == text
 
 
@@ -133,13 +133,13 @@ def test_words_after_bearer_or_basic_are_not_credentials(text: str) -> None:
     "credential", ["abcd1", "dXNlcjpwYXNz", "abcdefghijklmnopqrstuvwxyz", "a.b-c_9"]
 )
 def test_a_credential_after_bearer_or_basic_is_redacted(credential: str) -> None:
-    """So is one in upper or lower case, with padding or without."""
+    """The scheme can be in upper or lower case, and the credential can have padding."""
     for text in (f"Bearer {credential}", f"basic {credential}=="):
         assert redact(event="text", reason=text)["reason"] == REDACTED
 
 
-def test_what_is_not_secret_stays() -> None:
-    """Numbers, flags and plain words are left alone."""
+def test_values_that_are_not_secret_are_kept() -> None:
+    """Numbers, flags and plain words are not changed."""
     event = {
         "status": 201,
         "ok": True,
@@ -152,8 +152,8 @@ def test_what_is_not_secret_stays() -> None:
     assert redact(**event) == event
 
 
-def test_what_is_nested_too_deeply_is_searched_as_text() -> None:
-    """No depth hides a secret."""
+def test_deeply_nested_values_are_searched_as_text() -> None:
+    """A secret is found at any depth."""
     value: Any = [JWT, SECRET]
     for _ in range(20):
         value = [value]
@@ -184,8 +184,8 @@ WORDS = st.sampled_from(
         st.lists(WORDS, max_size=4).map("".join) | st.integers() | st.none() | st.lists(WORDS),
     )
 )
-def test_searching_all_fields_at_once_overlooks_nothing(event: dict[str, Any]) -> None:
-    """An event that is found harmless as a whole has nothing to redact in any field."""
+def test_searching_all_fields_at_once_finds_every_secret(event: dict[str, Any]) -> None:
+    """The result is the same as that of searching each field separately."""
     redactor = Redactor()
     redactor.add_secret("s3cr3t-v4lue")
 
@@ -194,14 +194,14 @@ def test_searching_all_fields_at_once_overlooks_nothing(event: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(
-    "before", ["sk_live_abc.", "eyJabcdef+", "Bearer abcd%", "Basic dXNlcg.", f"{SECRET}+"]
+    "prefix", ["sk_live_abc.", "eyJabcdef+", "Bearer abcd%", "Basic dXNlcg.", f"{SECRET}+"]
 )
-def test_an_address_is_found_after_what_looks_like_a_secret(before: str) -> None:
-    """Redacting one does not leave half of the other."""
-    assert "acme" not in redact(event=f"{before}jane@acme.example")["event"]
+def test_an_email_address_after_a_secret_is_redacted(prefix: str) -> None:
+    """Redacting the secret does not leave a part of the address."""
+    assert "acme" not in redact(event=f"{prefix}jane@acme.example")["event"]
 
 
-@pytest.mark.parametrize("before", ["", "x", "a.b", " ", "<", "\u00e9"])
-def test_an_address_is_found_wherever_it_begins(before: str) -> None:
-    """Searching from the beginning of each word finds every address."""
-    assert "acme" not in redact(event=f"{before}ada@acme.example")["event"]
+@pytest.mark.parametrize("prefix", ["", "x", "a.b", " ", "<", "\u00e9"])
+def test_an_email_address_is_found_at_any_position(prefix: str) -> None:
+    """The text before the address does not matter."""
+    assert "acme" not in redact(event=f"{prefix}ada@acme.example")["event"]

@@ -51,18 +51,18 @@ async def test_a_request_is_a_tree_of_spans(
     apideck: ApideckEmulator,
     spans: InMemorySpanExporter,
 ) -> None:
-    """Verification, policy and the call to Apideck are its children, in the caller's trace."""
+    """Verification, policy and the call to Apideck are child spans, in the caller's trace."""
     async with running(settings) as service:
         await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
 
-    made = {span.name: span for span in spans.get_finished_spans()}
-    assert list(made) == ["verify credential", "plan session", "POST", "POST /vault-session"]
-    request = made.pop("POST /vault-session")
+    finished = {span.name: span for span in spans.get_finished_spans()}
+    assert list(finished) == ["verify credential", "plan session", "POST", "POST /vault-session"]
+    request = finished.pop("POST /vault-session")
     assert request.kind is SpanKind.SERVER
     assert request.parent is not None
     assert f"{request.parent.span_id:016x}" == "b7ad6b7169203331"
-    assert {f"{span.context.trace_id:032x}" for span in [request, *made.values()]} == {TRACE}
-    assert {span.parent and span.parent.span_id for span in made.values()} == {
+    assert {f"{span.context.trace_id:032x}" for span in [request, *finished.values()]} == {TRACE}
+    assert {span.parent and span.parent.span_id for span in finished.values()} == {
         request.context.span_id
     }
     assert request.attributes == {
@@ -71,8 +71,8 @@ async def test_a_request_is_a_tree_of_spans(
         "http.route": "/vault-session",
         "http.response.status_code": 201,
     }
-    assert made["POST"].kind is SpanKind.CLIENT
-    assert made["POST"].attributes == {
+    assert finished["POST"].kind is SpanKind.CLIENT
+    assert finished["POST"].attributes == {
         "http.request.method": "POST",
         "server.address": "127.0.0.1",
         "url.template": "/vault/sessions",
@@ -82,13 +82,13 @@ async def test_a_request_is_a_tree_of_spans(
 
 
 @pytest.mark.parametrize("tracing", [{"endpoint": "http://127.0.0.1:1/", "tell_apideck": True}])
-async def test_apideck_gets_the_trace_if_the_operator_has_enabled_it(
+async def test_apideck_gets_the_trace_if_the_operator_enables_it(
     settings: Settings,
     issuer: DevelopmentIssuer,
     apideck: ApideckEmulator,
     spans: InMemorySpanExporter,
 ) -> None:
-    """The request to Apideck names the trace and its own span."""
+    """The header of the request to Apideck contains the trace and the span of this request."""
     async with running(settings) as service:
         await service.post("/vault-session", headers={**bearer(issuer.token()), **PARENT})
 
@@ -104,7 +104,7 @@ async def test_a_failure_is_an_error_without_its_message(
     apideck: ApideckEmulator,
     spans: InMemorySpanExporter,
 ) -> None:
-    """Each attempt is a span, an error has its class, and no span has a name or a token."""
+    """Each attempt has a span, an error has its class, and no span has a name or a token."""
     apideck.fail(faults.error(503), times=1)
     token = issuer.token("otto", name="Otto Extraordinary")
     async with running(settings) as service:
@@ -112,20 +112,20 @@ async def test_a_failure_is_an_error_without_its_message(
         await service.post("/vault-session", headers=bearer("not-a-token"))
         await service.get("/otto")
 
-    made = spans.get_finished_spans()
-    first, second = [span for span in made if span.kind is SpanKind.CLIENT]
+    finished = spans.get_finished_spans()
+    first, second = [span for span in finished if span.kind is SpanKind.CLIENT]
     assert (first.status.status_code, second.status.status_code) == (
         StatusCode.ERROR,
         StatusCode.UNSET,
     )
     assert first.attributes is not None
     assert first.attributes["error.type"] == "ApideckUnavailableError"
-    text = json.dumps([json.loads(span.to_json()) for span in made])
+    text = json.dumps([json.loads(span.to_json()) for span in finished])
     for personal in ("otto", "Otto", token, "not-a-token", "acme"):
         assert personal not in text
 
 
-async def test_log_lines_name_the_trace(
+async def test_log_lines_contain_the_trace_id(
     settings: Settings, issuer: DevelopmentIssuer, spans: InMemorySpanExporter
 ) -> None:
     """An operator can find the trace of a log line."""
@@ -139,14 +139,14 @@ async def test_log_lines_name_the_trace(
 
 
 @pytest.mark.parametrize(("ratio", "kept"), [(0, 0), (1, 20)])
-async def test_a_share_of_the_traces_is_sampled(
+async def test_the_configured_share_of_traces_is_sampled(
     issuer: DevelopmentIssuer,
     apideck_url: str,
     spans: InMemorySpanExporter,
     ratio: float,
     kept: int,
 ) -> None:
-    """The rest is not exported."""
+    """Other traces are not exported."""
     tracing = {"endpoint": "http://127.0.0.1:1/", "sample_ratio": ratio}
     async with running(settings_for(issuer.issuer, apideck_url, tracing=tracing)) as service:
         for _ in range(20):
@@ -156,7 +156,7 @@ async def test_a_share_of_the_traces_is_sampled(
 
 
 async def test_without_an_endpoint_there_are_no_spans() -> None:
-    """There is no provider, no thread and no span."""
+    """No span is created, and Apideck gets no trace headers."""
     tracing = Tracing(TracingSettings())
     tracing.start()
 
@@ -167,10 +167,10 @@ async def test_without_an_endpoint_there_are_no_spans() -> None:
     assert tracing.headers_to_apideck() == {}
 
 
-async def test_the_end_does_not_wait_for_a_collector_that_does_not_respond(
+async def test_shutdown_does_not_wait_for_an_unresponsive_collector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The exporter waits much longer, and goes on in a thread that does not delay the process."""
+    """The exporter continues in a daemon thread, which does not delay the end of the process."""
     monkeypatch.setattr("app.observability.tracing._SHUTDOWN_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as collector:
         endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}/v1/traces"
@@ -179,16 +179,16 @@ async def test_the_end_does_not_wait_for_a_collector_that_does_not_respond(
         with tracing.span("anything"):
             pass
         await tracing.aclose()
-        [ending] = [one for one in threading.enumerate() if one.name == "tracing-shutdown"]
-        assert ending.daemon
-        await asyncio.to_thread(_respond, collector, ending)
+        [shutdown] = [one for one in threading.enumerate() if one.name == "tracing-shutdown"]
+        assert shutdown.daemon
+        await asyncio.to_thread(_respond, collector, shutdown)
 
-    assert not ending.is_alive()
+    assert not shutdown.is_alive()
 
 
-def _respond(collector: socket.socket, ending: threading.Thread) -> None:
+def _respond(collector: socket.socket, shutdown: threading.Thread) -> None:
     collector.settimeout(20)
     connection, _ = collector.accept()
     with connection:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        ending.join(20)
+        shutdown.join(20)

@@ -14,7 +14,7 @@ TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
 def parent(*traceparents: str, states: tuple[str, ...] = ()) -> SpanContext:
-    """Return the span that headers name."""
+    """Return the parent span in these headers."""
     return get_current_span(parent_context(traceparents, states)).get_span_context()
 
 
@@ -24,7 +24,7 @@ def state(*headers: str) -> list[tuple[str, str]]:
 
 
 def test_a_request_continues_the_trace_of_its_caller() -> None:
-    """Trace, parent and sampled flag are those of the header."""
+    """The trace, the parent and the sampled flag come from the header."""
     span = parent(TRACEPARENT)
 
     assert f"{span.trace_id:032x}" == TRACE
@@ -40,8 +40,8 @@ def test_the_caller_decides_whether_the_trace_is_sampled(flags: str, sampled: bo
 
 
 @pytest.mark.parametrize("more", ["", "-", "-what-comes-later"])
-def test_a_later_version_is_read_as_far_as_it_is_known(more: str) -> None:
-    """Its first four fields mean the same; further ones may follow."""
+def test_the_known_fields_of_a_later_version_are_used(more: str) -> None:
+    """The first four fields have the same meaning; more fields may follow."""
     assert parent(f"cc-{TRACE}-{PARENT}-01{more}").is_valid
 
 
@@ -61,13 +61,13 @@ def test_a_later_version_is_read_as_far_as_it_is_known(more: str) -> None:
         (f"00-{TRACE}-{PARENT}",),
     ],
 )
-def test_an_invalid_or_repeated_traceparent_begins_a_new_trace(headers: tuple[str, ...]) -> None:
+def test_an_invalid_or_repeated_traceparent_starts_a_new_trace(headers: tuple[str, ...]) -> None:
     """W3C Trace Context, section 3.2.2: the vendor creates a new traceparent."""
     assert not parent(*headers, states=("a=1",)).is_valid
 
 
 def test_several_tracestate_headers_are_one_list() -> None:
-    """Their members keep their order (RFC 9110 section 5.3); empty ones are allowed."""
+    """The members keep their order (RFC 9110 section 5.3); empty members are allowed."""
     assert state("a=1, b=2", "", " t@v=3 ,, c=x y") == [
         ("a", "1"),
         ("b", "2"),
@@ -95,7 +95,7 @@ def test_several_tracestate_headers_are_one_list() -> None:
     ],
 )
 def test_an_invalid_tracestate_is_discarded(headers: tuple[str, ...]) -> None:
-    """Nothing of it is passed on, and the trace is continued all the same."""
+    """No part of it is passed on."""
     assert state(*headers) == []
 
 
@@ -106,7 +106,7 @@ def test_an_invalid_tracestate_is_discarded(headers: tuple[str, ...]) -> None:
 @example([TRACEPARENT], ["foo@=anything"])
 @example([TRACEPARENT], [",".join(f"k{number}=1" for number in range(40))])
 @example(["0" * 600], ["a=1"])
-def test_no_library_logs_what_a_caller_sends(
+def test_opentelemetry_does_not_log_the_headers_of_a_caller(
     traceparents: list[str], tracestates: list[str]
 ) -> None:
     """OpenTelemetry quotes invalid headers in warnings, which the service switches off."""

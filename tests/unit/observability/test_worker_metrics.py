@@ -17,7 +17,7 @@ class Worker:
         self.waiting = Gauge("waiting", "Waiting", registry=self.registry)
 
     def report(self) -> list[Family]:
-        """Return what the worker reports, as it arrives."""
+        """Return the report of the worker, decoded from JSON."""
         report: list[Family] = json.loads(json.dumps(families_of(self.registry)))
         return report
 
@@ -29,8 +29,8 @@ def samples(metrics: WorkerMetrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in pairs if "_created" not in name}
 
 
-def test_counts_are_added_up_and_gauges_name_their_worker() -> None:
-    """A series that only one worker has is in the sum as well."""
+def test_counters_are_added_up_and_gauges_have_a_worker_label() -> None:
+    """A series of only one worker is included."""
     one, other, metrics = Worker(), Worker(), WorkerMetrics()
     one.requests.labels("200").inc(3)
     other.requests.labels("200").inc(4)
@@ -53,8 +53,8 @@ def test_counts_are_added_up_and_gauges_name_their_worker() -> None:
     }
 
 
-def test_no_sum_falls_when_a_worker_ends_or_does_not_report() -> None:
-    """Its counts stay, and its gauges go; the worker that replaces it begins at 0."""
+def test_no_counter_decreases_when_a_worker_ends_or_does_not_report() -> None:
+    """Its counts are kept and its gauges removed; the worker that replaces it starts at 0."""
     one, other, metrics = Worker(), Worker(), WorkerMetrics()
     one.requests.labels("200").inc(3)
     one.requests.labels("500").inc(2)
@@ -77,8 +77,8 @@ def test_no_sum_falls_when_a_worker_ends_or_does_not_report() -> None:
     assert samples(metrics)['requests_total{status="200"}'] == 8
 
 
-def test_counting_began_with_the_first_worker_and_the_result_is_valid_openmetrics() -> None:
-    """OpenMetrics has the time at which counting began, which is not a sum."""
+def test_the_created_time_of_a_counter_is_that_of_the_first_worker() -> None:
+    """The result is valid OpenMetrics, in which created times are not added up."""
     one, other, metrics = Worker(), Worker(), WorkerMetrics()
     for worker, status in ((one, "200"), (other, "500"), (other, "200")):
         worker.requests.labels(status).inc()
@@ -93,11 +93,11 @@ def test_counting_began_with_the_first_worker_and_the_result_is_valid_openmetric
         for sample in family.samples
         if sample.name == "requests_created"
     }
-    began = [
+    created_times = [
         value
         for report in reports.values()
         for _, _, _, found in report
         for name, labels, value in found
         if (name, labels) == ("requests_created", {"status": "200"})
     ]
-    assert created["200"] == min(began)
+    assert created["200"] == min(created_times)

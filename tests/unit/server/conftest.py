@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _restored_signal_handlers() -> Iterator[None]:
-    """Undo what servers and supervisors set in this process."""
+    """Restore the signal handlers that servers and supervisors change in this process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():

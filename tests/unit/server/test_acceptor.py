@@ -17,10 +17,10 @@ from tests.support.clock import ControlledLoop, controlled
 
 
 class Accepted(list[asyncio.Transport]):
-    """The connections that have a protocol."""
+    """The accepted connections."""
 
     def protocol(self) -> asyncio.Protocol:
-        """Return the protocol of the next one."""
+        """Return a protocol that records its connection."""
         accepted = self
 
         class Recording(asyncio.Protocol):
@@ -31,22 +31,22 @@ class Accepted(list[asyncio.Transport]):
 
 
 def unlimited() -> int:
-    """Return how many more connections there may be."""
+    """Return a number of allowed connections that no test reaches."""
     return 10_000
 
 
 def not_accepted(reason: str) -> dict[str, str]:
-    """Return the event that says so."""
+    """Return the log event with this reason."""
     return {"event": "connections_not_accepted", "reason": reason, "log_level": "error"}
 
 
 def connect(address: tuple[str, int], number: int) -> list[socket.socket]:
-    """Open connections, which wait until they are accepted."""
+    """Open connections, which wait in the backlog until they are accepted."""
     return [socket.create_connection(address) for _ in range(number)]
 
 
-async def accepted_soon(start: Callable[[socket.socket, Accepted], Any]) -> int:
-    """Open two hundred connections while the loop is busy; return how many it accepts soon."""
+async def accepted_in_20_iterations(start: Callable[[socket.socket, Accepted], Any]) -> int:
+    """Open 200 connections while the loop is busy; return how many it accepts in 20 iterations."""
     accepted = Accepted()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     started = start(listener, accepted)
@@ -54,38 +54,38 @@ async def accepted_soon(start: Callable[[socket.socket, Accepted], Any]) -> int:
     clients = connect(listener.getsockname(), 200)
     for _ in range(20):
         await asyncio.sleep(0)
-    soon = len(accepted)
+    count = len(accepted)
     server.close()
     await server.wait_closed()
     for end in (*accepted, *clients):
         end.close()
-    return soon
+    return count
 
 
-def test_all_waiting_connections_are_accepted_in_one_turn_of_the_loop() -> None:
-    """Two hundred that were opened while the loop was busy do not wait for two hundred turns."""
-    soon = uvloop.run(
-        accepted_soon(
+def test_all_waiting_connections_are_accepted_in_a_few_iterations() -> None:
+    """The acceptor does not need one iteration of the event loop for each connection."""
+    count = uvloop.run(
+        accepted_in_20_iterations(
             lambda listener, accepted: Acceptor(listener, accepted.protocol, unlimited, Mock())
         )
     )
 
-    assert soon == 200
+    assert count == 200
 
 
-def test_uvloop_accepts_one_connection_a_turn() -> None:
-    """This is why there is an acceptor. Once this fails, it can be deleted."""
+def test_uvloop_accepts_one_connection_per_iteration() -> None:
+    """This is the reason for the acceptor. If this test fails, the acceptor can be deleted."""
 
     async def start(listener: socket.socket, accepted: Accepted) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(
             accepted.protocol, sock=listener, backlog=512
         )
 
-    assert uvloop.run(accepted_soon(start)) < 200
+    assert uvloop.run(accepted_in_20_iterations(start)) < 200
 
 
-def test_closing_accepts_what_is_waiting_and_nothing_else() -> None:
-    """Closing the socket would reset these connections; later ones are refused."""
+def test_closing_accepts_only_the_waiting_connections() -> None:
+    """Closing the socket would reset them; later connections are refused."""
 
     async def test() -> int:
         accepted = Accepted()
@@ -106,7 +106,7 @@ def test_closing_accepts_what_is_waiting_and_nothing_else() -> None:
 
 
 class Exhausted(socket.socket):
-    """A listening socket of a process that has no file descriptor left, until it has."""
+    """A listening socket whose `accept` fails while `error` is set."""
 
     tries = 0
     error: int | None = errno.EMFILE
@@ -121,7 +121,7 @@ class Exhausted(socket.socket):
 
 @controlled
 async def test_without_file_descriptors_it_tries_again_a_second_later(loop: ControlledLoop) -> None:
-    """It counts and logs that, and leaves the loop to the requests that will free some."""
+    """It counts and logs the failure, and does not block requests that will free descriptors."""
     accepted, count = Accepted(), Mock()
     listener = Exhausted()
     listener.bind(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ async def test_without_file_descriptors_it_tries_again_a_second_later(loop: Cont
 
 @controlled
 async def test_it_can_be_closed_while_it_waits_for_file_descriptors(loop: ControlledLoop) -> None:
-    """Nothing is tried again afterwards; a closed socket would be an error in the loop."""
+    """It does not try again after that; with a closed socket, this would be an error."""
     errors: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, error: errors.append(error))
     listener = Exhausted()
@@ -170,8 +170,8 @@ async def test_it_can_be_closed_while_it_waits_for_file_descriptors(loop: Contro
 
 
 @controlled
-async def test_it_accepts_no_more_connections_than_there_may_be(loop: ControlledLoop) -> None:
-    """The others wait; what they lack is left for requests that are in progress."""
+async def test_it_accepts_no_more_connections_than_the_limit(loop: ControlledLoop) -> None:
+    """The others wait, so that requests in progress have enough file descriptors."""
     accepted, count = Accepted(), Mock()
     listener = socket.create_server(("127.0.0.1", 0))
     clients = connect(listener.getsockname(), 5)
@@ -193,8 +193,8 @@ async def test_it_accepts_no_more_connections_than_there_may_be(loop: Controlled
 
 
 @controlled
-async def test_closing_accepts_no_more_connections_than_there_may_be(loop: ControlledLoop) -> None:
-    """File descriptors that are left belong to requests that are in progress."""
+async def test_closing_accepts_no_more_connections_than_the_limit(loop: ControlledLoop) -> None:
+    """Requests in progress need the remaining file descriptors."""
     accepted = Accepted()
     listener = socket.create_server(("127.0.0.1", 0))
     clients = connect(listener.getsockname(), 5)

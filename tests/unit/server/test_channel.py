@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("terminated")
 
 @pytest.fixture
 def terminated() -> Iterator[list[int]]:
-    """Return the signals that this process sends itself."""
+    """Return a list of the SIGTERM signals that this process receives."""
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     yield received
@@ -32,8 +32,8 @@ async def ends() -> AsyncIterator[tuple[WorkerChannel, socket.socket]]:
         await channel.close()
 
 
-async def test_reports_arrive(ends: tuple[WorkerChannel, socket.socket]) -> None:
-    """Also several at once, and one that is larger than a buffer."""
+async def test_reports_are_received(ends: tuple[WorkerChannel, socket.socket]) -> None:
+    """This includes several reports at once, and a report that is larger than a buffer."""
     channel, end = ends
     large = ["x" * 1000] * 1000
     responding = asyncio.create_task(respond(end, {"alive": lambda: True, "large": lambda: large}))
@@ -44,10 +44,10 @@ async def test_reports_arrive(ends: tuple[WorkerChannel, socket.socket]) -> None
     await asyncio.gather(responding, return_exceptions=True)
 
 
-async def test_a_late_response_is_not_taken_for_another(
+async def test_a_late_response_is_not_used_for_another_request(
     ends: tuple[WorkerChannel, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request that timed out is answered when the worker has time again."""
+    """The worker responds to a request that timed out when it is no longer busy."""
     channel, end = ends
     monkeypatch.setattr("app.server.channel._SECONDS", 0.01)
     with pytest.raises(TimeoutError):
@@ -64,7 +64,7 @@ async def test_a_late_response_is_not_taken_for_another(
 async def test_a_report_that_fails_does_not_end_the_worker(
     ends: tuple[WorkerChannel, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The supervisor does without it, gets the next one, and the bug is in the log."""
+    """The request times out, the next request succeeds, and the error is logged."""
     channel, end = ends
     reports = {"metrics": lambda: int("a bug"), "alive": lambda: True}
     responding = asyncio.create_task(respond(end, reports))
@@ -79,7 +79,7 @@ async def test_a_report_that_fails_does_not_end_the_worker(
     await asyncio.gather(responding, return_exceptions=True)
 
 
-async def test_a_request_to_a_worker_that_is_gone_fails(
+async def test_a_request_to_a_worker_that_has_ended_fails_at_once(
     ends: tuple[WorkerChannel, socket.socket],
 ) -> None:
     """It does not wait for the timeout."""
@@ -90,7 +90,7 @@ async def test_a_request_to_a_worker_that_is_gone_fails(
         await channel.request("alive")
 
 
-async def test_a_response_that_breaks_off_is_the_end_of_the_worker(
+async def test_an_incomplete_response_means_that_the_worker_has_ended(
     ends: tuple[WorkerChannel, socket.socket],
 ) -> None:
     """A worker can be killed while it sends a report."""
@@ -105,10 +105,10 @@ async def test_a_response_that_breaks_off_is_the_end_of_the_worker(
         await requested
 
 
-async def test_a_worker_without_a_supervisor_asks_itself_to_stop(
+async def test_a_worker_without_a_supervisor_stops_itself(
     ends: tuple[WorkerChannel, socket.socket], terminated: list[int]
 ) -> None:
-    """Otherwise it would keep the port, with no one to stop or replace it."""
+    """Otherwise, it would keep the port, and no process would stop or replace it."""
     channel, end = ends
     await channel.close()
     async with asyncio.timeout(20):

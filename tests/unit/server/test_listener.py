@@ -12,7 +12,7 @@ from tests.support.skips import IMPOSSIBLE
 
 
 def in_use(port: int) -> dict[str, object]:
-    """Return the log event about a port that another process has."""
+    """Return the log event for a port that another process uses."""
     return {
         "event": "port_not_available",
         "log_level": "error",
@@ -24,7 +24,7 @@ def in_use(port: int) -> dict[str, object]:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_the_unspecified_ipv6_address_accepts_both_families(address: str) -> None:
-    """A client reaches a port on `::` with IPv6 and with IPv4."""
+    """A client can connect to a port on `::` with IPv6 and with IPv4."""
     if address == "::1" and not has_ipv6():
         pytest.skip(f"{IMPOSSIBLE}: it has no IPv6")
     with bind("::", 0) as listener:
@@ -41,8 +41,8 @@ def test_ipv4_is_accepted_even_if_the_system_separates_the_families() -> None:
         assert listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
 
 
-def test_a_machine_without_ipv6_gets_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`::` means all addresses that the machine can have."""
+def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`::` means all addresses of the machine."""
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     with bind("::", 0) as listener:
         assert listener.family == socket.AF_INET
@@ -51,7 +51,7 @@ def test_a_machine_without_ipv6_gets_ipv4(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_port_is_shared_only_on_request(shared: bool) -> None:
-    """A second process gets the port if both share it; else it ends with a log event."""
+    """A second process gets the port if both share it; otherwise, it ends with a log event."""
     with bind("127.0.0.1", 0, shared=shared) as first, structlog.testing.capture_logs() as log:
         first.listen()
         port = first.getsockname()[1]
@@ -65,8 +65,8 @@ def test_a_port_is_shared_only_on_request(shared: bool) -> None:
     assert log[-1] == in_use(port)
 
 
-def test_of_two_processes_that_bind_a_port_together_one_listens() -> None:
-    """Binding succeeds for both as long as none listens; the other one ends with a log event."""
+def test_only_one_of_two_processes_that_bind_a_port_can_listen() -> None:
+    """Both can bind the port while neither listens; the second ends with a log event."""
     with bind("127.0.0.1", 0) as first, structlog.testing.capture_logs() as log:
         port = first.getsockname()[1]
         second = bind("127.0.0.1", port)

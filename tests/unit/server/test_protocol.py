@@ -1,4 +1,4 @@
-"""What a connection waits for, for how long, and what is left of it afterwards."""
+"""The timeouts and limits of a connection, and its cleanup."""
 
 import asyncio
 import gc
@@ -24,7 +24,7 @@ SECONDS, KEEP_ALIVE_SECONDS, MAX_BODY_BYTES = 10.0, 75, 100
 
 
 class Wire(asyncio.Transport):
-    """A transport that records what is done with it."""
+    """A transport that records how the server uses it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,19 +34,19 @@ class Wire(asyncio.Transport):
         self.closed = self.aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take what is written."""
+        """Record the data."""
         self.written += data
 
     def get_write_buffer_size(self) -> int:
-        """Return how much of it the client has not read."""
+        """Return the number of bytes that the client has not read."""
         return self.unsent
 
     def is_closing(self) -> bool:
-        """Return whether it was closed."""
+        """Return whether the connection was closed."""
         return self.closed
 
     def close(self) -> None:
-        """Close after what was written is read."""
+        """Close after the client has read all data."""
         self.closed = True
 
     def abort(self) -> None:
@@ -54,11 +54,11 @@ class Wire(asyncio.Transport):
         self.closed = self.aborted = True
 
     def pause_reading(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self.reading = False
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self.reading = True
 
     @property
@@ -68,11 +68,13 @@ class Wire(asyncio.Transport):
 
 
 class Application:
-    """Responds to GET at once; to PUT when it may; to POST when it may, unless the client leaves.
+    """Responds to GET at once, and to PUT and POST when the test allows it.
+
+    A disconnect ends a POST.
 
     Attributes:
-        may_respond: is set when it may.
-        disconnected: the paths of the requests whose clients left.
+        may_respond: set this to allow the responses to PUT and POST.
+        disconnected: the paths of the POST requests whose clients have disconnected.
     """
 
     def __init__(self) -> None:
@@ -103,7 +105,7 @@ class Application:
 
 
 class Connection:
-    """One connection to such an application."""
+    """A connection to an application."""
 
     def __init__(self) -> None:
         self.wire, self.app, self.shutdown = Wire(), Application(), Shutdown()
@@ -129,8 +131,8 @@ class Connection:
         )
         self.protocol.connection_made(self.wire)
 
-    def sends(self, *parts: bytes) -> None:
-        """Hand over what the client sends, one read after the other."""
+    def send(self, *parts: bytes) -> None:
+        """Pass the data of the client to the protocol, one read after the other."""
         for data in parts:
             self.protocol.data_received(data)
 
@@ -157,31 +159,31 @@ def _without_garbage_collector() -> Iterator[None]:
         ([GET, b"\r\n"], [204]),
         ([b"no HTTP\r\n\r\n"], [400]),
     ],
-    ids=["nothing", "served", "waiting", "in a row", "three in a row", "half", "idle", "rejected"],
+    ids=["nothing", "served", "waiting", "two", "three", "incomplete", "empty line", "rejected"],
 )
-async def test_a_connection_that_ends_is_gone_at_once(
+async def test_a_closed_connection_is_freed_at_once(
     received: list[bytes], responses: list[int], error: Exception | None
 ) -> None:
-    """Nothing keeps it until the garbage collector runs, or until a timer goes off."""
+    """No reference keeps it in memory until the garbage collector runs or a timer expires."""
     connection = Connection()
     for data in received:
-        connection.sends(data)
+        connection.send(data)
         await asyncio.sleep(0)
     statuses = connection.wire.statuses
     connection.protocol.connection_lost(error)
-    gone = weakref.ref(connection.protocol)
+    reference = weakref.ref(connection.protocol)
     del connection
     for _ in range(5):
         await asyncio.sleep(0)
 
     assert statuses == responses
-    assert gone() is None
+    assert reference() is None
 
 
 async def test_the_request_in_progress_receives_a_disconnect() -> None:
-    """Also when another one has arrived behind it; that one never begins."""
+    """A pipelined request after it does not start."""
     connection = Connection()
-    connection.sends(POST.replace(b" / ", b" /first "), POST.replace(b" / ", b" /second "))
+    connection.send(POST.replace(b" / ", b" /first "), POST.replace(b" / ", b" /second "))
     await asyncio.sleep(0)
     connection.protocol.connection_lost(None)
     for _ in range(5):
@@ -192,7 +194,7 @@ async def test_the_request_in_progress_receives_a_disconnect() -> None:
 
 @controlled
 async def test_a_connection_without_a_request_is_closed(loop: ControlledLoop) -> None:
-    """There is nothing to respond to."""
+    """The server sends no response."""
     connection = Connection()
     await loop.advance(SECONDS - 1)
     assert not connection.wire.closed
@@ -203,14 +205,14 @@ async def test_a_connection_without_a_request_is_closed(loop: ControlledLoop) ->
 
 @controlled
 async def test_a_head_that_does_not_end_in_time_is_rejected(loop: ControlledLoop) -> None:
-    """The time is that from its first byte, however many follow."""
+    """The time starts with the first byte of the head, and later bytes do not extend it."""
     connection = Connection()
-    connection.sends(GET)
+    connection.send(GET)
     await loop.advance(SECONDS + 3)
-    connection.sends(GET[:5])
+    connection.send(GET[:5])
     for byte in GET[5:14]:
         await loop.advance(SECONDS / 10)
-        connection.sends(bytes([byte]))
+        connection.send(bytes([byte]))
     assert connection.wire.statuses == [204]
     await loop.advance(SECONDS / 10)
 
@@ -219,10 +221,10 @@ async def test_a_head_that_does_not_end_in_time_is_rejected(loop: ControlledLoop
 
 
 @controlled
-async def test_a_body_that_does_not_end_in_time_ends_its_connection(loop: ControlledLoop) -> None:
-    """The application notices when it reads the body, so there is no second response."""
+async def test_a_body_that_does_not_end_in_time_closes_its_connection(loop: ControlledLoop) -> None:
+    """The application detects it when it reads the body, so the server sends no response."""
     connection = Connection()
-    connection.sends(POST.replace(b"Length: 0", b"Length: 9"), b"{")
+    connection.send(POST.replace(b"Length: 0", b"Length: 9"), b"{")
     await loop.advance(SECONDS)
 
     assert (connection.wire.closed, connection.wire.written) == (True, b"")
@@ -230,15 +232,15 @@ async def test_a_body_that_does_not_end_in_time_ends_its_connection(loop: Contro
 
 @controlled
 async def test_an_idle_connection_is_kept_as_long_as_configured(loop: ControlledLoop) -> None:
-    """An empty line on it, or the rest of an unread body, does not keep it longer."""
+    """An empty line or the rest of an unread body restarts the time."""
     idle, empty_line, rest = Connection(), Connection(), Connection()
-    idle.sends(GET)
-    empty_line.sends(GET)
-    rest.sends(GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n"))
+    idle.send(GET)
+    empty_line.send(GET)
+    rest.send(GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n"))
     await loop.advance(0)
     await loop.advance(1)
-    empty_line.sends(b"\r\n")
-    rest.sends(b"12345")
+    empty_line.send(b"\r\n")
+    rest.send(b"12345")
     await loop.advance(KEEP_ALIVE_SECONDS - 1)
     assert [one.wire.closed for one in (idle, empty_line, rest)] == [True, False, False]
     await loop.advance(1)
@@ -248,15 +250,15 @@ async def test_an_idle_connection_is_kept_as_long_as_configured(loop: Controlled
 
 
 @controlled
-async def test_time_in_which_the_server_does_not_read_does_not_count(loop: ControlledLoop) -> None:
-    """Behind a slow request, reading is paused: the client cannot finish what it sends."""
+async def test_the_time_limit_does_not_apply_while_reading_is_paused(loop: ControlledLoop) -> None:
+    """Reading is paused during a slow request, so the client cannot complete the next one."""
     connection = Connection()
-    connection.sends(PUT + GET + GET[:20])
+    connection.send(PUT + GET + GET[:20])
     assert not connection.wire.reading
     await loop.advance(2 * SECONDS)
     connection.app.may_respond.set()
     await loop.advance(0)
-    connection.sends(GET[20:])
+    connection.send(GET[20:])
     await loop.advance(0)
 
     assert connection.wire.statuses == [204, 204, 204]
@@ -264,12 +266,10 @@ async def test_time_in_which_the_server_does_not_read_does_not_count(loop: Contr
 
 @pytest.mark.parametrize("state", ["serving", "rejected", "shutting down", "idle"])
 @controlled
-async def test_a_response_that_is_not_read_ends_its_connection(
-    loop: ControlledLoop, state: str
-) -> None:
-    """Whether more is to follow, or the connection is to be closed after it."""
+async def test_an_unread_response_closes_its_connection(loop: ControlledLoop, state: str) -> None:
+    """This applies whether or not the server closes the connection after the response."""
     connection = Connection()
-    connection.sends(b"no HTTP\r\n\r\n" if state == "rejected" else GET)
+    connection.send(b"no HTTP\r\n\r\n" if state == "rejected" else GET)
     await loop.advance(0)
     connection.wire.unsent = 1
     if state == "shutting down":
@@ -285,9 +285,9 @@ async def test_a_response_that_is_not_read_ends_its_connection(
 
 @controlled
 async def test_a_slow_reader_is_not_disconnected(loop: ControlledLoop) -> None:
-    """As long as it reads everything within the time."""
+    """The client reads all data within the time limit."""
     connection = Connection()
-    connection.sends(GET)
+    connection.send(GET)
     for unsent in (1, 0, 1, 0):
         connection.wire.unsent = unsent
         await loop.advance(SECONDS)
@@ -305,14 +305,14 @@ async def test_a_slow_reader_is_not_disconnected(loop: ControlledLoop) -> None:
     ],
     ids=["header", "trailer", "trailers", "empty lines"],
 )
-async def test_what_has_no_end_is_rejected(endless: list[bytes]) -> None:
-    """The parser would keep a header, or a trailer, until it is complete."""
+async def test_endless_heads_and_trailers_are_rejected(endless: list[bytes]) -> None:
+    """The parser would keep a header or a trailer in memory until it is complete."""
     connection = Connection()
     received = 0
     for data in endless:
         if connection.wire.closed:
             break
-        connection.sends(data)
+        connection.send(data)
         received += len(data)
 
     assert connection.wire.statuses == [431]
@@ -321,66 +321,66 @@ async def test_what_has_no_end_is_rejected(endless: list[bytes]) -> None:
 
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_a_long_body_is_not_mistaken_for_a_head(chunked: bool) -> None:
-    """The bound on heads and trailers starts again after each part of a body."""
+    """The limit on heads and trailers starts again after each part of a body."""
     connection = Connection()
     parts = [b"2000\r\n" + b"a" * 8192 + b"\r\n"] * 20 if chunked else [b"a" * 8192] * 20
     length = b"Content-Length: %d" % (8192 * 20)
     head = CHUNKED if chunked else POST.replace(b"Content-Length: 0", length)
-    connection.sends(head, *parts)
+    connection.send(head, *parts)
 
     assert not connection.wire.closed
 
 
-async def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_long() -> None:
-    """However much arrives before the application reads it."""
+async def test_at_most_one_byte_above_the_body_limit_is_kept() -> None:
+    """This holds for any amount of data that arrives before the application reads it."""
     connection = Connection()
-    connection.sends(PUT.replace(b"Content-Length: 0", b"Content-Length: 9999"), b"a" * 90)
+    connection.send(PUT.replace(b"Content-Length: 0", b"Content-Length: 9999"), b"a" * 90)
     assert len(connection.protocol.cycle.body) == 90
-    connection.sends(b"a" * 90, b"a" * 9000)
+    connection.send(b"a" * 90, b"a" * 9000)
 
     assert len(connection.protocol.cycle.body) == MAX_BODY_BYTES + 1
 
 
-async def test_how_much_of_a_body_is_kept_depends_on_the_path() -> None:
-    """The query does not count, and the next request on the connection has its own limit."""
+async def test_the_limit_of_a_body_depends_on_the_path() -> None:
+    """The query has no effect, and the next request on the connection has its own limit."""
     connection = Connection()
     connection.protocol._max_body_bytes_at = {"/": 5, "/long": 50}.__getitem__
     long = CHUNKED.replace(b"POST / ", b"POST /%6cong?x=/ ")
-    connection.sends(long, b"64\r\n" + b"x" * 100 + b"\r\n")
+    connection.send(long, b"64\r\n" + b"x" * 100 + b"\r\n")
     assert len(connection.protocol.cycle.body) == 51
-    connection.sends(b"0\r\n\r\n", CHUNKED, b"64\r\n" + b"x" * 100 + b"\r\n")
+    connection.send(b"0\r\n\r\n", CHUNKED, b"64\r\n" + b"x" * 100 + b"\r\n")
     assert len(connection.protocol.cycle.body) == 6
 
 
 async def test_trailers_are_discarded() -> None:
-    """The headers that the application sees do not change after it has them."""
+    """The headers do not change after the application has received them."""
     connection = Connection()
-    connection.sends(CHUNKED)
+    connection.send(CHUNKED)
     headers = list(connection.protocol.scope["headers"])
-    connection.sends(b"0\r\nAuthorization: Bearer token\r\n\r\n")
+    connection.send(b"0\r\nAuthorization: Bearer token\r\n\r\n")
 
     assert connection.protocol.scope["headers"] == headers
     assert not connection.wire.closed
 
 
-async def test_a_bounded_number_of_requests_waits_behind_another() -> None:
+async def test_the_number_of_pipelined_requests_is_limited() -> None:
     """A client that sends more is disconnected, and gets no response out of order."""
     connection = Connection()
-    connection.sends(POST, GET * MAX_PIPELINED)
+    connection.send(POST, GET * MAX_PIPELINED)
     assert not connection.wire.closed
-    connection.sends(GET)
+    connection.send(GET)
 
     assert (connection.wire.closed, connection.wire.written) == (True, b"")
 
 
-async def test_malformed_http_gets_a_response_only_if_none_is_due() -> None:
-    """Otherwise the client would take it for the response to an earlier request."""
+async def test_malformed_http_gets_a_response_only_if_no_other_is_due() -> None:
+    """Otherwise, the client would read it as the response to an earlier request."""
     body, next_head, answered = Connection(), Connection(), Connection()
-    body.sends(CHUNKED, b"no number\r\n")
-    next_head.sends(POST, b"no HTTP\r\n\r\n")
-    answered.sends(CHUNKED.replace(b"POST", b"GET"))
+    body.send(CHUNKED, b"no number\r\n")
+    next_head.send(POST, b"no HTTP\r\n\r\n")
+    answered.send(CHUNKED.replace(b"POST", b"GET"))
     await asyncio.sleep(0)
-    answered.sends(b"no number\r\n")
+    answered.send(b"no number\r\n")
 
     assert (body.wire.statuses, body.wire.closed) == ([400], True)
     assert (next_head.wire.statuses, next_head.wire.closed) == ([], True)
@@ -388,15 +388,15 @@ async def test_malformed_http_gets_a_response_only_if_none_is_due() -> None:
 
 
 @controlled
-async def test_at_shutdown_an_idle_connection_stays_for_a_moment(loop: ControlledLoop) -> None:
-    """A request that is on its way is served; its response ends the connection."""
+async def test_at_shutdown_an_idle_connection_stays_open_for_a_moment(loop: ControlledLoop) -> None:
+    """A request that is on its way is served, and its response closes the connection."""
     unused, used = Connection(), Connection()
     for connection in (unused, used):
-        connection.sends(GET)
+        connection.send(GET)
         await loop.advance(0)
         connection.shutdown.begun = True
         connection.protocol.shutdown()
-    used.sends(GET)
+    used.send(GET)
     await loop.advance(0)
     assert not unused.wire.closed
     assert used.wire.statuses == [204, 204]
@@ -409,9 +409,9 @@ async def test_at_shutdown_an_idle_connection_stays_for_a_moment(loop: Controlle
 
 @controlled
 async def test_at_shutdown_only_the_request_in_progress_is_served(loop: ControlledLoop) -> None:
-    """One behind it might begin when nothing is left to serve it; HTTP tells the client so."""
+    """A pipelined request is not started, and `connection: close` informs the client."""
     connection = Connection()
-    connection.sends(POST + GET)
+    connection.send(POST + GET)
     connection.app.may_respond.set()
     connection.shutdown.begun = True
     connection.protocol.shutdown()
@@ -423,7 +423,7 @@ async def test_at_shutdown_only_the_request_in_progress_is_served(loop: Controll
 
 
 def test_uvicorn_accepts_a_partial() -> None:
-    """Its annotation wants a class; it only calls it."""
+    """The annotation requires a class, but uvicorn only calls it."""
     config = uvicorn.Config(None, http=partial(BoundedProtocol))  # type: ignore[arg-type]
     config.load()
 
@@ -435,7 +435,7 @@ async def test_a_body_behind_an_upgrade_is_rejected_before_it_arrives(length: by
     """The parser would skip the body and read it as the next request."""
     connection = Connection()
 
-    connection.sends(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + length + b"\r\n\r\n")
+    connection.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + length + b"\r\n\r\n")
     await asyncio.sleep(0)
 
     assert connection.wire.statuses == [400]
@@ -446,7 +446,7 @@ async def test_an_upgrade_without_a_body_is_ignored() -> None:
     """The response closes the connection, because the parser loses what follows the request."""
     connection = Connection()
 
-    connection.sends(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET)
+    connection.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET)
     await asyncio.sleep(0)
 
     assert connection.wire.statuses == [204]

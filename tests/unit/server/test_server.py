@@ -1,4 +1,4 @@
-"""How servers start, and how that fails."""
+"""How servers start, and how startup fails."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from app.state import Shutdown
 
 
 async def app(_scope: Any, _receive: Any, _send: Any) -> None:
-    """Serve nothing."""
+    """Do nothing."""
 
 
 def config() -> uvicorn.Config:
@@ -41,15 +41,15 @@ def internal_server() -> InternalServer:
 
 
 @pytest.fixture
-def _listening_first(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have another process listen on each port as soon as a server has bound it."""
+def _another_process_listens(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Listen on each port with another socket as soon as a server has bound the port."""
     others: list[socket.socket] = []
 
     def bound(host: str, port: int) -> socket.socket:
-        ours = bind(host, port)
-        others.append(bind(*ours.getsockname()))
+        first = bind(host, port)
+        others.append(bind(*first.getsockname()))
         others[-1].listen()
-        return ours
+        return first
 
     monkeypatch.setattr("app.server.server.bind", bound)
     yield
@@ -57,12 +57,12 @@ def _listening_first(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         other.close()
 
 
-@pytest.mark.usefixtures("_listening_first")
+@pytest.mark.usefixtures("_another_process_listens")
 @pytest.mark.parametrize("create", [public_server, internal_server])
 async def test_a_server_ends_if_another_process_listens_on_its_port(
     create: Callable[[], uvicorn.Server],
 ) -> None:
-    """Also if it could bind the port, because the other process did not listen yet."""
+    """The server could bind the port, because the other process was not listening yet."""
     with pytest.raises(SystemExit) as ended:
         await create().serve()
 
@@ -72,7 +72,7 @@ async def test_a_server_ends_if_another_process_listens_on_its_port(
 async def test_a_failed_start_of_the_internal_server_is_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing waits for a port that never opens."""
+    """The caller does not wait for a port that never opens."""
     monkeypatch.setattr("app.server.server.bind", Mock(side_effect=RuntimeError("no port")))
     entered = False
 

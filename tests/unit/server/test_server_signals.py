@@ -1,4 +1,4 @@
-"""What the service does when it is asked to stop."""
+"""How the service handles signals."""
 
 import signal
 from typing import Any
@@ -16,7 +16,7 @@ from app.state import Shutdown
 def test_a_signal_before_the_service_listens_ends_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is nothing to finish, and a signal that is ignored would leave it running."""
+    """If the signal were ignored, the service would keep running."""
 
     def create_app(*_: Any, **__: Any) -> None:
         signal.raise_signal(signal.SIGTERM)
@@ -30,8 +30,8 @@ def test_a_signal_before_the_service_listens_ends_it(
 
 
 @pytest.mark.parametrize("delay_seconds", [0, 60])
-async def test_a_worker_counts_each_signal_once(delay_seconds: float) -> None:
-    """It can get SIGTERM from systemd and its supervisor, and SIGINT too; no request is cut off."""
+async def test_a_worker_ignores_repeated_signals(delay_seconds: float) -> None:
+    """It can get a signal from systemd and from its supervisor; this aborts no request."""
     shutdown = Shutdown()
     server = WorkerServer(
         uvicorn.Config("unused", log_config=None),

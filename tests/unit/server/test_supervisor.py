@@ -1,4 +1,4 @@
-"""The supervisor, with workers that do next to nothing."""
+"""The supervisor, with minimal workers."""
 
 import asyncio
 import errno
@@ -44,7 +44,7 @@ def supervisor_of(target: Target, *, stop_seconds: float = SECONDS) -> Superviso
 
 @asynccontextmanager
 async def running(supervisor: Supervisor) -> AsyncIterator["asyncio.Task[int]"]:
-    """Run a supervisor for as long as the context lasts; yields its exit status."""
+    """Run a supervisor during the context, and yield the task that returns its exit status."""
     async with asyncio.timeout(SECONDS):
         task = asyncio.create_task(supervisor.run())
         try:
@@ -56,14 +56,14 @@ async def running(supervisor: Supervisor) -> AsyncIterator["asyncio.Task[int]"]:
             await task
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    while not holds():  # noqa: ASYNC110 - signals and files are not events
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true."""
+    while not condition():  # noqa: ASYNC110 - signals and files are not events
         await asyncio.sleep(0.02)
 
 
 async def pids(supervisor: Supervisor, *, other_than: int = 0) -> list[int]:
-    """Return the process ids of both workers, once both respond."""
+    """Return the process ids of both workers as soon as both respond."""
     while True:
         families = {one.name: one for one in (await supervisor.metrics()).collect()}
         samples = families["pid"].samples if "pid" in families else []
@@ -74,7 +74,7 @@ async def pids(supervisor: Supervisor, *, other_than: int = 0) -> list[int]:
 
 
 async def test_a_worker_that_ends_is_replaced() -> None:
-    """The other keeps running, and the end is logged and counted."""
+    """The other worker keeps running, and the end is logged and counted."""
     supervisor = supervisor_of(responding)
     with capture_logs() as logs:
         async with running(supervisor) as status:
@@ -100,7 +100,7 @@ async def test_a_worker_that_ends_is_replaced() -> None:
 async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It would accept connections and serve none of them."""
+    """Otherwise, it would accept connections but serve none of them."""
     monkeypatch.setattr("app.server.worker._CHECK_SECONDS", 0.1)
     monkeypatch.setattr("app.server.worker._SILENT_SECONDS", 0.1)
     supervisor = supervisor_of(responding)
@@ -114,10 +114,10 @@ async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
     assert events == ["worker_not_responding", "worker_ended"]
 
 
-async def test_a_process_that_the_system_refuses_is_tried_again(
+async def test_a_worker_that_the_system_does_not_start_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other workers keep running meanwhile."""
+    """Both workers run after the second attempt, and the failed attempt is logged."""
     start, refused = SpawnProcess.start, [BlockingIOError(errno.EAGAIN, "no more processes")]
 
     def refuse_once(process: SpawnProcess) -> None:
@@ -136,8 +136,8 @@ async def test_a_process_that_the_system_refuses_is_tried_again(
     ]
 
 
-async def test_the_report_of_a_worker_that_has_just_ended_is_left_out() -> None:
-    """Its counts are among those of ended workers already."""
+async def test_the_report_of_a_worker_that_has_just_ended_is_omitted() -> None:
+    """Its counts are already included in those of ended workers."""
     supervisor = supervisor_of(responding)
 
     class Ending:
@@ -160,7 +160,7 @@ async def test_the_report_of_a_worker_that_has_just_ended_is_left_out() -> None:
 
 @pytest.mark.parametrize("target", [failing_to_start, crashing])
 async def test_workers_that_cannot_start_end_the_supervisor(target: Target) -> None:
-    """The status is that of a single process, so that the service manager decides what follows."""
+    """The exit status is that of a single process, so the service manager can act on it."""
     async with running(supervisor_of(target)) as status:
         assert await status == STARTUP_FAILURE
 
@@ -172,37 +172,37 @@ async def test_workers_that_cannot_start_end_the_supervisor(target: Target) -> N
         ([signal.SIGINT], ["SIGINT"]),
     ],
 )
-async def test_signals_are_passed_on(
+async def test_signals_are_passed_on_to_workers(
     tmp_path: Path, sent: list[signal.Signals], received: list[str]
 ) -> None:
-    """A second SIGTERM says at once, as SIGINT does. Nothing is replaced after the first."""
+    """A second SIGTERM is passed on as SIGINT, and no worker is replaced after the first."""
     supervisor = supervisor_of(partial(recording, tmp_path))
 
     def files() -> list[list[str]]:
         return [file.read_text().split() for file in tmp_path.iterdir()]
 
     async with running(supervisor) as status:
-        await until(lambda: len(files()) == 2)
+        await wait_until(lambda: len(files()) == 2)
         for number, name in zip(sent, received, strict=True):
             os.kill(os.getpid(), number)
-            await until(lambda name=name: all(name in file for file in files()))  # type: ignore[misc]
+            await wait_until(lambda name=name: all(name in file for file in files()))  # type: ignore[misc]
         assert await status == 0
 
     assert files() == [received] * 2
 
 
 async def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
-    """It has as long as its requests may take, and a little more."""
+    """The supervisor waits for the configured time first."""
     async with running(supervisor_of(partial(recording, tmp_path), stop_seconds=1)) as status:
-        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        await wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
         os.kill(os.getpid(), signal.SIGTERM)
         assert await status == 0
 
 
-async def test_pauses_grow_until_a_worker_has_run_for_a_while(
+async def test_pauses_get_longer_until_a_worker_has_run_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A worker that ends at once is started less and less often, but at least twice a minute."""
+    """A worker that ends at once is restarted after longer and longer pauses, up to 30 seconds."""
     pauses: list[float] = []
     now, supervisor = 0.0, supervisor_of(responding)
 

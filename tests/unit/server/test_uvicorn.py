@@ -17,8 +17,8 @@ DIGESTS = {
 
 
 @pytest.mark.parametrize("part", DIGESTS, ids=lambda part: part.__qualname__)
-def test_the_private_parts_of_uvicorn_are_as_they_were(part: type) -> None:
-    """If this fails, read uvicorn's change, see that app/server still holds, update the digest."""
+def test_the_private_parts_of_uvicorn_are_unchanged(part: type) -> None:
+    """If this fails, read the change in uvicorn, check app/server, and update the digest."""
     source = inspect.getsource(part).encode()
 
     assert hashlib.sha256(source).hexdigest()[:16] == DIGESTS[part]

@@ -97,7 +97,7 @@ def test_all_rejected_fields_are_named_together() -> None:
 
 def test_a_service_may_set_the_fields_that_the_policy_lists() -> None:
     """The caller's fields override the operator's defaults, key by key."""
-    made = plan(
+    planned = plan(
         {
             "settings": {"show_logs": True, "allow_actions": []},
             "theme": {"primary_color": "#336699"},
@@ -106,12 +106,12 @@ def test_a_service_may_set_the_fields_that_the_policy_lists() -> None:
         caller=ROBOT,
     )
 
-    assert made.session == {
+    assert planned.session == {
         "settings": {"unified_apis": ["accounting", "crm"], "show_logs": True, "allow_actions": []},
         "theme": {"vault_name": "Example", "primary_color": "#336699"},
         "custom_consumer_settings": {"region": "us", "nothing": None},
     }
-    assert made.caller_fields == {
+    assert planned.caller_fields == {
         "/settings/show_logs",
         "/settings/allow_actions",
         "/theme/primary_color",
@@ -124,10 +124,10 @@ def test_a_service_creates_sessions_for_the_consumers_of_its_grant(consumer_id: 
     """The grant has an exact ID or a prefix; the service supplies the metadata."""
     metadata = {"account_name": "Acme Inc."}
 
-    made = plan({"consumer_id": consumer_id, "consumer_metadata": metadata}, caller=ROBOT)
+    planned = plan({"consumer_id": consumer_id, "consumer_metadata": metadata}, caller=ROBOT)
 
-    assert made.consumer_id == consumer_id
-    assert made.session["consumer_metadata"] == metadata
+    assert planned.consumer_id == consumer_id
+    assert planned.session["consumer_metadata"] == metadata
 
 
 @pytest.mark.parametrize("consumer_id", ["acme2", "acm", "globex", "EU-x", "xeu-"])
@@ -174,9 +174,9 @@ def test_a_single_field_of_a_part_can_be_permitted() -> None:
 @pytest.mark.parametrize("requested", [["accounting"], ["crm", "accounting"]])
 def test_unified_apis_may_be_narrowed(requested: list[str]) -> None:
     """The caller may select from the operator's set."""
-    made = plan({"settings": {"unified_apis": requested}})
+    planned = plan({"settings": {"unified_apis": requested}})
 
-    assert made.session["settings"]["unified_apis"] == requested
+    assert planned.session["settings"]["unified_apis"] == requested
 
 
 def test_unified_apis_may_not_be_widened() -> None:
@@ -187,7 +187,7 @@ def test_unified_apis_may_not_be_widened() -> None:
 
 
 def test_an_empty_list_of_unified_apis_is_rejected() -> None:
-    """To Apideck it means all of them, so it would bypass the operator's set."""
+    """Apideck treats it as all unified APIs, so it would bypass the operator's set."""
     with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"settings": {"unified_apis": []}})
     assert pointers(rejected.value) == ["/settings/unified_apis"]
@@ -198,8 +198,8 @@ def test_without_an_operators_set_only_known_unified_apis_are_allowed() -> None:
     settings = SessionSettings()
 
     for allowed in (["hris"], []):
-        made = plan({"settings": {"unified_apis": allowed}}, settings=settings)
-        assert made.session["settings"]["unified_apis"] == allowed
+        planned = plan({"settings": {"unified_apis": allowed}}, settings=settings)
+        assert planned.session["settings"]["unified_apis"] == allowed
     with pytest.raises(FieldNotPermittedError):
         plan({"settings": {"unified_apis": ["time-travel"]}}, settings=settings)
 
@@ -208,9 +208,9 @@ def test_an_operator_may_name_a_unified_api_that_is_newer_than_this_release() ->
     """Apideck adds IDs, so callers may use whatever the operator configured."""
     settings = SessionSettings(defaults=SessionDefaults(settings={"unified_apis": ["time-travel"]}))
 
-    made = plan({"settings": {"unified_apis": ["time-travel"]}}, settings=settings)
+    planned = plan({"settings": {"unified_apis": ["time-travel"]}}, settings=settings)
 
-    assert made.session["settings"] == {"unified_apis": ["time-travel"]}
+    assert planned.session["settings"] == {"unified_apis": ["time-travel"]}
 
 
 def test_a_connection_must_be_within_the_operators_unified_apis() -> None:
@@ -226,9 +226,9 @@ def test_a_redirect_target_is_selected_by_its_name_or_its_exact_string(
     request_: dict[str, Any],
 ) -> None:
     """Both give the registered string, and the name of the target for the audit event."""
-    made = plan(request_)
+    planned = plan(request_)
 
-    assert (made.session["redirect_uri"], made.target) == (HOME, "home")
+    assert (planned.session["redirect_uri"], planned.target) == (HOME, "home")
 
 
 def test_a_registered_redirect_uri_may_contain_an_ampersand() -> None:
@@ -286,8 +286,8 @@ def test_auto_redirect_requires_a_redirect_target() -> None:
         plan({"settings": {"auto_redirect": True}}, caller=ROBOT)
     assert pointers(rejected.value) == ["/settings/auto_redirect"]
 
-    made = plan({"settings": {"auto_redirect": True}, "return_to": "home"}, caller=ROBOT)
-    assert made.session["settings"]["auto_redirect"] is True
+    planned = plan({"settings": {"auto_redirect": True}, "return_to": "home"}, caller=ROBOT)
+    assert planned.session["settings"]["auto_redirect"] is True
 
 
 def test_the_operators_auto_redirect_is_omitted_without_a_target() -> None:
@@ -310,8 +310,8 @@ def test_a_session_is_never_longer_than_the_operators_maximum() -> None:
     with pytest.raises(FieldNotPermittedError) as rejected:
         plan({"settings": {"session_length": "31m"}}, caller=ROBOT, settings=settings)
     assert pointers(rejected.value) == ["/settings/session_length"]
-    made = plan({"settings": {"session_length": "15m"}}, caller=ROBOT, settings=settings)
-    assert made.session["settings"]["session_length"] == "15m"
+    planned = plan({"settings": {"session_length": "15m"}}, caller=ROBOT, settings=settings)
+    assert planned.session["settings"]["session_length"] == "15m"
 
 
 def test_custom_settings_are_limited_in_size() -> None:
@@ -319,8 +319,8 @@ def test_custom_settings_are_limited_in_size() -> None:
     overhead = len('{"region":"eu","x":""}')
     fits = {"x": "y" * (MAX_CUSTOM_SETTINGS_BYTES - overhead)}
 
-    made = plan({"custom_consumer_settings": fits}, caller=ROBOT)
-    assert made.session["custom_consumer_settings"] == {"region": "eu", **fits}
+    planned = plan({"custom_consumer_settings": fits}, caller=ROBOT)
+    assert planned.session["custom_consumer_settings"] == {"region": "eu", **fits}
     with pytest.raises(InvalidRequestError) as rejected:
         plan({"custom_consumer_settings": {"x": fits["x"] + "y"}}, caller=ROBOT)
     assert pointers(rejected.value) == ["/custom_consumer_settings"]

@@ -1,4 +1,4 @@
-"""The exact messages for callers, who have nothing else to correct a request by."""
+"""The exact messages that tell callers how to correct a request."""
 
 from typing import Any, cast
 
@@ -16,14 +16,14 @@ ROBOT = Caller("service", "robots", "onboarding", None, grant=("acme",))
 RULES = SessionSettings(
     return_to={"home": HOME}, defaults=SessionDefaults(settings={"unified_apis": ["crm"]})
 )
-FOR = {"consumer_id": "acme"}
+CONSUMER = {"consumer_id": "acme"}
 APIS = "The request names unified APIs that are not available."
 API = "This unified API is not available."
 TARGET = "The redirect target is not registered with this service."
 CASES: list[tuple[Caller, dict[str, Any], str, str, str]] = [
     (
         ADA,
-        FOR,
+        CONSUMER,
         "The request contains fields that you may not set.",
         "/consumer_id",
         "You may not set this field.",
@@ -81,21 +81,21 @@ CASES: list[tuple[Caller, dict[str, Any], str, str, str]] = [
     ),
     (
         ROBOT,
-        {**FOR, "settings": {"auto_redirect": True}},
+        {**CONSUMER, "settings": {"auto_redirect": True}},
         "The request enables auto_redirect without a redirect target.",
         "/settings/auto_redirect",
         "Requires a redirect target.",
     ),
     (
         ROBOT,
-        {**FOR, "settings": {"session_length": "2h"}},
+        {**CONSUMER, "settings": {"session_length": "2h"}},
         "The session would be longer than allowed.",
         "/settings/session_length",
         "Must be at most 1h.",
     ),
     (
         ROBOT,
-        {**FOR, "custom_consumer_settings": {"x": "y" * 5000}},
+        {**CONSUMER, "custom_consumer_settings": {"x": "y" * 5000}},
         "The custom consumer settings are too large.",
         "/custom_consumer_settings",
         "Must be at most 4096 bytes of JSON, including the operator's defaults.",

@@ -1,4 +1,4 @@
-"""What is raised when Apideck creates no session."""
+"""The errors that are raised if Apideck creates no session."""
 
 from http import HTTPStatus
 
@@ -20,15 +20,15 @@ from app.observability.telemetry import Telemetry
 from app.sessions.models import SessionRequest, VaultSession
 from app.sessions.service import SessionService
 from app.settings import ApideckSettings, SessionSettings
-from tests.support.garbage import left_of
+from tests.support.garbage import errors_in_cycles
 
 ADA = Caller("user", "main", "ada", "acme")
 LOGO: SessionRequest = {"theme": {"logo": "https://x.example/l.png"}}
 REJECTED_LOGO = {"detail": {"theme.logo": "is too large"}}
 
 
-class Refusing:
-    """A service whose requests Apideck refuses."""
+class FailingService:
+    """A session service whose requests Apideck rejects."""
 
     def __init__(self, status: HTTPStatus, body: object) -> None:
         settings = ApideckSettings.model_validate(
@@ -52,19 +52,19 @@ class Refusing:
         return await self.service.create(ADA, LOGO, AuditRecord())
 
 
-async def test_a_field_of_the_callers_that_apideck_rejects_is_named() -> None:
-    """The operator gets Apideck's error as well, as the cause."""
+async def test_a_field_of_the_caller_that_apideck_rejects_is_named() -> None:
+    """The cause is the error of Apideck, which the operator needs."""
     with pytest.raises(ApideckRejectedFieldsError) as raised:
-        await Refusing(HTTPStatus.BAD_REQUEST, REJECTED_LOGO).mint()
+        await FailingService(HTTPStatus.BAD_REQUEST, REJECTED_LOGO).mint()
 
     assert raised.value.errors == (FieldError("/theme/logo", "Apideck rejected this value."),)
     assert isinstance(raised.value.__cause__, ApideckRejectedRequestError)
 
 
-async def test_an_error_that_no_field_explains_is_raised_as_it_is() -> None:
-    """It is not its own cause."""
+async def test_an_error_without_rejected_fields_is_raised_unchanged() -> None:
+    """The error has no cause."""
     with pytest.raises(ApideckRejectedRequestError) as raised:
-        await Refusing(HTTPStatus.BAD_REQUEST, {}).mint()
+        await FailingService(HTTPStatus.BAD_REQUEST, {}).mint()
 
     assert raised.value.__cause__ is None
 
@@ -77,8 +77,8 @@ async def test_an_error_that_no_field_explains_is_raised_as_it_is() -> None:
         (HTTPStatus.SERVICE_UNAVAILABLE, {}, ApideckUnavailableError),
     ],
 )
-async def test_a_failed_request_leaves_nothing_for_the_garbage_collector(
+async def test_a_failed_request_creates_no_reference_cycle(
     status: HTTPStatus, body: object, error: type[ApideckError]
 ) -> None:
-    """It runs rarely, and an error refers to everything that the request had in memory."""
-    assert await left_of(Refusing(status, body).mint, error) == []
+    """A cycle would keep all data of the request in memory until the garbage collector runs."""
+    assert await errors_in_cycles(FailingService(status, body).mint, error) == []

@@ -20,7 +20,7 @@ def identity(**issuers: dict[str, Any]) -> IdentitySettings:
 
 
 def fault(**issuers: dict[str, Any]) -> str:
-    """Return what is wrong with such settings."""
+    """Return the error message for settings with these issuers."""
     with pytest.raises(ValidationError) as error:
         identity(**issuers)
     [one] = error.value.errors()
@@ -28,13 +28,13 @@ def fault(**issuers: dict[str, Any]) -> str:
 
 
 def reserved(settings: IdentitySettings) -> dict[str, tuple[str, ...]]:
-    """Return what the consumer ids of each source must not begin with."""
+    """Return the prefixes that the consumer ids of each source must not have."""
     sources = settings.sources_of(IdentitySourceSettings)  # type: ignore[type-abstract]
     return {one.name: one.reserved_prefixes for one in sources}
 
 
 def test_by_default_sources_share_no_customers() -> None:
-    """Each needs a prefix, and no prefix begins with another."""
+    """Each source needs a prefix, and no prefix may begin with another."""
     assert reserved(identity(a={"consumer_prefix": "a-"}, b={"consumer_prefix": "b-"})) == {
         "a": (),
         "b": (),
@@ -46,8 +46,8 @@ def test_by_default_sources_share_no_customers() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "x-"])
-def test_sources_that_name_one_space_share_customers(prefix: str) -> None:
-    """They have the same prefix, or none."""
+def test_sources_with_the_same_consumer_space_share_customers(prefix: str) -> None:
+    """They have the same prefix, or no prefix."""
     one = {"consumer_space": "crm", "consumer_prefix": prefix}
 
     assert reserved(identity(a=one, b=one)) == {"a": (), "b": ()}
@@ -75,16 +75,16 @@ def test_sources_that_name_one_space_share_customers(prefix: str) -> None:
         ),
     ],
 )
-def test_a_space_that_is_not_the_same_for_both_is_a_fault(
+def test_sources_that_share_a_consumer_space_must_have_the_same_settings(
     a: dict[str, Any], b: dict[str, Any], message: str
 ) -> None:
-    """Each source has to name it, with as many claims and with the same prefix."""
+    """Each source must set the space, with the same prefix and the same number of claims."""
     assert message in fault(a=a, b=b)
     assert message in fault(a=b, b=a)
 
 
-def test_a_source_without_a_prefix_names_a_space_to_stand_beside_others() -> None:
-    """Its ids must not begin with the prefixes of the others."""
+def test_a_source_without_a_prefix_can_have_a_consumer_space_instead() -> None:
+    """Its consumer ids must not begin with the prefixes of the other sources."""
     settings = identity(
         a={"consumer_space": "crm"},
         b={"consumer_space": "crm"},
@@ -136,10 +136,10 @@ def test_a_cookie_session_shares_customers_with_an_issuer() -> None:
         ),
     ],
 )
-def test_two_entries_that_accept_one_token_are_a_fault(
+def test_two_issuers_that_accept_the_same_token_are_rejected(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    """Unless their audiences differ."""
+    """They are accepted if their audiences differ."""
     one, other = {**one, "consumer_prefix": "o-"}, {**other, "consumer_prefix": "p-"}
 
     assert fault(one=one, other=other).startswith("two issuers")
@@ -157,8 +157,8 @@ def test_two_entries_that_accept_one_token_are_a_fault(
         "https://x.example/b/{tenantid}/v2",
     ],
 )
-def test_templates_that_no_iss_fits_both_of_stand_beside_each_other(other: str) -> None:
-    """A segment that cannot be a tenant keeps them apart."""
+def test_issuer_templates_that_cannot_match_the_same_iss_are_accepted(other: str) -> None:
+    """They differ in the host, the number of segments, or a segment that is not a tenant."""
     more = {"jwks_uri": KEYS, "tenants": ["a"]}
     identity(
         one={"issuer": "https://x.example/{tenantid}/v2", "consumer_prefix": "o-", **more},
@@ -180,12 +180,12 @@ def test_templates_that_no_iss_fits_both_of_stand_beside_each_other(other: str) 
 def test_tokens_of_one_issuer_can_be_in_several_locations(
     credential: dict[str, Any], kinds: list[str]
 ) -> None:
-    """The Authorization header has to be listed beside the others."""
+    """If another location is set, the Authorization header must be enabled explicitly."""
     locations = identity(a={"credential": credential}).issuers["a"].locations
 
     assert [one.kind for one in locations] == kinds
 
 
-def test_an_issuer_without_a_location_is_a_fault() -> None:
-    """Its tokens would never be found."""
+def test_an_issuer_without_a_location_is_rejected() -> None:
+    """The service would never find its tokens."""
     assert fault(a={"credential": {"bearer": False}}) == "needs header or cookie if bearer is false"

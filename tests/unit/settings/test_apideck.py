@@ -1,4 +1,4 @@
-"""Tests of the settings of Apideck."""
+"""The settings for Apideck."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from app.settings import ApideckSettings
 
-_SMALLEST = {"api_key": "sk_0123456789", "app_id": "app"}
+_MINIMUM = {"api_key": "sk_0123456789", "app_id": "app"}
 
 
 def faults(**settings: Any) -> list[str]:
     """Return the message of each fault in these settings."""
     with pytest.raises(ValidationError) as raised:
-        ApideckSettings.model_validate(_SMALLEST | settings)
+        ApideckSettings.model_validate(_MINIMUM | settings)
     return [fault["msg"].removeprefix("Value error, ") for fault in raised.value.errors()]
 
 
@@ -28,23 +28,23 @@ def faults(**settings: Any) -> list[str]:
         ("http://unify.apideck.com", "must use https; http is for loopback hosts only"),
     ],
 )
-def test_a_base_url_that_cannot_be_called_stops_the_start(url: str, message: str) -> None:
-    """Otherwise every request would go to another path, or fail."""
+def test_an_invalid_base_url_prevents_startup(url: str, message: str) -> None:
+    """Otherwise, every request would fail or go to a different path."""
     assert faults(base_url=url) == [message]
-    assert faults(unify_apps={"eu": _SMALLEST | {"base_url": url}}) == [message]
+    assert faults(unify_apps={"eu": _MINIMUM | {"base_url": url}}) == [message]
 
 
-def test_the_default_unify_app_cannot_be_described_twice() -> None:
-    """The name default means the Unify app outside the table."""
-    assert faults(unify_apps={"default": _SMALLEST}) == [
+def test_the_default_unify_app_cannot_be_configured_twice() -> None:
+    """The name `default` is reserved for the Unify app outside the table."""
+    assert faults(unify_apps={"default": _MINIMUM}) == [
         "unify_apps must not contain the name default"
     ]
 
 
-def test_further_unify_apps_inherit_urls_from_the_first() -> None:
+def test_other_unify_apps_inherit_the_urls_of_the_default_one() -> None:
     """They have their own key and app ID."""
     settings = ApideckSettings.model_validate(
-        _SMALLEST
+        _MINIMUM
         | {
             "base_url": "https://proxy.example/apideck",
             "unify_apps": {"eu": {"api_key": "sk_eu_0123456789", "app_id": "app-eu"}},

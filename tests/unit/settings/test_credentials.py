@@ -12,7 +12,7 @@ INTROSPECTION = {"client_id": "vault"}
 
 @pytest.mark.parametrize("secret", ["s3cret\n", " s3cret", "s3cret\r\n"])
 def test_whitespace_around_a_client_secret_is_removed(secret: str, tmp_path: Path) -> None:
-    """Shells and editors add a line feed, which is no part of the secret."""
+    """Shells and editors add a line feed, which is not part of the secret."""
     file = tmp_path / "secret"
     file.write_text(secret)
     for own in ({"client_secret": secret}, {"client_secret_file": str(file)}):
@@ -25,8 +25,8 @@ def test_whitespace_around_a_client_secret_is_removed(secret: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("secret", ["", " ", "a\nb", "é", "\x7f", "a" * 4097])
-def test_a_client_secret_that_cannot_be_sent_is_a_fault(secret: str, tmp_path: Path) -> None:
-    """RFC 6749 appendix A.2: printable ASCII characters, of which there is at least one."""
+def test_a_client_secret_that_cannot_be_sent_is_rejected(secret: str, tmp_path: Path) -> None:
+    """A secret has one or more printable ASCII characters (RFC 6749 appendix A.2)."""
     file = tmp_path / "secret"
     file.write_text(secret)
     fault = "must be printable ASCII characters, and not empty"
@@ -39,15 +39,15 @@ def test_a_client_secret_that_cannot_be_sent_is_a_fault(secret: str, tmp_path: P
     }
 
 
-def test_a_client_id_that_cannot_be_sent_is_a_fault() -> None:
-    """The same characters as in a secret (RFC 6749 appendix A.1)."""
+def test_a_client_id_that_cannot_be_sent_is_rejected() -> None:
+    """The same characters are allowed as in a secret (RFC 6749 appendix A.1)."""
     own = {"client_id": "a\n", "client_secret": "s3cret"}
 
     assert list(issuer_faults(introspection=own)) == ["introspection.client_id"]
 
 
-def test_a_client_secret_file_has_to_be_readable(tmp_path: Path) -> None:
-    """A missing file, a folder and a file of other bytes are named at the start."""
+def test_a_client_secret_file_must_be_readable(tmp_path: Path) -> None:
+    """A missing file, a folder and a binary file are rejected at startup."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe")
     for path in (tmp_path / "missing", tmp_path, binary):
@@ -58,7 +58,7 @@ def test_a_client_secret_file_has_to_be_readable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("both", [False, True])
 def test_a_client_has_exactly_one_secret(both: bool, tmp_path: Path) -> None:
-    """With two secrets it would be unclear which one is sent."""
+    """With two secrets, it would be unclear which one to send."""
     file = tmp_path / "secret"
     file.write_text("s3cret")
     own = {"client_secret": "s3cret", "client_secret_file": str(file)} if both else {}
@@ -69,8 +69,8 @@ def test_a_client_has_exactly_one_secret(both: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["client_id", "/client_id", "azp", "aud"])
-def test_a_claim_of_clients_does_not_identify_people(path: str) -> None:
-    """Everyone who uses an application would be the same person."""
+def test_a_claim_of_clients_cannot_identify_users(path: str) -> None:
+    """Otherwise, all users of an application would be the same user."""
     own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": path}
 
     assert issuer_faults(introspection=own) == {
@@ -79,7 +79,7 @@ def test_a_claim_of_clients_does_not_identify_people(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mark",
+    "requirement",
     [
         {"required_scope": "vault:sessions"},
         {"required_role": "vault"},
@@ -87,18 +87,20 @@ def test_a_claim_of_clients_does_not_identify_people(path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["client_id", "/azp"])
-def test_a_service_that_its_client_identifies_needs_a_mark(mark: dict[str, Any], path: str) -> None:
-    """Some token of the client that names no person would have the grant of the service."""
+def test_a_service_identified_by_its_client_needs_another_requirement(
+    requirement: dict[str, Any], path: str
+) -> None:
+    """Otherwise, any token of the client without a user would have the grant of the service."""
     own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": path}
     service = {"introspection": own, "kind": "services", "grants": {"robot": ["*"]}}
 
     [fault] = issuer_faults(**service).values()
     assert "so required_scope, required_role or required_claims is needed, too" in fault
-    IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, **service, **mark}}})
+    IdentitySettings.model_validate({"issuers": {"main": {**ISSUER, **service, **requirement}}})
 
 
 def test_userinfo_needs_the_issuers_own_subject() -> None:
-    """Its response is compared with the subject of the token."""
+    """The subject of the userinfo response is compared with that of the token."""
     own = {**INTROSPECTION, "client_secret": "s3cret", "subject_claim": "username"}
 
     assert issuer_faults(introspection=own, userinfo=True) == {
@@ -126,16 +128,16 @@ def test_userinfo_needs_the_issuers_own_subject() -> None:
         (AUTHORIZATION, [], ["authorization", ""]),
     ],
 )
-def test_a_location_has_its_cookies_and_no_others(
+def test_a_location_matches_only_its_cookies(
     location: CredentialLocation, parts: list[str], others: list[str]
 ) -> None:
-    """The asterisk stands for numbered cookies in a session, and for itself in a token's cookie."""
+    """An asterisk matches numbered cookies of a session; for the cookie of a token, it is text."""
     assert [name for name in parts if not location.has_cookie(name)] == []
     assert [name for name in others if location.has_cookie(name)] == []
 
 
-def test_locations_overlap_whichever_is_asked() -> None:
-    """A name with an asterisk stands for numbered cookies, too."""
+def test_the_overlap_of_two_locations_is_symmetric() -> None:
+    """A name with an asterisk also overlaps with numbered cookies."""
     family = CredentialLocation("session", cookies=("app*",))
     number = CredentialLocation("cookie", "app.0")
     other = CredentialLocation("session", cookies=("apps", "app.a"))

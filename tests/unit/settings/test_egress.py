@@ -6,7 +6,7 @@ from app.settings import EgressSettings
 
 
 def test_there_is_no_proxy_by_default() -> None:
-    """Nothing in the environment of other programs changes that."""
+    """Without settings, the service uses no proxy and has no proxy secrets."""
     assert EgressSettings().egress_proxy() is None
     assert list(EgressSettings().secrets()) == []
 
@@ -24,8 +24,8 @@ def test_there_is_no_proxy_by_default() -> None:
         ("http://ada:@proxy.example", EgressProxy("http://proxy.example", ("ada", ""))),
     ],
 )
-def test_the_url_names_the_proxy_and_its_credentials(url: str, proxy: EgressProxy) -> None:
-    """Credentials are percent-decoded."""
+def test_the_url_contains_the_proxy_and_its_credentials(url: str, proxy: EgressProxy) -> None:
+    """The credentials are percent-decoded."""
     settings = EgressSettings.model_validate({"proxy": url, "no_proxy": []})
 
     found = settings.egress_proxy()
@@ -36,7 +36,7 @@ def test_the_url_names_the_proxy_and_its_credentials(url: str, proxy: EgressProx
 
 
 def test_loopback_hosts_are_reached_directly_by_default() -> None:
-    """A collector or an issuer on this machine is not reachable from the proxy."""
+    """The proxy cannot reach a collector or an issuer on this machine."""
     proxy = EgressSettings.model_validate({"proxy": "http://proxy.example"}).egress_proxy()
 
     assert proxy is not None
@@ -62,8 +62,8 @@ def test_loopback_hosts_are_reached_directly_by_default() -> None:
         "http://a%3Ada:s3cret@proxy.example",
     ],
 )
-def test_another_url_is_a_fault_that_does_not_quote_it(url: str) -> None:
-    """It can contain a password."""
+def test_an_invalid_url_is_rejected_without_being_quoted(url: str) -> None:
+    """The URL can contain a password."""
     with pytest.raises(ValidationError, match="must be the URL of a proxy") as error:
         EgressSettings.model_validate({"proxy": url})
 
@@ -73,8 +73,8 @@ def test_another_url_is_a_fault_that_does_not_quote_it(url: str) -> None:
 @pytest.mark.parametrize(
     "exception", ["", "a b", "http://a,b", "a@b", "*", "*.", "a.example:443", "[::1]:80", "a..b"]
 )
-def test_an_exception_is_a_host_or_a_network(exception: str) -> None:
-    """Anything else would never match."""
+def test_an_exception_must_be_a_host_or_a_network(exception: str) -> None:
+    """Other values would never match."""
     with pytest.raises(ValidationError, match="must be a host name, an address, or a network"):
         EgressSettings.model_validate({"no_proxy": [exception]})
 
@@ -82,15 +82,15 @@ def test_an_exception_is_a_host_or_a_network(exception: str) -> None:
 @pytest.mark.parametrize(
     "exception", ["a", "*.a.example", ".a.example", "::1", "[::1]", "10.0.0.0/8"]
 )
-def test_an_exception_may_have_the_forms_of_no_proxy(exception: str) -> None:
-    """As other programs read them from the environment."""
+def test_the_usual_forms_of_no_proxy_are_accepted(exception: str) -> None:
+    """Other programs read these forms from the environment."""
     settings = EgressSettings.model_validate({"no_proxy": [exception]})
 
     assert settings.no_proxy == (exception,)
 
 
 def test_every_form_of_the_credentials_is_a_secret() -> None:
-    """The password, encoded or not, and the header that contains it; the setting is masked."""
+    """They are the password, encoded or not, and the header; the repr of the setting is masked."""
     settings = EgressSettings.model_validate({"proxy": "http://ada:p%40ss-word@proxy.example"})
 
     assert set(settings.secrets()) == {

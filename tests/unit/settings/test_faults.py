@@ -22,33 +22,33 @@ def patterns(schema: Any) -> Iterator[str]:
             yield from patterns(item)
 
 
-def test_every_pattern_has_words() -> None:
-    """No operator reads a regular expression, and no words are left over."""
+def test_every_pattern_has_a_description() -> None:
+    """Operators never see a regular expression, and every description is used."""
     assert set(patterns(Settings.model_json_schema())) == set(FORMS)
 
 
-def test_old_names_do_not_exist_any_more() -> None:
-    """Each leads to a setting that does."""
+def test_renamed_settings_exist_only_under_their_new_names() -> None:
+    """Each old name refers to an existing setting."""
     for old, name in RENAMED.items():
         path = tuple("x" if part == ANY else part for part in old)
         assert not _known(path, Settings)
         assert _known((*path[:-1], name), Settings)
 
 
-class Bare:
-    """Places that are paths."""
+class PathPlaces:
+    """Shows the place of a setting as its path."""
 
     def place(self, path: tuple[str, ...]) -> str:
         """Return the path."""
         return ".".join(path)
 
     def spelling(self, path: tuple[str, ...], like: tuple[str, ...]) -> str:
-        """Return the path."""
+        """Return both paths."""
         return f"{self.place(path)} ({self.place(like)})"
 
 
-def test_a_fault_that_has_no_words_is_still_named() -> None:
-    """A library may come to know new kinds of faults; its own words could quote a value."""
+def test_a_fault_without_a_description_still_names_the_setting() -> None:
+    """A library can add new kinds of faults; its messages could quote a value."""
 
     class Other(BaseModel):
         limits: complex
@@ -56,7 +56,7 @@ def test_a_fault_that_has_no_words_is_still_named() -> None:
     with pytest.raises(ValidationError) as error:
         Other.model_validate({"limits": "secret"})
 
-    assert list(faults_of(error.value, Bare())) == ["limits: is not valid"]
+    assert list(faults_of(error.value, PathPlaces())) == ["limits: is not valid"]
 
 
 def _known(path: tuple[str, ...], annotation: Any) -> bool:

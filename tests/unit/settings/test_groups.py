@@ -7,13 +7,13 @@ from app.settings.groups import Group
 APIDECK = {"app_id": "app", "api_key": "sk_live_0123456789"}
 
 
-def headers(**of: str) -> dict[str, dict[str, str]]:
+def headers(**values: str) -> dict[str, dict[str, str]]:
     """Return settings with tracing headers."""
-    return {"headers": {name.replace("_", "-"): value for name, value in of.items()}}
+    return {"headers": {name.replace("_", "-"): value for name, value in values.items()}}
 
 
 def test_whitespace_around_a_secret_is_removed() -> None:
-    """A variable that was made from a file ends in a line feed, which no header can hold."""
+    """A variable that was set from a file ends with a line feed, which no header can contain."""
     apideck = ApideckSettings.model_validate(
         {"app_id": " app\n", "api_key": "sk_live_0123456789\r\n"}
     )
@@ -29,8 +29,8 @@ def test_whitespace_around_a_secret_is_removed() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", " ", "\n", "a\nb", "a\rb: c", "é", "\x7f", "a" * 4097])
-def test_a_secret_that_cannot_be_sent_is_a_fault(secret: str) -> None:
-    """Nothing but printable ASCII reaches a header, and an empty secret is no secret."""
+def test_a_secret_that_cannot_be_sent_is_rejected(secret: str) -> None:
+    """Only printable ASCII can be sent in a header, and a secret must not be empty."""
     groups: list[tuple[type[Group], dict[str, object]]] = [
         (TracingSettings, dict(headers(x_team=secret))),
         (ApideckSettings, {**APIDECK, "api_key": secret}),
@@ -44,14 +44,14 @@ def test_a_secret_that_cannot_be_sent_is_a_fault(secret: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x team", "x:team", "x\nteam", "é", "x" * 65])
-def test_a_header_name_that_cannot_be_sent_is_a_fault(name: str) -> None:
-    """A header's name is a token (RFC 9110 section 5.1)."""
+def test_a_header_name_that_cannot_be_sent_is_rejected(name: str) -> None:
+    """The name of a header is a token (RFC 9110 section 5.1)."""
     with pytest.raises(ValidationError):
         TracingSettings.model_validate({"headers": {name: "value"}})
 
 
-def test_the_log_redacts_tracing_headers_but_for_known_names() -> None:
-    """A credential is redacted without its scheme, too; the name of a tenant is no secret."""
+def test_the_log_redacts_tracing_headers_except_known_names() -> None:
+    """A credential is also redacted without its scheme; the name of a tenant is not a secret."""
     tracing = TracingSettings.model_validate(
         headers(authorization="Api-Token dt0c01.abc", x_scope_orgid="tenant-1")
     )

@@ -22,8 +22,8 @@ def issuer(**more: Any) -> IssuerSettings:
 
 
 @pytest.mark.parametrize("iss", [ADFS, "accounts.example.com", "urn:example:issuer", "x"])
-def test_an_iss_can_be_any_string_if_the_keys_are_elsewhere(iss: str) -> None:
-    """It is only compared, as that of AD FS."""
+def test_an_iss_can_be_any_string_if_other_urls_are_configured(iss: str) -> None:
+    """The service only compares it; an example is AD FS."""
     assert issuer(issuer=iss, jwks_uri=KEYS).iss == iss
     endpoint = {**INTROSPECTION, "endpoint": "https://id.example.com/introspect"}
     assert issuer(issuer=iss, introspection=endpoint).iss == iss
@@ -39,8 +39,10 @@ def test_an_iss_can_be_any_string_if_the_keys_are_elsewhere(iss: str) -> None:
     ],
 )
 @pytest.mark.parametrize("iss", [ADFS, "accounts.example.com"])
-def test_an_iss_that_is_requested_must_be_a_url_with_https(iss: str, more: dict[str, Any]) -> None:
-    """Anyone who controls the network could otherwise replace its keys."""
+def test_an_iss_that_the_service_requests_must_be_an_https_url(
+    iss: str, more: dict[str, Any]
+) -> None:
+    """Otherwise, anyone who controls the network could replace the keys."""
     faults = issuer_faults(issuer=iss, **more)
 
     assert list(faults) == ["issuer"]
@@ -49,16 +51,16 @@ def test_an_iss_that_is_requested_must_be_a_url_with_https(iss: str, more: dict[
 
 
 @pytest.mark.parametrize("iss", ["", "a b", "a\x7f", "ä", "x" * 2049])
-def test_an_iss_is_printable(iss: str) -> None:
-    """Other strings cannot be compared with a token by eye."""
+def test_an_iss_must_be_printable(iss: str) -> None:
+    """People cannot compare other strings with the `iss` of a token."""
     assert "printable ASCII" in issuer_faults(issuer=iss, jwks_uri=KEYS)["issuer"]
 
 
 @pytest.mark.parametrize(
     "field", ["issuer", "jwks_uri", "userinfo_endpoint", "introspection.endpoint"]
 )
-def test_plain_http_is_an_explicit_choice_for_each_url(field: str) -> None:
-    """Off by default; only for hosts inside the operator's network."""
+def test_plain_http_must_be_enabled_for_each_url(field: str) -> None:
+    """It is disabled by default, and can be enabled only for internal hosts."""
 
     def settings(url: str) -> dict[str, Any]:
         if field == "introspection.endpoint":
@@ -76,7 +78,7 @@ def test_plain_http_is_an_explicit_choice_for_each_url(field: str) -> None:
 
 
 def test_several_issuer_urls_have_their_own_keys() -> None:
-    """In the same order."""
+    """The key URLs are in the same order as the issuer URLs."""
     two = issuer(issuer=["https://a.example", "https://b.example"])
     assert [(one.iss, one.keys_url) for one in two.by_url()] == [
         ("https://a.example", None),
@@ -128,18 +130,18 @@ TWO = ["https://a.example", "https://b.example"]
         ({**TENANTS, "claims": {"consumer_id": "org_id"}}, "claims", "must contain tid"),
     ],
 )
-def test_issuer_urls_that_fit_nothing_are_a_fault(
+def test_inconsistent_issuer_urls_are_rejected(
     settings: dict[str, Any], field: str, fault: str
 ) -> None:
-    """The fault names the setting, and what is missing."""
+    """The error names the setting and describes the problem."""
     faults = issuer_faults(**settings)
 
     assert list(faults) == [field]
     assert fault in faults[field]
 
 
-def test_the_tenant_is_the_customer_unless_it_is_mapped_otherwise() -> None:
-    """Another mapping contains the tenant, too."""
+def test_the_tenant_is_the_consumer_id_unless_other_claims_are_configured() -> None:
+    """Without tenants, the default is `sub`."""
     assert issuer(**TENANTS).consumer_claims == ("tid",)
     assert issuer(**TENANTS, tenant_claim="tenant").consumer_claims == ("tenant",)
     both = {"consumer_id": ["tid", "sub"]}
@@ -166,7 +168,7 @@ def test_the_tenant_is_the_customer_unless_it_is_mapped_otherwise() -> None:
     ],
 )
 def test_a_tenant_is_one_whole_segment(iss: Any, tenant: str | None) -> None:
-    """Everything else in the `iss` is equal to the template."""
+    """The rest of the `iss` must be equal to the template."""
     template = IssuerTemplate.of(ENTRA)
 
     assert template is not None

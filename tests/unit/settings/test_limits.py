@@ -1,4 +1,4 @@
-"""Tests of the settings of limits."""
+"""The settings for rate limits."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from app.errors import ConfigurationError
 from app.settings.sources import load_settings
 
-_SMALLEST = {
+_MINIMUM = {
     "APIDECK__API_KEY": "sk_0123456789",
     "APIDECK__APP_ID": "app",
     "IDENTITY__ISSUERS__MAIN__ISSUER": "https://id.example.com",
@@ -18,12 +18,12 @@ _SMALLEST = {
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in _SMALLEST.items():
+    for name, value in _MINIMUM.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
-    ("store", "words"),
+    ("store", "message"),
     [
         ("redis://:hunter2@redis:6379/0?family=0", "has the query parameter family"),
         ("redis://:hunter2@redis/0?ssl_cert_reqs=CERT_NONE", "has the query parameter ssl_cert_re"),
@@ -32,10 +32,10 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("redis://:hun?ter2@redis/0", "must percent-encode @, /, ? and #"),
     ],
 )
-def test_a_store_that_the_redis_client_cannot_use_stops_the_start(
-    monkeypatch: pytest.MonkeyPatch, store: str, words: str
+def test_a_store_that_the_redis_client_cannot_use_prevents_startup(
+    monkeypatch: pytest.MonkeyPatch, store: str, message: str
 ) -> None:
-    """The one line names the setting and what is wrong with it, and shows no password."""
+    """The error names the setting and the reason, and contains no password."""
     monkeypatch.setenv("LIMITS__STORE", store)
 
     with pytest.raises(ConfigurationError) as raised:
@@ -43,7 +43,7 @@ def test_a_store_that_the_redis_client_cannot_use_stops_the_start(
 
     [fault] = raised.value.faults
     assert fault.startswith("LIMITS__STORE: ")
-    assert words in fault
+    assert message in fault
     assert "ter2" not in fault
 
 
@@ -57,7 +57,7 @@ def test_a_store_that_the_redis_client_can_use_is_accepted(
 
 
 @pytest.mark.parametrize(
-    ("store", "setting", "content", "words"),
+    ("store", "setting", "content", "message"),
     [
         ("memory", "STORE", "hunter2", "needs a store that is not memory"),
         ("redis://:one@redis", "STORE", "hunter2", "takes a password in store or in store_passw"),
@@ -69,15 +69,15 @@ def test_a_store_that_the_redis_client_can_use_is_accepted(
         ("redis://redis", "STORE", None, "cannot be used: No such file or directory"),
     ],
 )
-def test_a_password_file_that_cannot_be_used_stops_the_start(
+def test_an_invalid_password_file_prevents_startup(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     store: str,
     setting: str,
     content: str | None,
-    words: str,
+    message: str,
 ) -> None:
-    """The one line says why, and shows no password."""
+    """The error contains the reason, and no password."""
     file = tmp_path / "password"
     if content is not None:
         file.write_text(content)
@@ -89,5 +89,5 @@ def test_a_password_file_that_cannot_be_used_stops_the_start(
 
     [fault] = raised.value.faults
     assert fault.startswith("LIMITS")
-    assert words in fault
+    assert message in fault
     assert "hunter" not in fault

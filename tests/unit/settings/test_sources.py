@@ -24,21 +24,21 @@ def _minimum(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return the path of the file that CONFIG_FILE names; a test writes it."""
+    """Return the path in CONFIG_FILE, where a test can write a file."""
     path = tmp_path / "config.toml"
     monkeypatch.setenv("CONFIG_FILE", str(path))
     return path
 
 
 def faults() -> list[str]:
-    """Return what is wrong with the settings as they stand."""
+    """Return the faults of the current settings."""
     with pytest.raises(ConfigurationError) as error:
         load_settings()
     return list(error.value.faults)
 
 
-def test_four_lines_are_a_configuration() -> None:
-    """Key, app ID, issuer and audience are all that an operator has to set."""
+def test_four_settings_are_a_complete_configuration() -> None:
+    """An operator must set only the key, the app ID, the issuer and the audience."""
     settings = load_settings()
 
     assert settings.apideck.base_url == "https://unify.apideck.com"
@@ -47,7 +47,7 @@ def test_four_lines_are_a_configuration() -> None:
 
 
 def test_the_environment_overrides_the_file(file: Path) -> None:
-    """The file counts for what the environment does not set."""
+    """The file applies to settings that are not in the environment."""
     file.write_text('[apideck]\napp_id = "from-file"\n[server]\nport = 9000\n')
 
     settings = load_settings()
@@ -60,10 +60,10 @@ def test_the_environment_overrides_the_file(file: Path) -> None:
     ("given", "port"),
     [({"PORT": "9100"}, 9100), ({"PORT": "9100", "SERVER__PORT": "9001"}, 9001), ({}, 9000)],
 )
-def test_the_port_of_the_platform_counts_unless_the_environment_has_the_setting(
+def test_port_overrides_the_file_and_server_port_overrides_both(
     file: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], port: int
 ) -> None:
-    """`PORT` goes over the file, and `SERVER__PORT` over both."""
+    """Hosting platforms set the variable `PORT`."""
     file.write_text('[apideck]\napp_id = "from-file"\n[server]\nport = 9000\n')
     for name, value in given.items():
         monkeypatch.setenv(name, value)
@@ -71,17 +71,19 @@ def test_the_port_of_the_platform_counts_unless_the_environment_has_the_setting(
     assert load_settings().server.port == port
 
 
-def test_a_wrong_port_of_the_platform_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line of the fault has the variable that holds the value."""
+def test_the_error_for_an_invalid_port_names_the_variable_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error names the variable that contains the value."""
     monkeypatch.setenv("PORT", "none")
 
     assert faults() == ["PORT: must be a whole number"]
 
 
-def test_other_faults_of_the_server_do_not_name_the_port_of_the_platform(
+def test_other_errors_of_the_server_do_not_name_the_variable_port(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line of the fault has the place of the group."""
+    """The error names the setting in the group instead."""
     file.write_text('[apideck]\napp_id = "from-file"\n[server]\nworkers = 2\n')
     monkeypatch.setenv("PORT", "9001")
 
@@ -90,7 +92,7 @@ def test_other_faults_of_the_server_do_not_name_the_port_of_the_platform(
 
 
 def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is JSON, and further variables add to it."""
+    """The variable is JSON, and variables for single settings override it."""
     monkeypatch.setenv("SERVER", '{"port": 9000, "host": "0.0.0.0"}')
     monkeypatch.setenv("SERVER__PORT", "9001")
 
@@ -108,19 +110,19 @@ def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", []),
     ],
 )
-def test_a_list_is_one_value_or_several_or_json(
+def test_a_list_can_be_one_value_several_values_or_json(
     monkeypatch: pytest.MonkeyPatch, value: str, origins: list[str]
 ) -> None:
-    """An operator need not write JSON for one origin."""
+    """An operator does not need JSON for one origin."""
     monkeypatch.setenv("CORS__ALLOW_ORIGINS", value)
 
     assert list(load_settings().cors.allow_origins) == origins
 
 
-def test_lists_and_tables_are_decoded_wherever_they_are(
+def test_lists_and_tables_are_decoded_at_every_level(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:
-    """In groups of the operator's names, in tables of lists, in Apideck's objects, in the file."""
+    """This includes groups with custom names, tables of lists, Apideck's objects and the file."""
     monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__AUDIENCE", "a,b")
     monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__CLAIMS__CONSUMER_ID", "org_id")
     monkeypatch.setenv(
@@ -143,8 +145,8 @@ def test_lists_and_tables_are_decoded_wherever_they_are(
     assert settings.cors.allow_origins == ("https://a.example",)
 
 
-def test_every_fault_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each begins with the name of the setting, and shows no value."""
+def test_every_fault_has_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line begins with the name of the setting, and contains no value."""
     monkeypatch.setenv("APIDECK__API_KEY", "sk with spaces")
     monkeypatch.setenv("APIDECK__TYPO", "1")
     monkeypatch.setenv("CORS__ALLOW_ORIGINS", '["https://app.example.com"')
@@ -199,21 +201,21 @@ def test_every_fault_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_a_fault_is_described_in_plain_words(
+def test_a_fault_has_a_plain_description(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, fault: str
 ) -> None:
-    """One line names the setting, or its group, and says what is expected."""
+    """One line names the setting or its group, and states what is expected."""
     monkeypatch.setenv(name, value)
 
     [line] = faults()
 
-    named, _, words = line.partition(": ")
-    assert name.startswith(named)
-    assert words.startswith(fault)
+    setting, _, description = line.partition(": ")
+    assert name.startswith(setting)
+    assert description.startswith(fault)
 
 
-def test_a_table_key_of_the_wrong_form_is_described(file: Path) -> None:
-    """The names that an operator chooses have a form, too."""
+def test_an_invalid_table_key_is_described(file: Path) -> None:
+    """The names that an operator chooses also have a required format."""
     file.write_text('[session.return_to]\n"Home Page" = "https://a.example"\n')
 
     [line] = faults()
@@ -222,7 +224,7 @@ def test_a_table_key_of_the_wrong_form_is_described(file: Path) -> None:
 
 
 def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a group that is missing as a whole are named one by one."""
+    """If a whole group is missing, each of its required settings is named."""
     monkeypatch.delenv("APIDECK__APP_ID")
     monkeypatch.delenv("APIDECK__API_KEY")
 
@@ -232,8 +234,8 @@ def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_without_settings_the_operator_reads_how_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The smallest configuration is named, and what looks like an attempt at it."""
+def test_without_settings_the_error_explains_how_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows the smallest configuration, and corrections of similar names."""
     for name in MINIMUM:
         monkeypatch.delenv(name)
     monkeypatch.setenv("APIDECK_APP_ID", "app-1")
@@ -245,8 +247,8 @@ def test_without_settings_the_operator_reads_how_to_begin(monkeypatch: pytest.Mo
     assert all(any(line.startswith(f"{name}=") for line in HOW_TO_BEGIN) for name in MINIMUM)
 
 
-def test_a_fault_in_the_file_has_its_line(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    """It is where the setting begins, or the table that lacks it."""
+def test_a_fault_in_the_file_has_a_line_number(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """It is the line of the setting, or of the table in which the setting is missing."""
     monkeypatch.delenv("IDENTITY__ISSUERS__MAIN__AUDIENCE")
     monkeypatch.delenv("IDENTITY__ISSUERS__MAIN__ISSUER")
     file.write_text("""\
@@ -291,14 +293,14 @@ app_id = "eu"
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None, fault: str) -> None:
-    """The line has the path and the reason, and nothing of the content."""
+    """The error contains the path and the reason, but no content of the file."""
     if content is not None:
         file.write_bytes(content)
 
     assert faults() == [f"CONFIG_FILE: {file}: {fault}"]
 
 
-def test_a_folder_is_not_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_is_rejected_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A mounted directory is a common mistake."""
     monkeypatch.setenv("CONFIG_FILE", str(tmp_path))
 
@@ -306,7 +308,7 @@ def test_a_folder_is_not_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "suggestion"),
     [
         ("APIDEK__APP_ID", "APIDECK__APP_ID"),
         ("APIDEK__APPID", "APIDECK__APP_ID"),
@@ -317,14 +319,14 @@ def test_a_folder_is_not_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ("IDENTITY_ISSUERS_MAIN_AUDIENCE", "IDENTITY__ISSUERS__<name>__AUDIENCE"),
     ],
 )
-def test_a_misspelt_variable_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+def test_a_misspelt_variable_is_reported(
+    monkeypatch: pytest.MonkeyPatch, name: str, suggestion: str
 ) -> None:
-    """It does not stop the start, because it may be another program's."""
+    """It does not prevent startup, because it may belong to another program."""
     monkeypatch.setenv(name, "1")
 
     load_settings()
-    assert list(misspelt()) == [f"{name}: is not a setting; did you mean {meant}?"]
+    assert list(misspelt()) == [f"{name}: is not a setting; did you mean {suggestion}?"]
 
 
 @pytest.mark.parametrize(
@@ -349,24 +351,24 @@ def test_variables_of_other_programs_are_ignored(
     assert list(misspelt()) == []
 
 
-@pytest.mark.parametrize(("second", "fine"), [("", False), ("b-", True), ("a-x", False)])
+@pytest.mark.parametrize(("second", "valid"), [("", False), ("b-", True), ("a-x", False)])
 def test_several_issuers_need_prefixes_that_cannot_be_confused(
-    monkeypatch: pytest.MonkeyPatch, second: str, fine: bool
+    monkeypatch: pytest.MonkeyPatch, second: str, valid: bool
 ) -> None:
-    """No prefix may be the beginning of another, or consumers of two issuers could be the same."""
+    """If one prefix began with another, consumers of two issuers could be the same."""
     monkeypatch.setenv("IDENTITY__ISSUERS__MAIN__CONSUMER_PREFIX", "a-")
     monkeypatch.setenv("IDENTITY__ISSUERS__OTHER__ISSUER", "https://other.example.com")
     monkeypatch.setenv("IDENTITY__ISSUERS__OTHER__AUDIENCE", '["x", "y"]')
     monkeypatch.setenv("IDENTITY__ISSUERS__OTHER__CONSUMER_PREFIX", second)
 
-    if fine:
+    if valid:
         assert listed(load_settings().identity.issuers["other"].audience) == ("x", "y")
     else:
         assert "consumer_prefix" in faults()[0]
 
 
 def test_one_issuer_cannot_be_configured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With two entries for one issuer it would be unclear whose rules apply."""
+    """With two entries for one issuer, it would be unclear which rules apply."""
     for name in ("ISSUER", "AUDIENCE"):
         monkeypatch.setenv(
             f"IDENTITY__ISSUERS__OTHER__{name}", MINIMUM[f"IDENTITY__ISSUERS__MAIN__{name}"]

@@ -14,7 +14,7 @@ OTHER_URL = "https://brand.example.com/webhooks"
 
 
 def secret(size: int = 32, letter: bytes = b"a") -> str:
-    """Return a signing secret of so many bytes."""
+    """Return a signing secret with this number of bytes."""
     return "whsec_" + b64encode(letter * size).decode()
 
 
@@ -23,7 +23,7 @@ OTHER_SECRET = SecretStr(secret(letter=b"b"))
 
 
 def fault(**given: Any) -> str:
-    """Return the first thing that is wrong with settings."""
+    """Return the message of the first error in these settings."""
     with pytest.raises(ValidationError) as error:
         WebhookSettings(**given)
     faults = error.value.errors(include_url=False, include_input=False, include_context=False)
@@ -31,7 +31,7 @@ def fault(**given: Any) -> str:
 
 
 def test_nothing_is_forwarded_unless_a_target_is_set() -> None:
-    """Without settings there is no endpoint for events, and nothing is required."""
+    """Without settings, there is no endpoint for events, and no setting is required."""
     settings = WebhookSettings()
     assert settings.target_of("default") is None
     assert settings.event_types == ("vault.connection.*",)
@@ -39,15 +39,15 @@ def test_nothing_is_forwarded_unless_a_target_is_set() -> None:
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])
-def test_a_secret_is_as_the_specification_writes_it(size: int) -> None:
-    """The library that signs, and those that verify, read the same bytes."""
+def test_a_secret_has_the_format_of_the_specification(size: int) -> None:
+    """The library that signs and the libraries that verify decode the same bytes."""
     assert signing_secrets(secret(size)) == (secret(size),)
     assert Webhook(secret(size))._whsecret == b"a" * size
 
 
 @pytest.mark.parametrize("text", [f"{secret()} {secret(24)}", f"{secret()}\n{secret(24)}\n"])
 def test_two_secrets_are_used_during_a_rotation(text: str) -> None:
-    """A space or a line break is between them."""
+    """They are separated by a space or a line break."""
     assert signing_secrets(text) == (secret(), secret(24))
 
 
@@ -66,15 +66,15 @@ def test_two_secrets_are_used_during_a_rotation(text: str) -> None:
         f"{secret()} short",
     ],
 )
-def test_a_text_that_is_no_secret_is_rejected(text: str) -> None:
-    """The library would ignore characters that are not base64, and sign with what remains."""
+def test_an_invalid_secret_is_rejected(text: str) -> None:
+    """The library would ignore characters that are not base64, and sign with the rest."""
     with pytest.raises(ValueError, match=r"^must be whsec_ followed by 24 to 64 bytes in base64$"):
         signing_secrets(text)
     assert "in base64" in fault(target_url=URL, signing_secret=text)
 
 
 @pytest.mark.parametrize("text", ["", " \n", f"{secret()} {secret()} {secret()}"])
-def test_there_are_one_or_two_secrets(text: str) -> None:
+def test_one_or_two_secrets_are_required(text: str) -> None:
     """Two are enough for a rotation."""
     with pytest.raises(ValueError, match=r"^must be one secret, or two with a space between them$"):
         signing_secrets(text)
@@ -99,7 +99,9 @@ def test_there_are_one_or_two_secrets(text: str) -> None:
         ),
     ],
 )
-def test_a_target_and_its_secret_belong_together(given: dict[str, Any], expected: str) -> None:
+def test_a_target_needs_a_secret_and_a_secret_needs_a_target(
+    given: dict[str, Any], expected: str
+) -> None:
     """An event is never forwarded without a signature."""
     assert fault(**given) == expected
 
@@ -108,15 +110,15 @@ def test_a_target_and_its_secret_belong_together(given: dict[str, Any], expected
     "url",
     ["http://app.example.com/", "https://u:p@app.example.com/", "ftp://a.example/", "app.example"],
 )
-def test_a_target_is_an_https_url(url: str) -> None:
-    """Events hold data of customers; http is for loopback hosts only."""
+def test_a_target_must_be_an_https_url(url: str) -> None:
+    """Events contain data of customers; http is allowed for loopback hosts only."""
     assert "https" in fault(target_url=url, signing_secret=SECRET)
     WebhookSettings(target_url="http://127.0.0.1:9000/hook", signing_secret=SECRET)
 
 
 @pytest.mark.parametrize("pattern", ["*", "vault.*", "vault.connection.c*", "crm.contact.created"])
-def test_a_pattern_is_a_type_with_an_asterisk_at_the_end_or_none(pattern: str) -> None:
-    """It is taken as it is."""
+def test_a_pattern_is_a_type_with_an_optional_asterisk_at_the_end(pattern: str) -> None:
+    """The pattern is not changed."""
     assert WebhookSettings(event_types=(pattern,)).event_types == (pattern,)
 
 
@@ -124,23 +126,23 @@ def test_a_pattern_is_a_type_with_an_asterisk_at_the_end_or_none(pattern: str) -
     "pattern", ["", "**", "*.created", "vault.*.created", "vault..x", ".", "vault.", "a b", "v*\n"]
 )
 def test_every_other_pattern_is_rejected(pattern: str) -> None:
-    """It would match nothing, or look as if it matched what it does not."""
+    """It would match nothing, or appear to match types that it does not match."""
     assert "pattern" in fault(event_types=(pattern,))
 
 
-def test_at_least_one_type_is_forwarded() -> None:
-    """An endpoint that drops every event would lose them all."""
+def test_at_least_one_event_type_is_required() -> None:
+    """Otherwise, the endpoint would drop every event."""
     assert fault(event_types=()).startswith("Tuple should have at least 1 item")
 
 
 @pytest.mark.parametrize("seconds", [0, 55.1, 60])
 def test_the_timeout_is_below_that_of_apideck(seconds: float) -> None:
-    """Apideck would have given up before it gets the response about the target."""
+    """Otherwise, the request of Apideck would time out before the service responds."""
     assert fault(timeout_seconds=seconds).startswith("Input should be")
 
 
 def test_unify_apps_share_the_target_unless_they_have_their_own() -> None:
-    """What an app does not set is the same as for all."""
+    """An app inherits the settings that it does not set."""
     settings = WebhookSettings(
         target_url=URL,
         signing_secret=SECRET,
@@ -162,16 +164,16 @@ def test_unify_apps_share_the_target_unless_they_have_their_own() -> None:
     )
 
 
-def test_one_unify_app_alone_can_have_a_target() -> None:
-    """The others then have no endpoint for events."""
+def test_a_unify_app_can_be_the_only_one_with_a_target() -> None:
+    """The other apps then have no endpoint for events."""
     own = WebhookTarget(target_url=OTHER_URL, signing_secret=OTHER_SECRET)
     settings = WebhookSettings(unify_apps={"brand": own})
     assert settings.target_of("brand") == own
     assert settings.target_of("default") is None
 
 
-def test_plain_http_to_a_target_inside_the_cluster_is_a_choice() -> None:
-    """The target is the URL without the prefix that chooses http, for every Unify app."""
+def test_plain_http_can_be_enabled_for_a_target_inside_the_cluster() -> None:
+    """The URL of the target does not contain the prefix that enables http."""
     url = "insecure+http://backend.apps.svc/webhooks"
     settings = WebhookSettings(target_url=url, signing_secret=SECRET)
     target = settings.target_of("default")

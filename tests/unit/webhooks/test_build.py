@@ -1,4 +1,4 @@
-"""Which targets and secrets come out of the settings."""
+"""The targets and secrets that are built from the settings."""
 
 from base64 import b64encode
 from contextlib import suppress
@@ -41,7 +41,7 @@ def targets(**settings: Any) -> dict[str, Any]:
 
 
 def test_all_unify_apps_share_the_target_unless_one_has_its_own() -> None:
-    """What one does not set is the same as for all."""
+    """An app inherits the settings that it does not set."""
     built = targets(
         target_url="https://a.example/hook",
         signing_secret=ONE,
@@ -54,14 +54,14 @@ def test_all_unify_apps_share_the_target_unless_one_has_its_own() -> None:
 
 
 def test_a_unify_app_can_be_the_only_one_with_a_target() -> None:
-    """Events of the others are not received."""
+    """The service receives no events of the other apps."""
     brand = {"target_url": "https://b.example/hook", "signing_secret": ONE}
     assert set(targets(unify_apps={"brand": brand})) == {"brand"}
     assert targets() == {}
 
 
 def test_two_secrets_in_a_file_both_sign(tmp_path: Path) -> None:
-    """A receiver with either of them can verify the event."""
+    """A receiver with either secret can verify the event."""
     file = tmp_path / "secrets"
     file.write_text(f"{ONE}\n{TWO}\n")
     built = targets(target_url="https://a.example/hook", signing_secret_file=file)
@@ -79,7 +79,7 @@ def test_two_secrets_in_a_file_both_sign(tmp_path: Path) -> None:
         (b"\xff\xfe", "is not UTF-8"),
     ],
 )
-def test_a_file_without_a_secret_is_an_error_that_does_not_quote_it(
+def test_the_error_for_a_file_without_a_secret_does_not_quote_the_file(
     tmp_path: Path, content: bytes | None, fault: str
 ) -> None:
     """The process does not start."""
@@ -91,8 +91,8 @@ def test_a_file_without_a_secret_is_an_error_that_does_not_quote_it(
     assert error.value.faults == (f"WEBHOOKS: the file {file}: {fault}",)
 
 
-def signatures_of(target: Target) -> set[str]:
-    """Return which of the secrets sign an event."""
+def secrets_that_sign(target: Target) -> set[str]:
+    """Return the secrets that sign an event."""
     request = target.request("id", b"{}", datetime.now(UTC))
     found = set()
     for secret in (ONE, TWO):
@@ -103,7 +103,7 @@ def signatures_of(target: Target) -> set[str]:
 
 
 async def test_a_new_secret_in_the_file_is_used_without_a_restart(tmp_path: Path) -> None:
-    """The last ones stay in use while the file holds none, and no secret can be logged."""
+    """The last valid secrets stay in use while the file is invalid, and no secret is logged."""
     file = tmp_path / "secrets"
     file.write_text(ONE)
     target = targets(target_url="https://a.example/hook", signing_secret_file=file)["default"]
@@ -114,7 +114,7 @@ async def test_a_new_secret_in_the_file_is_used_without_a_restart(tmp_path: Path
         for content in (ONE, f"{ONE} {TWO}\n", "", "whsec_typo", TWO):
             file.write_text(content)
             await secret_file.refresh()
-            signed.append(signatures_of(target))
+            signed.append(secrets_that_sign(target))
 
     assert signed == [{ONE}, {ONE, TWO}, {ONE, TWO}, {ONE, TWO}, {TWO}]
     assert {ONE, TWO} < set(known)
@@ -127,8 +127,8 @@ async def test_a_new_secret_in_the_file_is_used_without_a_restart(tmp_path: Path
     assert "typo" not in str(logs)
 
 
-def test_the_files_of_all_targets_are_kept_up_to_date(tmp_path: Path) -> None:
-    """A target whose secret comes from the environment has none."""
+def test_only_secrets_in_files_are_read_again(tmp_path: Path) -> None:
+    """A target whose secret comes from the environment has no file."""
     file = tmp_path / "secrets"
     file.write_text(TWO)
     settings = WebhookSettings.model_validate(

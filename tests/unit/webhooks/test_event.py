@@ -21,15 +21,15 @@ TOO_OLD = ("The event happened too long ago.", "occurred_at is older than the li
 TOO_NEW = ("The event is dated in the future.", "occurred_at is in the future")
 
 
-def the_event(**changes: Any) -> Event:
-    """Return an event as it is read, having checked that it is one."""
+def parsed_event(**changes: Any) -> Event:
+    """Parse an event, and check that it is not ignored."""
     found = read_event(raw(event(**changes)), ALL)
     assert isinstance(found, Event)
     return found
 
 
 def fault(content: bytes) -> str | None:
-    """Return why content is rejected."""
+    """Return the reason why content is rejected."""
     with pytest.raises(InvalidEventError) as error:
         read_event(content, ALL)
     assert error.value.detail == "The event is not valid."
@@ -38,7 +38,7 @@ def fault(content: bytes) -> str | None:
 
 @pytest.mark.parametrize("form", [raw, sorted_everywhere], ids=lambda form: form.__name__)
 def test_an_event_is_read_from_its_signed_content(form: Any) -> None:
-    """It has Apideck's id, type and time, and says whose connection it is about."""
+    """It has the id, type and time from Apideck, and the consumer and application."""
     body = event()
     body["payload"]["entity"]["application_id"] = "app-1"
     assert read_event(form(body), ALL) == Event(
@@ -51,20 +51,20 @@ def test_an_event_is_read_from_its_signed_content(form: Any) -> None:
     "value", [None, "", 5, True, ["a"], {"a": "b"}, "a\n", "ä", "x" * 129, "*"]
 )
 def test_an_event_needs_a_usable_id_type_and_time(name: str, value: Any) -> None:
-    """Without them it cannot be forwarded so that its receiver can trust it."""
+    """Without them, the receiver could not trust the forwarded event."""
     assert fault(raw(event(**{name: value}))) == f"{name} is missing or not usable"
 
 
 @pytest.mark.parametrize("value", ["a b", "a/b", "../a", "a.b", "a,b", "\u202ea", " a", "a "])
 def test_an_id_has_only_characters_that_are_safe_in_a_header(value: str) -> None:
-    """It becomes the header `webhook-id`, and a part of what is signed, separated by dots."""
+    """It is sent in a header, and is a part of the signed text, which is separated by dots."""
     assert fault(raw(event(event_id=value))) == "event_id is missing or not usable"
 
 
 @pytest.mark.parametrize("value", ["a", "A_b-9", "x" * 128])
-def test_every_other_id_is_taken_as_it_is(value: str) -> None:
+def test_a_valid_id_is_not_changed(value: str) -> None:
     """The same event always has the same id."""
-    assert the_event(event_id=value).id == value
+    assert parsed_event(event_id=value).id == value
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_every_other_id_is_taken_as_it_is(value: str) -> None:
     ],
 )
 def test_a_time_has_a_time_zone(written: str, expected: datetime) -> None:
-    """It is read as RFC 3339 writes it."""
-    assert the_event(occurred_at=written).occurred_at == expected
+    """The format is that of RFC 3339."""
+    assert parsed_event(occurred_at=written).occurred_at == expected
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_time_has_a_time_zone(written: str, expected: datetime) -> None:
         "\uff12026-11-30T12:00:00Z",
     ],
 )
-def test_other_ways_to_write_a_time_are_rejected(written: str) -> None:
-    """What a library guesses is no proof of age."""
+def test_other_formats_of_a_time_are_rejected(written: str) -> None:
+    """A time that a library guesses does not prove the age of an event."""
     assert fault(raw(event(occurred_at=written))) == "occurred_at is missing or not usable"
 
 
@@ -104,7 +104,7 @@ def test_other_ways_to_write_a_time_are_rejected(written: str) -> None:
     ["2026-02-30T12:00:00Z", "2026-11-30T25:00:00Z", "2026-11-30T12:00:00+24:00"],
 )
 def test_a_time_that_does_not_exist_is_rejected(written: str) -> None:
-    """Each part has its own range."""
+    """Each part of a time has its own range."""
     assert fault(raw(event(occurred_at=written))) == "occurred_at is not a time"
 
 
@@ -123,18 +123,18 @@ def test_a_time_that_does_not_exist_is_rejected(written: str) -> None:
         (b'{"payload":{"event_type":"a","x":[' + b"0," * 20_000, "too many values"),
     ],
 )
-def test_a_malformed_event_is_rejected_and_not_taken_for_a_validation_request(
+def test_a_malformed_event_is_not_treated_as_a_validation_request(
     content: bytes, reason: str
 ) -> None:
-    """A 2xx would tell Apideck never to deliver it again."""
+    """After a 2xx, Apideck would not deliver the event again."""
     assert fault(content) == reason
 
 
 @pytest.mark.parametrize("content", [b"", b"ping", b"{}", b"[]", b'{"payload":{}}', b'{"test":1}'])
-def test_everything_that_does_not_claim_to_be_an_event_is_a_validation_request(
+def test_a_body_that_does_not_look_like_an_event_is_a_validation_request(
     content: bytes,
 ) -> None:
-    """Apideck does not document what it holds."""
+    """Apideck does not document the body of this request."""
     assert read_event(content, ALL) == IgnoredEvent("validation-request")
 
 
@@ -155,12 +155,12 @@ def test_everything_that_does_not_claim_to_be_an_event_is_a_validation_request(
 def test_patterns_match_a_type_or_its_beginning(
     pattern: str, event_type: str, *, expected: bool
 ) -> None:
-    """Only the asterisk is special, and it matches dots, too."""
+    """Only the asterisk is special, and it also matches dots."""
     assert matches(event_type, pattern) is expected
 
 
 def test_an_event_of_another_type_is_not_forwarded() -> None:
-    """Of its type alone: it need not have anything else."""
+    """Only the type is checked; the other fields can be missing."""
     content = raw(event(event_type="crm.contact.created", event_id=None, occurred_at=None))
     ignored = IgnoredEvent("unwanted-type", "crm.contact.created")
     assert read_event(content, ("vault.connection.*",)) == ignored
@@ -182,17 +182,17 @@ def test_an_event_of_another_type_is_not_forwarded() -> None:
         ({"entity": {"consumer_id": "x" * 256}}, None),
     ],
 )
-def test_the_consumer_is_read_where_there_is_one(
+def test_the_consumer_is_read_if_there_is_a_valid_one(
     changes: dict[str, Any], expected: str | None
 ) -> None:
-    """An event without one, or with one that belongs in no log, is forwarded all the same."""
-    assert the_event(**changes).consumer_id == expected
+    """An event without a consumer, or with one that is not safe to log, is still forwarded."""
+    assert parsed_event(**changes).consumer_id == expected
 
 
 @pytest.mark.parametrize(
     "occurred_at", [NOW, NOW - WEEK, NOW + MAX_CLOCK_SKEW, NOW - timedelta(hours=1)]
 )
-def test_an_event_within_the_age_limit_passes(occurred_at: datetime) -> None:
+def test_an_event_within_the_age_limit_is_accepted(occurred_at: datetime) -> None:
     """Both limits are inclusive."""
     check_age(Event("a", "b", occurred_at, None, None), NOW, WEEK)
 
@@ -211,6 +211,6 @@ def test_an_event_outside_the_age_limit_is_rejected(
 ) -> None:
     """The attack: an event that was recorded long ago, or that could be replayed for years."""
     with pytest.raises(StaleEventError) as error:
-        check_age(the_event(occurred_at=occurred_at), NOW, WEEK)
+        check_age(parsed_event(occurred_at=occurred_at), NOW, WEEK)
     assert str(error.value) == detail
     assert (error.value.detail, error.value.reason) == (detail, reason)

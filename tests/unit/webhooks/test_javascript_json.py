@@ -1,4 +1,4 @@
-"""That JSON is read and written as JavaScript does; expected values come from Node.js itself."""
+"""JSON is read and written as JavaScript does; the expected values come from Node.js."""
 
 import struct
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ DOCUMENTS = [
     # By UTF-16 code units, an astral character sorts before U+FB01.
     ('{"\ufb01":1,"\U0001f600":2,"z":3,"é":4}', '{"z":3,"é":4,"\U0001f600":2,"\ufb01":1}'),
     ('{"\\ud83d\\ude00":1,"\\ud83d":2}', '{"\\ud83d":2,"\U0001f600":1}'),
-    # The key is lost wherever an object is sorted, whatever its value.
+    # Sorting an object removes this key, for any value.
     ('{"__proto__":{"x":1},"a":{"__proto__":null,"b":2}}', '{"a":{"b":2}}'),
     ('{"__proto__":[1],"length":5,"toJSON":1}', '{"length":5,"toJSON":1}'),
     # Strings: short escapes, lower-case hex, and nothing else is escaped.
@@ -84,7 +84,7 @@ DOCUMENTS = [
 ]  # fmt: skip
 
 IN_ARRAYS = [
-    # Sorted everywhere, and sorted outside arrays, where an array keeps the order of its text.
+    # The text, sorted everywhere, and sorted outside arrays, where arrays keep their order.
     (
         '{"b":[{"d":1,"c":2,"1":3}],"a":0}',
         '{"a":0,"b":[{"1":3,"c":2,"d":1}]}',
@@ -135,36 +135,36 @@ def node() -> Iterator[JavaScript]:
         yield running
 
 
-def everywhere(text: str) -> str:
-    """Return a text with sorted keys, inside arrays too."""
+def sort_everywhere(text: str) -> str:
+    """Return a text with sorted keys, also inside arrays."""
     return sorted_text(parse(text.encode()), inside_arrays=True).decode()
 
 
 @pytest.mark.parametrize(("literal", "written"), NUMBERS)
 def test_numbers_are_written_as_javascript_writes_them(literal: str, written: str) -> None:
-    """Each is the nearest double, in JavaScript's own notation."""
-    assert everywhere(literal) == written
-    assert everywhere(f'{{"a":[{literal}]}}') == f'{{"a":[{written}]}}'
+    """Each number is the nearest double, in the notation of JavaScript."""
+    assert sort_everywhere(literal) == written
+    assert sort_everywhere(f'{{"a":[{literal}]}}') == f'{{"a":[{written}]}}'
 
 
 @pytest.mark.parametrize(("text", "expected"), DOCUMENTS)
 def test_documents_are_written_as_javascript_writes_them(text: str, expected: str) -> None:
-    """Order, escapes and white space are JavaScript's."""
-    assert everywhere(text) == expected
+    """The order, escapes and white space are those of JavaScript."""
+    assert sort_everywhere(text) == expected
 
 
 @pytest.mark.parametrize(("text", "sorted_everywhere", "sorted_outside"), IN_ARRAYS)
-def test_objects_inside_arrays_are_sorted_or_left(
+def test_objects_inside_arrays_are_sorted_or_not(
     text: str, sorted_everywhere: str, sorted_outside: str
 ) -> None:
-    """Apideck's guide says one, and its sample code does the other."""
-    assert everywhere(text) == sorted_everywhere
+    """Apideck's guide and its sample code differ in this."""
+    assert sort_everywhere(text) == sorted_everywhere
     assert sorted_text(parse(text.encode()), inside_arrays=False).decode() == sorted_outside
 
 
 @pytest.mark.parametrize("body", NOT_JSON)
-def test_what_javascript_rejects_is_rejected(body: bytes) -> None:
-    """None of Python's additions to JSON is accepted."""
+def test_text_that_javascript_rejects_is_rejected(body: bytes) -> None:
+    """Python's extensions of JSON are not accepted."""
     with pytest.raises(InvalidJSONError, match=r"^not JSON$"):
         parse(body)
 
@@ -180,16 +180,16 @@ def test_what_javascript_rejects_is_rejected(body: bytes) -> None:
     ],
 )
 def test_ambiguous_text_is_rejected(body: bytes) -> None:
-    """JavaScript accepts duplicate keys and broken UTF-8, and other parsers disagree with it."""
+    """JavaScript accepts duplicate keys and invalid UTF-8; other parsers read them differently."""
     with pytest.raises(InvalidJSONError):
         parse(body)
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_depth_is_limited(opening: str, closing: str) -> None:
-    """As many levels as allowed are read, and one more is rejected."""
+    """The maximum number of levels is accepted, and one more is rejected."""
     deepest = opening * MAX_DEPTH + "0" + closing * MAX_DEPTH
-    assert everywhere(deepest) == deepest
+    assert sort_everywhere(deepest) == deepest
     with pytest.raises(InvalidJSONError):
         parse(deepest.replace("0", "[]").encode())
     with pytest.raises(InvalidJSONError):
@@ -197,15 +197,15 @@ def test_depth_is_limited(opening: str, closing: str) -> None:
 
 
 def test_the_number_of_values_is_limited() -> None:
-    """As many values as allowed are read, and one more is rejected."""
+    """The maximum number of values is accepted, and one more is rejected."""
     most = "[" + ",".join("0" * MAX_VALUES) + "]"
-    assert everywhere(most) == most
+    assert sort_everywhere(most) == most
     with pytest.raises(InvalidJSONError):
         parse(most.replace("0]", "0,0]").encode())
 
 
-def test_the_tables_are_what_node_says(node: JavaScript) -> None:
-    """Every expected value in this file is what Node.js computes."""
+def test_node_computes_the_expected_values(node: JavaScript) -> None:
+    """Every expected value in this file is equal to the value that Node.js computes."""
     for literal, written in NUMBERS:
         assert node.sorted_forms(literal.encode()) == [written.encode()] * 2, literal
     for text, expected in DOCUMENTS:
@@ -218,7 +218,7 @@ def test_the_tables_are_what_node_says(node: JavaScript) -> None:
 
 
 def test_every_power_of_two_is_written_as_node_writes_it(node: JavaScript) -> None:
-    """So are its neighbours, where the shortest digits are hardest to find."""
+    """This includes adjacent doubles, for which the shortest digits are hardest to find."""
     doubles = [
         struct.unpack("<d", struct.pack("<q", (exponent << 52) + step))[0]
         for exponent in range(1, 2047)

@@ -52,7 +52,7 @@ async def test_the_target_gets_the_signed_bytes_with_a_standard_signature(
 
 
 async def test_the_target_gets_these_headers_and_no_others(transport: AiohttpTransport) -> None:
-    """Nothing of Apideck's request but its content goes on, and the API key in no form."""
+    """Only the content of Apideck's request is forwarded, and the API key is not."""
     async with webhook_target(targets.status(200)) as target:
         await Relay(transport, 5, 1).forward(Target.build(target.url, [SECRET]), EVENT_ID, CONTENT)
     [received] = target.received
@@ -69,7 +69,7 @@ async def test_the_target_gets_these_headers_and_no_others(transport: AiohttpTra
 async def test_both_secrets_sign_during_a_rotation(
     transport: AiohttpTransport, secret: str
 ) -> None:
-    """A receiver with either of them verifies the event."""
+    """A receiver with either secret can verify the event."""
     async with webhook_target(targets.status(200)) as target:
         await Relay(transport, 5, 1).forward(
             Target.build(target.url, [SECRET, OLD_SECRET]), EVENT_ID, CONTENT
@@ -79,7 +79,7 @@ async def test_both_secrets_sign_during_a_rotation(
 
 
 def test_the_signature_is_that_of_the_specification() -> None:
-    """The signed text is the id, the seconds and the content, with dots between them."""
+    """The signed text is the id, the time in seconds and the content, separated by dots."""
     now = datetime(2026, 11, 30, 12, 0, 0, 900_000, tzinfo=UTC)
     request = Target.build("https://app.example.com/hook", [SECRET]).request("evt_1", b"{}", now)
     assert request.headers["webhook-timestamp"] == "1796040000"
@@ -90,7 +90,7 @@ def test_the_signature_is_that_of_the_specification() -> None:
 
 @pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
 async def test_every_2xx_acknowledges_the_event(transport: AiohttpTransport, code: int) -> None:
-    """What the target says beyond that is not read."""
+    """The body of the response is not used."""
     body = b"" if code == HTTPStatus.NO_CONTENT else b"thanks" * 1000
     async with webhook_target(targets.status(code, body=body)) as target:
         await Relay(transport, 5, 1).forward(Target.build(target.url, [SECRET]), EVENT_ID, CONTENT)
@@ -98,7 +98,7 @@ async def test_every_2xx_acknowledges_the_event(transport: AiohttpTransport, cod
 
 @pytest.mark.parametrize("code", [300, 304, 400, 401, 404, 410, 429, 500, 503])
 async def test_every_other_status_is_a_failure(transport: AiohttpTransport, code: int) -> None:
-    """The event is not lost: Apideck delivers it again."""
+    """The event is not lost, because Apideck delivers it again."""
     async with webhook_target(targets.status(code)) as target:
         reason = await failure(Relay(transport, 5, 1), target.url)
     assert reason == f"the target responded with {code}"
@@ -106,7 +106,7 @@ async def test_every_other_status_is_a_failure(transport: AiohttpTransport, code
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(transport: AiohttpTransport, code: int) -> None:
-    """The attack: a redirect sends customers' data, validly signed, to another host."""
+    """The attack: a redirect sends data of customers, with a valid signature, to another host."""
     async with webhook_target(targets.status(200)) as elsewhere:
         redirect = targets.status(code, f"location: {elsewhere.url}\r\n")
         async with webhook_target(redirect) as target:
@@ -123,7 +123,7 @@ async def test_redirects_are_not_followed(transport: AiohttpTransport, code: int
 async def test_a_broken_response_is_a_failure(
     transport: AiohttpTransport, respond: Respond, expected: str
 ) -> None:
-    """The reason names the kind of fault, and neither the event nor the target."""
+    """The reason names the kind of fault, but neither the event nor the target."""
     async with webhook_target(respond) as target:
         assert await failure(Relay(transport, 5, 1), target.url) == expected
     assert len(target.received) == 1
@@ -132,14 +132,14 @@ async def test_a_broken_response_is_a_failure(
 async def test_a_target_that_cannot_be_reached_is_a_failure(
     transport: AiohttpTransport, unused_tcp_port: int
 ) -> None:
-    """Nothing listens there."""
+    """No process listens on the port."""
     url = f"http://127.0.0.1:{unused_tcp_port}/"
     assert await failure(Relay(transport, 5, 1), url) == "ConnectError"
 
 
-async def test_a_target_that_does_not_respond_is_given_up(transport: AiohttpTransport) -> None:
-    """Apideck gets its response before its own timeout."""
-    async with webhook_target(targets.never) as target:
+async def test_a_target_that_does_not_respond_times_out(transport: AiohttpTransport) -> None:
+    """Apideck gets a response before its own timeout."""
+    async with webhook_target(targets.no_response) as target:
         relay = Relay(transport, 0.05, 1)
         with pytest.raises(TargetTimeoutError) as error:
             await relay.forward(Target.build(target.url, [SECRET]), EVENT_ID, CONTENT)
@@ -153,13 +153,13 @@ async def test_a_target_that_does_not_respond_is_given_up(transport: AiohttpTran
 async def test_an_endless_response_does_not_delay_the_acknowledgement(
     transport: AiohttpTransport,
 ) -> None:
-    """The status is enough, and the connection is closed."""
+    """Only the status is read, and the connection is closed."""
     async with webhook_target(targets.endless_body) as target, asyncio.timeout(5):
         await Relay(transport, 60, 1).forward(Target.build(target.url, [SECRET]), EVENT_ID, CONTENT)
 
 
-async def test_a_connection_is_used_again(transport: AiohttpTransport) -> None:
-    """Events that follow each other need no new TLS handshake."""
+async def test_a_connection_is_reused(transport: AiohttpTransport) -> None:
+    """Successive events need no new TLS handshake."""
     async with webhook_target(targets.status(200)) as target:
         relay = Relay(transport, 5, 1)
         for _ in range(3):
@@ -168,11 +168,11 @@ async def test_a_connection_is_used_again(transport: AiohttpTransport) -> None:
 
 
 class Gate(httpx.AsyncBaseTransport):
-    """Responds to every request once it is opened.
+    """Responds to every request once the test opens it.
 
     Attributes:
-        opened: lets all requests pass.
-        arrived: counts requests that have not been waited for.
+        opened: set this to let all requests pass.
+        arrived: is released once for each request.
     """
 
     def __init__(self) -> None:
@@ -186,8 +186,8 @@ class Gate(httpx.AsyncBaseTransport):
         return httpx.Response(200, request=request)
 
 
-async def test_only_so_many_events_are_forwarded_at_a_time() -> None:
-    """More are rejected at once instead of waiting, and finished ones make way."""
+async def test_the_number_of_concurrent_events_is_limited() -> None:
+    """Further events are rejected at once, and finished events free their slots."""
     gate = Gate()
     relay = Relay(gate, 5, 2)
     target = Target.build("https://app.example.com/hook", [SECRET])
@@ -209,7 +209,7 @@ async def test_only_so_many_events_are_forwarded_at_a_time() -> None:
 
 
 async def test_a_slow_target_takes_no_slot_from_another() -> None:
-    """The slots of one backend are used up, and another backend still gets its events."""
+    """When all slots of one backend are in use, another backend still gets its events."""
     gate = Gate()
     relay = Relay(gate, 5, 1)
     slow, other = (Target.build(f"https://{host}/hook", [SECRET]) for host in ("slow", "other"))
@@ -225,8 +225,8 @@ async def test_a_slow_target_takes_no_slot_from_another() -> None:
     await asyncio.gather(*forwarding)
 
 
-async def test_a_cancelled_request_no_longer_counts() -> None:
-    """Apideck hung up, or the process ends."""
+async def test_a_cancelled_request_frees_its_slot() -> None:
+    """For example, Apideck has disconnected, or the process is shutting down."""
     gate = Gate()
     relay = Relay(gate, 5, 1)
     target = Target.build("https://app.example.com/hook", [SECRET])
@@ -244,7 +244,7 @@ def test_secrets_do_not_appear_in_a_repr() -> None:
 
 
 async def failure(relay: Relay, url: str) -> str | None:
-    """Return why an event could not be forwarded."""
+    """Return the reason why an event could not be forwarded."""
     with pytest.raises(TargetFailedError) as error:
         await relay.forward(Target.build(url, [SECRET]), EVENT_ID, CONTENT)
     assert isinstance(error.value, WebhookError)

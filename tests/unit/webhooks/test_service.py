@@ -1,4 +1,4 @@
-"""That an event reaches its target once its signature, its fields and its age are in order."""
+"""An event is forwarded if its signature, its fields and its age are valid."""
 
 import asyncio
 import json
@@ -41,12 +41,12 @@ BRAND_KEY = "sk_live_of_the_brand"
 
 
 class Backends:
-    """The service with the backends of two Unify apps behind it.
+    """The service, with the backends of two Unify apps.
 
     Attributes:
-        keys: the API keys of the default app; may change at any time.
-        status: how the backends respond.
-        received: the requests that they got, in order.
+        keys: the API keys of the default app, which a test can change.
+        status: the status with which the backends respond.
+        received: the requests to the backends, in order.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -67,7 +67,7 @@ class Backends:
     async def receive(
         self, body: bytes, signature: str, unify_app: str = "default"
     ) -> DeliveryRecord:
-        """Deliver a request, and return what its audit event will say."""
+        """Deliver a request, and return the record for its audit event."""
         record = DeliveryRecord(unify_app)
         await self.deliver(record, body, signature)
         return record
@@ -77,7 +77,7 @@ class Backends:
         await self.service.forward(record, await self.service.verify(record, signature, body))
 
     async def error(self, body: bytes, signature: str, unify_app: str = "default") -> WebhookError:
-        """Return why a request is rejected, having checked that nothing was forwarded."""
+        """Return the error of a rejected request, and check that nothing was forwarded."""
         with pytest.raises(WebhookError) as error:
             await self.receive(body, signature, unify_app)
         assert self.received == []
@@ -92,7 +92,7 @@ class Backends:
 
 
 async def test_a_signed_event_is_forwarded() -> None:
-    """The audit event will name it, its consumer and the key."""
+    """The record for the audit event has the event, its consumer and the key."""
     backends = Backends()
     body = raw(event())
 
@@ -109,8 +109,8 @@ async def test_a_signed_event_is_forwarded() -> None:
     assert request.headers["webhook-timestamp"] == str(int(NOW.timestamp()))
 
 
-async def test_the_sorted_form_is_forwarded_where_that_was_signed() -> None:
-    """The target gets the bytes that the signature covers, and not the body that carried it."""
+async def test_the_sorted_form_is_forwarded_if_it_was_signed() -> None:
+    """The target gets the bytes that the signature covers, not the received body."""
     backends = Backends()
 
     await backends.receive(raw(event()), sign(sorted_everywhere(event())))
@@ -120,7 +120,7 @@ async def test_the_sorted_form_is_forwarded_where_that_was_signed() -> None:
 
 
 async def test_each_unify_app_has_its_own_keys_and_target() -> None:
-    """An event of one does not verify with the key of another."""
+    """An event of one app does not verify with the key of another app."""
     backends = Backends()
     body = raw(event())
 
@@ -133,7 +133,7 @@ async def test_each_unify_app_has_its_own_keys_and_target() -> None:
 
 
 async def test_keys_are_read_for_each_event() -> None:
-    """After a change both keys verify, until the one before is forgotten."""
+    """After a change, both keys are accepted until the previous key is removed."""
     backends = Backends()
     body = raw(event())
 
@@ -147,14 +147,14 @@ async def test_keys_are_read_for_each_event() -> None:
 
 @pytest.mark.parametrize("signature", ["", "0" * 64, sign(raw(event()), "guessed")])
 async def test_an_event_without_a_valid_signature_is_rejected(signature: str) -> None:
-    """The attack: an attacker without the key makes up an event."""
+    """The attack: an attacker without the key creates an event."""
     error = await Backends().error(raw(event()), signature)
     assert isinstance(error, InvalidSignatureError)
     assert error.detail == "The signature is not valid."
 
 
-async def test_a_rejected_event_leaves_nothing_in_the_audit_event() -> None:
-    """Unsigned fields are not used, not even for the log."""
+async def test_a_rejected_event_adds_no_fields_to_the_audit_event() -> None:
+    """Unsigned fields are not used, not even in the log."""
     record = DeliveryRecord("default")
     with pytest.raises(InvalidSignatureError):
         await Backends().deliver(record, raw(event()), "0" * 64)
@@ -162,14 +162,14 @@ async def test_a_rejected_event_leaves_nothing_in_the_audit_event() -> None:
 
 
 async def test_an_invalid_event_is_rejected() -> None:
-    """A signature alone does not make it one."""
+    """A valid signature is not enough."""
     body = raw(event(event_id="a.b"))
     assert isinstance(await Backends().error(body, sign(body)), InvalidEventError)
 
 
 @pytest.mark.parametrize("hours", [1, 168, 720])
 async def test_a_recorded_event_is_rejected_after_the_age_limit(hours: int) -> None:
-    """The attack: it is delivered again, and would be signed with the current time."""
+    """The attack: the event is sent again, and would be signed with the current time."""
     backends = Backends(max_age_hours=hours)
     limit = NOW - timedelta(hours=hours)
     old = raw(event(occurred_at=(limit - timedelta(seconds=1)).isoformat()))
@@ -179,7 +179,7 @@ async def test_a_recorded_event_is_rejected_after_the_age_limit(hours: int) -> N
 
 
 async def test_the_same_event_twice_has_the_same_id() -> None:
-    """The attack: a replay within the age limit. The receiver recognizes it, however spelt."""
+    """The attack: a replay within the age limit. The receiver recognizes it by its id."""
     backends = Backends()
     signature = sign(sorted_everywhere(event()))
     for body in (raw(event()), sorted_everywhere(event()), json.dumps(event()).encode()):
@@ -189,7 +189,7 @@ async def test_the_same_event_twice_has_the_same_id() -> None:
 
 
 async def test_an_event_of_another_unify_app_is_rejected() -> None:
-    """The attack: it is sent to the endpoint of an app with the same API key."""
+    """The attack: the event is sent to the endpoint of another app with the same API key."""
     body = event()
     body["payload"]["entity"]["application_id"] = "app-1"
     content = raw(body)
@@ -199,10 +199,10 @@ async def test_an_event_of_another_unify_app_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("application_id", ["app-1", "1111", None])
-async def test_an_application_id_that_is_not_anothers_is_accepted(
+async def test_an_application_id_that_no_other_unify_app_has_is_accepted(
     application_id: str | None,
 ) -> None:
-    """Apideck's examples hold ids that are no app's."""
+    """Apideck's examples contain ids that belong to no app."""
     body = event()
     body["payload"]["entity"]["application_id"] = application_id
     content = raw(body)
@@ -217,10 +217,10 @@ async def test_an_application_id_that_is_not_anothers_is_accepted(
         (raw(event(event_type="crm.contact.created")), "unwanted-type", "crm.contact.created"),
     ],
 )
-async def test_what_is_no_wanted_event_is_acknowledged_and_not_forwarded(
+async def test_ignored_requests_are_acknowledged_and_not_forwarded(
     content: bytes, expected: str, event_type: str | None
 ) -> None:
-    """Apideck is to deliver it no more."""
+    """Apideck must not deliver them again."""
     backends = Backends()
     record = await backends.receive(content, sign(content))
     assert (record.outcome(204), record.ignored) == ("ignored", expected)
@@ -229,12 +229,12 @@ async def test_what_is_no_wanted_event_is_acknowledged_and_not_forwarded(
 
 
 async def test_an_unsigned_validation_request_is_rejected() -> None:
-    """Nothing is acknowledged without a signature."""
+    """No request is acknowledged without a signature."""
     assert isinstance(await Backends().error(b"", "0" * 64), InvalidSignatureError)
 
 
 async def test_a_failing_target_is_not_hidden_from_apideck() -> None:
-    """The audit event names the event, and Apideck delivers it again."""
+    """The audit event has the id of the event, and Apideck delivers the event again."""
     backends = Backends()
     backends.status = 500
     record = DeliveryRecord("default")
@@ -244,8 +244,8 @@ async def test_a_failing_target_is_not_hidden_from_apideck() -> None:
     assert record.event_id == EVENT_ID
 
 
-async def test_a_forged_body_does_not_stop_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The attack: bodies that take long to sort. Sorting happens in a thread, for every size."""
+async def test_a_forged_body_does_not_block_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attack: bodies that take long to sort. Bodies of every size are sorted in a thread."""
     in_main_thread: list[bool] = []
 
     def verify(*args: Any) -> Any:
@@ -261,8 +261,8 @@ async def test_a_forged_body_does_not_stop_the_event_loop(monkeypatch: pytest.Mo
     assert in_main_thread == [False, False]
 
 
-async def test_forged_bodies_keep_no_signed_event_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The attack: as many bodies as may wait to be sorted. Only a further forged one is a 503."""
+async def test_forged_bodies_do_not_block_signed_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attack: forged bodies fill the queue for sorting. Only further forged ones get a 503."""
     release = threading.Event()
 
     def verify(*_: Any) -> None:
@@ -272,7 +272,7 @@ async def test_forged_bodies_keep_no_signed_event_out(monkeypatch: pytest.Monkey
     backends = Backends()
     forged = [asyncio.create_task(backends.receive(b"[]", "0" * 64)) for _ in range(64)]
     try:
-        await asyncio.sleep(0)  # Each takes its slot.
+        await asyncio.sleep(0)  # Each task takes its slot.
         body = raw(event())
         assert (await backends.receive(body, sign(body))).outcome(204) == "forwarded"
         backends.received.clear()

@@ -22,7 +22,7 @@ FORMS: list[Callable[[Any], bytes]] = [raw, sorted_everywhere, sorted_outside_ar
 
 
 def verify_signature(body: bytes, signature: str, keys: list[str]) -> SignedContent | None:
-    """Return what a signature covers, whichever form of the body that is."""
+    """Return the content that a signature covers, in any form of the body."""
     return verify_raw(body, signature, keys) or verify_sorted(body, signature, keys)
 
 
@@ -31,7 +31,7 @@ def verify_signature(body: bytes, signature: str, keys: list[str]) -> SignedCont
 def test_each_form_and_encoding_of_a_signature_is_accepted(
     form: Callable[[Any], bytes], encoding: Literal["hex", "base64"]
 ) -> None:
-    """The content is what was signed, byte for byte, and not always the body."""
+    """The content is the signed bytes, which can differ from the body."""
     signed = form(event())
     verified = verify_signature(BODY, sign(signed, encoding=encoding), KEYS)
     assert verified is not None
@@ -40,8 +40,8 @@ def test_each_form_and_encoding_of_a_signature_is_accepted(
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_the_previous_key_is_accepted_and_named(form: Callable[[Any], bytes]) -> None:
-    """After a rotation, Apideck may still sign with the key before."""
+def test_the_previous_key_is_accepted_and_reported(form: Callable[[Any], bytes]) -> None:
+    """After a rotation, Apideck may still sign with the previous key."""
     verified = verify_signature(BODY, sign(form(event()), PREVIOUS_KEY), KEYS)
     assert verified is not None
     assert verified.key_index == 1
@@ -49,12 +49,12 @@ def test_the_previous_key_is_accepted_and_named(form: Callable[[Any], bytes]) ->
 
 
 def test_hex_is_accepted_in_upper_case() -> None:
-    """Both spellings mean the same bytes."""
+    """Upper and lower case mean the same bytes."""
     assert verify_signature(BODY, sign(BODY).upper(), KEYS) is not None
 
 
 def test_a_raw_signature_is_verified_without_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most deliveries cost one HMAC."""
+    """Most deliveries need only one HMAC."""
     monkeypatch.delattr(javascript_json, "parse")
     assert verify_signature(BODY, sign(BODY), KEYS) is not None
 
@@ -82,7 +82,7 @@ def test_a_raw_signature_is_verified_without_parsing(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_any_other_signature_is_rejected(value: str) -> None:
-    """It must be 32 bytes in one of the two encodings, and the right ones."""
+    """A signature must be the correct 32 bytes, in one of the two encodings."""
     assert verify_signature(BODY, value, KEYS) is None
 
 
@@ -100,7 +100,7 @@ def test_any_other_signature_is_rejected(value: str) -> None:
 )
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_an_altered_body_is_rejected(form: Callable[[Any], bytes], altered: bytes) -> None:
-    """A recorded signature does not fit another content, in any form."""
+    """A recorded signature is not valid for different content, in any form."""
     assert altered != BODY
     assert verify_signature(altered, sign(form(event())), KEYS) is None
 
@@ -114,33 +114,33 @@ def test_an_altered_body_is_rejected(form: Callable[[Any], bytes], altered: byte
         (b'{"a":1,"b":2}', b'{"b":2,"a":1}'),
     ],
 )
-def test_a_different_body_with_the_same_sorted_form_adds_nothing(
+def test_a_different_body_with_the_same_sorted_form_adds_no_content(
     signed: bytes, body: bytes
 ) -> None:
-    """The attack: an attacker without the key re-spells a recorded event.
+    """The attack: an attacker without the key rewrites a recorded event.
 
-    The signature is valid, but what may be used is only what Apideck signed.
+    The signature is valid, but the service uses only the content that Apideck signed.
     """
     verified = verify_signature(body, sign(signed), KEYS)
     assert verified is not None
     assert verified.content == signed
 
 
-def test_a_duplicate_key_is_rejected_even_though_javascript_would_not() -> None:
+def test_a_duplicate_key_is_rejected_although_javascript_accepts_it() -> None:
     """The attack: an attacker without the key adds a second member to a recorded event."""
     signed = b'{"a":1}'
     assert verify_signature(b'{"a":2,"a":1}', sign(signed), KEYS) is None
 
 
 def test_the_size_is_limited() -> None:
-    """A body of the greatest size is verified, and one byte more is rejected unseen."""
+    """A body of the maximum size is verified, and one byte more is rejected."""
     largest = b'"' + b"x" * (MAX_BODY_BYTES - 2) + b'"'
     assert verify_signature(largest, sign(largest), KEYS) is not None
     assert verify_signature(largest + b" ", sign(largest + b" "), KEYS) is None
 
 
 def test_a_body_that_is_not_json_can_only_have_a_raw_signature() -> None:
-    """What the request that validates a URL holds is not documented."""
+    """The body of the request that validates a URL is not documented."""
     assert verify_signature(b"", sign(b""), KEYS) is not None
     assert verify_signature(b"ping", sign(b"ping"), KEYS) is not None
     assert verify_signature(b"ping", sign(b"pong"), KEYS) is None
@@ -150,8 +150,8 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     """Every comparison of a digest is made by `hmac.compare_digest`."""
     compared: list[tuple[bytes, bytes]] = []
 
-    def compare(ours: bytes, theirs: bytes) -> bool:
-        compared.append((ours, theirs))
+    def compare(digest: bytes, received: bytes) -> bool:
+        compared.append((digest, received))
         return False
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
@@ -159,11 +159,11 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     assert len(compared) == len(FORMS) * len(KEYS)
 
 
-def test_no_key_verifies_nothing() -> None:
+def test_without_keys_no_signature_is_valid() -> None:
     """An empty list of keys is not an empty key."""
     assert verify_signature(BODY, sign(BODY, ""), []) is None
 
 
 def test_the_content_does_not_appear_in_a_repr() -> None:
-    """Events hold data of customers, which belongs in no log."""
+    """Events contain data of customers, which must not be logged."""
     assert "acme" not in repr(verify_signature(BODY, sign(BODY), KEYS))

@@ -1,4 +1,4 @@
-"""Limits on how many tasks do something at the same time."""
+"""Limits on the number of concurrent tasks."""
 
 import asyncio
 
@@ -8,8 +8,8 @@ from app.webhooks.errors import RelayOverloadedError
 from app.webhooks.slots import NewestFirst
 
 
-async def test_the_first_to_enter_makes_way() -> None:
-    """The others stay, and a task that has left makes way for none."""
+async def test_the_oldest_task_loses_its_slot_to_a_new_task() -> None:
+    """Other tasks keep their slots, and a task that has left does not count."""
     slots, leave = NewestFirst(2), asyncio.Event()
 
     async def enter(*, until: asyncio.Event) -> str:
@@ -17,9 +17,9 @@ async def test_the_first_to_enter_makes_way() -> None:
             await until.wait()
         return "left"
 
-    gone = asyncio.Event()
-    gone.set()
-    assert await enter(until=gone) == "left"
+    finished = asyncio.Event()
+    finished.set()
+    assert await enter(until=finished) == "left"
     first, second = (asyncio.create_task(enter(until=leave)) for _ in range(2))
     await asyncio.sleep(0)
     third = asyncio.create_task(enter(until=leave))

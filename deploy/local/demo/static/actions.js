@@ -1,5 +1,5 @@
-// Records what this page sends to the service and receives from it, for the drawer. Tokens are masked
-// before anything is kept: they are as good as a password.
+// Records the page's requests to the service and the responses, for the drawer. Tokens are masked
+// before they are stored, because a token is as sensitive as a password.
 
 const KEY = "fieldnotes.actions";
 const KEPT = 4;

@@ -45,7 +45,7 @@ function show({ card, connector }, state) {
   showState(card.querySelector(".state"), state);
   button.disabled = state === "checking";
   button.classList.toggle("primary", state === "none" || state === "attention");
-  if (isBusy(button)) return; // its text says that it is opening something
+  if (isBusy(button)) return; // its text shows that it is opening a connector
   button.textContent = STATES[state].verb;
   button.setAttribute("aria-label", `${STATES[state].verb} ${connector.name}`);
 }

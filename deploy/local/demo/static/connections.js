@@ -1,10 +1,10 @@
-// What the signed-in user's organization has connected, as the service reports it.
+// The connections of the signed-in user's organization, as the service reports them.
 
 import { vaultAccess } from "./account.js";
 import { symbol } from "./markup.js";
 import { listConnections } from "./vault-bff-client/index.js";
 
-/** What a page shows for each state, and the verb of the button. */
+/** The text that a page shows for each state, and the verb of the button. */
 export const STATES = {
   checking: { label: "Checking…", verb: "Checking", icon: "clock" },
   none: { label: "Not connected", verb: "Connect", icon: "ring" },

@@ -1,4 +1,4 @@
-// The drawer "Under the hood": the latest requests of this page, and what the service did for them.
+// The drawer "Under the hood": the latest requests of this page, and the service's log of them.
 
 import { actions } from "./actions.js";
 import { changes } from "./changes.js";
@@ -153,7 +153,7 @@ toggle.prepend(symbol("code", "symbol small"));
 toggle.append(symbol("chevron", "symbol small chevron"));
 drawer.setAttribute("aria-label", "Under the hood");
 body.id = "drawer-body";
-body.tabIndex = 0; // it scrolls, so a keyboard has to reach it
+body.tabIndex = 0; // it scrolls, so it must be focusable with the keyboard
 body.setAttribute("role", "group");
 body.setAttribute("aria-label", "Request, response and service");
 toggle.setAttribute("aria-controls", body.id);

@@ -51,7 +51,7 @@ function draw(person) {
   document.querySelector("#panels").hidden = !person;
   open.disabled = !person;
   list.replaceChildren(...skeletons());
-  latestRefresh += 1; // a response that is on its way belongs to another user
+  latestRefresh += 1; // a response that has not arrived yet belongs to another user
   if (person) refresh();
 }
 

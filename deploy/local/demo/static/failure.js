@@ -1,4 +1,4 @@
-// The message that a user sees when something fails, where it failed, with a button where one helps.
+// The message about a failure, beside the failed action, with a button if the user can solve it.
 
 import { focusSignIn } from "./account.js";
 import { button, element, symbol } from "./markup.js";
@@ -7,7 +7,7 @@ import { button, element, symbol } from "./markup.js";
 const OWN_MESSAGES = {
   unauthenticated: "You are signed out. Sign in, then try again.",
 };
-// Problems that may go away; for others a retry would not help.
+// Temporary problems; for other problems a retry does not help.
 const TEMPORARY = new Set([
   "network",
   "rate-limited",

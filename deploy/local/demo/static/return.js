@@ -1,5 +1,5 @@
-// The return page. Anyone can write a link to it, so the page shows the query as text and never as a
-// link, trusts nothing in it, and claims only what the service has confirmed.
+// The return page. Anyone can create a link to it, so the page shows the query only as text, does not
+// trust it, and shows only the state that the service has confirmed.
 
 import "./drawer.js";
 

@@ -27,7 +27,7 @@ function draw(person) {
   manage.classList.remove("primary");
   drawSignIn(person);
   drawGroups(person ? GROUPS : []);
-  latestRefresh += 1; // a response that is on its way belongs to another user
+  latestRefresh += 1; // a response that has not arrived yet belongs to another user
   if (person) refresh();
 }
 
@@ -60,7 +60,7 @@ function showConnections(connections) {
 
 function drawOthers(connectors) {
   const key = connectors.map(keyOf).join();
-  // Cards that are drawn already stay: one of them may be busy, or have the focus.
+  // Keep existing cards: one of them may be busy or have the focus.
   if (others?.dataset.key === key) return;
   others?.remove();
   others = drawGroup("Other", connectors);

@@ -1,4 +1,4 @@
-"""What a consumer has connected, and how Apideck describes it.
+"""The connections of a consumer, and Apideck's description of them.
 
 Source: https://developers.apideck.com/apis/vault/reference (schema "Connection").
 """
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from emulators.apideck.catalogue import service_name
 
 PLANTED = "planted-credential"
-"""Stands for credentials of the customer's own systems, which no page must ever see."""
+"""Stands for credentials of the customer's systems, which must never reach a page."""
 
 State = Literal["available", "added", "authorized", "callable", "invalid"]
 _CREATED_AT = 1_616_662_879_423
@@ -28,7 +28,7 @@ class Connected:
     Attributes:
         enabled: whether it is switched on.
         state: Apideck's state of the connection.
-        health: Apideck's word for what is wrong with it.
+        health: Apideck's health of the connection.
         created_at: milliseconds since 1970.
         updated_at: milliseconds since 1970.
     """
@@ -40,7 +40,7 @@ class Connected:
     updated_at: int = field(default_factory=_now)
 
     def change(self, action: str) -> None:
-        """Carry out an action of the Vault's pages."""
+        """Perform an action of the Vault's pages."""
         if action in {"connect", "reauthorize"}:
             self.enabled, self.state, self.health = True, "callable", "ok"
         elif action in {"enable", "disable"}:
@@ -58,7 +58,7 @@ def described(
     Args:
         api: the unified API.
         service: the connector.
-        connected: what the consumer has connected; None if it has not.
+        connected: the consumer's connection; None if there is none.
         planted: the value of each field that can hold a credential.
     """
     name = service_name(api, service)

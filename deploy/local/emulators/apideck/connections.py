@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emulators.apideck.emulator import ApideckEmulator
 
 Links = dict[tuple[str, str], Connected]
-"""What a consumer has connected, by (unified API, service)."""
+"""The connections of a consumer, by (unified API, service)."""
 
 _LOOPBACK = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?"
 _CREDENTIALS = ["authorization", "x-apideck-app-id", "x-apideck-consumer-id"]
@@ -42,7 +42,7 @@ class Connections:
         """Return the routes, with CORS for pages on loopback.
 
         Args:
-            recorded: makes an endpoint record its requests.
+            recorded: wraps an endpoint so that its requests are recorded.
         """
         cors = Middleware(CORSMiddleware, allow_origin_regex=_LOOPBACK, allow_headers=_CREDENTIALS)
         # CORSMiddleware answers the preflight, which is an OPTIONS request.
@@ -79,7 +79,7 @@ class Connections:
         return await self._faulty.respond(request, self._state.connections_fault(), result)
 
     def _listed(self, request: Request, links: Links | None) -> list[Any]:
-        """Return every connector of the catalogue, and what the consumer has connected besides."""
+        """Return every connector of the catalogue, and the consumer's other connections."""
         if links is None:
             return []
         everything = {(api, service) for api, services in CATALOGUE.items() for service in services}

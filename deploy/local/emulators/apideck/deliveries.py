@@ -1,7 +1,7 @@
 """Webhooks: signed deliveries of events, with retries.
 
-Apideck's description gives the fields, the headers and the signature. It does not publish how often
-it retries, or after which delay; the delays here are short, so that a demo shows them.
+Apideck documents the fields, the headers and the signature, but not the number and the delays of
+its retries. The delays of the emulator are short, so that they are visible in a demo.
 """
 
 import asyncio
@@ -37,14 +37,14 @@ EVENT_BY_ACTION = {
 
 
 class Webhook(BaseModel):
-    """Where events go, and how they are signed.
+    """The target of events, and their signature.
 
     Attributes:
-        url: where; None switches deliveries off.
-        encoding: of the signature.
-        form: what is signed: the body with sorted keys, which is sent as it was before sorting, or
-            the body itself.
-        bad_signatures: how many of the next deliveries get a signature that is wrong.
+        url: the URL of the target; None disables deliveries.
+        encoding: the encoding of the signature.
+        form: the signed content: the body with sorted keys, although the body is sent unsorted, or
+            the body as it is sent.
+        bad_signatures: the number of next deliveries that get an invalid signature.
         duplicates: how often each event is delivered again after it was acknowledged.
     """
 
@@ -72,10 +72,10 @@ class Deliveries:
     """The webhook of an application, and its deliveries so far.
 
     Attributes:
-        key: the API key, which signs them.
+        key: the API key, which signs the deliveries.
         clock: returns the seconds since 1970.
         retry_delays: seconds before each retry.
-        webhook: where events go, and how they are signed.
+        webhook: the target of events, and their signature.
         disabled: whether an event was not acknowledged after the last retry.
         log: every attempt, in order.
     """
@@ -89,10 +89,10 @@ class Deliveries:
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def reset(self) -> None:
-        """Deliver nothing, and remove what was delivered."""
+        """Disable deliveries, and remove the recorded ones."""
         self.webhook, self.retry_delays = Webhook(), RETRY_DELAYS
         self.disabled = False
-        self.log = []  # Deliveries that are still under way keep the list that they began with.
+        self.log = []  # Deliveries that are still running use the old list.
 
     def connection_changed(
         self, app_id: str, consumer_id: str, connection: dict[str, Any], action: str
@@ -101,9 +101,9 @@ class Deliveries:
 
         Args:
             app_id: the application.
-            consumer_id: whose connection it is.
+            consumer_id: the consumer of the connection.
             connection: the Connection object after the action.
-            action: what the person did, such as `connect`; others than those of
+            action: the action of the person, such as `connect`; actions that are not in
                 `EVENT_BY_ACTION` cause no event.
         """
         if action not in EVENT_BY_ACTION or self.webhook.url is None or self.disabled:

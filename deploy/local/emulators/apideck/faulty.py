@@ -1,4 +1,4 @@
-"""Responses with faults: what every endpoint of the API has in common."""
+"""Responses with faults, for all endpoints of the API."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class ConsumerMetadata(_Open):
 
 
 class Settings(_Strict):
-    """What the Vault shows; unknown fields are rejected."""
+    """Settings of the Vault's pages; unknown fields are rejected."""
 
     unified_apis: list[str] = []
     hide_resource_settings: bool = False
@@ -72,7 +72,7 @@ class Settings(_Strict):
 
 
 class Theme(_Open):
-    """How the Vault looks; unknown fields are accepted."""
+    """The appearance of the Vault's pages; unknown fields are accepted."""
 
     favicon: str = ""
     logo: str = ""

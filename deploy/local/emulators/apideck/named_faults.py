@@ -10,7 +10,7 @@ from emulators.apideck import faults
 from emulators.apideck.faults import Answer, Broken, Dribble, Fault, Slow
 
 _FOREIGN = "https://vault.apideck.com.evil.example/session/x"
-# {"alg": "none"} and {}: this has the form of a JWT, but no `exp`.
+# The header {"alg": "none"} and the payload {}: a token in the format of a JWT, without `exp`.
 _TOKEN_WITHOUT_EXPIRY = "eyJhbGciOiJub25lIn0.e30.x"
 
 

@@ -20,7 +20,7 @@ def protocol_with(state: State, transports: Transports) -> type[asyncio.Protocol
         """An HTTP/1.1 connection that faults can break."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Store the connection, or close it at once if a fault says so."""
+            """Store the connection, or close it immediately if a fault requires that."""
             if state.refuse_next_connection():
                 transport.abort()
             super().connection_made(transport)

@@ -48,7 +48,7 @@ class Consumer:
 
     Attributes:
         metadata: the consumer's metadata, merged from all sessions.
-        connections: what the consumer has connected, by (unified API, service).
+        connections: the consumer's connections, by (unified API, service).
         events: the log of the Vault's pages, as (service, text).
     """
 
@@ -62,7 +62,7 @@ class Consumer:
         return found if found is not None and found.state == "callable" else None
 
     def change(self, api: str, service: str, action: str) -> None:
-        """Carry out an action of the Vault's pages."""
+        """Perform an action of the Vault's pages."""
         if action == "delete":
             self.connections.pop((api, service), None)
         else:

@@ -110,8 +110,8 @@ class Vault:
 def _carry_out(visit: Visit, connection: tuple[str, str], action: str) -> None:
     """Change a connection.
 
-    The setting `allow_actions` is ignored here: it decides which actions the pages offer, and does
-    not authorize them.
+    The setting `allow_actions` is ignored here: it selects the actions that the pages offer, and
+    does not restrict requests.
     """
     if action in _DONE:
         visit.consumer.change(*connection, action)
@@ -134,8 +134,8 @@ def _expired(page: str = "home") -> Response:
 def _headers(*, framed: bool = False, nonce: str = "none", back: str = "") -> dict[str, str]:
     ancestors = _LOOPBACK if framed else "'none'"
     policy = _POLICY.format(nonce=nonce, back=back, ancestors=ancestors)
-    # Like the real Vault, this one forbids framing. Only what Vault JS opens may be framed, here by
-    # pages on loopback.
+    # Like the real Vault, this one forbids framing. Only the page for Vault JS may be framed, here
+    # by pages on loopback.
     frames = {} if framed else {"x-frame-options": "DENY"}
     return {**_HEADERS, **frames, "content-security-policy": policy}
 

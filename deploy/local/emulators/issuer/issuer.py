@@ -134,7 +134,7 @@ class DevelopmentIssuer:
 
 
 class _Lenient(jws.JWSRegistry):
-    """Signs tokens with any header, as tests need them."""
+    """Signs tokens with any header, because tests need invalid headers."""
 
     def get_alg(self, name: str) -> Any:
         return super().get_alg("Ed25519" if name == "EdDSA" else name)

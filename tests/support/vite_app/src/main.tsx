@@ -1,5 +1,5 @@
 // A web application that installs the npm package. The test adds the two components, which are the
-// samples of docs/frontend.md, and plays the sign-in: it decides what /token responds.
+// samples of docs/frontend.md, and simulates the sign-in: it sets the response of /token.
 
 import { Component, StrictMode, type ReactNode } from "react";
 import { createRoot } from "react-dom/client";

@@ -15,7 +15,7 @@ UNUSABLE_ACTORS: list[Any] = ["grace", {}, [], 1, {"sub": None}, {"sub": ["grace
 
 
 def source(network: Network, clock: Clock | None = None, **more: Any) -> CookieSessionSource:
-    """Return an application on this network."""
+    """Return the source for an application's session on this network."""
     settings = CookieSessionSettings.model_validate({"cookie": "sid", "whoami_url": URL, **more})
     return CookieSessionSource(
         configured_session(settings), network.fetcher, clock=clock or Clock()
@@ -26,7 +26,7 @@ def source(network: Network, clock: Clock | None = None, **more: Any) -> CookieS
 async def test_the_application_receives_the_cookie_and_no_other_credential(
     subject: Any, returned: str
 ) -> None:
-    """It responds with claims; an integer subject stands for its digits."""
+    """The application responds with claims; an integer subject is converted to text."""
     network = Network({URL: {"sub": subject, "name": "Ada"}})
 
     assert await source(network).verify('sid=a=b; sid.0="c"') == {"sub": returned, "name": "Ada"}
@@ -36,8 +36,8 @@ async def test_the_application_receives_the_cookie_and_no_other_credential(
     assert "authorization" not in request.headers
 
 
-async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
-    """The caller has the operator's name for the application, and its mapping of claims."""
+async def test_a_cookie_identifies_the_user_that_the_application_returns() -> None:
+    """The caller has the configured name of the application, and its mapping of claims."""
     network = Network({URL: {"sub": 7, "name": "Ada"}})
 
     caller = await source(network, consumer_prefix="app-").caller(credential("abc", COOKIE))
@@ -47,7 +47,7 @@ async def test_a_cookie_proves_the_person_that_the_application_names() -> None:
     assert caller.consumer_metadata == {"user_name": "Ada"}
 
 
-async def test_no_person_gets_the_consumer_of_another_source() -> None:
+async def test_no_user_gets_the_consumer_of_another_source() -> None:
     """A consumer id that begins with the prefix of another source is rejected."""
     reserving = source(Network({URL: {"sub": "main:ada"}}))
     reserving.reserved_prefixes = ("main:",)
@@ -59,10 +59,10 @@ async def test_no_person_gets_the_consumer_of_another_source() -> None:
 @pytest.mark.parametrize(
     ("claims", "actor"), [({}, None), ({"act": None}, None), ({"act": {"sub": "grace"}}, "grace")]
 )
-async def test_the_application_may_name_who_acts_for_the_person(
+async def test_the_application_can_return_an_actor(
     claims: dict[str, Any], actor: str | None
 ) -> None:
-    """An `act` that is null names no one, as if it were missing."""
+    """An `act` that is null is treated like a missing one."""
     network = Network({URL: {"sub": "ada", **claims}})
 
     assert (await source(network).caller(credential("abc", COOKIE))).actor == actor
@@ -71,30 +71,30 @@ async def test_the_application_may_name_who_acts_for_the_person(
 async def test_sessions_that_differ_in_one_cookie_are_cached_separately() -> None:
     """The first cookies of two sessions may be equal."""
     network = Network({URL: {"sub": "ada"}})
-    asked = source(network)
-    await asked.verify("sid.0=a; sid.1=b")
+    session = source(network)
+    await session.verify("sid.0=a; sid.1=b")
     network.responses[URL] = {"sub": "grace"}
 
-    assert await asked.verify("sid.0=a; sid.1=c") == {"sub": "grace"}
-    assert await asked.verify("sid.0=a; sid.1=b") == {"sub": "ada"}
+    assert await session.verify("sid.0=a; sid.1=c") == {"sub": "grace"}
+    assert await session.verify("sid.0=a; sid.1=b") == {"sub": "ada"}
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_rejected_cookie_is_not_cached(status: int) -> None:
-    """The person may sign in the next moment."""
+    """The user may sign in a moment later."""
     network = Network({URL: status})
-    asked = source(network)
+    session = source(network)
     with pytest.raises(UnauthenticatedError) as error:
-        await asked.verify("abc")
+        await session.verify("abc")
     network.responses[URL] = {"sub": "ada"}
 
     assert messages(error.value) == ("You are not signed in.", f"{URL}: responded with {status}")
     assert error.value.presented is True
-    assert await asked.verify("abc") == {"sub": "ada"}
+    assert await session.verify("abc") == {"sub": "ada"}
 
 
 @pytest.mark.parametrize(
-    ("response", "what"),
+    ("response", "reason"),
     [
         (404, "responded with 404"),
         (302, "responded with 302"),
@@ -113,16 +113,16 @@ async def test_a_rejected_cookie_is_not_cached(status: int) -> None:
         ),
     ],
 )
-async def test_an_application_without_a_usable_response_is_unavailable(
-    response: Any, what: str
+async def test_an_application_with_an_unusable_response_is_unavailable(
+    response: Any, reason: str
 ) -> None:
-    """The person is not called signed out; the operator reads what the response was."""
+    """The user is not reported as signed out, and the reason describes the response."""
     with pytest.raises(IdentityProviderUnavailableError) as error:
         await source(Network({URL: response})).verify("abc")
 
     assert messages(error.value) == (
         "Your sign-in cannot be checked right now. Try again shortly.",
-        f"{URL}: {what}",
+        f"{URL}: {reason}",
     )
     assert error.value.retry_after == 5
 
@@ -130,10 +130,10 @@ async def test_an_application_without_a_usable_response_is_unavailable(
 async def test_a_response_is_cached_for_the_configured_time() -> None:
     """Each cookie has its own response."""
     network, clock = Network({URL: {"sub": "ada"}}), Clock()
-    asked = source(network, clock, cache_seconds=10)
+    session = source(network, clock, cache_seconds=10)
     for cookie, later in (("sid=a", 0), ("sid=b", 0), ("sid=a", 9.9), ("sid=a", 0.1)):
         clock.now += later
-        await asked.verify(cookie)
+        await session.verify(cookie)
 
     sent = [request.headers["cookie"] for request in network.requests]
     assert sent == ["sid=a", "sid=b", "sid=a"]
@@ -148,16 +148,16 @@ async def test_a_response_is_cached_for_the_configured_time() -> None:
     ],
 )
 async def test_the_probe_sends_a_made_up_cookie(response: Any, problem: str | None) -> None:
-    """The application has to say that no one is signed in."""
+    """The application must respond that no user is signed in."""
     network = Network({URL: response})
-    asked = source(network, cookie=["sid*", "user"])
+    session = source(network, cookie=["sid*", "user"])
     if problem is None:
-        assert await asked.probe() == "responds"
+        assert await session.probe() == "responds"
         [request] = network.requests
         assert request.headers["cookie"] == "sid=vault-bff-check-made-up-credential"
         return
     with pytest.raises(IdentityProviderUnavailableError) as error:
-        await asked.probe()
+        await session.probe()
     assert error.value.reason == problem
 
 
@@ -169,11 +169,11 @@ def test_every_configured_application_is_a_source() -> None:
     }
     settings = IdentitySettings.model_validate({"cookie_sessions": sessions})
 
-    made = list(build(settings, Network().fetcher))
+    built = list(build(settings, Network().fetcher))
 
-    assert [(one.name, one.locations[0].cookies) for one in made] == [
+    assert [(one.name, one.locations[0].cookies) for one in built] == [
         ("one", ("one",)),
         ("two", ("two",)),
     ]
-    assert all(one.ready and one.key_state() is None for one in made)
-    assert made[0].setting == "IDENTITY__COOKIE_SESSIONS__ONE"
+    assert all(one.ready and one.key_state() is None for one in built)
+    assert built[0].setting == "IDENTITY__COOKIE_SESSIONS__ONE"

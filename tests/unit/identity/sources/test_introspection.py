@@ -52,19 +52,19 @@ def source(
 
 
 @pytest.mark.parametrize(
-    ("how", "header", "in_form"),
+    ("method", "header", "in_form"),
     [
         ("client_secret_basic", "Basic dmF1bHQ6czNjcmV0", {}),
         ("client_secret_post", None, {"client_id": "vault", "client_secret": "s3cret"}),
     ],
 )
 async def test_a_token_is_introspected(
-    how: str, header: str | None, in_form: dict[str, str]
+    method: str, header: str | None, in_form: dict[str, str]
 ) -> None:
-    """This service's own credentials are in the header or in the form, and never in both."""
+    """The credentials of this service are in the header or in the form, and never in both."""
     network = Network({URL: VALID})
 
-    assert await source(network, authentication=how).verify("t0ken") == VALID
+    assert await source(network, authentication=method).verify("t0ken") == VALID
     [request] = network.requests
     assert (request.method, str(request.url)) == ("POST", URL)
     assert request.headers.get("authorization") == header
@@ -122,14 +122,14 @@ async def test_the_endpoint_is_found_by_discovery_by_default() -> None:
 async def test_the_claims_in_a_response_are_checked(response: Any, reason: str) -> None:
     """Only the JSON value true makes a token active; a rejection is not cached."""
     network = Network({URL: response})
-    asked = source(network)
+    introspection = source(network)
     with pytest.raises(UnauthenticatedError) as error:
-        await asked.verify("t0ken")
+        await introspection.verify("t0ken")
     network.responses[URL] = VALID
 
     assert error.value.detail == "Your sign-in is not valid. Please sign in again."
     assert problem_of(error.value) == reason
-    assert await asked.verify("t0ken") == VALID
+    assert await introspection.verify("t0ken") == VALID
 
 
 @pytest.mark.parametrize("status", [201, 401, 403, 500])
@@ -144,40 +144,40 @@ async def test_an_issuer_without_a_usable_response_is_unavailable(status: int) -
 async def test_a_response_is_cached_for_the_configured_time() -> None:
     """Each token has its own response."""
     network, clock = Network({URL: VALID}), Clock()
-    asked = source(network, clock, cache_seconds=30)
+    introspection = source(network, clock, cache_seconds=30)
     counts = []
     for token, later in (("a", 0), ("b", 0), ("a", 29.9), ("a", 0.1)):
         clock.now += later
-        await asked.verify(token)
+        await introspection.verify(token)
         counts.append(len(network.requests))
 
     assert counts == [1, 2, 2, 3]
 
 
 async def test_a_wall_clock_that_is_set_back_does_not_extend_the_cached_time() -> None:
-    """A revoked token would be accepted for longer than the operator has configured."""
+    """Otherwise, a revoked token would be accepted for longer than configured."""
     network, clock, wall_clock = Network({URL: VALID}), Clock(), Clock()
-    asked = source(network, clock, wall_clock=wall_clock, cache_seconds=30)
+    introspection = source(network, clock, wall_clock=wall_clock, cache_seconds=30)
     counts = []
     for later in (0, 29.9, 0.1):
         clock.now += later
         wall_clock.now -= 500
-        await asked.verify("t0ken")
+        await introspection.verify("t0ken")
         counts.append(len(network.requests))
 
     assert counts == [1, 1, 2]
 
 
-async def test_a_response_is_not_cached_beyond_the_tokens_end() -> None:
-    """The token's end precedes the configured time."""
+async def test_a_response_is_not_cached_beyond_the_expiry_of_the_token() -> None:
+    """The token expires before the configured time has passed."""
     network, clock = Network({URL: {**VALID, "exp": 1010}}), Clock()
-    asked = source(network, clock, cache_seconds=30)
-    await asked.verify("t0ken")
+    introspection = source(network, clock, cache_seconds=30)
+    await introspection.verify("t0ken")
     clock.now += 9.9
-    await asked.verify("t0ken")
+    await introspection.verify("t0ken")
     assert len(network.requests) == 1
     clock.now += 0.1
-    await asked.verify("t0ken")
+    await introspection.verify("t0ken")
 
     assert len(network.requests) == 2
 
@@ -185,18 +185,18 @@ async def test_a_response_is_not_cached_beyond_the_tokens_end() -> None:
 async def test_a_cached_response_is_checked_at_each_use() -> None:
     """A token can become too old while the response is cached."""
     network, clock = Network({URL: {**VALID, "iat": 950}}), Clock()
-    asked = source(network, clock, {"max_token_age_seconds": 60, "leeway_seconds": 0})
-    await asked.verify("t0ken")
+    introspection = source(network, clock, {"max_token_age_seconds": 60, "leeway_seconds": 0})
+    await introspection.verify("t0ken")
     clock.now += 11
 
     with pytest.raises(UnauthenticatedError) as error:
-        await asked.verify("t0ken")
+        await introspection.verify("t0ken")
     assert problem_of(error.value) == "the token is older than max_token_age_seconds"
     assert len(network.requests) == 1
 
 
-async def test_a_caller_is_what_the_issuer_reports() -> None:
-    """A signed token is introspected, too: its issuer knows whether it is revoked."""
+async def test_the_caller_is_read_from_the_response() -> None:
+    """The caller has the configured name of the issuer, and the claims of the response."""
     network = Network({URL: {**VALID, "name": "Ada"}})
 
     caller = await source(network).caller(credential("t0ken"))
@@ -208,23 +208,23 @@ async def test_a_caller_is_what_the_issuer_reports() -> None:
 
 def test_opaque_tokens_and_the_issuers_own_signed_tokens_are_recognized() -> None:
     """A signed token of another issuer or for another audience is not."""
-    asked = source(Network())
+    introspection = source(Network())
     own = DevelopmentIssuer()
 
-    assert asked.recognizes(credential("opaque"))
-    assert asked.recognizes(credential(own.token(iss=ISSUER)))
-    assert not asked.recognizes(credential(own.token(iss=ISSUER, aud="other")))
-    assert not asked.recognizes(credential(own.token()))
+    assert introspection.recognizes(credential("opaque"))
+    assert introspection.recognizes(credential(own.token(iss=ISSUER)))
+    assert not introspection.recognizes(credential(own.token(iss=ISSUER, aud="other")))
+    assert not introspection.recognizes(credential(own.token()))
 
 
 def test_a_source_with_introspection_needs_no_keys() -> None:
     """It is always ready, has no background work, and its callers are not in the token cache."""
-    asked = source(Network())
+    introspection = source(Network())
 
-    assert asked.ready
-    assert asked.key_state() is None
-    assert asked.refresh is None
-    assert asked.proof(credential(DevelopmentIssuer().token())) is None
+    assert introspection.ready
+    assert introspection.key_state() is None
+    assert introspection.refresh is None
+    assert introspection.proof(credential(DevelopmentIssuer().token())) is None
 
 
 @pytest.mark.parametrize(
@@ -236,14 +236,14 @@ def test_a_source_with_introspection_needs_no_keys() -> None:
     ],
 )
 async def test_the_probe_introspects_a_made_up_token(response: Any, problem: str | None) -> None:
-    """The issuer has to say that it is not active."""
-    asked = source(Network({URL: response}))
-    assert asked.setting == "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
+    """The issuer must respond that the token is not active."""
+    introspection = source(Network({URL: response}))
+    assert introspection.setting == "IDENTITY__ISSUERS__MAIN__INTROSPECTION"
     if problem is None:
-        assert await asked.probe() == "responds"
+        assert await introspection.probe() == "responds"
         return
     with pytest.raises(IdentityProviderUnavailableError) as error:
-        await asked.probe()
+        await introspection.probe()
     assert error.value.reason == problem
 
 
@@ -253,17 +253,17 @@ def test_only_issuers_with_introspection_are_built() -> None:
     issuer = {"issuer": ISSUER, "audience": "a", "consumer_prefix": "a-"}
     other = {"issuer": ISSUER, "audience": "b", "consumer_prefix": "b-", "introspection": own}
 
-    made = build(identity_with(one=issuer, two=other), Network().fetcher)
-    assert [one.name for one in made] == ["two"]
+    built = build(identity_with(one=issuer, two=other), Network().fetcher)
+    assert [one.name for one in built] == ["two"]
 
 
 async def test_a_response_may_lack_iss_and_exp() -> None:
-    """The issuer says that the token is active; the response is cached for the configured time."""
+    """The response is then cached for the configured time."""
     network, clock = Network({URL: without("iss", "exp")}), Clock()
-    asked = source(network, clock, cache_seconds=30)
+    introspection = source(network, clock, cache_seconds=30)
     for later in (0, 29.9, 0.1):
         clock.now += later
-        assert await asked.verify("t0ken") == without("iss", "exp")
+        assert await introspection.verify("t0ken") == without("iss", "exp")
 
     assert len(network.requests) == 2
 
@@ -278,18 +278,18 @@ async def test_a_response_may_lack_iss_and_exp() -> None:
     ],
 )
 async def test_a_missing_audience_can_be_allowed(response: Any, accepted: bool) -> None:
-    """An audience that is present is checked all the same."""
-    asked = source(Network({URL: response}), allow_missing_audience=True)
+    """An audience that is present is still checked."""
+    introspection = source(Network({URL: response}), allow_missing_audience=True)
     if accepted:
-        assert await asked.verify("t0ken") == response
+        assert await introspection.verify("t0ken") == response
         return
     with pytest.raises(UnauthenticatedError):
-        await asked.verify("t0ken")
+        await introspection.verify("t0ken")
 
 
 @pytest.mark.parametrize("path", ["username", "/username", "/user/id"])
-async def test_another_claim_can_identify_people(path: str) -> None:
-    """It counts even if there is a `sub`."""
+async def test_another_claim_can_identify_users(path: str) -> None:
+    """It is used even if there is a `sub`."""
     response = {**VALID, "username": "grace", "user": {"id": "grace"}}
     network = Network({URL: response})
 
@@ -302,11 +302,11 @@ SERVICES = {"kind": "services", "grants": {"robot": ["acme"]}, "required_scope":
 
 
 async def test_the_client_can_identify_a_service() -> None:
-    """A response for a client's own token names no person."""
+    """The response for a client's own token contains no user."""
     response = {**without("sub"), "client_id": "robot", "username": None, "scope": "vault:sessions"}
-    asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
+    introspection = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
 
-    caller = await asked.caller(credential("t0ken"))
+    caller = await introspection.caller(credential("t0ken"))
 
     assert (caller.kind, caller.subject, caller.grant) == ("service", "robot", ("acme",))
 
@@ -322,13 +322,13 @@ async def test_the_client_can_identify_a_service() -> None:
         ({"client_id": ["robot"]}, "the subject_claim client_id is missing or not a string"),
     ],
 )
-async def test_a_persons_token_is_not_the_token_of_its_client(
+async def test_the_token_of_a_user_is_not_accepted_as_the_token_of_its_client(
     more: dict[str, Any], reason: str
 ) -> None:
-    """The attack: a person signs in with the client of a service, and gets its grant."""
+    """The attack: a user signs in with the client of a service, and gets its grant."""
     response = {**without("sub"), "client_id": "robot", "scope": "vault:sessions", **more}
-    asked = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
+    introspection = source(Network({URL: response}), None, SERVICES, subject_claim="client_id")
 
     with pytest.raises(UnauthenticatedError) as error:
-        await asked.caller(credential("t0ken"))
+        await introspection.caller(credential("t0ken"))
     assert error.value.reason == reason

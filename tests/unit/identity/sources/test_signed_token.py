@@ -20,36 +20,36 @@ def network() -> Network:
     return Network({KEYS: {"keys": ISSUER.keys.published()}})
 
 
-def source(on: Network, name: str = "main", **more: Any) -> SignedTokenSource:
+def source(net: Network, name: str = "main", **more: Any) -> SignedTokenSource:
     """Return the source of the development issuer's tokens."""
     issuer = {"issuer": ISSUER.issuer, "audience": "vault-bff", "jwks_uri": KEYS, **more}
-    [made] = build(identity_with(**{name: issuer}), on.fetcher)
-    return made
+    [result] = build(identity_with(**{name: issuer}), net.fetcher)
+    return result
 
 
-async def caller(of: SignedTokenSource, token: str) -> Caller:
-    """Return the caller that a token proves."""
-    return await of.caller(credential(token))
+async def caller(token_source: SignedTokenSource, token: str) -> Caller:
+    """Return the caller that a token identifies."""
+    return await token_source.caller(credential(token))
 
 
-async def test_a_token_proves_the_person_that_it_names() -> None:
-    """It is verified with the issuer's keys; the caller has the operator's name for the issuer."""
-    made = await caller(source(network(), "shop"), ISSUER.token(sub="ada"))
+async def test_a_token_identifies_its_user() -> None:
+    """It is verified with the issuer's keys; the caller has the configured name of the issuer."""
+    result = await caller(source(network(), "shop"), ISSUER.token(sub="ada"))
 
-    assert (made.kind, made.issuer, made.subject) == ("user", "shop", "ada")
+    assert (result.kind, result.issuer, result.subject) == ("user", "shop", "ada")
 
 
-async def test_the_issuer_decides_whether_a_caller_is_a_service() -> None:
-    """A service has the grant in the settings, and no consumer."""
+async def test_the_kind_of_the_issuer_decides_whether_a_caller_is_a_service() -> None:
+    """A service has the configured grant, and no consumer."""
     services = source(network(), kind="services", grants={"job": ["acme"]})
-    made = await caller(services, ISSUER.service_token("job"))
+    result = await caller(services, ISSUER.service_token("job"))
 
-    assert (made.kind, made.issuer, made.subject) == ("service", "main", "job")
-    assert (made.consumer_id, made.grant) == (None, ("acme",))
+    assert (result.kind, result.issuer, result.subject) == ("service", "main", "job")
+    assert (result.consumer_id, result.grant) == (None, ("acme",))
 
 
 async def test_an_opaque_token_is_rejected() -> None:
-    """It is rejected even if no other source was asked first."""
+    """It is rejected even if no other source has checked it."""
     with pytest.raises(UnauthenticatedError) as error:
         await caller(source(network()), "opaque")
 
@@ -57,62 +57,62 @@ async def test_an_opaque_token_is_rejected() -> None:
 
 
 async def test_userinfo_provides_display_data_that_a_token_lacks() -> None:
-    """The request has that token, and is sent only if userinfo is on and something is missing."""
-    on = network()
-    on.responses[USERINFO] = {"sub": "ada", "name": "Countess"}
-    with_userinfo = source(on, userinfo=True, userinfo_endpoint=USERINFO)
+    """The request has the token, and is sent only if userinfo is enabled and data is missing."""
+    net = network()
+    net.responses[USERINFO] = {"sub": "ada", "name": "Countess"}
+    with_userinfo = source(net, userinfo=True, userinfo_endpoint=USERINFO)
     token = ISSUER.token(sub="ada", omit=["name"])
 
-    made = await caller(with_userinfo, token)
-    assert made.consumer_metadata["user_name"] == "Countess"
-    assert on.requests[-1].headers["authorization"] == f"Bearer {token}"
+    result = await caller(with_userinfo, token)
+    assert result.consumer_metadata["user_name"] == "Countess"
+    assert net.requests[-1].headers["authorization"] == f"Bearer {token}"
 
-    assert "user_name" not in (await caller(source(on), token)).consumer_metadata
+    assert "user_name" not in (await caller(source(net), token)).consumer_metadata
     rest: dict[str, Any] = {"email": "a@x.example", "picture": "https://x.example/a"}
     unnamed = await caller(with_userinfo, ISSUER.token(sub="ada", name="", **rest))
     assert unnamed.consumer_metadata["user_name"] == "Countess"
-    sent = len(on.requests)
+    sent = len(net.requests)
     named = await caller(with_userinfo, ISSUER.token(sub="ada", name="Ada", **rest))
     assert named.consumer_metadata["user_name"] == "Ada"
-    assert len(on.requests) == sent
+    assert len(net.requests) == sent
 
 
-async def test_the_proof_of_a_token_is_its_key_and_its_end() -> None:
+async def test_the_proof_of_a_token_is_its_key_and_its_expiry() -> None:
     """There is no proof while the key is not cached, and none with userinfo."""
-    on = network()
-    made = source(on, max_token_age_seconds=60)
+    net = network()
+    result = source(net, max_token_age_seconds=60)
     presented = credential(ISSUER.token(algorithm="ES256"))
     token = presented.signed_token
     assert token is not None
-    assert made.proof(presented) is None
-    key = await made.jwks.key(token.header["kid"], "ES256")
+    assert result.proof(presented) is None
+    key = await result.jwks.key(token.header["kid"], "ES256")
 
-    proof = made.proof(presented)
+    proof = result.proof(presented)
 
     assert proof is not None
-    assert (proof.jwks, proof.key) == (made.jwks, key)
+    assert (proof.jwks, proof.key) == (result.jwks, key)
     assert proof.key.key is key.key
     assert proof.valid_until == token.claims["iat"] + 60
     other = credential("unused")
     other.signed_token = replace(token, header={"kid": "x", "alg": "ES256"})
-    assert made.proof(other) is None
+    assert result.proof(other) is None
     other.signed_token = replace(token, header={"alg": "ES256"})
-    unnamed = made.proof(other)
+    unnamed = result.proof(other)
     assert unnamed is not None
     assert unnamed.key is proof.key
-    assert made.proof(credential("opaque")) is None
-    with_userinfo = source(on, userinfo=True, userinfo_endpoint=USERINFO)
+    assert result.proof(credential("opaque")) is None
+    with_userinfo = source(net, userinfo=True, userinfo_endpoint=USERINFO)
     await with_userinfo.jwks.key(token.header["kid"], "ES256")
     assert with_userinfo.proof(presented) is None
 
 
 @pytest.mark.parametrize("later", [0, 9.9, 10])
-async def test_a_cached_caller_is_removed_at_the_end_of_the_token(later: float) -> None:
-    """The leeway does not extend it: after the end the token is verified again."""
-    made, clock = source(network()), Clock(time.time())
+async def test_a_cached_caller_is_removed_when_the_token_expires(later: float) -> None:
+    """The leeway does not extend this time; after it, the token is verified again."""
+    result, clock = source(network()), Clock(time.time())
     presented = credential(ISSUER.token())
-    found = await made.caller(presented)
-    proof = made.proof(presented)
+    found = await result.caller(presented)
+    proof = result.proof(presented)
     assert proof is not None
     cache = VerifiedTokenCache(10, clock)
     cache.add(presented.value, found, replace(proof, valid_until=clock.now + 10))
@@ -124,19 +124,19 @@ async def test_a_cached_caller_is_removed_at_the_end_of_the_token(later: float) 
 
 
 async def test_without_keys_a_source_is_not_ready() -> None:
-    """It becomes ready when the keys are fetched, which is background work."""
-    made = source(network())
-    assert not made.ready
-    assert made.refresh is not None
+    """It becomes ready when the background task has fetched the keys."""
+    result = source(network())
+    assert not result.ready
+    assert result.refresh is not None
 
-    await made.refresh()
+    await result.refresh()
 
-    assert made.ready
-    assert made.key_state().keys == 3
+    assert result.ready
+    assert result.key_state().keys == 3
 
 
 async def test_the_probe_fetches_the_keys() -> None:
-    """It returns how many there are, or raises what is wrong."""
+    """It returns the number of keys, or raises an error with the reason."""
     assert await source(network()).probe() == "3 keys"
 
     with pytest.raises(IdentityProviderUnavailableError) as error:
@@ -144,7 +144,7 @@ async def test_the_probe_fetches_the_keys() -> None:
     assert error.value.reason == f"{KEYS}: responded with 404"
 
 
-def test_an_issuer_with_introspection_is_another_kind_of_source() -> None:
+def test_an_issuer_with_introspection_is_not_a_source_of_signed_tokens() -> None:
     """Each entry in the settings becomes exactly one source."""
     own = {"client_id": "vault", "client_secret": "s3cret"}
     issuer = {"issuer": ISSUER.issuer, "audience": "vault-bff", "introspection": own}

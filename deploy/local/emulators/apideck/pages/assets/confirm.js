@@ -1,5 +1,5 @@
-// Asks for confirmation before an action that takes something away. Without a script, the form is sent
-// at once.
+// Asks for confirmation before a destructive action. Without JavaScript, the form is submitted
+// immediately.
 
 const dialog = document.querySelector("dialog");
 const confirm = dialog.querySelector("[value=confirmed]");

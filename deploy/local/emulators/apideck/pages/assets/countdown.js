@@ -1,4 +1,4 @@
-// Counts down to the end of the session. Without a script the page shows the time at its start.
+// Counts down to the end of the session. Without JavaScript, the page shows the initial time.
 const time = document.querySelector("[data-seconds]");
 const end = performance.now() + Number(time.dataset.seconds) * 1000;
 

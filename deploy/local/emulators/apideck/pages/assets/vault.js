@@ -1,7 +1,7 @@
 import "./confirm.js";
 import "./countdown.js";
 
-// In a frame, Escape reaches this page only, and the dialog around it has to close.
+// In a frame, only this page gets the Escape key, and the dialog around the frame must close.
 addEventListener("keydown", ({ key }) => {
   if (key === "Escape" && parent !== window && !document.querySelector("dialog[open]")) {
     parent.postMessage("on-close", "*");

@@ -1,4 +1,4 @@
-"""Settings of a service whose Apideck fails, with timeouts that are short enough for tests."""
+"""Settings with short timeouts, for tests in which Apideck fails."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from tests.support.measured import sessions_requested
 
 ATTEMPT_SECONDS = 1.0
 DEADLINE_SECONDS = 5.0
-SOON = DEADLINE_SECONDS + 2.0
-"""Seconds within which a caller must have a response: the deadline, and a margin for a busy CPU."""
+RESPONSE_SECONDS = DEADLINE_SECONDS + 2.0
+"""Seconds within which a caller must get a response: the deadline and a margin for a busy CPU."""
 
 
-def behind(url: str, **more: Any) -> dict[str, Any]:
-    """Return the settings of a service that sends its requests for Apideck to this URL.
+def apideck_at(url: str, **more: Any) -> dict[str, Any]:
+    """Return settings for a service that sends its requests to Apideck to this URL.
 
     Args:
         url: the URL of a proxy in front of the Apideck emulator.
@@ -28,8 +28,8 @@ def behind(url: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def asked(attempts: int, outcome: str) -> dict[str, float]:
-    """Return the metrics after one call whose attempts all had this outcome."""
+def metrics_after(attempts: int, outcome: str) -> dict[str, float]:
+    """Return the metrics after one call, if all its attempts had this outcome."""
     return {
         sessions_requested(outcome): attempts,
         'retries_total{application="default"}': attempts - 1,
