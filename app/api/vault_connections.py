@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from ..apideck.connections import VaultConnection
-from ..connections.models import ConnectionList, ConnectionQuery
+from ..connections.models import ConnectionList
 from ..errors import ConsumerNotGrantedError, FieldError, InvalidRequestError
 from ..identity.consumers import consumer_of
 from ..identity.models import Caller
@@ -62,9 +62,13 @@ async def list_vault_connections(
     plan at Apideck: ask when a page opens or a person returns to it, and do not poll.
     """
     consumer_id = await _admitted_consumer(request, caller, query.consumer_id)
-    wanted = ConnectionQuery(query.unified_api, query.configured)
-    connections = app_state(request.scope)["connections"]
-    reading = connections.list(caller, consumer_id, wanted, audit_record(request))
+    reading = app_state(request.scope)["connections"].list(
+        caller,
+        consumer_id,
+        audit_record(request),
+        unified_api=query.unified_api,
+        configured=query.configured,
+    )
     return await cancel_on_disconnect(request, reading)
 
 

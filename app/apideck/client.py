@@ -24,7 +24,7 @@ from ..settings import ApideckSettings
 from ..settings.apideck import BreakerSettings
 from . import error_mapping as errors
 from .api_key import ApiKey
-from .exchange import ApideckResponse, Call, Exchange, Operation
+from .exchange import Call, Exchange, Operation, Result
 from .retries import Retries
 
 T = TypeVar("T")
@@ -107,16 +107,17 @@ class ApideckClient:
         self,
         operation: Operation,
         call: Call,
-        read: Callable[[ApideckResponse], T],
+        read: Callable[[bytes], T],
         *,
         retries: bool = True,
-    ) -> T:
+    ) -> Result[T]:
         """Call an operation for one consumer, with retries where they may help.
 
         Args:
             operation: the operation.
             call: what to send.
-            read: returns the result of a response with status 200, or raises an `ApideckError`.
+            read: returns the content of a body that came with status 200, or raises an
+                `InvalidResponseError`.
             retries: whether to make more than one attempt.
 
         Raises:
@@ -127,7 +128,7 @@ class ApideckClient:
         seconds = self._settings.deadline_seconds
         deadline = time.monotonic() + seconds
 
-        async def attempt(number: int) -> T:
+        async def attempt(number: int) -> Result[T]:
             left = min(self._settings.attempt_timeout_seconds, deadline - time.monotonic())
             try:
                 with calls.breaker.call(_is_failure):

@@ -4,26 +4,20 @@ Source: https://developers.apideck.com/apis/vault/reference (operations "Get all
 "Get connection").
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 from urllib.parse import urlencode
 
 from ..errors import ConnectionNotFoundError
 from .client import ApideckClient
 from .connections import (
     CONNECTIONS_PATH,
-    InvalidConnectionsError,
     VaultConnection,
     connection_path,
     list_query,
     read_list,
     read_one,
 )
-from .error_mapping import invalid_response
-from .exchange import ApideckResponse, Call, Operation
-
-T = TypeVar("T")
+from .exchange import Call, Operation, Result
 
 # A 404 that Apideck does not name is a wrong base URL: an empty list would hide that.
 LIST_CONNECTIONS: Final = Operation(
@@ -39,22 +33,9 @@ GET_CONNECTION: Final = Operation(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
-    """What Apideck returned.
-
-    Attributes:
-        value: the connections.
-        request_id: Apideck's ID of the request; Apideck's support asks for it.
-    """
-
-    value: T
-    request_id: str | None
-
-
 async def list_connections(
     apideck: ApideckClient, consumer_id: str, unified_api: str | None, *, configured: bool | None
-) -> Reading[list[VaultConnection]]:
+) -> Result[list[VaultConnection]]:
     """Return the connections of a consumer; none for one that Apideck does not know.
 
     Args:
@@ -71,14 +52,14 @@ async def list_connections(
     query = urlencode(list_query(unified_api, configured=configured))
     call = Call(consumer_id, target=f"{CONNECTIONS_PATH}?{query}" if query else CONNECTIONS_PATH)
     try:
-        return await apideck.call(LIST_CONNECTIONS, call, _reader(read_list))
+        return await apideck.call(LIST_CONNECTIONS, call, read_list)
     except ConnectionNotFoundError as error:
-        return Reading([], error.request_id)
+        return Result([], error.request_id)
 
 
 async def get_connection(
     apideck: ApideckClient, consumer_id: str, unified_api: str, service_id: str
-) -> Reading[VaultConnection]:
+) -> Result[VaultConnection]:
     """Return one connection of a consumer.
 
     Args:
@@ -95,15 +76,5 @@ async def get_connection(
     """
     call = Call(consumer_id, target=connection_path(unified_api, service_id))
     return await apideck.call(
-        GET_CONNECTION, call, _reader(lambda body: read_one(body, unified_api, service_id))
+        GET_CONNECTION, call, lambda body: read_one(body, unified_api, service_id)
     )
-
-
-def _reader(read: Callable[[bytes], T]) -> Callable[[ApideckResponse], Reading[T]]:
-    def read_response(response: ApideckResponse) -> Reading[T]:
-        try:
-            return Reading(read(response.body), response.request_id)
-        except InvalidConnectionsError as error:
-            raise invalid_response(str(error)) from None
-
-    return read_response

@@ -25,12 +25,9 @@ from typing_extensions import TypedDict
 
 from ..common.urls import web_url
 from ..vault import Slug
+from .wire import InvalidResponseError
 
 CONNECTIONS_PATH: Final = "/vault/connections"
-
-
-class InvalidConnectionsError(ValueError):
-    """The response is not of the documented form; the message never quotes it."""
 
 
 @lru_cache(maxsize=4096)
@@ -111,27 +108,27 @@ def read_list(body: bytes) -> list[VaultConnection]:
     """Return the connections that a 200 holds, with the fields that may leave.
 
     Raises:
-        InvalidConnectionsError: when the response is not of the documented form.
+        InvalidResponseError: when the response is not of the documented form.
     """
     try:
         return _LIST.validate_json(body, strict=True)["data"]
     except ValidationError:
-        raise InvalidConnectionsError("not of the documented form") from None
+        raise InvalidResponseError("not of the documented form") from None
 
 
 def read_one(body: bytes, unified_api: str, service_id: str) -> VaultConnection:
     """Return the connection that a 200 holds, with the fields that may leave.
 
     Raises:
-        InvalidConnectionsError: when the response is not of the documented form, or holds another
-            connection than was asked for.
+        InvalidResponseError: when the response is not of the documented form, or is a different
+            connection.
     """
     try:
         connection = _ONE.validate_json(body, strict=True)["data"]
     except ValidationError:
-        raise InvalidConnectionsError("not of the documented form") from None
+        raise InvalidResponseError("not of the documented form") from None
     if (connection["unified_api"], connection["service_id"]) != (unified_api, service_id):
-        raise InvalidConnectionsError("another connection than was asked for")
+        raise InvalidResponseError("the response is a different connection")
     return connection
 
 

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import httpx
 
+from ..common.connect_failures import cause_of
 from ..errors import (
     ApideckError,
     ApideckInvalidResponseError,
@@ -165,7 +166,7 @@ def invalid_response(reason: str) -> ApideckInvalidResponseError:
 def no_response(error: httpx.HTTPError, *, headers_received: bool) -> ApideckUnavailableError:
     """Return the error for a connection that could not be opened, or broke."""
     unavailable = ApideckUnavailableError(
-        _TRY_AGAIN, reason=f"no response from Apideck: {type(error).__name__}: {error}"
+        _TRY_AGAIN, reason=f"no response from Apideck: {cause_of(error)}"
     )
     unavailable.transient = not headers_received
     return unavailable

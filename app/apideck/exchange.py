@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import httpx
 from opentelemetry.trace import Span, SpanKind
@@ -15,6 +15,7 @@ from ..observability.tracing import Tracing
 from ..settings.apideck import UnifyApp
 from . import error_mapping as errors
 from .api_key import ApiKey
+from .wire import InvalidResponseError
 
 T = TypeVar("T")
 
@@ -57,15 +58,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class ApideckResponse:
-    """A response with status 200, read completely.
+class Result(Generic[T]):
+    """What Apideck returned with status 200.
 
     Attributes:
-        body: the body.
+        value: the content of the response.
         request_id: Apideck's ID of the request; Apideck's support asks for it.
     """
 
-    body: bytes
+    value: T
     request_id: str | None
 
 
@@ -119,13 +120,14 @@ class Exchange:
         )
 
     async def send(
-        self, call: Call, read: Callable[[ApideckResponse], T], timeout_seconds: float
-    ) -> T:
+        self, call: Call, read: Callable[[bytes], T], timeout_seconds: float
+    ) -> Result[T]:
         """Send one request for one consumer.
 
         Args:
             call: what to send.
-            read: returns the result of a response with status 200, or raises an `ApideckError`.
+            read: returns the content of a body that came with status 200, or raises an
+                `InvalidResponseError`.
             timeout_seconds: time for the whole exchange, including connecting.
 
         Raises:
@@ -136,12 +138,8 @@ class Exchange:
             return await self._send(call, read, timeout_seconds, span)
 
     async def _send(
-        self,
-        call: Call,
-        read: Callable[[ApideckResponse], T],
-        timeout_seconds: float,
-        span: Span,
-    ) -> T:
+        self, call: Call, read: Callable[[bytes], T], timeout_seconds: float, span: Span
+    ) -> Result[T]:
         key = self._key.current
         response: httpx.Response | None = None
         try:
@@ -156,7 +154,7 @@ class Exchange:
                         response.status_code, response.headers, body, self._not_found
                     )
                 body = await self._body(response)
-                return read(ApideckResponse(body, response.headers.get("request-id")))
+                return Result(_content(body, read), response.headers.get("request-id"))
         except TimeoutError:
             raise errors.timed_out(timeout_seconds, headers_received=response is not None) from None
         except NoDescriptorError:
@@ -206,3 +204,10 @@ class Exchange:
             if len(body) > self._max_bytes:
                 raise errors.invalid_response(f"more than {self._max_bytes} bytes")
         return bytes(body)
+
+
+def _content(body: bytes, read: Callable[[bytes], T]) -> T:
+    try:
+        return read(body)
+    except InvalidResponseError as error:
+        raise errors.invalid_response(str(error)) from None

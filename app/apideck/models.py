@@ -15,13 +15,13 @@ class MintedSession:
         session_uri: the URL for the browser; contains the token.
         session_token: the token by itself, for embedding. It cannot be revoked.
         expires_at: when the token expires, in UTC.
-        request_id: Apideck's ID of the request; Apideck's support asks for it.
+        consumer_id: the consumer that the token belongs to; None if it does not say.
     """
 
     session_uri: str = field(repr=False)
     session_token: str = field(repr=False)
     expires_at: datetime
-    request_id: str | None
+    consumer_id: str | None
 
     def url(self, connection: Connection | None = None) -> str:
         """Return the URL for the browser: the start page of the Vault, or one connector's page."""

@@ -9,8 +9,7 @@ from ..common.urls import origin_of
 from ..vault import Session
 from . import wire
 from .client import ApideckClient
-from .error_mapping import invalid_response
-from .exchange import ApideckResponse, Call, Operation
+from .exchange import Call, Operation, Result
 from .models import MintedSession
 
 CREATE_SESSION: Final = Operation("create_session", "POST", "/vault/sessions", success="Minted")
@@ -18,7 +17,7 @@ CREATE_SESSION: Final = Operation("create_session", "POST", "/vault/sessions", s
 
 async def create_session(
     apideck: ApideckClient, consumer_id: str, session: Session
-) -> MintedSession:
+) -> Result[MintedSession]:
     """Create a Vault session for a consumer; Apideck creates the consumer if it is unknown.
 
     The attack: a proxy or cache returns a response to another caller's request. Its token would
@@ -34,22 +33,19 @@ async def create_session(
         OutOfDescriptorsError: this process has no file descriptor for a connection.
     """
 
-    def read(response: ApideckResponse) -> MintedSession:
-        try:
-            created = wire.created_session(response.body)
-        except wire.InvalidResponseError as error:
-            raise invalid_response(str(error)) from None
+    def read(body: bytes) -> MintedSession:
+        created = wire.created_session(body)
         if created.consumer_id not in {None, consumer_id}:
             received = (created.consumer_id or "")[:100]
-            raise invalid_response(f"a session of consumer {received!r}, expected {consumer_id!r}")
+            raise wire.InvalidResponseError(
+                f"a session of consumer {received!r}, expected {consumer_id!r}"
+            )
         if (origin := origin_of(created.session_uri)) not in apideck.vault_origins:
             expected = " or ".join(apideck.vault_origins)
-            raise invalid_response(
+            raise wire.InvalidResponseError(
                 f"origin of session_uri is {origin or 'invalid'}, expected {expected}"
             )
-        return MintedSession(
-            created.session_uri, created.session_token, created.expires_at, response.request_id
-        )
+        return created
 
     call = Call(consumer_id, wire.session_body(session))
     return await apideck.call(CREATE_SESSION, call, read)

@@ -7,7 +7,7 @@ import binascii
 import re
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, NotRequired
+from typing import Annotated, Any, NotRequired
 
 import orjson
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 
 from ..common import strict_json
 from ..vault import ConsumerMetadata, Session, Theme, VaultSettings
+from .models import MintedSession
 
 _TYPE_NAME = re.compile(r"[A-Za-z]{1,64}")
 _WORD = re.compile(r"[a-z_]+")
@@ -45,22 +46,6 @@ class _Claims(TypedDict):
     consumer_id: NotRequired[str]
 
 
-class CreatedSession(NamedTuple):
-    """The content of a 200.
-
-    Attributes:
-        session_uri: the URL for the browser.
-        session_token: the token by itself.
-        expires_at: when the token expires, in UTC.
-        consumer_id: the consumer that the token belongs to; None if it does not say.
-    """
-
-    session_uri: str
-    session_token: str
-    expires_at: datetime
-    consumer_id: str | None
-
-
 # Typed dictionaries, because a model would be created only to be read once.
 _CREATED: TypeAdapter[_Created] = TypeAdapter(_Created)
 _CLAIMS: TypeAdapter[_Claims] = TypeAdapter(_Claims)
@@ -71,7 +56,7 @@ def session_body(session: Session) -> bytes:
     return orjson.dumps(session)
 
 
-def created_session(body: bytes) -> CreatedSession:
+def created_session(body: bytes) -> MintedSession:
     """Return the content of a 200.
 
     Expiry and consumer are only in the token. Its signature cannot be verified, because only
@@ -90,7 +75,7 @@ def created_session(body: bytes) -> CreatedSession:
         raise InvalidResponseError(str(error)) from None
     except (ValidationError, binascii.Error):
         raise InvalidResponseError("not of the documented form") from None
-    return CreatedSession(
+    return MintedSession(
         data["session_uri"],
         data["session_token"],
         datetime.fromtimestamp(claims["exp"], UTC),

@@ -50,7 +50,7 @@ def _covers(exception: str, host: str) -> bool:
     try:
         network = ipaddress.ip_network(exception.strip("[]"), strict=False)
     except ValueError:
-        name = exception.removeprefix("*").removeprefix(".")
+        name = exception.removeprefix("*").removeprefix(".").removesuffix(".")
         return host == name or host.endswith(f".{name}")
     try:
         return ipaddress.ip_address(host) in network

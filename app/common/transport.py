@@ -30,14 +30,12 @@ class NoDescriptorError(httpx.ConnectError):
     """This process or machine has no file descriptor left for a connection."""
 
 
-class ProxyRefusedError(httpx.ConnectError):
-    """The egress proxy did not open a connection; the host has received nothing."""
-
-
 # The first class that matches counts; a ConnectError is what is left, such as a ValueError for a
 # host name that cannot exist.
 _HTTPX_ERRORS: Final[tuple[tuple[type[Exception], type[httpx.TransportError]], ...]] = (
     (aiohttp.ClientConnectorError, httpx.ConnectError),
+    # The egress proxy did not open a connection; the host has received nothing.
+    (aiohttp.ClientHttpProxyError, httpx.ConnectError),
     (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
     (aiohttp.ClientConnectionError, httpx.ReadError),
     (aiohttp.ClientError, httpx.RemoteProtocolError),
@@ -210,12 +208,10 @@ def _mark_retrieved(closed: "asyncio.Future[None]") -> None:
 def _httpx_error(error: Exception, request: httpx.Request) -> httpx.TransportError:
     """Return the exception of httpx for one of aiohttp.
 
-    Only its class is named, because the message may contain host names and paths.
+    Only its class is named, because the message may contain host names and paths; `cause_of` says
+    more.
     """
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return NoDescriptorError("too many open files", request=request)
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        message = f"the egress proxy responded with {error.status}"
-        return ProxyRefusedError(message, request=request)
     kind = next(kind for cause, kind in _HTTPX_ERRORS if isinstance(error, cause))
     return kind(type(error).__name__, request=request)

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
 from ..apideck.client import ApideckClient
-from ..apideck.connection_calls import Reading, get_connection, list_connections
+from ..apideck.connection_calls import get_connection, list_connections
 from ..apideck.connections import VaultConnection
 from ..apideck.error_mapping import connection_not_found
+from ..apideck.exchange import Result
 from ..common.single_flight import SingleFlight
 from ..errors import ApideckError, FieldError
 from ..identity.models import Caller
@@ -14,7 +15,7 @@ from ..observability.audit import AuditRecord
 from ..settings import SessionSettings
 from ..vault import KNOWN_UNIFIED_APIS
 from .filter import is_offered, visible
-from .models import ConnectionList, ConnectionQuery
+from .models import ConnectionList
 
 T = TypeVar("T")
 
@@ -31,25 +32,31 @@ class ConnectionService:
         """
         self._offered = tuple(settings.defaults.settings.get("unified_apis", ()))
         self._apideck = apideck
-        self._in_flight: SingleFlight[Reading[Any]] = SingleFlight()
+        self._in_flight: SingleFlight[Result[Any]] = SingleFlight()
 
     async def list(
-        self, caller: Caller, consumer_id: str, query: ConnectionQuery, audit: AuditRecord
+        self,
+        caller: Caller,
+        consumer_id: str,
+        audit: AuditRecord,
+        *,
+        unified_api: str | None,
+        configured: bool | None,
     ) -> ConnectionList:
         """Return the connectors that the operator offers, and what the consumer has connected.
 
         Args:
             caller: the caller.
             consumer_id: the consumer, which the caller may act for.
-            query: what to list.
             audit: gets Apideck's request ID.
+            unified_api: the only unified API to list; None lists all that the operator offers.
+            configured: whether to list what is connected, or what is not; None lists both.
 
         Raises:
             ConnectionNotFoundError: the operator does not offer the unified API.
             ApideckError: Apideck returned no list.
             OutOfDescriptorsError: there is no file descriptor for a connection to Apideck.
         """
-        unified_api = query.unified_api
         if unified_api is not None:
             self._check_offered(unified_api, "/query/unified_api")
         # Apideck may reject a request that names a unified API which does not exist. With an error
@@ -58,12 +65,12 @@ class ConnectionService:
         known = unified_api in KNOWN_UNIFIED_APIS or unified_api in self._offered
         sent = unified_api if known else None
         apideck = self._apideck[caller.unify_app]
-        key = (caller.identity, caller.unify_app, consumer_id, "list", sent, query.configured)
-        reading: Reading[list[VaultConnection]] = await _noted(
+        key = (caller.identity, caller.unify_app, consumer_id, "list", sent, configured)
+        reading: Result[list[VaultConnection]] = await _noted(
             audit,
             self._in_flight.join(
                 key,
-                lambda: list_connections(apideck, consumer_id, sent, configured=query.configured),
+                lambda: list_connections(apideck, consumer_id, sent, configured=configured),
             ),
         )
         return ConnectionList(connections=visible(reading.value, unified_api, self._offered))
@@ -94,7 +101,7 @@ class ConnectionService:
         self._check_offered(unified_api, "/path/unified_api")
         apideck = self._apideck[caller.unify_app]
         key = (caller.identity, caller.unify_app, consumer_id, "get", unified_api, service_id)
-        reading: Reading[VaultConnection] = await _noted(
+        reading: Result[VaultConnection] = await _noted(
             audit,
             self._in_flight.join(
                 key, lambda: get_connection(apideck, consumer_id, unified_api, service_id)
@@ -110,7 +117,7 @@ class ConnectionService:
             )
 
 
-async def _noted(audit: AuditRecord, reading: Awaitable[Reading[T]]) -> Reading[T]:
+async def _noted(audit: AuditRecord, reading: Awaitable[Result[T]]) -> Result[T]:
     """Return what was read, and note Apideck's request ID, also that of an error."""
     try:
         result = await reading

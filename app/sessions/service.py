@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import orjson
 
 from ..apideck.client import ApideckClient
+from ..apideck.exchange import Result
 from ..apideck.models import MintedSession
 from ..apideck.sessions import create_session
 from ..common.single_flight import SingleFlight
@@ -39,7 +40,7 @@ class SessionService:
         self._settings = settings
         self._apideck = apideck
         self._tracing = tracing
-        self._in_flight: SingleFlight[MintedSession] = SingleFlight()
+        self._in_flight: SingleFlight[Result[MintedSession]] = SingleFlight()
 
     async def create(
         self, caller: Caller, request: SessionRequest, audit: AuditRecord
@@ -64,7 +65,7 @@ class SessionService:
             raise
         _record_plan(plan, audit)
         try:
-            minted = await self._create(caller, plan)
+            result = await self._create(caller, plan)
         except ApideckError as error:
             audit.apideck_request_id = error.request_id
             if not (rejected := rejected_fields(error, plan)):
@@ -73,14 +74,14 @@ class SessionService:
             raise ApideckRejectedFieldsError(
                 "Apideck rejected fields of the request.", reason=error.reason, errors=rejected
             ) from error
-        audit.apideck_request_id = minted.request_id
+        audit.apideck_request_id, minted = result.request_id, result.value
         return VaultSession(
             redirect_url=minted.url(plan.connection),
             session_token=minted.session_token,
             expires_at=minted.expires_at,
         )
 
-    async def _create(self, caller: Caller, plan: SessionPlan) -> MintedSession:
+    async def _create(self, caller: Caller, plan: SessionPlan) -> Result[MintedSession]:
         apideck = self._apideck[caller.unify_app]
         if not self._settings.join_identical:
             return await create_session(apideck, plan.consumer_id, plan.session)

@@ -41,6 +41,11 @@ HOW_TO_BEGIN = (
 class _Environment(EnvSettingsSource):
     """Environment variables. What is a list or a table is for the groups to decode."""
 
+    def __init__(self, settings: type[BaseSettings]) -> None:
+        super().__init__(settings)
+        # A group before the settings in it: each replaces what came before.
+        self.env_vars = dict(sorted(self.env_vars.items()))
+
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the JSON object that holds a whole group.
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
 from . import javascript_json
@@ -70,7 +71,8 @@ def read_event(content: bytes, patterns: Iterable[str]) -> Event | IgnoredEvent:
 
     Args:
         content: what a valid signature covers.
-        patterns: the event types to forward; see `matches`.
+        patterns: the event types to forward. An asterisk at the end also matches dots:
+            `vault.connection.*` includes `vault.connection.token_refresh.failed`.
 
     Raises:
         InvalidEventError: the content is an event without a usable id, type or time.
@@ -79,7 +81,7 @@ def read_event(content: bytes, patterns: Iterable[str]) -> Event | IgnoredEvent:
         return IgnoredEvent("validation-request")
     payload = _payload(content)
     event_type = _required(payload, "event_type", _TYPE)
-    if not any(matches(event_type, pattern) for pattern in patterns):
+    if not any(fnmatchcase(event_type, pattern) for pattern in patterns):
         return IgnoredEvent("unwanted-type", event_type)
     return Event(
         id=_required(payload, "event_id", _ID),
@@ -88,17 +90,6 @@ def read_event(content: bytes, patterns: Iterable[str]) -> Event | IgnoredEvent:
         consumer_id=_of_entity(payload, "consumer_id"),
         application_id=_of_entity(payload, "application_id"),
     )
-
-
-def matches(event_type: str, pattern: str) -> bool:
-    """Tell whether a type matches a pattern: the type itself, or a prefix and an asterisk.
-
-    The asterisk also matches dots: `vault.connection.*` includes
-    `vault.connection.token_refresh.failed`.
-    """
-    if pattern.endswith("*"):
-        return event_type.startswith(pattern[:-1])
-    return event_type == pattern
 
 
 def check_age(event: Event, now: datetime, max_age: timedelta) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 import httpx
 from standardwebhooks import Webhook
 
+from ..common.connect_failures import cause_of
 from ..common.transport import NoDescriptorError
 from ..errors import OutOfDescriptorsError
 from .errors import TargetFailedError, TargetTimeoutError
@@ -139,5 +140,5 @@ class Relay:
                 "Too many events are being received.", reason="too many open files", retry_after=1
             ) from None
         except httpx.HTTPError as error:
-            raise TargetFailedError(_FAILED, reason=type(error).__name__) from None
+            raise TargetFailedError(_FAILED, reason=cause_of(error)) from None
         return response.status_code

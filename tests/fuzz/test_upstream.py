@@ -73,14 +73,14 @@ dates = st.tuples(
 def test_any_body_is_a_session_or_an_invalid_response(body: bytes) -> None:
     """A session has the documented form; everything else is one error, which quotes nothing."""
     try:
-        uri, token, expires, consumer_id = wire.created_session(body)
+        session = wire.created_session(body)
     except wire.InvalidResponseError as error:
         assert len(str(error)) < 200  # noqa: PT017 - both outcomes are valid
         return
-    assert uri
-    assert re.fullmatch(r"([A-Za-z0-9_-]+\.){2}[A-Za-z0-9_-]+", token)
-    assert expires.tzinfo is not None
-    assert isinstance(consumer_id, str | None)
+    assert session.session_uri
+    assert re.fullmatch(r"([A-Za-z0-9_-]+\.){2}[A-Za-z0-9_-]+", session.session_token)
+    assert session.expires_at.tzinfo is not None
+    assert isinstance(session.consumer_id, str | None)
 
 
 @given(

@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from app.apideck.connections import (
-    InvalidConnectionsError,
     connection_path,
     list_query,
     read_list,
     read_one,
 )
+from app.apideck.wire import InvalidResponseError
 from tests.support.apideck_connections import PLANTED, SAFE, connection, response
 
 IDS = {"unified_api": "accounting", "service_id": "quickbooks"}
@@ -96,7 +96,7 @@ def test_urls_that_are_not_plain_https_are_omitted(field: str, url: str) -> None
 def test_a_connection_with_invalid_ids_is_omitted(name: str, value: Any) -> None:
     """The client could not open it; the other connections are returned."""
     assert read_list(response([{**IDS, name: value}, IDS])) == [IDS]
-    with pytest.raises(InvalidConnectionsError):
+    with pytest.raises(InvalidResponseError):
         read_one(response({**IDS, name: value}), "accounting", "quickbooks")
 
 
@@ -123,16 +123,16 @@ def test_an_empty_list_is_valid() -> None:
 )
 def test_a_response_that_does_not_match_the_documentation_is_invalid(body: bytes) -> None:
     """The error message quotes nothing from the response."""
-    with pytest.raises(InvalidConnectionsError, match=r"^not of the documented form$"):
+    with pytest.raises(InvalidResponseError, match=r"^not of the documented form$"):
         read_list(body)
-    with pytest.raises(InvalidConnectionsError, match=r"^not of the documented form$"):
+    with pytest.raises(InvalidResponseError, match=r"^not of the documented form$"):
         read_one(body, "accounting", "quickbooks")
 
 
 @pytest.mark.parametrize("other", [{"unified_api": "crm"}, {"service_id": "xero"}])
 def test_a_response_with_a_different_connection_is_invalid(other: dict[str, str]) -> None:
     """The attack: a cache between the service and Apideck mixes up two responses."""
-    with pytest.raises(InvalidConnectionsError, match=r"^another connection than was asked for$"):
+    with pytest.raises(InvalidResponseError, match=r"^the response is a different connection$"):
         read_one(response({**IDS, **other}), "accounting", "quickbooks")
 
 

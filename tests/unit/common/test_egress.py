@@ -13,6 +13,7 @@ from app.common.egress import EgressProxy
         ),
         (".example.com", ["example.com", "a.b.example.com"], ["badexample.com"]),
         ("*.example.com", ["a.example.com"], ["example.com.evil.example"]),
+        ("svc.cluster.local.", ["a.svc.cluster.local", "a.svc.cluster.local."], ["local"]),
         ("Svc", ["issuer.default.svc"], ["svc.example"]),
         ("10.0.0.0/8", ["10.1.2.3"], ["11.1.2.3", "10.example", "ten.example"]),
         ("10.1.2.3/8", ["10.9.9.9"], ["11.1.2.3"]),

@@ -91,14 +91,25 @@ def test_other_errors_of_the_server_do_not_name_the_variable_port(
     assert any("workers" in fault for fault in faults())
 
 
-def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable is JSON, and variables for single settings override it."""
-    monkeypatch.setenv("SERVER", '{"port": 9000, "host": "0.0.0.0"}')
-    monkeypatch.setenv("SERVER__PORT", "9001")
+@pytest.mark.parametrize("group_first", [True, False])
+def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch, *, group_first: bool) -> None:
+    """The variable is JSON, and variables for single settings override it, in any order."""
+    main = "IDENTITY__ISSUERS__MAIN"
+    variables = {
+        "SERVER": '{"port": 9000, "host": "0.0.0.0"}',
+        main: '{"issuer": "https://id.example.com", "audience": "x"}',
+        "SERVER__PORT": "9001",
+        f"{main}__REQUIRED_SCOPE": "vault",
+    }
+    for name in list(variables) if group_first else reversed(variables):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, variables[name])
 
-    server = load_settings().server
+    settings = load_settings()
 
-    assert (server.host, server.port) == ("0.0.0.0", 9001)  # noqa: S104 - nothing listens there
+    assert settings.server.host == "0.0.0.0"  # noqa: S104 - nothing listens there
+    assert settings.server.port == 9001
+    assert settings.identity.issuers["main"].required_scope == "vault"
 
 
 @pytest.mark.parametrize(

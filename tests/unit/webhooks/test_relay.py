@@ -134,7 +134,7 @@ async def test_a_target_that_cannot_be_reached_is_a_failure(
 ) -> None:
     """No process listens on the port."""
     url = f"http://127.0.0.1:{unused_tcp_port}/"
-    assert await failure(Relay(transport, 5, 1), url) == "ConnectError"
+    assert await failure(Relay(transport, 5, 1), url) == "connection refused"
 
 
 async def test_a_target_that_does_not_respond_times_out(transport: AiohttpTransport) -> None:
