@@ -32,10 +32,7 @@ def main(arguments: list[str] | None = None, *, program: str = "vault-bff") -> i
         arguments: the command and its options; by default those of the process.
         program: how the user has started it, for messages.
     """
-    parser = _parser(program)
-    chosen = parser.parse_args(arguments)
-    if chosen.command == "check" and chosen.issuer is not None and chosen.token is None:
-        parser.error("--issuer needs --token")
+    chosen = _chosen(program, arguments)
     try:
         sources = Sources()
         settings = sources.load()
@@ -57,6 +54,17 @@ def main(arguments: list[str] | None = None, *, program: str = "vault-bff") -> i
     for line in (*lines, *(f"note {line}" for line in misspelt())):
         print(line)
     return asyncio.run(_check_live(settings)) if chosen.live else 0
+
+
+def _chosen(program: str, arguments: list[str] | None) -> argparse.Namespace:
+    parser = _parser(program)
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "check":
+        if chosen.issuer is not None and chosen.token is None:
+            parser.error("--issuer needs --token")
+        if chosen.token is not None and (chosen.live or chosen.print_config):
+            parser.error("--token cannot be combined with --live or --print-config")
+    return chosen
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

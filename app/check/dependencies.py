@@ -10,6 +10,7 @@ from ..apideck.account_check import CONSUMER
 from ..apideck.api_key import ApiKey
 from ..apideck.client import ApideckClient
 from ..apideck.sessions import create_session
+from ..common.connect_failures import cause_of
 from ..common.egress import EgressProxy
 from ..common.transport import AiohttpTransport
 from ..errors import IdentityProviderUnavailableError, VaultBffError
@@ -78,7 +79,7 @@ async def _count(settings: LimitSettings) -> CheckResult:
         return CheckResult("LIMITS__STORE", well=False, detail=str(error))
     finally:
         await store.aclose()
-    return CheckResult("LIMITS__STORE", well=True, detail="counts")
+    return CheckResult("LIMITS__STORE", well=True, detail="counted a request")
 
 
 async def _connect(name: str, url: httpx.URL, proxy: EgressProxy | None) -> CheckResult:
@@ -87,14 +88,14 @@ async def _connect(name: str, url: httpx.URL, proxy: EgressProxy | None) -> Chec
     about = f"WEBHOOKS__{table}TARGET_URL"
     if proxy is not None and proxy.is_for(url.host):
         detail = "not tried: the egress proxy connects to it"
-        return CheckResult(about, well=True, detail=detail)
+        return CheckResult(about, well=None, detail=detail)
     is_tls = url.scheme == "https"
     port = url.port or (443 if is_tls else 80)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(url.host, port, ssl=is_tls or None)
     except (OSError, TimeoutError) as error:
-        return CheckResult(about, well=False, detail=f"cannot connect: {type(error).__name__}")
+        return CheckResult(about, well=False, detail=f"cannot connect: {cause_of(error)}")
     writer.transport.abort()
     return CheckResult(about, well=True, detail="connects")
 
@@ -102,7 +103,7 @@ async def _connect(name: str, url: httpx.URL, proxy: EgressProxy | None) -> Chec
 async def _create_session(
     name: str, client: ApideckClient, target: str, uri: str | None
 ) -> CheckResult:
-    about = "APIDECK" if name == "default" else f"APIDECK__UNIFY_APPS__{name.upper()}"
+    about = "APIDECK" if name == UnifyApp.DEFAULT else f"APIDECK__UNIFY_APPS__{name.upper()}"
     if target:
         about += f" with SESSION__RETURN_TO {target}"
     session = Session(settings={"session_length": _SHORT})
@@ -112,4 +113,4 @@ async def _create_session(
         await create_session(client, CONSUMER, session)
     except VaultBffError as error:
         return CheckResult(about, well=False, detail=error.reason or error.detail)
-    return CheckResult(about, well=True, detail="made a session")
+    return CheckResult(about, well=True, detail="created a session")

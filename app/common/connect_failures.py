@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import aiohttp
-import httpx
 
 _BY_NUMBER: Final = {
     errno.ECONNREFUSED: "connection refused",
@@ -18,8 +17,8 @@ _BY_NUMBER: Final = {
 }
 
 
-def cause_of(error: httpx.HTTPError) -> str:
-    """Return why a request failed, such as "connection refused"; else the name of its exception."""
+def cause_of(error: Exception) -> str:
+    """Return why a connection failed, such as "connection refused"; else the exception's name."""
     for cause in _causes(error):
         reason = _reason(cause)
         if reason is not None:

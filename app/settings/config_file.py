@@ -44,11 +44,11 @@ class ConfigFile:
 
         It is the first line after the longest beginning of the file that lacks the setting.
         """
-        lines = self._text.splitlines(keepends=True)
+        lines = self._text.split("\n")  # As editors count; splitlines has further separators.
         before = 0
         for number in range(1, len(lines) + 1):
             try:
-                values = tomllib.loads("".join(lines[:number]))
+                values = tomllib.loads("\n".join(lines[:number]))
             except ValueError:
                 continue  # The line is within a value.
             if holds(values, path):

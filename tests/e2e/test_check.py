@@ -35,8 +35,8 @@ def test_a_working_configuration_passes(
     assert (process.returncode, err) == (0, "")
     assert out.splitlines() == [
         "ok   IDENTITY__ISSUERS__MAIN: 3 keys",
-        "ok   APIDECK with SESSION__RETURN_TO home: made a session",
-        "ok   APIDECK with SESSION__RETURN_TO elsewhere: made a session",
+        "ok   APIDECK with SESSION__RETURN_TO home: created a session",
+        "ok   APIDECK with SESSION__RETURN_TO elsewhere: created a session",
     ]
     assert {minted.consumer_id for minted in apideck.minted} == {CONSUMER}
     assert [minted.session["redirect_uri"] for minted in apideck.minted] == [HOME, ELSEWHERE]

@@ -393,3 +393,13 @@ def test_an_unknown_issuer_name_is_rejected(
     with pytest.raises(SystemExit):
         check("--issuer", "main")
     assert "--issuer needs --token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--live", "--print-config"])
+def test_no_option_is_ignored(
+    check: Check, file: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """A token is checked alone."""
+    with pytest.raises(SystemExit):
+        check("--token", str(file), option)
+    assert "--token cannot be combined" in capsys.readouterr().err

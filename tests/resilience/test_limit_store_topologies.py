@@ -277,7 +277,7 @@ async def test_a_redis_user_needs_exactly_the_documented_rights(
     [result] = [one for one in results if one.about == "LIMITS__STORE"]
     assert (result.well, result.detail.rpartition(": ")[2]) == (
         message is None,
-        message or "counts",
+        message or "counted a request",
     )
 
 

@@ -112,6 +112,13 @@ def test_a_group_can_be_one_variable(monkeypatch: pytest.MonkeyPatch, *, group_f
     assert settings.identity.issuers["main"].required_scope == "vault"
 
 
+def test_lines_are_counted_as_editors_do(file: Path) -> None:
+    """Only a line feed ends a line, with or without a carriage return."""
+    file.write_bytes("# a\u2028b\r\n# c\x85d\n[server]\nport = 'x'\n".encode())
+
+    assert any(fault.startswith(f"{file}, line 4: server.port") for fault in faults())
+
+
 @pytest.mark.parametrize(
     ("value", "origins"),
     [
