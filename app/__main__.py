@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from . import __version__
 from .apideck.account_check import CONSUMER
-from .apideck.api_key import read_api_key, read_previous_api_key
+from .apideck.api_key import ApiKey
 from .check.dependencies import check_dependencies
 from .check.token import check_token
 from .check.token_file import not_a_token, read_token
@@ -101,8 +101,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _read_secrets(settings: Settings) -> None:
     for name, app in settings.apideck.all_unify_apps().items():
-        read_api_key(name, app)
-        read_previous_api_key(name, app)
+        ApiKey(name, app, lambda _: None)
     build_targets(settings.webhooks, settings.apideck, lambda _: None)
 
 

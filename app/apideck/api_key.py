@@ -46,10 +46,12 @@ class ApiKey:
         self._add_secret = add_secret
         self._clock = clock
         self.fault: str | None = None
-        self.previous = read_previous_api_key(name, app)
+        previous = app.previous_api_key_file
+        self.previous = None if previous is None else _read(name, "PREVIOUS_API_KEY_FILE", previous)
         if self.previous is not None:
             add_secret(self.previous.get_secret_value())
-        self._set(read_api_key(name, app))
+        # The settings hold exactly one of key and file.
+        self._set(app.api_key or _read(name, "API_KEY_FILE", app.api_key_file or Path()))
 
     @property
     def age_seconds(self) -> float:
@@ -92,30 +94,9 @@ class ApiKey:
         self._since = self._clock()
 
 
-def read_api_key(name: str, app: UnifyApp) -> SecretStr:
-    """Return the API key from the settings, or from the file that they name.
-
-    Raises:
-        ConfigurationError: the file cannot be read, or does not hold a key.
-    """
-    # The settings hold exactly one of key and file.
-    return app.api_key or _from_file(name, "API_KEY_FILE", app.api_key_file)
-
-
-def read_previous_api_key(name: str, app: UnifyApp) -> SecretStr | None:
-    """Return the API key that was in use before, if the settings name a file with it.
-
-    Raises:
-        ConfigurationError: the file cannot be read, or does not hold a key.
-    """
-    file = app.previous_api_key_file
-    return None if file is None else _from_file(name, "PREVIOUS_API_KEY_FILE", file)
-
-
-def _from_file(name: str, setting: str, file: Path | None) -> SecretStr:
+def _read(name: str, setting: str, file: Path) -> SecretStr:
     try:
-        text = "" if file is None else SecretFile(file).read_now()
-        return SecretStr(valid_api_key(text))
+        return SecretStr(valid_api_key(SecretFile(file).read_now()))
     except (OSError, ValueError) as error:
         table = "" if name == UnifyApp.DEFAULT else f"UNIFY_APPS__{name.upper()}__"
         raise ConfigurationError([f"APIDECK__{table}{setting}: {describe(error)}"]) from None

@@ -9,7 +9,7 @@ https://redis.io/docs/latest/develop/reference/sentinel-clients/.
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError
@@ -31,8 +31,11 @@ class Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-class Primary(Protocol):
+class Primary:
     """Runs scripts on the server that has the keys, until it fails once."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[float]) -> list[int]:
         """Run a script.
@@ -40,11 +43,11 @@ class Primary(Protocol):
         Raises:
             Exception: whatever redis-py raises.
         """
-        ...
+        return await _run(self._client, script, keys, args)
 
     async def aclose(self) -> None:
         """Close every connection."""
-        ...
+        await self._client.aclose()
 
 
 def primary_of(url: RedisUrl, passwords: Passwords) -> Primary:
@@ -53,21 +56,10 @@ def primary_of(url: RedisUrl, passwords: Passwords) -> Primary:
         return _OwnerInCluster(url, passwords)
     if url.mode == "sentinel":
         return _PrimaryOfSentinel(url, passwords)
-    return _Server(redis_client(url, passwords))
+    return Primary(redis_client(url, passwords))
 
 
-class _Server:
-    def __init__(self, client: Redis) -> None:
-        self._client = client
-
-    async def run(self, script: Script, keys: Sequence[str], args: Sequence[float]) -> list[int]:
-        return await _run(self._client, script, keys, args)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
-
-class _PrimaryOfSentinel(_Server):
+class _PrimaryOfSentinel(Primary):
     """Queries the sentinels before it connects, and again once the primary is a replica."""
 
     def __init__(self, url: RedisUrl, passwords: Passwords) -> None:
@@ -79,14 +71,14 @@ class _PrimaryOfSentinel(_Server):
         await self._sentinel.aclose()
 
 
-class _OwnerInCluster:
+class _OwnerInCluster(Primary):
     """Follows redirections; all keys are in one slot, so one node owns them all."""
 
     def __init__(self, url: RedisUrl, passwords: Passwords) -> None:
         self._url = url
         self._passwords = passwords
         self._host, *self._others = random.sample(url.hosts, len(url.hosts))
-        self._client = redis_client(url, passwords, self._host)
+        super().__init__(redis_client(url, passwords, self._host))
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[float]) -> list[int]:
         for _ in range(_MAX_REDIRECTIONS + len(self._others)):
@@ -101,9 +93,6 @@ class _OwnerInCluster:
                     raise
                 await self._go_to(self._others.pop())
         raise RedisConnectionError("too many redirections")
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     def _named_by(self, redirection: AskError) -> Host:
         # Without a name, it is another port of the same host.
