@@ -116,7 +116,7 @@ class ApideckClient:
         Args:
             operation: the operation.
             call: what to send.
-            read: returns the content of a body that came with status 200, or raises an
+            read: returns the content of a body with status 200, or raises an
                 `InvalidResponseError`.
             retries: whether to make more than one attempt.
 

@@ -126,7 +126,7 @@ class Exchange:
 
         Args:
             call: what to send.
-            read: returns the content of a body that came with status 200, or raises an
+            read: returns the content of a body with status 200, or raises an
                 `InvalidResponseError`.
             timeout_seconds: time for the whole exchange, including connecting.
 

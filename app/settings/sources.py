@@ -43,7 +43,7 @@ class _Environment(EnvSettingsSource):
 
     def __init__(self, settings: type[BaseSettings]) -> None:
         super().__init__(settings)
-        # A group before the settings in it: each replaces what came before.
+        # A group precedes the settings in it, because each value replaces earlier ones.
         self.env_vars = dict(sorted(self.env_vars.items()))
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
