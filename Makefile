@@ -11,10 +11,7 @@ CANAILLE := $(VENV)/canaille/bin/python
 NPM := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PYTEST := $(BIN)/python -m pytest
 # A worker runs the tests of a file in their order; tests/conftest.py starts with the slow files.
-BY_FILE := --dist=loadfile --no-loadscope-reorder
-PARALLEL := --numprocesses=auto $(BY_FILE)
-# For tests that mostly wait for processes, servers and browsers: two workers for each core.
-WAITING := --numprocesses=$$(( 2 * $$(getconf _NPROCESSORS_ONLN) )) $(BY_FILE)
+PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 IMAGE ?= vault-bff:dev
@@ -42,7 +39,7 @@ COVERED := $(addprefix tests/,api contract e2e emulators unit)
 OTHERS := $(filter-out $(COVERED) tests/conftest.py,$(wildcard tests/*))
 .PHONY: test
 test: $(VENV)/.dev $(VENV)/canaille/.installed ## Run all tests, in parallel where possible, some with branch coverage
-	$(PYTEST) $(WAITING) -m "not serial" $(addprefix --ignore=,$(COVERED)) $(ARGS) || [ $$? = 5 ]
+	$(PYTEST) $(PARALLEL) -m "not serial" $(addprefix --ignore=,$(COVERED)) $(ARGS) || [ $$? = 5 ]
 	$(PYTEST) $(PARALLEL) -m "not serial" $(addprefix --ignore=,$(OTHERS)) --cov --cov-report=term $(ARGS) || [ $$? = 5 ]
 	$(PYTEST) -m serial $(ARGS) || [ $$? = 5 ]
 

@@ -102,12 +102,12 @@ async def get_vault_connection(
 async def _admitted_consumer(request: Request, caller: Caller, requested: str | None) -> str:
     """Return the consumer of a request, after counting the request against its rate limit.
 
+    This also reads the body, because the server reports a disconnect only once it has been read.
+
     Args:
         request: the request.
         caller: its caller.
         requested: the consumer that its query names, if any.
-
-    It also reads the body, which a GET should not have: the server reports a disconnect only after.
 
     Raises:
         HTTPException: 413 for a body that is too large.

@@ -44,7 +44,8 @@ class _Environment(EnvSettingsSource):
     def __init__(self, settings: type[BaseSettings]) -> None:
         super().__init__(settings)
         # A group precedes the settings in it, because each value replaces earlier ones.
-        self.env_vars = dict(sorted(self.env_vars.items()))
+        by_depth = sorted(self.env_vars.items(), key=lambda one: one[0].count(DELIMITER))
+        self.env_vars = dict(by_depth)
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the JSON object that holds a whole group.

@@ -155,7 +155,9 @@ def test_the_page_sends_requests(page: Page, api_page: str, issuer: DevelopmentI
 
     page.get_by_role("button", name="Authorize").click()
     page.get_by_label("auth-bearer-value").fill(issuer.token())
-    page.get_by_role("button", name="Apply credentials").first.click()
+    bearer = page.locator(".auth-container").filter(has_text="(http, Bearer)")
+    bearer.get_by_role("button", name="Apply credentials").click()
+    expect(bearer.get_by_role("heading", name="Authorized", exact=True)).to_be_visible()
     page.get_by_role("button", name="Close").first.click()
     operation.get_by_role("button", name="Execute").click()
 
